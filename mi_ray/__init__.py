@@ -1,0 +1,1 @@
+"""mi-ray: mutual-information studies of contrastive learning on a Ray cluster."""
