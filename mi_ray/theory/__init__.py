@@ -1,0 +1,1 @@
+"""Floor 0: information theory and the tasks of the CDP images. Python, numpy and scipy only."""
