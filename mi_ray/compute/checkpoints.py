@@ -1,0 +1,27 @@
+"""Named tensors on disk as safetensors: never a pickle, and written so that a reader sees all of a file or none."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write ``tensors`` to ``path`` atomically (temporary file, fsync, rename); OSError if the disk refuses."""
+    partial = path.with_suffix(".partial")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial)
+    with open(partial, "rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read what `save_tensors` wrote; ValueError names a file that is cut or not safetensors."""
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"checkpoint: {path} cannot be read ({error}); allowed: an intact safetensors file") from error

@@ -1,0 +1,22 @@
+"""Embeddings h = f_e(x) of a frozen encoder: computed once, then every question reads them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from mi_ray.compute.images import ImageSet
+from mi_ray.compute.networks import pixels
+
+BATCH = 256
+
+
+@torch.inference_mode()
+def embed(encoder: nn.Module, data: ImageSet, *, device: torch.device) -> NDArray[np.float32]:
+    """Embed every image of a split in evaluation mode and float32. Returns h [n, width]."""
+    encoder.to(device, memory_format=torch.channels_last).eval()
+    images = torch.from_numpy(data.images)
+    parts = [encoder(pixels(part.to(device))).float().cpu() for part in images.split(BATCH)]
+    return torch.cat(parts).numpy()

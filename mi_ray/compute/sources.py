@@ -1,0 +1,125 @@
+"""The raw material of CDP images: handwritten digits and background photographs, each split into disjoint parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from mi_ray.compute.images import SPLITS
+from mi_ray.compute.seeding import stream
+from mi_ray.theory.tasks import DIGITS
+
+PARTS = (0.7, 0.15, 0.15)
+"""Share of the source digits, and of the background photographs, that train, validation and test are made from."""
+
+MAX_PIXELS = 16_000_000
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+
+Photograph = Callable[[], NDArray[np.uint8]]
+"""Reads one photograph, or a region of one, as uint8 [height, width, 3]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Drawings:
+    """Handwritten digits 2, 3, 4, 5. images: float32 [n, height, width] in 0..1; labels: int64 [n], index into `DIGITS`."""
+
+    images: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+def scikit_learn_drawings() -> Drawings:
+    """The 8x8 handwritten digits that scikit-learn ships (UCI, 723 drawings of 2, 3, 4, 5)."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    return _of_interest(data.images.astype(np.float32) / 16.0, data.target)
+
+
+def mnist_drawings(root: Path) -> Drawings:
+    """MNIST's training digits through torchvision from ``root``; FileNotFoundError names what is missing."""
+    from torchvision.datasets import MNIST
+
+    try:
+        data = MNIST(str(root), train=True, download=False)
+    except RuntimeError as error:
+        raise FileNotFoundError(f"digits: no MNIST under {root} (expected {root}/MNIST/raw/*-ubyte)") from error
+    return _of_interest(data.data.numpy().astype(np.float32) / 255.0, data.targets.numpy())
+
+
+def _of_interest(images: NDArray[np.float32], digits: NDArray[np.integer]) -> Drawings:
+    kept = np.isin(digits, DIGITS)
+    return Drawings(images[kept], np.searchsorted(DIGITS, digits[kept]).astype(np.int64))
+
+
+def split_drawings(drawings: Drawings, seed: int) -> dict[str, NDArray[np.int64]]:
+    """Indices of the drawings of each split: disjoint, `PARTS` of every digit."""
+    rng = stream(seed, "split drawings")
+    parts = [_cut(rng.permutation(np.flatnonzero(drawings.labels == label))) for label in range(len(DIGITS))]
+    return {split: np.sort(np.concatenate([part[i] for part in parts])) for i, split in enumerate(SPLITS)}
+
+
+def _cut(items: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    edges = np.round(np.cumsum(PARTS)[:-1] * len(items)).astype(int)
+    return np.split(items, edges)
+
+
+def scikit_learn_photographs() -> dict[str, list[Photograph]]:
+    """The two photographs that scikit-learn ships, each cut into three disjoint vertical bands, one per split."""
+    from sklearn.datasets import load_sample_images
+
+    bands = [
+        np.split(photo, np.round(np.cumsum(PARTS)[:-1] * photo.shape[1]).astype(int), axis=1)
+        for photo in load_sample_images().images
+    ]
+    return {split: [_constant(cut[i]) for cut in bands] for i, split in enumerate(SPLITS)}
+
+
+def _constant(photograph: NDArray[np.uint8]) -> Photograph:
+    return lambda: photograph
+
+
+def folder_photographs(root: Path, seed: int) -> dict[str, list[Photograph]]:
+    """Any folder of images (ImageNet's layout included): disjoint files for each split.
+
+    Raises FileNotFoundError when fewer images than splits are found.
+    """
+    files = image_files(root)
+    order = stream(seed, "split photographs").permutation(len(files))
+    edges = np.round(np.cumsum(PARTS)[:-1] * len(files)).astype(int)
+    edges = np.clip(edges, [1, 2], [len(files) - 2, len(files) - 1])
+    return {
+        split: [_reader(files[i]) for i in part] for split, part in zip(SPLITS, np.split(order, edges), strict=True)
+    }
+
+
+def image_files(root: Path) -> list[Path]:
+    """All image files below ``root``, sorted; FileNotFoundError when there are fewer than the three splits need."""
+    files = sorted(path for path in Path(root).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    if len(files) < len(SPLITS):
+        raise FileNotFoundError(
+            f"backgrounds: {root} holds {len(files)} images; at least {len(SPLITS)} are needed"
+            f" ({', '.join(sorted(IMAGE_SUFFIXES))})"
+        )
+    return files
+
+
+def _reader(path: Path) -> Photograph:
+    return lambda: read_photograph(path)
+
+
+def read_photograph(path: Path) -> NDArray[np.uint8]:
+    """Decode one image file as RGB uint8 [height, width, 3]; ValueError names a file that is corrupt or too large."""
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(
+                    f"backgrounds: {path} has {image.width}x{image.height} pixels; allowed: at most {MAX_PIXELS:,}"
+                )
+            return np.array(image.convert("RGB"))
+    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"backgrounds: {path} cannot be decoded ({error}); allowed: intact image files") from error

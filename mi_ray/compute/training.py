@@ -1,0 +1,128 @@
+"""Contrastive training of an encoder and its projector (Fig. 3, top): one step at a time, each a function of its number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import cos, pi
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mi_ray.compute.images import ImageSet
+from mi_ray.compute.losses import nt_xent
+from mi_ray.compute.networks import pixels
+from mi_ray.compute.pairings import Couple
+from mi_ray.compute.precision import autocast
+from mi_ray.compute.seeding import stream
+
+View = Callable[[Tensor, int], Tensor]
+"""Views images [n, 3, h, w] (float, channels last) given a seed; the identity for same-class sampling."""
+
+
+class Trainer:
+    """Minimises L_InfoNCE (Eq. 2) over positive pairs drawn anew at each step.
+
+    Step ``s`` draws its pairs and views from (seed, s) alone, so a run resumed from `state` continues bit for bit.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        projector: nn.Module,
+        data: ImageSet,
+        couple: Couple,
+        view: View,
+        *,
+        k_tr: int,
+        steps: int,
+        temperature: float,
+        optimizer: Literal["adamw", "sgd"],
+        learning_rate: float,
+        weight_decay: float,
+        warmup_steps: int,
+        seed: int,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        """``k_tr`` counts positive pairs per step; ``dtype`` is the autocast type of the networks, the loss is float32."""
+        self.networks = nn.ModuleDict({"encoder": encoder, "projector": projector})
+        self.networks.to(device, memory_format=torch.channels_last).train()
+        self._images = torch.from_numpy(data.images).to(device)
+        self._couple, self._view, self._seed, self._dtype = couple, view, seed, dtype
+        self.k_tr, self.steps, self._temperature = k_tr, steps, temperature
+        self._learning_rate, self._warmup = learning_rate, warmup_steps
+        self._optimizer = _optimizer(self.networks, optimizer, learning_rate, weight_decay)
+        self.step_number = 0
+
+    def step(self) -> Tensor:
+        """Take one optimiser step; returns the loss of Eq. 2 in nats, still on the device."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._learning_rate * warmup_cosine(self.step_number, self.steps, self._warmup)
+        loss = self._loss()
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimizer.step()
+        self.step_number += 1
+        return loss.detach()
+
+    def _loss(self) -> Tensor:
+        rng = stream(self._seed, "pairs", self.step_number)
+        x, y = self._couple(self.k_tr, rng)
+        images = self._images[torch.cat([torch.from_numpy(x), torch.from_numpy(y)]).to(self._images.device)]
+        views = self._view(pixels(images), int(rng.integers(2**63)))
+        with autocast(views.device, self._dtype):
+            z = self.networks["projector"](self.networks["encoder"](views))
+        return nt_xent(z[: self.k_tr], z[self.k_tr :], temperature=self._temperature)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything the next step depends on, as named tensors that share memory with it: save them before stepping."""
+        networks = {f"networks.{name}": tensor for name, tensor in self.networks.state_dict().items()}
+        slots = {
+            f"optimizer.{index}.{slot}": value
+            for index, slots in self._optimizer.state_dict()["state"].items()
+            for slot, value in slots.items()
+        }
+        return networks | slots | {"step": torch.tensor(self.step_number)}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Continue from what `state` returned."""
+        self.networks.load_state_dict(_below("networks.", state))
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in _below("optimizer.", state).items():
+            index, slot = name.split(".")
+            slots.setdefault(int(index), {})[slot] = value
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        self._lay_out_slots()
+        self.step_number = int(state["step"])
+
+    def _lay_out_slots(self) -> None:
+        """Give optimiser slots the memory layout of their weights: fused optimisers on CPU pair them byte by byte."""
+        for parameter, slots in self._optimizer.state.items():
+            for name, value in slots.items():
+                if value.shape == parameter.shape:
+                    slots[name] = torch.empty_like(parameter).copy_(value)
+
+
+def warmup_cosine(step: int, steps: int, warmup: int) -> float:
+    """Share of the peak learning rate at ``step``: a linear rise over ``warmup`` steps, then half a cosine to zero."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + cos(pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def _optimizer(networks: nn.Module, name: str, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW or SGD with momentum; biases and normalisation weights are not decayed."""
+    parameters = list(networks.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if name == "adamw":
+        return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
+    return torch.optim.SGD(groups, lr=learning_rate, momentum=0.9, fused=True)
+
+
+def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -1,0 +1,107 @@
+"""NT-Xent against a slow double loop written from Eqs. 2-3, then its laws."""
+
+from math import exp, log
+
+import pytest
+import torch
+
+from mi_ray.compute.losses import nt_xent, nt_xent_rows
+from mi_ray.theory.information import bits, nominal_bound_bits, nominal_ceiling_bits
+
+
+def projections(k=7, width=5, seed=0):
+    return torch.randn(2, k, width, generator=torch.Generator().manual_seed(seed))
+
+
+def nt_xent_by_hand(z_x, z_y, temperature):
+    """Eq. 2 in float64: the mean over both directions of Eq. 3, one pair of projections at a time."""
+    z = [*z_x.double(), *z_y.double()]
+    k = len(z_x)
+    total = 0.0
+    for i in range(2 * k):
+        similarity = [torch.dot(z[i], z[j]) / (z[i].norm() * z[j].norm()) for j in range(2 * k)]
+        positive = similarity[(i + k) % (2 * k)] / temperature
+        others = [(similarity[j] / temperature).exp() for j in range(2 * k) if j != i]
+        assert len(others) == 2 * k - 1
+        total = total - positive + torch.stack(others).sum().log()
+    return total / (2 * k)
+
+
+@pytest.mark.parametrize("k", [1, 2, 7])
+@pytest.mark.parametrize("temperature", [0.1, 0.5, 1.0])
+def test_nt_xent_is_the_double_loop_of_eq_3(k, temperature):
+    z_x, z_y = projections(k)
+    ours, by_hand = nt_xent(z_x, z_y, temperature=temperature), nt_xent_by_hand(z_x, z_y, temperature)
+    assert ours.item() == pytest.approx(by_hand.item(), abs=1e-6)
+
+
+def test_its_gradient_is_that_of_the_double_loop():
+    z = projections().requires_grad_()
+    (ours,) = torch.autograd.grad(nt_xent(*z, temperature=0.5), z)
+    (by_hand,) = torch.autograd.grad(nt_xent_by_hand(*z, 0.5), z)
+    torch.testing.assert_close(ours, by_hand, atol=1e-6, rtol=0)
+
+
+def test_its_temperature_gradient_is_that_of_the_double_loop():
+    z = projections()
+    temperature = torch.tensor(0.5, requires_grad=True)
+    (ours,) = torch.autograd.grad(nt_xent(*z, temperature=temperature), temperature)
+    (by_hand,) = torch.autograd.grad(nt_xent_by_hand(*z, temperature), temperature)
+    assert ours.item() == pytest.approx(by_hand.item(), abs=1e-5)
+
+
+def test_the_two_views_may_change_places():
+    z_x, z_y = projections()
+    rows, swapped = nt_xent_rows(z_x, z_y, temperature=0.2), nt_xent_rows(z_y, z_x, temperature=0.2)
+    torch.testing.assert_close(rows, swapped)
+
+
+def test_pairs_may_come_in_any_order():
+    z = projections()
+    order = torch.randperm(z.shape[1], generator=torch.Generator().manual_seed(1))
+    rows = nt_xent_rows(*z, temperature=0.2)
+    torch.testing.assert_close(nt_xent_rows(*z[:, order], temperature=0.2), rows[order])
+
+
+def test_the_length_of_a_projection_does_not_matter():
+    z = projections()
+    lengths = torch.rand(*z.shape[:2], 1, generator=torch.Generator().manual_seed(2)) * 100 + 0.01
+    torch.testing.assert_close(nt_xent_rows(*(z * lengths), temperature=0.2), nt_xent_rows(*z, temperature=0.2))
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.5])
+def test_the_reading_never_exceeds_its_nominal_bound(temperature):
+    for seed in range(5):
+        z_x, _ = projections(k=8, width=8, seed=seed)
+        assert nominal_bound_bits(8) - bits(nt_xent(z_x, z_x, temperature=temperature).item()) <= nominal_bound_bits(8)
+        assert nt_xent(z_x, z_x, temperature=temperature) > 0
+
+
+def test_identical_embeddings_give_the_loss_log_2k_minus_1():
+    z = torch.ones(16, 3)
+    assert nt_xent(z, z, temperature=0.3).item() == pytest.approx(log(31), abs=1e-6)
+
+
+def test_orthogonal_pairs_give_the_closed_form_at_every_temperature():
+    z = torch.eye(16)
+    for temperature in (0.1, 0.3, 0.5):
+        floor = log(1 + 30 * exp(-1 / temperature))
+        assert nt_xent(z, z, temperature=temperature).item() == pytest.approx(floor, abs=1e-6)
+
+
+@pytest.mark.parametrize(("n_classes", "k"), [(4, 8), (64, 4), (64, 64)])
+def test_perfect_codes_of_iid_classes_read_the_nominal_ceiling(n_classes, k):
+    draws = torch.randint(n_classes, (2000, k), generator=torch.Generator().manual_seed(0))
+    codes = torch.eye(n_classes)
+    readings = torch.tensor([
+        nominal_bound_bits(k) - bits(nt_xent(codes[c], codes[c], temperature=0.02).item()) for c in draws
+    ])  # fmt: skip
+    standard_error = readings.std().item() / len(draws) ** 0.5
+    assert abs(readings.mean().item() - nominal_ceiling_bits(n_classes, k)) < 4 * standard_error
+
+
+def test_half_precision_projections_are_compared_in_float32():
+    z = projections().bfloat16()
+    loss = nt_xent(*z, temperature=0.1)
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(nt_xent_by_hand(*z, 0.1).item(), abs=1e-5)
