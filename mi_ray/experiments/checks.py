@@ -1,0 +1,39 @@
+"""Refusals: one line that names the field, the value and what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from math import isfinite
+
+
+class Refused(ValueError):
+    """Bad input, found before anything starts. Its text names the field, the value and what is allowed."""
+
+
+def refuse(field: str, value: object, allowed: str) -> Refused:
+    """The refusal of ``value`` for ``field``, to be raised."""
+    return Refused(f"{field}: {value!r} is not allowed; allowed: {allowed}")
+
+
+def at_least(field: str, value: int, least: int) -> None:
+    """Refuse anything but a whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise refuse(field, value, f"a whole number >= {least}")
+
+
+def positive(field: str, value: float) -> None:
+    """Refuse anything but a finite number above zero."""
+    if not isinstance(value, (int, float)) or not isfinite(value) or value <= 0:
+        raise refuse(field, value, "a number > 0")
+
+
+def within(field: str, value: float, low: float, high: float) -> None:
+    """Refuse anything but a number in [low, high]."""
+    if not isinstance(value, (int, float)) or not low <= value <= high:
+        raise refuse(field, value, f"a number from {low} to {high}")
+
+
+def one_of(field: str, value: object, allowed: Collection[object]) -> None:
+    """Refuse anything outside ``allowed``."""
+    if value not in allowed:
+        raise refuse(field, value, ", ".join(map(str, allowed)))

@@ -1,0 +1,125 @@
+"""Prepared images in the store: made once from a declaration, named by their recipe, trusted by their content digest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from mi_ray.compute import cdp
+from mi_ray.compute.images import SPLITS, ImageSet, content_digest
+from mi_ray.compute.sources import (
+    Drawings,
+    Photograph,
+    folder_photographs,
+    mnist_drawings,
+    scikit_learn_drawings,
+    scikit_learn_photographs,
+    split_drawings,
+)
+from mi_ray.experiments.cells import Store, fsync, read_json, sha256, write_json
+from mi_ray.experiments.checks import Refused
+from mi_ray.experiments.declare import BUNDLED, CDP
+from mi_ray.experiments.folders import missing, refuse_missing
+from mi_ray.experiments.identity import canonical, own_fields
+
+GENERATOR = 1
+"""Version of the image generator: raise it when the same declaration gives other pixels."""
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Images on disk. ``digest`` is their content's sha256 and enters every cell key."""
+
+    folder: Path
+    digest: str
+
+    def split(self, name: str) -> ImageSet:
+        """Load one split; ValueError when the file is not what was prepared."""
+        path = self.folder / f"{name}.safetensors"
+        if sha256(path) != read_json(self.folder / "manifest.json")["files"][path.name]:
+            raise ValueError(f"data: {path} has changed since it was prepared; remove {self.folder} to make it again")
+        return ImageSet.load(path)
+
+
+def prepared(data: CDP, store: Store) -> PreparedData | None:
+    """The images if this store already holds them; reads no pixels and makes nothing."""
+    if missing(data):
+        return None
+    folder = store.root / "data" / _recipe(data)
+    if not (folder / "manifest.json").is_file():
+        return None
+    return PreparedData(folder, read_json(folder / "manifest.json")["digest"])
+
+
+def prepare(data: CDP, store: Store) -> PreparedData:
+    """Make the images, or find them; refuses missing folders and corrupt images by name."""
+    refuse_missing(data)
+    return prepared(data, store) or _make(data, store)
+
+
+def _make(data: CDP, store: Store) -> PreparedData:
+    folder = store.root / "data" / _recipe(data)
+    partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        splits = _render(data)
+    except (FileNotFoundError, ValueError) as error:
+        shutil.rmtree(partial)
+        raise Refused(str(error)) from error
+    for name, split in splits.items():
+        split.save(partial / f"{name}.safetensors")
+        fsync(partial / f"{name}.safetensors")
+    files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
+    write_json(
+        partial / "manifest.json", {"digest": content_digest(splits), "declaration": own_fields(data), "files": files}
+    )
+    try:
+        partial.rename(folder)
+    except OSError:
+        shutil.rmtree(partial)
+    made = prepared(data, store)
+    assert made is not None
+    return made
+
+
+def _render(data: CDP) -> dict[str, ImageSet]:
+    drawings = _drawings(data)
+    allowed = split_drawings(drawings, data.seed)
+    photographs = _photographs(data)
+    counts = {"train": data.train_images, "validation": data.validation_images, "test": data.test_images}
+    return {
+        split: cdp.render(
+            counts[split], drawings, allowed[split], photographs[split], canvas=data.canvas, mix=data.mix,
+            background_weight=data.background_weight, seed=data.seed, split=split,
+        )
+        for split in SPLITS
+    }  # fmt: skip
+
+
+def _drawings(data: CDP) -> Drawings:
+    return scikit_learn_drawings() if data.digits == BUNDLED else mnist_drawings(Path(data.digits))
+
+
+def _photographs(data: CDP) -> dict[str, list[Photograph]]:
+    if data.backgrounds == BUNDLED:
+        return scikit_learn_photographs()
+    return folder_photographs(Path(data.backgrounds), data.seed)
+
+
+def _recipe(data: CDP) -> str:
+    folders = [_fingerprint(Path(path)) for path in (data.digits, data.backgrounds) if path != BUNDLED]
+    text = canonical({"generator": GENERATOR, "declaration": own_fields(data), "folders": folders})
+    return f"cdp-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+
+
+def _fingerprint(folder: Path) -> str:
+    """Names, sizes and times of a folder's files: a change of any makes the images anew (same pixels, same digest)."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        status = path.stat()
+        digest.update(f"{path.relative_to(folder)}|{status.st_size}|{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,128 @@
+"""The plan: every cell that a study needs, each once, in a graph; and the jobs that compute those still missing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+from mi_ray.experiments.cells import Store
+from mi_ray.experiments.declare import CDP, Declaration, LinearEvaluation, Question, training_of, upstream
+from mi_ray.experiments.identity import cell_key, kind
+from mi_ray.experiments.record import parameters
+
+UNPREPARED = "unprepared"
+"""Stands for the digest of images that do not exist yet; cells keyed with it are only ever listed, never computed."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training, embedding or question: its key, what it is, and the key of the cell it needs."""
+
+    key: str
+    declaration: Declaration
+    upstream: str | None
+    data_digest: str
+
+    @property
+    def kind(self) -> str:
+        """training, embedding, estimation or evaluation."""
+        return kind(self.declaration)
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The declaration as flat names and values, the same names on trainings and questions."""
+        return parameters(self.declaration)
+
+
+@dataclass(frozen=True)
+class Job:
+    """The cells that one trial computes together: one training, one embedding, one estimation, or all linear
+    evaluations of an encoder. They share ``needs``, the cell that must be committed first."""
+
+    cells: tuple[Cell, ...]
+
+    @property
+    def needs(self) -> str | None:
+        return self.cells[0].upstream
+
+    @property
+    def kind(self) -> str:
+        return self.cells[0].kind
+
+    @property
+    def key(self) -> str:
+        """Names the job by its first cell."""
+        return self.cells[0].key
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Cells by key, upstream before downstream."""
+
+    cells: Mapping[str, Cell]
+
+    @cached_property
+    def varying(self) -> tuple[str, ...]:
+        """Parameters that differ between cells of the plan, in the order in which they appear."""
+        values: dict[str, set[str]] = defaultdict(set)
+        for cell in self.cells.values():
+            for name, value in cell.parameters.items():
+                values[name].add(value)
+        return tuple(name for name, seen in values.items() if len(seen) > 1)
+
+    def name(self, cell: Cell) -> str:
+        """A cell's name for people: its kind and what sets it apart in this plan."""
+        told = [f"{name}={cell.parameters[name]}" for name in self.varying if name in cell.parameters]
+        return " ".join([cell.kind, *told])
+
+    def only(self, pattern: str) -> Plan:
+        """The cells whose name matches a shell pattern, with everything upstream of them."""
+        return self._with_upstream(c for c in self.cells.values() if fnmatchcase(self.name(c), pattern))
+
+    def _with_upstream(self, wanted: Iterable[Cell]) -> Plan:
+        kept: set[str] = set()
+        for cell in wanted:
+            key: str | None = cell.key
+            while key is not None:
+                kept.add(key)
+                key = self.cells[key].upstream
+        return Plan({key: cell for key, cell in self.cells.items() if key in kept})
+
+    def downstream(self, key: str) -> list[Cell]:
+        """Cells that need ``key``, directly or through others."""
+        direct = [cell for cell in self.cells.values() if cell.upstream == key]
+        return direct + [below for cell in direct for below in self.downstream(cell.key)]
+
+    def missing_jobs(self, store: Store) -> list[Job]:
+        """Jobs for every cell that the store does not hold."""
+        missing = [cell for cell in self.cells.values() if not store.has(cell.key)]
+        return group(missing)
+
+
+def build(questions: Iterable[Question], digest_of: Callable[[CDP], str | None]) -> Plan:
+    """The plan of some questions: each with its embedding and training, every cell once."""
+    cells: dict[str, Cell] = {}
+    for question in questions:
+        digest = digest_of(training_of(question).data) or UNPREPARED
+        for declaration in _line(question):
+            key = cell_key(declaration, digest)
+            above = upstream(declaration)
+            cells.setdefault(key, Cell(key, declaration, cell_key(above, digest) if above else None, digest))
+    return Plan(cells)
+
+
+def _line(declaration: Declaration) -> list[Declaration]:
+    above = upstream(declaration)
+    return [*(_line(above) if above else []), declaration]
+
+
+def group(cells: Iterable[Cell]) -> list[Job]:
+    """One job per cell, but all linear evaluations of an encoder in one: their probes are fitted together."""
+    together: dict[tuple[str | None, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        alone = not isinstance(cell.declaration, LinearEvaluation)
+        together[cell.upstream, cell.key if alone else repr(cell.declaration.penalties)].append(cell)
+    return [Job(tuple(members)) for members in together.values()]

@@ -1,0 +1,88 @@
+"""A study: one question of the paper as a function from axis values to questions, and the grid of values to ask it for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, get_type_hints
+
+from mi_ray.experiments.checks import Refused, one_of, refuse
+from mi_ray.experiments.declare import Question
+
+Axes = Mapping[str, Sequence[Any]]
+Trial = Callable[..., Sequence[Question]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """What the screen fills in: questions with ``row`` down and ``column`` across, one panel per kind of cell."""
+
+    row: str
+    column: str
+    panels: Mapping[str, str]
+    """Kind of cell -> the value of its result that is shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """``trial`` maps axis values to questions; ``axes`` are swept in every preset, ``presets`` override and add to them.
+
+    Any parameter of ``trial`` can be an axis; those never named keep their default. ``analysis`` names the module of
+    ``analysis/`` that draws the figures.
+    """
+
+    name: str
+    trial: Trial
+    axes: Axes
+    presets: Mapping[str, Axes]
+    default_preset: str
+    matrix: Matrix
+    analysis: str
+    types: Mapping[str, type] = field(init=False)
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(self.trial)
+        object.__setattr__(self, "types", {name: hints[name] for name in inspect.signature(self.trial).parameters})
+
+    def grid(self, preset: str, overrides: Axes) -> dict[str, tuple[Any, ...]]:
+        """Axis values of a preset with some overridden; refuses unknown presets and axes, and empty or repeated values."""
+        one_of("preset", preset, list(self.presets))
+        grid = {name: tuple(values) for name, values in {**self.axes, **self.presets[preset], **overrides}.items()}
+        for name, values in grid.items():
+            one_of("axis", name, list(self.types))
+            if not values or len(set(values)) != len(values):
+                raise refuse(f"axis {name}", ",".join(map(str, values)), "one or more values, each once")
+        return grid
+
+    def questions(self, grid: Axes) -> Iterator[Question]:
+        """Every question of the grid, axis by axis."""
+        for values in product(*grid.values()):
+            yield from self.trial(**dict(zip(grid, values, strict=True)))
+
+    def parse_axis(self, text: str) -> tuple[str, tuple[Any, ...]]:
+        """``NAME=V1,V2`` as a name and values of the type that the trial function gives that axis."""
+        name, separator, values = text.partition("=")
+        if not separator:
+            raise refuse("axis", text, "NAME=VALUE[,VALUE...]")
+        one_of("axis", name, list(self.types))
+        return name, tuple(_typed(name, value, self.types[name]) for value in values.split(",") if value)
+
+
+def _typed(name: str, text: str, kind: type) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        raise refuse(f"axis {name}", text, f"values of type {kind.__name__}") from None
+
+
+def parse_axes(study: Study, texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """All ``--axis`` flags; a name given twice is refused."""
+    axes: dict[str, tuple[Any, ...]] = {}
+    for text in texts:
+        name, values = study.parse_axis(text)
+        if name in axes:
+            raise Refused(f"axis: {name!r} is given twice; allowed: once, with all its values")
+        axes[name] = values
+    return axes

@@ -1,0 +1,111 @@
+"""The training loop of one cell: steps, reports, checkpoints, and picking up where an earlier attempt was cut off."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mi_ray.compute.checkpoints import load_tensors, save_tensors
+from mi_ray.compute.training import Trainer
+from mi_ray.experiments.cells import Attempt, append_line, read_lines, sha256
+from mi_ray.experiments.failpoints import failpoint
+from mi_ray.theory.information import bits, nominal_bound_bits
+
+REPORTS = 50
+CHECKPOINT_SECONDS = 20.0
+KEPT = 2
+"""Checkpoints kept, so that a torn newest one costs an interval and not the run."""
+
+
+class Diverged(ArithmeticError):
+    """The loss is no longer a finite number; trying again would do the same."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Tells whoever looks at the attempt's folder how far it is."""
+
+    attempt: Attempt
+
+    def __call__(self, share: float) -> None:
+        (self.attempt.path / "progress").write_text(f"{share:.4f}")
+
+
+def train(trainer: Trainer, attempt: Attempt) -> list[dict[str, float]]:
+    """Train to the end; returns the history: step, loss in nats and the in-training estimate of Eq. 4 in bits.
+
+    Raises Diverged when the loss is not finite. The history and the weights do not depend on where it was cut off.
+    """
+    history = _resume(trainer, attempt)
+    every = max(1, trainer.steps // REPORTS)
+    losses: list[Tensor] = []
+    saved = time.monotonic()
+    while trainer.step_number < trainer.steps:
+        losses.append(trainer.step())
+        failpoint("train.step")
+        last = trainer.step_number == trainer.steps
+        if trainer.step_number % every and not last:
+            continue
+        history.append(_report(trainer, losses))
+        losses.clear()
+        Progress(attempt)(trainer.step_number / trainer.steps)
+        if time.monotonic() - saved > CHECKPOINT_SECONDS and not last:
+            _save(trainer, history, attempt)
+            saved = time.monotonic()
+    for record in history:
+        append_line(attempt.payload / "history.jsonl", record)
+    return history
+
+
+def _report(trainer: Trainer, losses: list[Tensor]) -> dict[str, float]:
+    loss = torch.stack(losses).mean().item()
+    if not abs(loss) < float("inf"):
+        raise Diverged(f"loss is {loss} at step {trainer.step_number}; lower learning_rate or raise temperature")
+    in_training = nominal_bound_bits(trainer.k_tr) - bits(loss)
+    return {"step": trainer.step_number, "loss_nats": loss, "in_training_bits": in_training}
+
+
+def _save(trainer: Trainer, history: list[dict[str, float]], attempt: Attempt) -> None:
+    """Write a checkpoint named by its step and sha256, its history beside it, and drop the oldest."""
+    folder = attempt.path / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    unnamed = folder / "new.safetensors"
+    save_tensors(trainer.state() | _as_tensors(history), unnamed)
+    unnamed.rename(folder / f"{trainer.step_number:09d}-{sha256(unnamed)[:32]}.safetensors")
+    for stale in sorted(folder.glob("*-*.safetensors"))[:-KEPT]:
+        stale.unlink()
+    failpoint("train.checkpoint")
+
+
+def _resume(trainer: Trainer, attempt: Attempt) -> list[dict[str, float]]:
+    """Load the newest intact checkpoint of any earlier attempt; its history is returned with it."""
+    for path in _checkpoints(attempt):
+        if sha256(path)[:32] != path.stem.partition("-")[2]:
+            continue
+        state = load_tensors(path)
+        trainer.load({name: tensor for name, tensor in state.items() if not name.startswith("history.")})
+        return _as_records(state)
+    return []
+
+
+def _checkpoints(attempt: Attempt) -> Iterator[Path]:
+    folders = attempt.path.parent.glob("*/checkpoints")
+    found = [path for folder in folders for path in folder.glob("*-*.safetensors")]
+    yield from sorted(found, key=lambda path: path.name, reverse=True)
+
+
+def _as_tensors(history: list[dict[str, float]]) -> dict[str, Tensor]:
+    names = history[0] if history else ()
+    return {f"history.{name}": torch.tensor([r[name] for r in history], dtype=torch.float64) for name in names}
+
+
+def _as_records(state: dict[str, Tensor]) -> list[dict[str, float]]:
+    columns = {n.removeprefix("history."): t.tolist() for n, t in state.items() if n.startswith("history.")}
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return [{**row, "step": int(row["step"])} for row in rows]
