@@ -1,0 +1,93 @@
+"""Dependent trials: a Tune search algorithm that offers a trial the moment the cell it needs is committed.
+
+Tune has no dependencies between trials; its search algorithm, though, decides what exists. Ours never guesses from Tune's
+state: whether a cell is done is read from the store, so resuming is running the same command again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.search import SearchAlgorithm
+
+from mi_ray.experiments.cells import Store
+from mi_ray.experiments.plan import Job
+from mi_ray.experiments.queue import Queue
+from mi_ray.experiments.serial import Listener
+from mi_ray.orchestration.placement import Occupancy
+
+FAILED = "failed"
+"""Name of the result by which a trial says that its job cannot succeed, however often it is tried."""
+
+
+class DependentSearch(SearchAlgorithm):
+    """Offers jobs from a `Queue` as trials, as many as fit the cluster, and tells a listener how they end."""
+
+    def __init__(self, queue: Queue, occupancy: Occupancy, store: Store, listener: Listener, *, retries: int) -> None:
+        self._queue, self._occupancy, self._store = queue, occupancy, store
+        self._listener, self._retries = listener, retries
+        self._experiment: Any = None
+        self.jobs: dict[str, Job] = {}
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict, **spec: Any) -> bool:
+        return True
+
+    def add_configurations(self, experiments: Any) -> None:
+        self._experiment = experiments[0] if isinstance(experiments, list) else experiments
+
+    def next_trial(self) -> Trial | None:
+        """The next job that may start and fits, as a trial; None while nothing may."""
+        job = self._queue.take(self._occupancy.fits)
+        if job is None:
+            return None
+        self._occupancy.take(job)
+        self.jobs[job.key] = job
+        return self._trial(job)
+
+    def _trial(self, job: Job) -> Trial:
+        spec = self._experiment.spec
+        return Trial(
+            spec["run"],
+            config={"job": job.key, "kind": job.kind},
+            trial_id=job.key,
+            storage=spec["storage"],
+            experiment_tag=job.key,
+            stopping_criterion={},
+            max_failures=self._retries,
+        )
+
+    def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
+        """Ask the store whether the trial's cells are there: a trial that ended without them has failed."""
+        job = self.jobs[trial_id]
+        self._occupancy.free(job)
+        if all(self._store.has(cell.key) for cell in job.cells):
+            self._queue.done(job)
+            self._listener.finished(job)
+            return
+        self._queue.fail(job)
+        reason = (result or {}).get(FAILED) or f"its worker died {self._retries + 1} times"
+        self._listener.failed(job, reason)
+
+    def is_finished(self) -> bool:
+        return self._queue.empty
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str | None = None, **_: Any) -> None:
+        """Nothing to save: the store is the truth."""
+
+    def restore_from_dir(self, checkpoint_dir: str) -> None:
+        raise NotImplementedError("a study is resumed by running its command again")
+
+
+class Relay(Callback):
+    """Tells the listener when trials really start, and that time passes."""
+
+    def __init__(self, search: DependentSearch, listener: Listener) -> None:
+        self._search, self._listener = search, listener
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._listener.started(self._search.jobs[trial.trial_id])
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self._listener.tick()
