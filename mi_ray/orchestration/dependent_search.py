@@ -31,6 +31,9 @@ class DependentSearch(SearchAlgorithm):
         self._experiment: Any = None
         self.jobs: dict[str, Job] = {}
 
+    def __getstate__(self) -> dict:
+        return {}  # Tune pickles its configuration for `Tuner.restore`, which is never used
+
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict, **spec: Any) -> bool:
         return True
 
@@ -85,6 +88,9 @@ class Relay(Callback):
 
     def __init__(self, search: DependentSearch, listener: Listener) -> None:
         self._search, self._listener = search, listener
+
+    def __getstate__(self) -> dict:
+        return {}
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._listener.started(self._search.jobs[trial.trial_id])
