@@ -168,8 +168,9 @@ class _Both:
 
     def finished(self, job: Job) -> None:
         self.screen.finished(job)
-        for cell in job.cells if self._recorder else ():
-            self._recorder.tell(cell)
+        if self._recorder:
+            for cell in job.cells:
+                self._recorder.tell(cell)
 
     def failed(self, job: Job, reason: str) -> None:
         self.screen.failed(job, reason)
@@ -194,9 +195,7 @@ def _recorder(study: Study, store: Store, flags: argparse.Namespace) -> Backgrou
     return recorder
 
 
-def _mirrored(
-    study: Study, whole: Plan, store: Store, recorder: BackgroundRecorder | None
-) -> list[tuple[str, str]]:
+def _mirrored(study: Study, whole: Plan, store: Store, recorder: BackgroundRecorder | None) -> list[tuple[str, str]]:
     """Mirror what is left, draw the figures from MLflow, and say where both are."""
     if recorder is None:
         return [("MLflow", "not installed here; run the same command where it is, and every finished cell is mirrored")]

@@ -8,6 +8,7 @@ contrast, saturation, hue (there: shuffled), and a crop's corners are real numbe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 import torch
@@ -90,7 +91,7 @@ def crop_boxes(n: int, min_scale: float, rng: np.random.Generator) -> NDArray[np
     the whole image.
     """
     area = rng.uniform(min_scale, 1, size=(n, ATTEMPTS))
-    ratio = np.exp(rng.uniform(*np.log(RATIOS), size=(n, ATTEMPTS)))
+    ratio = np.exp(rng.uniform(log(RATIOS[0]), log(RATIOS[1]), size=(n, ATTEMPTS)))
     width, height = np.sqrt(area * ratio), np.sqrt(area / ratio)
     fits = (width <= 1) & (height <= 1)
     first = np.arange(n), fits.argmax(1)

@@ -1,4 +1,4 @@
-"""The colour-digit-position images (Sec. III-B, Fig. 2): attributes drawn uniformly and independently, photographs behind.
+"""The colour-digit-position images (Sec. III-B, Fig. 2): uniform, independent attributes, photographs behind.
 
 The paper gives no pixel recipe. Ours: a digit of 0.4 canvas, jittered inside its quadrant, painted in a pure colour on
 black, and mixed with a photograph crop that is drawn independently for every image.
@@ -37,7 +37,7 @@ def render(
     seed: int,
     split: str,
 ) -> ImageSet:
-    """Draw ``n`` CDP images from the ``allowed`` drawings and the given photographs; the same arguments, the same bytes.
+    """Draw ``n`` CDP images from the ``allowed`` drawings and the photographs; same arguments, same bytes.
 
     ``background_weight`` w: ``linear`` is (1-w) digit + w photograph, ``additive`` is clip(digit + w photograph).
     Returns images [n, 3, canvas, canvas], attributes [n, 3] and the index of each image's drawing.
@@ -81,7 +81,7 @@ def _paint(glyphs: NDArray, attributes: NDArray, jitter: NDArray, canvas: int) -
 
 
 def _crop(photographs: Sequence[Photograph], photo_of_image: NDArray, crops: NDArray, canvas: int) -> Tensor:
-    """One square crop per image, its side between the canvas and the photograph's short side: [m, 3, canvas, canvas]."""
+    """A square crop per image, its side between the canvas and the photograph's short side: [m, 3, canvas, canvas]."""
     behind = torch.empty(len(crops), 3, canvas, canvas)
     for photo in np.unique(photo_of_image):
         wanted = np.flatnonzero(photo_of_image == photo)

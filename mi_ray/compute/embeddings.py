@@ -16,7 +16,7 @@ BATCH = 256
 @torch.inference_mode()
 def embed(encoder: nn.Module, data: ImageSet, *, device: torch.device) -> NDArray[np.float32]:
     """Embed every image of a split in evaluation mode and float32. Returns h [n, width]."""
-    encoder.to(device, memory_format=torch.channels_last).eval()
+    encoder.to(device).to(memory_format=torch.channels_last).eval()
     images = torch.from_numpy(data.images)
     parts = [encoder(pixels(part.to(device))).float().cpu() for part in images.split(BATCH)]
     return torch.cat(parts).numpy()

@@ -1,4 +1,4 @@
-"""Post-training MI estimation (Sec. III-C, Fig. 3 bottom): a fresh critic on a frozen encoder, read on untouched images."""
+"""Post-training MI estimation (Sec. III-C, Fig. 3 bottom): a fresh critic, a frozen encoder, untouched images."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ class Critic(nn.Module):
     def __init__(self, h: Tensor, *, hidden: int, out: int, temperature: float, seed: int) -> None:
         """``h`` [n, width] sets the standardisation."""
         super().__init__()
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", h.mean(0))
         self.register_buffer("std", h.std(0).clamp(min=1e-6))
         self.mlp = projector(h.shape[1], hidden=hidden, out=out, seed=seed, purpose="critic")

@@ -1,4 +1,4 @@
-"""Linear evaluation of a frozen encoder (Sec. IV): probes fitted on train, the penalty chosen on validation, read on test."""
+"""Linear evaluation of a frozen encoder (Sec. IV): fitted on train, selected on validation, read on test."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Encoder f_e (any timm name), projector f_p and critic f_c (the same MLP, Sec. III-C), and pixels made ready for them."""
+"""Encoder f_e (any timm name), projector f_p, critic f_c (the same MLP, Sec. III-C), and pixels ready for them."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import cast
 
 import timm
 import torch
@@ -34,7 +35,7 @@ def pixels(images: Tensor) -> Tensor:
 @lru_cache(maxsize=64)
 def width(arch: str) -> int:
     """Number of features of h."""
-    return _shape_only(arch).num_features
+    return cast("int", _shape_only(arch).num_features)
 
 
 @lru_cache(maxsize=64)

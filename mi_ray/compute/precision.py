@@ -23,7 +23,7 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
 
 
 def _bfloat16_is_faster(device: torch.device) -> bool:
-    """CUDA, processors with AMX, and AMD's with AVX512-BF16; `benchmarks/precision.py` measures it here."""
+    """CUDA, processors with AMX, and AMD's with AVX512-BF16; `benchmarks/training_step.py` measures it."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     try:

@@ -1,4 +1,4 @@
-"""Multinomial logistic probes on frozen embeddings: every task and every penalty in one matrix product per iteration."""
+"""Multinomial logistic probes on frozen embeddings: all tasks and penalties in one matrix product per iteration."""
 
 from __future__ import annotations
 

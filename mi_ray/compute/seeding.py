@@ -1,4 +1,4 @@
-"""Randomness as a function of (seed, purpose, counter): nothing here touches a global generator for longer than a call."""
+"""Randomness as a function of (seed, purpose, counter): no global generator is touched for longer than a call."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ Photograph = Callable[[], NDArray[np.uint8]]
 
 @dataclass(frozen=True, eq=False)
 class Drawings:
-    """Handwritten digits 2, 3, 4, 5. images: float32 [n, height, width] in 0..1; labels: int64 [n], index into `DIGITS`."""
+    """Handwritten 2, 3, 4, 5. images: float32 [n, height, width] in 0..1; labels: int64 [n], index into `DIGITS`."""
 
     images: NDArray[np.float32]
     labels: NDArray[np.int64]

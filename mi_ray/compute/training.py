@@ -1,4 +1,4 @@
-"""Contrastive training of an encoder and its projector (Fig. 3, top): one step at a time, each a function of its number."""
+"""Contrastive training of encoder and projector (Fig. 3, top): step by step, each a function of its number."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Trainer:
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        """``k_tr`` counts positive pairs per step; ``dtype`` is the autocast type of the networks, the loss is float32."""
+        """``k_tr`` counts positive pairs per step; ``dtype`` is the networks' autocast type, the loss is float32."""
         self.networks = nn.ModuleDict({"encoder": encoder, "projector": projector})
-        self.networks.to(device, memory_format=torch.channels_last).train()
+        self.networks.to(device).to(memory_format=torch.channels_last).train()
         self._images = torch.from_numpy(data.images).to(device)
         self._couple, self._view, self._seed, self._dtype = couple, view, seed, dtype
         self.k_tr, self.steps, self._temperature = k_tr, steps, temperature
@@ -76,7 +76,7 @@ class Trainer:
         return nt_xent(z[: self.k_tr], z[self.k_tr :], temperature=self._temperature)
 
     def state(self) -> dict[str, Tensor]:
-        """Everything the next step depends on, as named tensors that share memory with it: save them before stepping."""
+        """All that the next step depends on, as named tensors; they share its memory, so save them before stepping."""
         networks = {f"networks.{name}": tensor for name, tensor in self.networks.state_dict().items()}
         slots = {
             f"optimizer.{index}.{slot}": value

@@ -1,1 +1,1 @@
-"""Floor 2: what is asked (declarations), what it is called (identity), in which order (plan), and what came out (cells)."""
+"""Floor 2: what is asked (declare), what it is called (identity), in which order (plan), what came out (cells)."""

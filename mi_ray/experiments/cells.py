@@ -91,7 +91,7 @@ class Attempt:
         for path in [*self.payload.iterdir(), self.payload]:
             fsync(path)
         failpoint("commit.before_rename")
-        self._refuse_if_stale()
+        self.refuse_if_stale()
         target = self.store.cells / self.key
         try:
             self.payload.rename(target)
@@ -103,7 +103,8 @@ class Attempt:
         shutil.rmtree(self.store.work / self.key, ignore_errors=True)
         return CommittedCell(target)
 
-    def _refuse_if_stale(self) -> None:
+    def refuse_if_stale(self) -> None:
+        """RuntimeError when a newer attempt has started: this one is a leftover of a worker thought dead."""
         if (self.store.work / self.key / str(self.number + 1)).exists():
             raise RuntimeError(f"{self.key}: attempt {self.number} is stale, a newer one has started; not published")
 

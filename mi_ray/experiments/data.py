@@ -1,4 +1,4 @@
-"""Prepared images in the store: made once from a declaration, named by their recipe, trusted by their content digest."""
+"""Prepared images in the store: made once from a declaration, named by recipe, trusted by content digest."""
 
 from __future__ import annotations
 

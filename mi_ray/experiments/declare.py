@@ -1,7 +1,7 @@
 """Declarations: frozen values that say what is trained and what is asked of it. Building one does no work.
 
 Train, freeze, ask: a `Training` makes an encoder, an `Embedding` freezes what it makes of the images, and the questions
-`Estimation` and `LinearEvaluation` read that. Each holds the declaration upstream of it, so a question is a whole story.
+`Estimation` and `LinearEvaluation` read that. Each holds what is upstream of it, so a question is a whole story.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ OptimizerName = Literal["adamw", "sgd"]
 
 @dataclass(frozen=True, kw_only=True)
 class CDP:
-    """Colour-digit-position images (Sec. III-B). ``digits``: bundled, or a folder holding MNIST; ``backgrounds``: bundled,
-    or a folder of images. Image counts are per split; drawings and photographs are disjoint between splits."""
+    """Colour-digit-position images (Sec. III-B).
+
+    ``digits``: bundled, or a folder holding MNIST; ``backgrounds``: bundled, or a folder of images. Image counts are
+    per split; drawings and photographs are disjoint between splits.
+    """
 
     canvas: int = 32
     digits: str = BUNDLED

@@ -1,4 +1,4 @@
-"""Places where a test may kill the process: ``MI_RAY_FAILPOINT=commit.before_rename:kill@2`` dies at the second visit."""
+"""Places where a test may kill the process: ``MI_RAY_FAILPOINT=commit.before_rename:kill@2``, at the second visit."""
 
 from __future__ import annotations
 

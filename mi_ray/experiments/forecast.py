@@ -10,8 +10,10 @@ from mi_ray.experiments.plan import Plan
 
 
 def forecast(plan: Plan, store: Store) -> Iterator[str]:
-    """A line per cell with its state and predicted core time, then the sum. Rates are those of cells done in this store,
-    where it has any of that kind."""
+    """A line per cell with its state and predicted core time, then the sum.
+
+    Rates are those of the plan's finished cells, where it has any of that kind.
+    """
     committed = [store.read(key) for key in plan.cells if store.has(key)]
     known = rates(committed)
     to_do = 0.0

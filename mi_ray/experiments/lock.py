@@ -14,7 +14,7 @@ from mi_ray.experiments.checks import Refused
 
 @contextmanager
 def driver_lock(store: Path) -> Iterator[None]:
-    """Hold the store's lock inside the block; refused, with the holder's process and host, when another driver has it."""
+    """Hold the store's lock inside the block; refused, with its holder's process and host, if another driver has it."""
     with open(store / "driver.lock", "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

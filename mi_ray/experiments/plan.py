@@ -123,6 +123,14 @@ def group(cells: Iterable[Cell]) -> list[Job]:
     """One job per cell, but all linear evaluations of an encoder in one: their probes are fitted together."""
     together: dict[tuple[str | None, str], list[Cell]] = defaultdict(list)
     for cell in cells:
-        alone = not isinstance(cell.declaration, LinearEvaluation)
-        together[cell.upstream, cell.key if alone else repr(cell.declaration.penalties)].append(cell)
+        together[cell.upstream, _company(cell)].append(cell)
     return [Job(tuple(members)) for members in together.values()]
+
+
+def _company(cell: Cell) -> str:
+    """Cells of one upstream and the same company share a job."""
+    match cell.declaration:
+        case LinearEvaluation(penalties=penalties):
+            return f"penalties {penalties}"
+        case _:
+            return cell.key

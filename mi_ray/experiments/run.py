@@ -87,7 +87,7 @@ def _train(declaration: Training, data: PreparedData, attempt: Attempt, device: 
     images = data.split("train")
     encoder = networks.encoder(declaration.arch, seed=declaration.seed)
     projector = networks.projector(
-        encoder.num_features, hidden=declaration.hidden, out=declaration.out, seed=declaration.seed
+        networks.width(declaration.arch), hidden=declaration.hidden, out=declaration.out, seed=declaration.seed
     )
     trainer = Trainer(
         encoder,
@@ -129,7 +129,7 @@ def _embed(cell: Cell, data: PreparedData, attempt: Attempt, store: Store, devic
         h[split] = embeddings.embed(encoder, data.split(split), device=device)
         progress(done / len(SPLITS))
     save_file(h, attempt.payload / "h.safetensors")
-    return {"width": encoder.num_features, "images": sum(map(len, h.values()))}
+    return {"width": networks.width(training.arch), "images": sum(map(len, h.values()))}
 
 
 def _embedded(cell: Cell, store: Store) -> Embedded:
@@ -160,7 +160,7 @@ def _estimate(declaration: Estimation, data: PreparedData, attempt: Attempt, h: 
 
 
 def _truths(declaration: Estimation) -> Values:
-    """What the estimate is to be held against: H(C), the true MI if classes can be decoded, and the ceiling at K_est."""
+    """What to hold the estimate against: H(C), the true MI if classes can be decoded, and the ceiling at K_est."""
     task = task_of(declaration)
     return {
         "class_entropy_bits": task.entropy_bits,

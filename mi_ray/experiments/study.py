@@ -1,4 +1,4 @@
-"""A study: one question of the paper as a function from axis values to questions, and the grid of values to ask it for."""
+"""A study: one claim of the paper as a function from axis values to questions, and the grid of values to ask for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Matrix:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """``trial`` maps axis values to questions; ``axes`` are swept in every preset, ``presets`` override and add to them.
+    """``trial`` maps axis values to questions; ``axes`` are swept by every preset, ``presets`` override them.
 
     Any parameter of ``trial`` can be an axis; those never named keep their default. ``analysis`` names the module of
     ``analysis/`` that draws the figures.
@@ -47,7 +47,7 @@ class Study:
         object.__setattr__(self, "types", {name: hints[name] for name in inspect.signature(self.trial).parameters})
 
     def grid(self, preset: str, overrides: Axes) -> dict[str, tuple[Any, ...]]:
-        """Axis values of a preset with some overridden; refuses unknown presets and axes, and empty or repeated values."""
+        """Axis values of a preset with some overridden; refuses unknown names, empty or repeated values."""
         one_of("preset", preset, list(self.presets))
         grid = {name: tuple(values) for name, values in {**self.axes, **self.presets[preset], **overrides}.items()}
         for name, values in grid.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from mi_ray.compute.checkpoints import load_tensors, save_tensors
 from mi_ray.compute.training import Trainer
-from mi_ray.experiments.cells import Attempt, append_line, read_lines, sha256
+from mi_ray.experiments.cells import Attempt, append_line, sha256
 from mi_ray.experiments.failpoints import failpoint
 from mi_ray.theory.information import bits, nominal_bound_bits
 
@@ -52,6 +51,7 @@ def train(trainer: Trainer, attempt: Attempt) -> list[dict[str, float]]:
         last = trainer.step_number == trainer.steps
         if trainer.step_number % every and not last:
             continue
+        attempt.refuse_if_stale()
         history.append(_report(trainer, losses))
         losses.clear()
         Progress(attempt)(trainer.step_number / trainer.steps)

@@ -1,7 +1,7 @@
 """Dependent trials: a Tune search algorithm that offers a trial the moment the cell it needs is committed.
 
-Tune has no dependencies between trials; its search algorithm, though, decides what exists. Ours never guesses from Tune's
-state: whether a cell is done is read from the store, so resuming is running the same command again.
+Tune has no dependencies between trials; its search algorithm, though, decides what exists. Ours never guesses from
+Tune's state: whether a cell is done is read from the store, so resuming is running the same command again.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ class DependentSearch(SearchAlgorithm):
     def is_finished(self) -> bool:
         return self._queue.empty
 
-    def save_to_dir(self, checkpoint_dir: str, session_str: str | None = None, **_: Any) -> None:
+    def save_to_dir(self, dirpath: str, **_: Any) -> None:
         """Nothing to save: the store is the truth."""
 
-    def restore_from_dir(self, checkpoint_dir: str) -> None:
+    def restore_from_dir(self, dirpath: str) -> None:
         raise NotImplementedError("a study is resumed by running its command again")
 
 

@@ -1,4 +1,4 @@
-"""Entropies, the bounds of Props. II.1-II.2 and what a perfect encoder reads at finite K. Bits unless a name says nats."""
+"""Entropies, the bounds of Props. II.1-II.2 and what a perfect encoder reads at finite K. Bits unless named nats."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def entropy_bits(probabilities: ArrayLike) -> float:
 
 
 def label_channel_bits(n_classes: int, redraw: float) -> float:
-    """True I(C; C') in bits when the partner's class is redrawn uniformly with probability ``redraw``: log C - H(row)."""
+    """True I(C; C') in bits if the partner's class is redrawn uniformly with probability ``redraw``: log C - H(row)."""
     row = np.full(n_classes, redraw / n_classes)
     row[0] += 1.0 - redraw
     return log2(n_classes) - entropy_bits(row)

@@ -45,7 +45,7 @@ class Task:
         return float(np.log2(self.n_classes))
 
     def labels(self, attributes: NDArray[np.integer]) -> NDArray[np.int64]:
-        """Class index of each image. ``attributes``: [n, 3] integers in 0..3, columns as in `ATTRIBUTES`; returns [n]."""
+        """Class index of each image. ``attributes``: [n, 3] integers in 0..3, columns as `ATTRIBUTES`; returns [n]."""
         columns = [ATTRIBUTES.index(attribute) for attribute in self.attributes]
         places = VALUES_PER_ATTRIBUTE ** np.arange(len(columns))[::-1]
         return np.asarray(attributes, dtype=np.int64)[:, columns] @ places

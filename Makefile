@@ -1,0 +1,45 @@
+# Needs python3 (3.11 or newer) and make; every target does its own set-up in .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+STORE ?= runs
+
+.PHONY: sweep smoke figures ui test check format bench clean
+
+sweep: $(READY)            ## the main job: train, embed, ask, draw (about ten minutes on two cores)
+	$(BIN)/python sweeps/infomin_grid.py --store $(STORE)
+
+smoke: $(READY)            ## every part of the system in about a minute
+	$(BIN)/python sweeps/infomin_grid.py --preset smoke --store $(STORE)
+
+figures: $(READY)          ## draw the heatmaps again from MLflow
+	$(BIN)/python analysis/infomin_heatmap.py --store $(STORE)
+
+ui: $(READY)               ## open MLflow on http://127.0.0.1:5000
+	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///$(abspath $(STORE))/mlflow.db
+
+test: $(READY)             ## the test suite
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+check: $(READY)            ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)            ## side-by-side measurements, see benchmarks/README.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/training_step.py
+
+clean:
+	rm -rf $(VENV)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mi-ray needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
