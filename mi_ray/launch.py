@@ -27,19 +27,24 @@ if TYPE_CHECKING:
     from mi_ray.tracking.background import BackgroundRecorder
 
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+NO_MLFLOW = ("MLflow", "not installed here; the same command, run where it is, mirrors every finished cell")
 
 
 def launch(study: Study, argv: Sequence[str] | None = None) -> NoReturn:
     """Run a study from the command line. Exit code 0: complete; 1: cells failed; 2: refused; 130: interrupted."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    _stop_in_order_when_told()
     try:
         sys.exit(_launch(study, flags_of(study).parse_args(argv)))
     except Refused as refusal:
         print(f"{study.name}: {refusal}", file=sys.stderr)
         sys.exit(REFUSED)
     except KeyboardInterrupt:
-        print(f"{study.name}: interrupted; what is committed is kept, the same command goes on", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def _stop_in_order_when_told() -> None:
+    """Treat SIGTERM (Slurm, Kubernetes) as Ctrl-C. Ray puts a handler of its own in place when it connects."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -106,10 +111,12 @@ def _sweep(study: Study, questions: list[Question], store: Store, flags: argpars
     recorder = _recorder(study, store, flags)
     by_digest = {made.digest: made for made in data.values()}
     screen = Screen(study, plan, store, slots=_slots(flags))
-    with screen:
-        _run(jobs, by_digest, store, _Both(screen, recorder), flags)
-    screen.summary([*_accounts(screen, jobs), ("store", str(store.root)), *_mirrored(study, whole, store, recorder)])
-    return _verdict(plan, store, screen)
+    code = _computed(jobs, by_digest, _Both(screen, recorder), flags)
+    lines = _mirrored(study, whole, store, recorder, code) if recorder else [NO_MLFLOW]
+    screen.summary([*_accounts(screen, jobs), ("store", str(store.root)), *lines])
+    if code == INTERRUPTED:
+        print(f"{study.name}: interrupted; what is committed is kept, the same command goes on", file=sys.stderr)
+    return code
 
 
 def _prepare_all(questions: list[Question], store: Store) -> dict[CDP, PreparedData]:
@@ -138,9 +145,21 @@ def _slots(flags: argparse.Namespace) -> int:
     return 1 if flags.on == "here" else cpu_count() or 1
 
 
-def _run(
-    jobs: list[Job], data: dict[str, PreparedData], store: Store, listener: _Both, flags: argparse.Namespace
-) -> None:
+def _computed(jobs: list[Job], data: dict[str, PreparedData], listener: _Both, flags: argparse.Namespace) -> int:
+    """Run the jobs under the screen; returns the exit code that they deserve."""
+    screen = listener.screen
+    try:
+        with screen:
+            _run(jobs, data, listener, flags)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    if screen.failures:
+        return FAILED
+    return INTERRUPTED if screen.plan.missing_jobs(screen.store) else DONE
+
+
+def _run(jobs: list[Job], data: dict[str, PreparedData], listener: _Both, flags: argparse.Namespace) -> None:
+    store = listener.screen.store
     if not jobs:
         return
     if flags.on == "here":
@@ -153,6 +172,7 @@ def _run(
     from mi_ray.orchestration.sweep import run_on_ray
 
     with connected(flags.address) as capacity:
+        _stop_in_order_when_told()
         listener.screen.slots = training_slots(capacity)
         run_on_ray(jobs, data, store, listener, capacity=capacity)
 
@@ -195,18 +215,23 @@ def _recorder(study: Study, store: Store, flags: argparse.Namespace) -> Backgrou
     return recorder
 
 
-def _mirrored(study: Study, whole: Plan, store: Store, recorder: BackgroundRecorder | None) -> list[tuple[str, str]]:
-    """Mirror what is left, draw the figures from MLflow, and say where both are."""
-    if recorder is None:
-        return [("MLflow", "not installed here; run the same command where it is, and every finished cell is mirrored")]
+def _mirrored(
+    study: Study, whole: Plan, store: Store, recorder: BackgroundRecorder, code: int
+) -> list[tuple[str, str]]:
+    """Mirror what is left, draw the figures from MLflow, and say where both are; MLflow's failure loses nothing."""
+    from mi_ray.tracking.store import Unreachable
+
+    mlflow = recorder.recorder
     unsynced = recorder.drain(whole)
     if unsynced:
         return [("MLflow", f"unsynced: {unsynced} cells ({recorder.failure}); the same command mirrors them")]
-    figures = _draw(study, whole, store, recorder)
-    mlflow = recorder.recorder
-    mlflow.finish("FINISHED")
+    try:
+        figures = _draw(study, whole, store, recorder)
+        mlflow.finish({DONE: "FINISHED", INTERRUPTED: "KILLED"}.get(code, "FAILED"))
+    except Unreachable as error:
+        return [("MLflow", f"{error}; the same command draws the figures")]
     return [
-        *(("figure", str(path)) for path in figures),
+        *(("figure", str(path)) for path in figures if path.suffix != ".pdf"),
         ("MLflow", f"{mlflow.tracking_uri}, experiment {mlflow.experiment}"),
         ("open it", mlflow.url or f"mlflow ui --backend-store-uri {mlflow.tracking_uri}"),
     ]
@@ -227,14 +252,6 @@ def _accounts(screen: Screen, jobs: list[Job]) -> list[tuple[str, str]]:
         return [("computed", "0 cells: everything was in the store")]
     cells = sum(len(job.cells) for job in jobs)
     return [("computed", f"{cells} cells"), ("time", screen.accounting.report())]
-
-
-def _verdict(plan: Plan, store: Store, screen: Screen) -> int:
-    if screen.failures:
-        return FAILED
-    if plan.missing_jobs(store):
-        raise KeyboardInterrupt
-    return DONE
 
 
 def _dry_run(questions: list[Question], store: Store, flags: argparse.Namespace) -> int:

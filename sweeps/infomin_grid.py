@@ -1,8 +1,8 @@
 """Figs. 6 and 7: does it harm a downstream task when the positive pairs share information irrelevant to it?
 
 The InfoMin principle says yes. Encoders are trained on CDP images with same-class sampling that matches colour,
-digit, position or all three, and each frozen encoder is asked for its linear accuracy on each of these tasks and for the
-mutual information between embeddings of their same-class pairs. Expected: a high diagonal; a high column ``all``,
+digit, position or all three, and each frozen encoder is asked for its linear accuracy on each of these tasks and for
+the mutual information between embeddings of its same-class pairs. Expected: a high diagonal; a high column ``all``,
 against InfoMin; a high row ``position`` for every pairing, since position is needed to read the other two.
 
     python sweeps/infomin_grid.py                              # laptop preset, about ten minutes on two cores

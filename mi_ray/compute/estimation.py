@@ -34,7 +34,7 @@ class Estimate:
     bound_bits: float
     train_bits: float
     validation_bits: float
-    temperature: float
+    critic_temperature: float
     critic_steps: int
     k_est: int
 
@@ -99,7 +99,7 @@ def estimate(
         bound_bits=nominal_bound_bits(k_est),
         train_bits=float(_read(critic, rows["train"], held["train"]).mean()),
         validation_bits=float(_read(critic, rows["validation"], held["validation"]).mean()),
-        temperature=critic.temperature.item(),
+        critic_temperature=critic.temperature.item(),
         critic_steps=taken,
         k_est=k_est,
     )

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,7 +44,7 @@ class CommittedCell:
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
-        """One record per report: ``step``, ``at_ms`` (milliseconds since the epoch) and the values."""
+        """One record per report: ``step`` and the values."""
         return read_lines(self.path / "history.jsonl")
 
     def file(self, name: str) -> Path:
@@ -74,34 +73,31 @@ class Attempt:
         """What will become the cell's directory."""
         return self.path / "cell"
 
-    def earlier(self, name: str) -> Iterator[Path]:
-        """Files called ``name`` that earlier attempts left, newest attempt first."""
-        for number in range(self.number - 1, 0, -1):
-            path = self.store.work / self.key / str(number) / name
-            if path.is_file():
-                yield path
-
-    def publish(self, manifest: dict[str, Any]) -> CommittedCell:
-        """Write the manifest with every file's sha256, then rename the directory into place.
+    def publish(self, manifest: dict[str, Any], **records: Any) -> CommittedCell:
+        """Write ``records`` as JSON files, the manifest with every file's sha256, and rename the directory into place.
 
         Whoever comes second finds the first one's cell and discards its own. RuntimeError when a newer attempt exists.
         """
-        files = {path.name: sha256(path) for path in sorted(self.payload.iterdir())}
-        write_json(self.payload / MANIFEST, manifest | {"key": self.key, "attempt": self.number, "files": files})
-        for path in [*self.payload.iterdir(), self.payload]:
-            fsync(path)
-        failpoint("commit.before_rename")
-        self.refuse_if_stale()
-        target = self.store.cells / self.key
         try:
-            self.payload.rename(target)
+            self._write(manifest, records)
+            failpoint("commit.before_rename")
+            self.refuse_if_stale()
+            self.payload.rename(self.store.cells / self.key)
         except OSError:
             if not self.store.has(self.key):
                 raise
         fsync(self.store.cells)
         failpoint("commit.after_rename")
         shutil.rmtree(self.store.work / self.key, ignore_errors=True)
-        return CommittedCell(target)
+        return self.store.read(self.key)
+
+    def _write(self, manifest: dict[str, Any], records: dict[str, Any]) -> None:
+        for name, record in records.items():
+            write_json(self.payload / f"{name}.json", record)
+        files = {path.name: sha256(path) for path in sorted(self.payload.iterdir())}
+        write_json(self.payload / MANIFEST, manifest | {"key": self.key, "attempt": self.number, "files": files})
+        for path in [*self.payload.iterdir(), self.payload]:
+            fsync(path)
 
     def refuse_if_stale(self) -> None:
         """RuntimeError when a newer attempt has started: this one is a leftover of a worker thought dead."""
@@ -198,7 +194,7 @@ def read_json(path: Path) -> Any:
 def append_line(path: Path, record: dict[str, float]) -> None:
     """Append one record to a JSON-lines file."""
     with open(path, "a") as file:
-        file.write(json.dumps(record, allow_nan=False) + "\n")
+        file.write(json.dumps(record, sort_keys=True, allow_nan=False) + "\n")
 
 
 def read_lines(path: Path) -> list[dict[str, float]]:

@@ -15,6 +15,18 @@ def refuse(field: str, value: object, allowed: str) -> Refused:
     return Refused(f"{field}: {value!r} is not allowed; allowed: {allowed}")
 
 
+def instance(field: str, value: object, *kinds: type) -> None:
+    """Refuse anything that is not of one of the kinds."""
+    if not isinstance(value, kinds):
+        raise refuse(field, value, " or ".join(kind.__name__ for kind in kinds))
+
+
+def number(field: str, value: object, allowed: str) -> None:
+    """Refuse anything but an int or float; a bool is neither."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise refuse(field, value, allowed)
+
+
 def at_least(field: str, value: int, least: int) -> None:
     """Refuse anything but a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
@@ -23,13 +35,15 @@ def at_least(field: str, value: int, least: int) -> None:
 
 def positive(field: str, value: float) -> None:
     """Refuse anything but a finite number above zero."""
-    if not isinstance(value, (int, float)) or not isfinite(value) or value <= 0:
+    number(field, value, "a number > 0")
+    if not isfinite(value) or value <= 0:
         raise refuse(field, value, "a number > 0")
 
 
 def within(field: str, value: float, low: float, high: float) -> None:
     """Refuse anything but a number in [low, high]."""
-    if not isinstance(value, (int, float)) or not low <= value <= high:
+    number(field, value, f"a number from {low} to {high}")
+    if not low <= value <= high:
         raise refuse(field, value, f"a number from {low} to {high}")
 
 

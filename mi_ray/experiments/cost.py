@@ -53,8 +53,9 @@ def job_work(job: Job) -> float:
 def rates(cells: Iterable[CommittedCell]) -> dict[str, float]:
     """Operations per second by kind of cell: the median of what finished cells took; kinds not seen are absent."""
     seen: dict[str, list[float]] = {}
-    for cell in cells:
-        manifest = cell.manifest
+    for manifest in (cell.manifest for cell in cells):
+        if manifest["attempt"] > 1:  # a resumed cell's seconds are those of its last attempt alone
+            continue
         seen.setdefault(manifest["kind"], []).append(manifest["work"] / max(manifest["seconds"], 1e-3))
     return {kind: median(values) for kind, values in seen.items()}
 

@@ -62,8 +62,9 @@ def prepare(data: CDP, store: Store) -> PreparedData:
 
 def _make(data: CDP, store: Store) -> PreparedData:
     folder = store.root / "data" / _recipe(data)
+    for leftover in folder.parent.glob("*.partial-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         splits = _render(data)

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Literal, assert_never, get_args
 
 from mi_ray.compute.choices import Mix, Precision, archs
-from mi_ray.experiments.checks import at_least, one_of, positive, refuse, within
+from mi_ray.experiments.checks import at_least, instance, one_of, positive, refuse, within
 from mi_ray.theory.tasks import TASKS, Task
 
 BUNDLED = "scikit-learn"
@@ -106,6 +106,9 @@ class Training:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        instance("data", self.data, CDP)
+        instance("pairing", self.pairing, SameClass, SimCLR)
+        instance("arch", self.arch, str)
         if self.arch.partition(".")[0] not in archs():
             raise refuse("arch", self.arch, f"an encoder of timm, such as {', '.join(_similar(self.arch))}")
         at_least("k_tr", self.k_tr, 2)
@@ -132,6 +135,9 @@ class Embedding:
 
     training: Training
 
+    def __post_init__(self) -> None:
+        instance("training", self.training, Training)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Estimation:
@@ -149,6 +155,8 @@ class Estimation:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        instance("embedding", self.embedding, Embedding)
+        instance("pairing", self.pairing, SameClass)
         at_least("k_est", self.k_est, 2)
         positive("critic temperature", self.temperature)
         within("critic temperature", self.temperature, 0, 0.1)
@@ -170,6 +178,8 @@ class LinearEvaluation:
 
     def __post_init__(self) -> None:
         one_of("task", self.task, [task.name for task in TASKS])
+        instance("embedding", self.embedding, Embedding)
+        instance("penalties", self.penalties, tuple)
         if not self.penalties:
             raise refuse("penalties", self.penalties, "at least one number > 0")
         for penalty in self.penalties:

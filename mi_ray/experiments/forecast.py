@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import median
 
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.cost import DEFAULT_RATE, predicted_work, rates
@@ -16,9 +17,10 @@ def forecast(plan: Plan, store: Store) -> Iterator[str]:
     """
     committed = [store.read(key) for key in plan.cells if store.has(key)]
     known = rates(committed)
+    unseen = median(known.values()) if known else DEFAULT_RATE
     to_do = 0.0
     for cell in plan.cells.values():
-        seconds = predicted_work(cell.declaration) / known.get(cell.kind, DEFAULT_RATE)
+        seconds = predicted_work(cell.declaration) / known.get(cell.kind, unseen)
         done = store.has(cell.key)
         to_do += 0.0 if done else seconds
         yield f"{'done' if done else 'to do':<8}{'' if done else f'{seconds:7.0f} s':>10}  {plan.name(cell)}"

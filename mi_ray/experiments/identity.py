@@ -36,7 +36,7 @@ def cell_key(declaration: Declaration, data_digest: str) -> str:
 def own_fields(declaration: Declaration | Pairing | CDP) -> dict[str, Any]:
     """The fields of a declaration without those upstream of it, as JSON values."""
     return {
-        field.name: _plain(getattr(declaration, field.name))
+        field.name: _plain(getattr(declaration, field.name), field.type)
         for field in fields(declaration)
         if field.name not in UPSTREAM_FIELDS
     }
@@ -54,7 +54,9 @@ def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, annotation: Any) -> Any:
+    if annotation == "float":
+        return float(value)
     if isinstance(value, (SameClass, SimCLR)):
         return {"kind": type(value).__name__, **own_fields(value)}
     return list(value) if isinstance(value, tuple) else value

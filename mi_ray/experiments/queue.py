@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import cached_property
 
@@ -19,60 +20,70 @@ class Queue:
 
     def __init__(self, jobs: Iterable[Job], store: Store, *, slots: int = 1) -> None:
         """``slots``: how many jobs run side by side."""
+        self._jobs = {job.key: job for job in jobs}
         self._slots = slots
-        self._waiting = {job.key: job for job in jobs}
-        self._all = dict(self._waiting)
-        self._running: dict[str, Job] = {}
-        self._store = store
-
-    @cached_property
-    def _chains(self) -> dict[str, float]:
-        """For each job, its own work and the longest chain of work that waits for it."""
-        below: dict[str, list[Job]] = {}
-        for job in self._all.values():
-            if job.needs:
-                below.setdefault(job.needs, []).append(job)
-
-        def chain(job: Job) -> float:
-            return job_work(job) + max((chain(b) for cell in job.cells for b in below.get(cell.key, [])), default=0.0)
-
-        return {key: chain(job) for key, job in self._all.items()}
-
-    def take(self, fits: Callable[[Job], bool] = lambda job: True) -> Job | None:
-        """The next job that may start and ``fits``, or None when all that wait are held up."""
-        ready = [job for job in self._waiting.values() if self._may_start(job) and fits(job)]
-        if not ready:
-            return None
-        job = self._most_urgent(ready)
-        self._running[job.key] = self._waiting.pop(job.key)
-        return job
-
-    def _most_urgent(self, ready: list[Job]) -> Job:
-        longest = max(ready, key=lambda job: self._chains[job.key])
-        waiting = sum(job_work(job) for job in self._waiting.values())
-        if self._chains[longest.key] >= waiting / self._slots:
-            return longest
-        return max(ready, key=lambda job: (job.needs is not None, self._chains[job.key]))
-
-    def done(self, job: Job) -> None:
-        """The job's cells are committed: what needs them may start."""
-        self._running.pop(job.key, None)
-
-    def fail(self, job: Job) -> list[Job]:
-        """The job failed: returns the jobs that can no longer start, and forgets them."""
-        self._running.pop(job.key, None)
-        lost = {cell.key for cell in job.cells}
-        blocked: list[Job] = []
-        while found := [other for other in self._waiting.values() if other.needs in lost]:
-            for other in found:
-                blocked.append(self._waiting.pop(other.key))
-                lost |= {cell.key for cell in other.cells}
-        return blocked
+        self._work = {key: job_work(job) for key, job in self._jobs.items()}
+        self._work_waiting = sum(self._work.values())
+        self._below: dict[str, list[Job]] = defaultdict(list)
+        for job in self._jobs.values():
+            self._below[job.needs or ""].append(job)
+        self._ready: dict[str, Job] = {}
+        self._held = dict(self._jobs)
+        for needed in list(self._below):
+            if not needed or store.has(needed):
+                self._release(needed)
 
     @property
     def empty(self) -> bool:
         """Whether no job waits any more (some may still be running)."""
-        return not self._waiting
+        return not self._ready and not self._held
 
-    def _may_start(self, job: Job) -> bool:
-        return job.needs is None or self._store.has(job.needs)
+    def take(self, fits: Callable[[Job], bool] = lambda job: True) -> Job | None:
+        """The next job that may start and ``fits``, or None when all that wait are held up."""
+        ready = [job for job in self._ready.values() if fits(job)]
+        if not ready:
+            return None
+        job = self._ready.pop(self._most_urgent(ready).key)
+        self._work_waiting -= self._work[job.key]
+        return job
+
+    def done(self, job: Job) -> None:
+        """The job's cells are committed: what needs them may start."""
+        for cell in job.cells:
+            self._release(cell.key)
+
+    def fail(self, job: Job) -> list[Job]:
+        """The job failed: returns the jobs that can no longer start, and forgets them."""
+        blocked: list[Job] = []
+        for cell in job.cells:
+            for below in self._below[cell.key]:
+                if self._held.pop(below.key, None):
+                    self._work_waiting -= self._work[below.key]
+                    blocked += [below, *self.fail(below)]
+        return blocked
+
+    def _release(self, needed: str) -> None:
+        for job in self._below[needed]:
+            if self._held.pop(job.key, None):
+                self._ready[job.key] = job
+
+    def _most_urgent(self, ready: list[Job]) -> Job:
+        longest = max(ready, key=lambda job: self._chains[job.key])
+        if self._chains[longest.key] >= self._work_waiting / self._slots:
+            return longest
+        return max(ready, key=lambda job: (job.needs is not None, self._chains[job.key]))
+
+    @cached_property
+    def _chains(self) -> dict[str, float]:
+        """For each job, its own work and the longest chain of work that waits for it."""
+        chains: dict[str, float] = {}
+
+        def chain(job: Job) -> float:
+            below = (chain(other) for cell in job.cells for other in self._below.get(cell.key, ()))
+            chains[job.key] = self._work[job.key] + max(below, default=0.0)
+            return chains[job.key]
+
+        for root in self._jobs.values():
+            if root.key not in chains:
+                chain(root)
+        return chains

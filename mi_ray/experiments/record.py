@@ -10,6 +10,7 @@ from mi_ray.experiments.declare import (
     Embedding,
     Estimation,
     LinearEvaluation,
+    SimCLR,
     Training,
     pairing_name,
     task_of,
@@ -37,13 +38,15 @@ def _own(declaration: Declaration) -> dict[str, Any]:
             }
             return {"task": pairing_name(declaration.pairing), "k_est": declaration.k_est} | critic
         case LinearEvaluation():
-            return {"task": task_of(declaration).name}
+            penalties = " ".join(f"{penalty:g}" for penalty in declaration.penalties)
+            return {"task": task_of(declaration).name, "penalties": penalties}
         case _:
             assert_never(declaration)
 
 
 def _training(training: Training) -> dict[str, Any]:
-    return {name: value for name, value in own_fields(training).items() if name != "pairing"}
+    views = own_fields(training.pairing) if isinstance(training.pairing, SimCLR) else {}
+    return views | {name: value for name, value in own_fields(training).items() if name != "pairing"}
 
 
 def _data(data: CDP) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from mi_ray.compute.images import SPLITS, ImageSet
 from mi_ray.compute.pairings import Couple, WithinClass, WithItself
 from mi_ray.compute.precision import number_type
 from mi_ray.compute.training import Trainer, View
-from mi_ray.experiments.cells import Attempt, Store, append_line, write_json
+from mi_ray.experiments.cells import Attempt, Store, append_line
 from mi_ray.experiments.cost import predicted_work
 from mi_ray.experiments.data import PreparedData
 from mi_ray.experiments.declare import (
@@ -59,10 +59,8 @@ def compute(job: Job, data: PreparedData, store: Store, *, device: torch.device)
     results = _results(cells, attempts, data, store, device)
     seconds = (time.monotonic() - clock) / len(cells)
     for cell, result in zip(cells, results, strict=True):
-        attempt = attempts[cell.key]
-        write_json(attempt.payload / "result.json", result)
-        write_json(attempt.payload / "declaration.json", story(cell.declaration))
-        attempt.publish(_manifest(cell, device, started, seconds))
+        manifest = _manifest(cell, device, started, seconds)
+        attempts[cell.key].publish(manifest, result=result, declaration=story(cell.declaration))
 
 
 def _results(

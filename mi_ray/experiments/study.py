@@ -52,6 +52,8 @@ class Study:
         grid = {name: tuple(values) for name, values in {**self.axes, **self.presets[preset], **overrides}.items()}
         for name, values in grid.items():
             one_of("axis", name, list(self.types))
+            for value in values:
+                _check_type(name, value, self.types[name])
             if not values or len(set(values)) != len(values):
                 raise refuse(f"axis {name}", ",".join(map(str, values)), "one or more values, each once")
         return grid
@@ -75,6 +77,12 @@ def _typed(name: str, text: str, kind: type) -> Any:
         return kind(text)
     except ValueError:
         raise refuse(f"axis {name}", text, f"values of type {kind.__name__}") from None
+
+
+def _check_type(name: str, value: Any, kind: type) -> None:
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise refuse(f"axis {name}", value, f"values of type {kind.__name__}")
 
 
 def parse_axes(study: Study, texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:

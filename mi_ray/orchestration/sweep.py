@@ -40,6 +40,8 @@ def run_on_ray(
         tune.with_parameters(_trial, jobs=table, data=dict(data), store=store),
         lambda config: PlacementGroupFactory([_bundle(shares[config["job"]].cpus, shares[config["job"]].gpus)]),
     )
+    for leftover in store.work.glob("tune-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     scratch = tempfile.mkdtemp(prefix="tune-", dir=store.work)
     try:
         tune.Tuner(

@@ -1,0 +1,268 @@
+"""A study while it runs: its matrices filling in, what runs now, the time to go; plain lines where no terminal is."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from statistics import mean
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from mi_ray.accounting import Accounting, Clock, Forecast, to_go
+from mi_ray.experiments.cells import Store
+from mi_ray.experiments.plan import Cell, Job, Plan
+from mi_ray.experiments.study import Study
+from mi_ray.matrices import Panel, aligned, panels, standard_error
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+PENDING, RUNNING, FAILED, BLOCKED = "·", "…", "failed", "blocked"
+HEADLINES = {"training": "in_training_bits"}
+"""The value told of a kind that has no matrix of its own."""
+
+
+class Screen:
+    """Shows a study while it runs: the `Listener` of both runners, to be entered; `summary` prints what came out."""
+
+    def __init__(
+        self,
+        study: Study,
+        plan: Plan,
+        store: Store,
+        *,
+        slots: int,
+        stream: TextIO | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        """``plan`` holds the cells of the study, ``slots``: how many jobs run at once; ``stream``: stdout if None."""
+        self._study, self.plan, self.store, self._clock = study, plan, store, clock
+        self._stream = stream or sys.stdout
+        self.slots = slots
+        self._panels = panels(study, plan)
+        self._jobs = {job.key: job for job in plan.missing_jobs(store)}
+        self._running: dict[str, tuple[Job, float]] = {}
+        self._results: dict[str, dict[str, Any]] = {}
+        self._lost: dict[str, str] = {}
+        self.failures: dict[str, str] = {}
+        """Name of each failed job -> reason."""
+        self.accounting = Accounting(slots, clock)
+        self._forecast = Forecast(self._jobs.values(), clock)
+        self._notice(plan.cells.values())
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        self._live = _live(self) if self._stream.isatty() else None
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        live, self._live = self._live, None
+        if live:
+            live.stop()
+
+    # What the runners tell
+
+    def started(self, job: Job) -> None:
+        """A slot begins with ``job``."""
+        for cell in job.cells:
+            self._lost.pop(cell.key, None)
+        self._running[job.key] = job, self._clock()
+        self.accounting.started(job)
+        self._forecast.started(job)
+        self._say("start", self.name(job))
+
+    def finished(self, job: Job) -> None:
+        """The cells of ``job`` are committed."""
+        self._running.pop(job.key, None)
+        self._notice(job.cells)
+        seconds = self.accounting.ended(job, self._computed(job))
+        self._say("done", self.name(job), f"in {seconds:.{int(seconds < 10)}f} s", self._headline(job), counts=True)
+
+    def failed(self, job: Job, reason: str) -> None:
+        """``job`` is given up; what needs it is blocked."""
+        self._running.pop(job.key, None)
+        self.accounting.ended(job)
+        self._notice(job.cells)
+        lost = [cell for cell in job.cells if cell.key not in self._results]
+        self._lost |= {below.key: BLOCKED for cell in lost for below in self.plan.downstream(cell.key)}
+        self._lost |= {cell.key: FAILED for cell in lost}
+        self.failures[self.name(job)] = reason
+        self._say("failed", self.name(job), reason, counts=True)
+
+    def tick(self) -> None:
+        """Once a second from the driver: lets the time to go settle. The terminal redraws itself."""
+        with suppress(Exception):
+            self._seconds_to_go()
+
+    # What is known
+
+    def name(self, job: Job) -> str:
+        """A job's name for people: `Plan.name`, with every value of what differs between its cells."""
+        cells = [cell.parameters for cell in job.cells]
+        varying = [name for name in self.plan.varying if name in cells[0]]
+        told = [f"{name}={','.join(dict.fromkeys(p[name] for p in cells))}" for name in varying]
+        return " ".join([job.kind, *told])
+
+    def _notice(self, cells: Iterable[Cell]) -> None:
+        """Read the results of the cells that are committed by now."""
+        found = [self.store.read(c.key) for c in cells if c.key not in self._results and self.store.has(c.key)]
+        self._results |= {cell.key: cell.result for cell in found}
+        self._forecast.learn(found)
+
+    def _computed(self, job: Job) -> float | None:
+        """Seconds that the cells of ``job`` say they took."""
+        committed = [self.store.read(cell.key) for cell in job.cells if cell.key in self._results]
+        return sum(cell.manifest.get("seconds", 0.0) for cell in committed) if committed else None
+
+    def _headline(self, job: Job) -> str:
+        value = self._study.matrix.panels.get(job.kind, HEADLINES.get(job.kind, ""))
+        results = [self._results.get(cell.key, {}).get(value) for cell in job.cells]
+        numbers = [f"{number:.2f}" for number in results if number is not None]
+        return f"{value} {', '.join(numbers)}" if numbers else ""
+
+    def _progress(self) -> dict[str, tuple[float, float]]:
+        """Running job -> share done, seconds since it started."""
+        now = self._clock()
+        return {key: (self.store.progress(key), now - since) for key, (_, since) in list(self._running.items())}
+
+    def _seconds_to_go(self) -> float | None:
+        over = self._results.keys() | self._lost.keys()
+        waiting = [key for key, job in self._jobs.items() if not over.issuperset(cell.key for cell in job.cells)]
+        return self._forecast.seconds(waiting, self._progress(), slots=self.slots)
+
+    def _counts(self) -> str:
+        done = f"{len(self._results)}/{len(self.plan.cells)}"
+        lost = [f"{n} {word}" for word in (FAILED, BLOCKED) if (n := list(self._lost.values()).count(word))]
+        return ", ".join(filter(None, [done, *lost, to_go(self._seconds_to_go())]))
+
+    # Plain lines and tables
+
+    def _say(self, event: str, *parts: str, counts: bool = False) -> None:
+        """One line per event; on a terminal only failures, above the display."""
+        if self._live and event != "failed":
+            return
+        tail = f"   [{self._counts()}]" if counts else ""
+        self._print(f"{time.strftime('%H:%M:%S')}  {'  '.join(filter(None, [f'{event:<6}', *parts]))}{tail}")
+
+    def _print(self, text: str) -> None:
+        """To the stream; one that nobody reads any more does not stop the study."""
+        with suppress(OSError, ValueError):
+            if self._live:
+                self._live.console.print(text, markup=False, highlight=False)
+            else:
+                print(text, file=self._stream, flush=True)
+
+    def summary(self, lines: Sequence[tuple[str, str]]) -> None:
+        """The matrices as text, what failed, then ``label: value`` lines."""
+        self.__exit__()
+        self._notice(self.plan.cells.values())
+        for panel in self._panels:
+            self._print("\n" + self._text(panel))
+        told = [*((f"failed {name}", reason) for name, reason in self.failures.items()), *lines]
+        width = max((len(label) for label, _ in lines), default=0)
+        self._print("\n" + "\n".join(f"{label + ':':<{width + 1}} {value}" for label, value in told))
+
+    def _text(self, panel: Panel) -> str:
+        over = f"mean over up to {panel.depth} cells" if panel.depth > 1 else "± standard error"
+        heading = f"{panel.heading} ({over}); rows: {self._study.matrix.row}, columns: {self._study.matrix.column}"
+        return f"{heading}\n\n{aligned(self._grid(panel, {}, errors=True))}"
+
+    def _grid(self, panel: Panel, shares: Mapping[str, float], *, errors: bool = False) -> list[list[str]]:
+        """The panel as text: a line of column names, then each row's name and entries."""
+
+        def entry(row: str, column: str) -> str:
+            return self._entry(panel.cells.get((row, column), ()), panel.value, shares, errors)
+
+        entries = [[row, *(entry(row, column) for column in panel.columns)] for row in panel.rows]
+        return [["", *panel.columns], *entries]
+
+    def _entry(self, cells: Sequence[Cell], value: str, shares: Mapping[str, float], errors: bool) -> str:
+        """Mean of the committed cells (with the standard error of a single one), else how far the entry is."""
+        results = [self._results[cell.key] for cell in cells if value in self._results.get(cell.key, {})]
+        if not results:
+            return self._state(cells, shares)
+        text = f"{mean(result[value] for result in results):.2f}"
+        if len(results) < len(cells):
+            return f"{text} ({len(results)}/{len(cells)})"
+        error = standard_error(results[0]) if errors and len(cells) == 1 else None
+        return text if error is None else f"{text} ± {error:.2f}"
+
+    def _state(self, cells: Sequence[Cell], shares: Mapping[str, float]) -> str:
+        running = [shares[cell.key] for cell in cells if cell.key in shares]
+        if running:
+            return _percent(max(running)) or RUNNING
+        lost = [self._lost[cell.key] for cell in cells if cell.key in self._lost]
+        return lost[0] if lost else PENDING if cells else ""
+
+    # The terminal
+
+    def view(self) -> RenderableType:
+        """The display: counts and times, the matrices side by side, what runs now."""
+        from rich.columns import Columns
+        from rich.console import Group
+        from rich.text import Text
+
+        progress = self._progress()
+        jobs = [(job, *progress.get(key, (0.0, 0.0))) for key, (job, _) in list(self._running.items())]
+        shares = {cell.key: share for job, share, _ in jobs for cell in job.cells}
+        matrices = [_matrix(panel.heading, self._grid(panel, shares)) for panel in self._panels]
+        running = [
+            f"  {RUNNING} {self.name(job)}  {_minutes(elapsed)}  {_percent(share)}" for job, share, elapsed in jobs
+        ]
+        return Group(
+            Text(self._title(), style="bold"), Text(), Columns(matrices, padding=(0, 4)), Text("\n".join(running))
+        )
+
+    def _title(self) -> str:
+        return f"{self._study.name}   {self._counts()}   {_minutes(self.accounting.wall_seconds)} elapsed"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share > 0 else ""
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _live(screen: Screen) -> Live | None:
+    """A display that redraws itself once a second, or None where rich is absent."""
+    try:
+        from rich.console import Console
+        from rich.live import Live
+    except ImportError:
+        return None
+    latest: list[RenderableType] = [""]
+
+    def view() -> RenderableType:
+        with suppress(Exception):
+            latest[0] = screen.view()
+        return latest[0]
+
+    console = Console(file=screen._stream)
+    return Live(console=console, get_renderable=view, refresh_per_second=1, transient=True)
+
+
+def _matrix(heading: str, grid: Sequence[Sequence[str]]) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=heading, box=box.SIMPLE_HEAD, title_style="", title_justify="left")
+    for column in grid[0]:
+        table.add_column(Text(column))
+    for name, *entries in grid[1:]:
+        table.add_row(Text(name, style="bold"), *(Text(entry, style=_style(entry)) for entry in entries))
+    return table
+
+
+def _style(entry: str) -> str:
+    if entry in (FAILED, BLOCKED):
+        return "red"
+    return "dim" if entry in (PENDING, RUNNING, "") or entry.endswith("%") else "green"

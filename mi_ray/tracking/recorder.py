@@ -1,0 +1,257 @@
+"""Mirror the store into MLflow: sweep run > training run > embedding and question runs, one run per cell.
+
+One writer, in the driver. A run is found again by its cell's key, every timestamp comes from the manifest, and the
+tag ``mirrored`` is set last: mirroring again, or after an interruption, adds what is missing and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+
+from mi_ray.experiments.cells import CommittedCell, Store, sha256
+from mi_ray.experiments.declare import training_of
+from mi_ray.experiments.identity import cell_key
+from mi_ray.experiments.plan import Cell, Plan
+from mi_ray.tracking.store import CELL_KEY, COMPLETE, HISTORY, MIRRORED, Unreachable, database, reaching, runs
+
+SWEEP = "sweep"
+PARENT = "mlflow.parentRunId"
+NAMED = ("pairing", "task", "arch", "seed", "k_tr")
+"""Parameters that make a run's name, as far as its cell has them."""
+
+MOST_METRICS, MOST_PARAMS, MOST_TAGS = 1000, 100, 100
+LONGEST_PARAM, LONGEST_TAG = 6000, 5000
+NOT_TAGGED = frozenset({"files", "key", "seconds", "started_at", "committed_at"})
+
+
+class Recorder:
+    """The mirror of one sweep (``sweep``, such as ``infomin_grid/laptop``) in one MLflow experiment.
+
+    Cells are shared between the sweeps of an experiment; a run stays where it was first nested. Every method raises
+    `Unreachable` when MLflow fails, but for `mirror_all`, which counts; ``failure`` then says why in one line.
+    """
+
+    def __init__(self, tracking_uri: str, *, experiment: str, sweep: str, artifacts: Path | None) -> None:
+        """``artifacts``: where a new experiment keeps its files; None leaves that to the server."""
+        self.tracking_uri = tracking_uri
+        self.experiment = experiment
+        self.sweep = sweep
+        self.artifacts = artifacts
+        self.failure: str | None = None
+        self.experiment_id = ""
+        self.sweep_run_id = ""
+        self._client: MlflowClient
+        self._runs: dict[str, str] = {}
+        self._complete: set[str] = set()
+
+    @property
+    def url(self) -> str | None:
+        """Where a browser finds the sweep run, if the tracking URI is a server's."""
+        if not self.tracking_uri.startswith("http") or not self.sweep_run_id:
+            return None
+        return f"{self.tracking_uri.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.sweep_run_id}"
+
+    def begin(self) -> None:
+        """Make the database, the experiment and the sweep run, or find them; the sweep run is running from now on."""
+        with reaching(self.tracking_uri):
+            self._open()
+            self._client.update_run(self.sweep_run_id, status="RUNNING")
+
+    def mirror(self, cell: Cell, store: Store) -> None:
+        """Mirror one committed cell, and the training it is nested under; nothing is written if it was before."""
+        if not self.sweep_run_id:
+            self.begin()
+        if cell.key in self._complete:
+            return
+        parent = self._parent(cell, store)
+        with reaching(self.tracking_uri):
+            committed = store.read(cell.key)
+            if cell.key not in self._runs:
+                self._runs[cell.key] = self._create(cell, committed, parent)
+            self._fill(self._runs[cell.key], cell, committed)
+        self._complete.add(cell.key)
+
+    def mirror_all(self, plan: Plan, store: Store) -> int:
+        """Mirror every committed cell, upstream first; returns how many could not be. Stops when MLflow is silent."""
+        committed = [cell for cell in plan.cells.values() if store.has(cell.key)]
+        if self._answers():
+            for cell in committed:
+                if not self._try(cell, store):
+                    break
+        unsynced = sum(cell.key not in self._complete for cell in committed)
+        self.failure = self.failure if unsynced else None
+        return unsynced
+
+    def _try(self, cell: Cell, store: Store) -> bool:
+        """Mirror a cell, once more after looking again if that fails; False when MLflow no longer answers."""
+        for _ in range(2):
+            try:
+                self.mirror(cell, store)
+                break
+            except Unreachable as error:
+                if not self._answers():
+                    return False
+                self.failure = str(error)
+        return True
+
+    def attach(self, figures: Sequence[Path]) -> None:
+        """Log figures to the sweep run, below ``figures/``, each unless its very content is there already."""
+        if not self.sweep_run_id:
+            self.begin()
+        with reaching(self.tracking_uri):
+            tags = self._client.get_run(self.sweep_run_id).data.tags
+            for figure in figures:
+                name, content = f"sha256/figures/{figure.name}", sha256(figure)
+                if tags.get(name) != content:
+                    self._client.log_artifact(self.sweep_run_id, str(figure), "figures")
+                    self._client.set_tag(self.sweep_run_id, name, content)
+
+    def finish(self, status: str) -> None:
+        """End the sweep run: FINISHED, FAILED or KILLED."""
+        with reaching(self.tracking_uri):
+            if self.sweep_run_id:
+                self._client.set_terminated(self.sweep_run_id, status)
+
+    def _answers(self) -> bool:
+        """Look again at what MLflow holds; False, with ``failure`` set, when it does not answer."""
+        try:
+            with reaching(self.tracking_uri):
+                self._open()
+        except Unreachable as error:
+            self.failure = str(error)
+            return False
+        self.failure = None
+        return True
+
+    def _open(self) -> None:
+        file = database(self.tracking_uri)
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.open("ab").close()
+        self._client = MlflowClient(self.tracking_uri)
+        self.experiment_id = self._experiment_id()
+        held = list(runs(self._client, self.experiment_id))
+        self._index(held)
+        sweeps = [run.info.run_id for run in held if run.data.tags.get(SWEEP) == self.sweep]
+        self.sweep_run_id = sweeps[0] if sweeps else self._create_sweep()
+
+    def _experiment_id(self) -> str:
+        found: Experiment | None = self._client.get_experiment_by_name(self.experiment)
+        if found is not None:
+            return found.experiment_id
+        location = self.artifacts.resolve().as_uri() if self.artifacts else None
+        return self._client.create_experiment(self.experiment, artifact_location=location)
+
+    def _index(self, held: Sequence[Run]) -> None:
+        """Runs by cell key. Of two runs of one cell (MLflow made one and its reply was lost) the fuller one stays."""
+        self._runs, self._complete = {}, set()
+        for run in sorted(held, key=lambda run: run.data.tags.get(MIRRORED) != COMPLETE):
+            key = run.data.tags.get(CELL_KEY)
+            if key in self._runs:
+                self._client.delete_run(run.info.run_id)
+            elif key:
+                self._runs[key] = run.info.run_id
+                self._complete |= {key} if run.data.tags.get(MIRRORED) == COMPLETE else set()
+
+    def _create_sweep(self) -> str:
+        tags = {SWEEP: self.sweep, "kind": "sweep"}
+        return self._client.create_run(self.experiment_id, tags=tags, run_name=self.sweep).info.run_id
+
+    def _parent(self, cell: Cell, store: Store) -> str:
+        """The training's run; for a training, or where the store lost it, the sweep run."""
+        training = training_of(cell.declaration)
+        key = cell_key(training, cell.data_digest)
+        if key != cell.key and store.has(key):
+            self.mirror(Cell(key, training, None, cell.data_digest), store)
+        return self.sweep_run_id if key == cell.key else self._runs.get(key, self.sweep_run_id)
+
+    def _create(self, cell: Cell, committed: CommittedCell, parent: str) -> str:
+        started = milliseconds(committed.manifest["started_at"])
+        tags = {PARENT: parent, CELL_KEY: cell.key, "kind": cell.kind}
+        run = self._client.create_run(self.experiment_id, start_time=started, tags=tags, run_name=run_name(cell))
+        return run.info.run_id
+
+    def _fill(self, run_id: str, cell: Cell, committed: CommittedCell) -> None:
+        told = result_metrics(committed) + history_metrics(committed)
+        params = [Param(name, value[:LONGEST_PARAM]) for name, value in run_params(cell).items()]
+        tags = [RunTag(name, str(value)[:LONGEST_TAG]) for name, value in (cell_tags(committed) | words(told)).items()]
+        metrics = [metric for metric in told if is_number(metric.value)]
+        self._log_batches(run_id, "params", params, MOST_PARAMS)
+        self._log_batches(run_id, "tags", tags, MOST_TAGS)
+        self._log_batches(run_id, "metrics", metrics, MOST_METRICS)
+        self._client.set_terminated(run_id, "FINISHED", end_time=milliseconds(committed.manifest["committed_at"]))
+        self._client.set_tag(run_id, MIRRORED, COMPLETE)
+
+    def _log_batches(self, run_id: str, what: str, items: Sequence[Any], most: int) -> None:
+        for start in range(0, len(items), most):
+            batch: dict[str, Any] = {what: items[start : start + most]}
+            self._client.log_batch(run_id, **batch)
+
+
+def run_name(cell: Cell) -> str:
+    """A run's name for people: ``estimation pairing=color task=digit arch=resnet10t seed=0 k_tr=64``."""
+    told = cell.parameters
+    return " ".join([cell.kind, *(f"{name}={told[name]}" for name in NAMED if name in told)])
+
+
+def run_params(cell: Cell) -> dict[str, str]:
+    """The declaration, flat, and the kind of cell."""
+    return {"kind": cell.kind, **cell.parameters}
+
+
+def cell_tags(committed: CommittedCell) -> dict[str, Any]:
+    """Where the cell lies, the sha256 of each of its files, and what the manifest says of code and machine."""
+    manifest = committed.manifest
+    said = {name: value for name, value in manifest.items() if name not in NOT_TAGGED and value is not None}
+    files = {f"sha256/{name}": digest for name, digest in manifest["files"].items()}
+    return said | files | {"store": committed.path}
+
+
+def result_metrics(committed: CommittedCell) -> list[Metric]:
+    """The result's values and the seconds it took, under their own names."""
+    values = committed.result | {"seconds": committed.manifest["seconds"]}
+    return _metrics(values, "", 0, committed)
+
+
+def history_metrics(committed: CommittedCell) -> list[Metric]:
+    """The curves of a cell, each below ``history/``."""
+    return [
+        metric
+        for record in committed.history
+        for metric in _metrics(_without_step(record), HISTORY, int(record["step"]), committed)
+    ]
+
+
+def _metrics(values: Mapping[str, Any], prefix: str, step: int, committed: CommittedCell) -> list[Metric]:
+    """Metrics stamped with the time of the commit, so that the same value told again is the same row."""
+    at = milliseconds(committed.manifest["committed_at"])
+    return [Metric(f"{prefix}{name}", value, at, step) for name, value in values.items()]
+
+
+def _without_step(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in ("step", "at_ms")}
+
+
+def words(told: Sequence[Metric]) -> dict[str, str]:
+    """What a cell told that cannot be a metric, as tags: of a curve, the first step where it left the numbers."""
+    left = [metric for metric in reversed(told) if not is_number(metric.value)]
+    return {
+        f"not_a_metric/{metric.key}": f"{metric.value} at step {metric.step}" if metric.step else str(metric.value)
+        for metric in left
+    }
+
+
+def is_number(value: object) -> bool:
+    """Whether a value may be a metric: finite. MLflow stores infinity as 1.8e308, which would wreck a colour scale."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+
+
+def milliseconds(seconds: float) -> int:
+    """Seconds since the epoch in MLflow's unit."""
+    return round(seconds * 1000)

@@ -1,0 +1,109 @@
+"""Read mirrored cells back from MLflow as a tidy table. Reading makes nothing: no database, no experiment, no run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from mi_ray.experiments.checks import Refused
+
+CELL_KEY = "cell_key"
+MIRRORED = "mirrored"
+COMPLETE = "complete"
+HISTORY = "history/"
+"""Curves are metrics below this prefix, so that a curve and the result read from it never share a name."""
+
+SQLITE = "sqlite:///"
+PAGE = 1000
+
+
+class Unreachable(Exception):
+    """MLflow does not answer, or refuses what it is told. The text is one line that says where and why."""
+
+
+@contextmanager
+def reaching(tracking_uri: str) -> Iterator[None]:
+    """Turn whatever MLflow raises into `Unreachable`."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:
+        raise Unreachable(f"MLflow at {tracking_uri}: {_one_line(_cause(error))}") from error
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The operating system's word at the end of a chain of errors, if there is one; else the error itself."""
+    last, before = error, error.__cause__ or error.__context__
+    while before is not None:
+        last, before = before, before.__cause__ or before.__context__
+    return last if isinstance(last, OSError) else error
+
+
+def _one_line(error: BaseException) -> str:
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0] if len(lines[0]) <= 200 else lines[0][:199] + "…"
+
+
+def database(tracking_uri: str) -> Path | None:
+    """The file of an SQLite tracking URI, None for any other."""
+    if not tracking_uri.startswith(SQLITE):
+        return None
+    return Path(tracking_uri.removeprefix(SQLITE).partition("?")[0])
+
+
+def runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
+    """Every run of an experiment that is not deleted, oldest first, page by page."""
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment_id], max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def read_cells(tracking_uri: str, experiment: str, keys: Collection[str]) -> pd.DataFrame:
+    """One row per mirrored cell among ``keys``: ``key``, ``kind``, its parameters and its final metrics.
+
+    A metric that is called like a parameter is found under ``measured_<name>``; parameters that are numbers in every
+    row are numbers. Half-mirrored cells are left out. Refuses a database or experiment that does not exist.
+    """
+    file = database(tracking_uri)
+    if file is not None and not (file.is_file() and file.stat().st_size):
+        raise Refused(f"tracking-uri: there is no database {str(file)!r}; run the sweep first, or name its own")
+    with reaching(tracking_uri):
+        client = MlflowClient(tracking_uri)
+        found = client.get_experiment_by_name(experiment)
+    if found is None:
+        raise Refused(f"tracking-uri: {tracking_uri} holds no experiment {experiment!r}; run its sweep first")
+    with reaching(tracking_uri):
+        rows = [_row(run) for run in runs(client, found.experiment_id) if _complete(run, keys)]
+    return _typed(pd.DataFrame(rows, columns=None if rows else ["key", "kind"]))
+
+
+def _complete(run: Run, keys: Collection[str]) -> bool:
+    return run.data.tags.get(CELL_KEY) in keys and run.data.tags.get(MIRRORED) == COMPLETE
+
+
+def _row(run: Run) -> dict[str, object]:
+    parameters = {name: value for name, value in run.data.params.items() if name != "kind"}
+    metrics = {name: value for name, value in run.data.metrics.items() if not name.startswith(HISTORY)}
+    measured = {f"measured_{name}" if name in parameters else name: value for name, value in metrics.items()}
+    return {"key": run.data.tags[CELL_KEY], "kind": run.data.params["kind"], **parameters, **measured}
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    for name in frame.columns.difference(["key", "kind"]):
+        try:
+            frame[name] = pd.to_numeric(frame[name])
+        except (ValueError, TypeError):
+            continue
+    return frame

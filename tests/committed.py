@@ -1,0 +1,85 @@
+"""Plans of the InfoMin sweep, and a store that holds their cells with made-up numbers: no image, no training."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from math import log2
+from typing import Any
+
+from mi_ray.experiments.cells import CommittedCell, Store, append_line, write_json
+from mi_ray.experiments.identity import story
+from mi_ray.experiments.plan import Cell, Plan, build
+from mi_ray.theory.tasks import Task
+from sweeps.infomin_grid import STUDY
+
+DIGEST = "d" * 64
+TINY = {"pairing": ("color", "all"), "task": ("color", "all")}
+
+
+def plan_of(**axes: tuple[Any, ...]) -> Plan:
+    """The sweep's smoke plan for two pairings and two tasks, with some axes overridden: ten cells if none is."""
+    return build(STUDY.questions(STUDY.grid("smoke", TINY | axes)), lambda data: DIGEST)
+
+
+def made_up(cell: Cell) -> float:
+    """A number in 0..1 that belongs to the cell."""
+    return zlib.crc32(cell.key.encode()) / 2**32
+
+
+def result_of(cell: Cell) -> dict[str, Any]:
+    """A result such as the cell's kind commits."""
+    number = made_up(cell)
+    if cell.kind == "training":
+        return {"in_training_bits": number, "in_training_bound_bits": 6.98, "loss_nats": 4 - number, "steps": 15}
+    if cell.kind == "embedding":
+        return {"width": 512, "images": 4096}
+    if cell.kind == "evaluation":
+        return {"linear_accuracy": number, "linear_standard_error": number / 50, "linear_penalty": 0.01}
+    entropy = Task(cell.parameters["task"]).entropy_bits
+    told = {"nominal_bits": number * entropy, "standard_error_bits": number / 20, "bound_bits": log2(255)}
+    return told | {"class_entropy_bits": entropy, "k_est": 128, "temperature": 0.1}
+
+
+def history_of(cell: Cell) -> list[dict[str, float]]:
+    """A curve of three reports, for the kinds that keep one."""
+    if cell.kind not in ("training", "estimation"):
+        return []
+    name = {"training": "in_training_bits", "estimation": "critic_validation_bits"}[cell.kind]
+    return [{"step": step, name: made_up(cell) * step / 3} for step in (1, 2, 3)]
+
+
+def commit(cell: Cell, store: Store) -> CommittedCell:
+    """Commit one cell with its made-up numbers."""
+    attempt = store.attempt(cell.key)
+    write_json(attempt.payload / "result.json", result_of(cell))
+    write_json(attempt.payload / "declaration.json", story(cell.declaration))
+    for record in history_of(cell):
+        append_line(attempt.payload / "history.jsonl", record)
+    return attempt.publish(_manifest(cell))
+
+
+def commit_all(cells: Iterable[Cell], store: Store) -> None:
+    """Commit cells that the store does not hold yet."""
+    store.prepare()
+    for cell in cells:
+        if not store.has(cell.key):
+            commit(cell, store)
+
+
+def _manifest(cell: Cell) -> dict[str, Any]:
+    started = 1_700_000_000.25 + 1000 * made_up(cell)
+    return {
+        "kind": cell.kind,
+        "protocol": 1,
+        "upstream": cell.upstream,
+        "data_digest": cell.data_digest,
+        "code_version": "0123456789ab",
+        "hardware": "a machine",
+        "host": "here",
+        "precision": "float32",
+        "version_torch": "2",
+        "seconds": 1.5,
+        "started_at": started,
+        "committed_at": started + 1.5,
+    }

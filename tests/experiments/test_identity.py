@@ -1,0 +1,150 @@
+"""Keys: everything that makes the science, nothing that does not."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from mi_ray.experiments import identity
+from mi_ray.experiments.declare import (
+    CDP,
+    Embedding,
+    Estimation,
+    LinearEvaluation,
+    SameClass,
+    SimCLR,
+    Training,
+)
+from mi_ray.experiments.identity import UPSTREAM_FIELDS, canonical, cell_key, story
+
+DIGEST = "0" * 64
+TRAINING = Training(data=CDP(), pairing=SameClass(task="color"), arch="resnet10t")
+EMBEDDING = Embedding(training=TRAINING)
+ESTIMATION = Estimation(embedding=EMBEDDING, pairing=SameClass(task="digit"))
+EVALUATION = LinearEvaluation(embedding=EMBEDDING, task="digit")
+
+OTHERWISE = {
+    TRAINING: {
+        "pairing": SameClass(task="all"),
+        "arch": "resnet18",
+        "k_tr": 65,
+        "temperature": 0.3,
+        "views": 90_000,
+        "optimizer": "sgd",
+        "learning_rate": 2e-3,
+        "weight_decay": 0.0,
+        "warmup": 0.2,
+        "hidden": 256,
+        "out": 64,
+        "precision": "float32",
+        "seed": 1,
+    },
+    EMBEDDING: {},
+    ESTIMATION: {
+        "pairing": SameClass(task="all"),
+        "k_est": 64,
+        "temperature": 0.05,
+        "steps": 100,
+        "learning_rate": 2e-3,
+        "weight_decay": 0.0,
+        "patience": 5,
+        "batches": 16,
+        "seed": 1,
+    },
+    EVALUATION: {"task": "all", "penalties": (1e-3,)},
+}
+"""Another value for every field of every kind of cell."""
+
+PAIRINGS = {
+    SameClass(task="color"): {"task": "digit", "redraw": 0.5},
+    SimCLR(): {"crop_min_scale": 0.3, "flip": 0.0, "jitter_strength": 1.0, "jitter": 0.0, "grayscale": 0.0},
+}
+
+CHANGES = [(declaration, name) for declaration, others in OTHERWISE.items() for name in others]
+PAIRING_CHANGES = [(pairing, name) for pairing, others in PAIRINGS.items() for name in others]
+
+
+def key(declaration, digest=DIGEST):
+    return cell_key(declaration, digest)
+
+
+@pytest.mark.parametrize("declaration", [*OTHERWISE, *PAIRINGS], ids=lambda d: type(d).__name__)
+def test_the_tables_here_name_every_field(declaration):
+    own = {field.name for field in fields(declaration)} - UPSTREAM_FIELDS
+    assert own == set((OTHERWISE | PAIRINGS)[declaration])
+
+
+@pytest.mark.parametrize(("declaration", "name"), CHANGES, ids=lambda v: v if isinstance(v, str) else type(v).__name__)
+def test_any_field_of_a_declaration_changes_its_key(declaration, name):
+    assert key(replace(declaration, **{name: OTHERWISE[declaration][name]})) != key(declaration)
+
+
+@pytest.mark.parametrize(("pairing", "name"), PAIRING_CHANGES, ids=str)
+def test_any_field_of_a_pairing_changes_the_key_of_its_training(pairing, name):
+    other = replace(pairing, **{name: PAIRINGS[pairing][name]})
+    assert key(replace(TRAINING, pairing=other)) != key(replace(TRAINING, pairing=pairing))
+
+
+@pytest.mark.parametrize("question", [EMBEDDING, ESTIMATION, EVALUATION], ids=lambda d: type(d).__name__)
+def test_the_key_changes_with_what_is_upstream(question):
+    other = Embedding(training=replace(TRAINING, seed=1))
+    changed = other if question is EMBEDDING else replace(question, embedding=other)
+    assert key(changed) != key(question)
+
+
+@pytest.mark.parametrize("declaration", OTHERWISE, ids=lambda d: type(d).__name__)
+def test_the_content_of_the_images_enters_the_key(declaration):
+    assert key(declaration, "1" * 64) != key(declaration)
+
+
+@pytest.mark.parametrize("declaration", OTHERWISE, ids=lambda d: type(d).__name__)
+def test_folders_never_enter_a_key(declaration):
+    moved = replace(TRAINING, data=CDP(digits="/scratch/mnist", backgrounds="/scratch/imagenet"))
+    elsewhere = {
+        TRAINING: moved,
+        EMBEDDING: Embedding(training=moved),
+        ESTIMATION: replace(ESTIMATION, embedding=Embedding(training=moved)),
+        EVALUATION: replace(EVALUATION, embedding=Embedding(training=moved)),
+    }
+    assert key(elsewhere[declaration]) == key(declaration)
+
+
+@pytest.mark.parametrize("declaration", OTHERWISE, ids=lambda d: type(d).__name__)
+def test_the_protocol_version_enters_the_key(declaration, monkeypatch):
+    before = key(declaration)
+    monkeypatch.setitem(identity.PROTOCOL, type(declaration).__name__, 999)
+    assert key(declaration) != before
+
+
+def test_the_kind_is_told_by_the_key():
+    kinds = [key(declaration).rpartition("-")[0] for declaration in OTHERWISE]
+    assert kinds == ["training", "embedding", "estimation", "evaluation"]
+
+
+def test_golden_keys_stand_still():
+    """If they move, so does every number that rests on them: raise the protocol and say so in the CHANGELOG."""
+    assert [key(declaration) for declaration in OTHERWISE] == GOLDEN
+
+
+GOLDEN = [
+    "training-bcf367de5b9a91a07b31",
+    "embedding-8fcafffa779497889fa2",
+    "estimation-7df97706d7c378ccde1a",
+    "evaluation-b380b4489859fb9ef303",
+]
+
+
+def test_equal_declarations_have_equal_keys():
+    one, two = replace(TRAINING, temperature=1), replace(TRAINING, temperature=1.0)
+    assert one == two and key(one) == key(two)
+
+
+def test_canonical_text_ignores_order_and_refuses_nan():
+    assert canonical({"b": 1, "a": 2}) == canonical({"a": 2, "b": 1})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        canonical({"a": float("nan")})
+
+
+def test_the_story_of_a_question_names_everything_upstream():
+    told = story(ESTIMATION)
+    assert list(told) == ["estimation", "embedding", "training", "data"]
+    assert told["estimation"]["pairing"] == {"kind": "SameClass", "task": "digit", "redraw": 0.0}

@@ -1,0 +1,56 @@
+"""Real sweeps in processes of their own: one smoke run on Ray is shared by the tests that only look at it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, str(ROOT / "sweeps" / "infomin_grid.py")]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a sweep printed and returned."""
+
+    code: int
+    out: str
+    err: str
+
+
+def start(*flags: str, store: Path, **environment: str) -> subprocess.Popen[str]:
+    """Start a sweep and leave it running."""
+    return subprocess.Popen(
+        [*COMMAND, "--preset", "smoke", "--store", str(store), *flags],
+        env=os.environ | environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def sweep(*flags: str, store: Path, **environment: str) -> Ran:
+    """Run a sweep to its end."""
+    process = start(*flags, store=store, **environment)
+    out, err = process.communicate(timeout=240)
+    return Ran(process.returncode, out, err)
+
+
+@dataclass(frozen=True)
+class Smoke:
+    """The shared smoke run on Ray."""
+
+    store: Path
+    ran: Ran
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
+    """`--preset smoke` on Ray with MLflow and figures, once."""
+    store = tmp_path_factory.mktemp("smoke") / "runs"
+    return Smoke(store, sweep(store=store))

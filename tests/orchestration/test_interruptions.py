@@ -1,0 +1,129 @@
+"""The plug is pulled in the middle: the same command goes on, and nothing is computed twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from mlflow import MlflowClient
+
+from mi_ray.experiments.cells import Store
+from tests.orchestration.conftest import start, sweep
+
+SMALL = ("--axis", "pairing=color,digit", "--axis", "task=color,digit", "--axis", "views=4000")
+CELLS = 2 * (1 + 1 + 2 + 2)
+
+
+def wait_for(process: subprocess.Popen[str], line: str) -> None:
+    for printed in process.stdout:
+        if line in printed:
+            return
+    raise AssertionError(f"{line!r} was never printed: {process.stderr.read()}")
+
+
+def committed(store: Path) -> dict[str, dict]:
+    cells = Store(store)
+    return {p.name: cells.read(p.name).manifest for p in cells.cells.iterdir()} if cells.cells.is_dir() else {}
+
+
+def kill_and_go_on(store: Path, *where: str) -> None:
+    """kill -9 the driver in its second training, then run the same command."""
+    driver = start(*SMALL, *where, store=store)
+    wait_for(driver, "done    training")
+    wait_for(driver, "start   training")
+    time.sleep(1)
+    descendants = psutil.Process(driver.pid).children(recursive=True)
+    driver.kill()
+    driver.communicate()
+    before = committed(store)
+    assert 1 <= len(before) < CELLS
+    again = sweep(*SMALL, *where, store=store)
+    assert again.code == 0, again.err
+    after = committed(store)
+    assert len(after) == CELLS
+    assert {key: after[key] for key in before} == before
+    gone = [child for child in descendants if not child.is_running() or child.status() == psutil.STATUS_ZOMBIE]
+    assert len(gone) == len(descendants)
+
+
+def runs_by_cell(store: Path) -> list[str]:
+    client = MlflowClient(f"sqlite:///{store}/mlflow.db")
+    experiment = client.get_experiment_by_name("infomin_grid")
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    return sorted(run.data.tags["cell_key"] for run in runs if "cell_key" in run.data.tags)
+
+
+def test_a_driver_killed_in_its_second_training_goes_on_without_ray(tmp_path: Path):
+    kill_and_go_on(tmp_path / "runs", "--on", "here")
+    assert runs_by_cell(tmp_path / "runs") == sorted(committed(tmp_path / "runs"))
+
+
+def test_a_driver_killed_in_its_second_training_goes_on_with_ray(tmp_path: Path):
+    store = tmp_path / "runs"
+    driver = start(*SMALL, store=store)
+    wait_for(driver, "done    training")
+    driver.kill()
+    driver.communicate()
+    before = committed(store)
+    again = sweep(*SMALL, store=store)
+    assert again.code == 0, again.err
+    after = committed(store)
+    assert len(after) == CELLS and before
+    assert {key: after[key] for key in before} == before
+    assert runs_by_cell(store) == sorted(after)
+
+
+def test_a_worker_killed_in_mid_training_is_tried_again(tmp_path: Path):
+    store = tmp_path / "runs"
+    driver = start(*SMALL, store=store)
+    wait_for(driver, "start   training")
+    worker = next(
+        child
+        for _ in range(100)
+        for child in [*psutil.Process(driver.pid).children(recursive=True), *psutil.process_iter()]
+        if (any((store / "work").glob("training-*/1/progress")) and "ImplicitFunc" in " ".join(child.cmdline() or [""]))
+        or time.sleep(0.001)
+    )
+    os.kill(worker.pid, signal.SIGKILL)
+    _, err = driver.communicate(timeout=240)
+    assert driver.returncode == 0, err
+    attempts = [manifest["attempt"] for manifest in committed(store).values()]
+    assert len(attempts) == CELLS
+    assert max(attempts) > 1
+
+
+@pytest.mark.parametrize("where", [("--on", "here"), ()], ids=["here", "ray"])
+def test_sigterm_stops_in_order_and_says_how_to_go_on(tmp_path: Path, where: tuple[str, ...]):
+    store = tmp_path / "runs"
+    driver = start(*SMALL, *where, store=store)
+    wait_for(driver, "start   training")
+    time.sleep(1)
+    driver.terminate()
+    _, err = driver.communicate(timeout=120)
+    assert driver.returncode == 130
+    assert "the same command goes on" in err
+
+
+def test_a_second_driver_is_refused_by_name(tmp_path: Path):
+    store = tmp_path / "runs"
+    driver = start(*SMALL, "--on", "here", store=store)
+    wait_for(driver, "start   training")
+    second = sweep(*SMALL, "--on", "here", store=store)
+    driver.kill()
+    driver.communicate()
+    assert second.code == 2
+    assert f"in use by process {driver.pid} on " in second.err
+
+
+def test_a_training_that_diverges_blocks_its_own_questions_and_no_others(tmp_path: Path):
+    axes = ("--axis", "pairing=color", "--axis", "task=color", "--axis", "learning_rate=0.001,1e30")
+    ran = sweep(*axes, "--on", "here", store=tmp_path / "runs")
+    assert ran.code == 1
+    assert "Diverged: loss is" in ran.out
+    kinds = sorted(manifest["kind"] for manifest in committed(tmp_path / "runs").values())
+    assert kinds == ["embedding", "estimation", "evaluation", "training"]

@@ -1,0 +1,56 @@
+"""A small plan, its committed store, and recorders that mirror into an SQLite database below ``tmp_path``."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from mi_ray.experiments.cells import Store
+from mi_ray.experiments.plan import Plan
+from mi_ray.tracking.recorder import Recorder
+from tests.committed import commit_all, plan_of
+
+
+@pytest.fixture(scope="session")
+def plan() -> Plan:
+    return plan_of()
+
+
+@pytest.fixture
+def store(tmp_path: Path, plan: Plan) -> Store:
+    made = Store(tmp_path / "store")
+    commit_all(plan.cells.values(), made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without runs: its tables take a second to make, so they are made once and copied."""
+    database = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{database}").get_experiment_by_name("Default")
+    return database
+
+
+@pytest.fixture
+def new_recorder(tmp_path: Path, fresh_database: Path) -> Callable[..., Recorder]:
+    shutil.copy(fresh_database, tmp_path / "mlflow.db")
+
+    def make(tracking_uri: str = f"sqlite:///{tmp_path}/mlflow.db", sweep: str = "infomin_grid/smoke") -> Recorder:
+        return Recorder(tracking_uri, experiment="infomin_grid", sweep=sweep, artifacts=tmp_path / "artifacts")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def looked_at(tmp_path_factory: pytest.TempPathFactory, plan: Plan) -> tuple[Recorder, Store]:
+    """A plan mirrored into a database that this makes itself, for tests that only look."""
+    folder = tmp_path_factory.mktemp("mirrored")
+    store, uri = Store(folder), f"sqlite:///{folder}/mlflow.db"
+    commit_all(plan.cells.values(), store)
+    recorder = Recorder(uri, experiment="infomin_grid", sweep="infomin_grid/smoke", artifacts=folder / "artifacts")
+    assert recorder.mirror_all(plan, store) == 0
+    return recorder, store

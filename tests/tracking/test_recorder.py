@@ -1,0 +1,379 @@
+"""The mirror: nested, idempotent, one run per cell, and never in the way of a sweep."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import DEVNULL
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from mi_ray.experiments.cells import Store
+from mi_ray.experiments.plan import Cell, Plan
+from mi_ray.tracking.background import BackgroundRecorder
+from mi_ray.tracking.recorder import PARENT, Recorder, Unreachable, history_metrics, result_metrics, run_params
+from mi_ray.tracking.store import CELL_KEY, MIRRORED, runs
+from tests.committed import commit_all, history_of, plan_of, result_of
+
+NewRecorder = Callable[..., Recorder]
+
+
+@pytest.fixture
+def mirrored(new_recorder: NewRecorder, plan: Plan, store: Store) -> Recorder:
+    recorder = new_recorder()
+    assert recorder.mirror_all(plan, store) == 0
+    return recorder
+
+
+def held(recorder: Recorder) -> list[Run]:
+    return list(runs(MlflowClient(recorder.tracking_uri), recorder.experiment_id))
+
+
+def by_key(recorder: Recorder) -> dict[str, Run]:
+    return {run.data.tags[CELL_KEY]: run for run in held(recorder) if CELL_KEY in run.data.tags}
+
+
+def parents(recorder: Recorder) -> dict[str, str]:
+    return {key: run.data.tags[PARENT] for key, run in by_key(recorder).items()}
+
+
+def rows(recorder: Recorder, run: Run) -> list[tuple[Any, ...]]:
+    """Every metric row of a run."""
+    client = MlflowClient(recorder.tracking_uri)
+    return [
+        (row.key, row.value, row.step, row.timestamp)
+        for name in sorted(run.data.metrics)
+        for row in client.get_metric_history(run.info.run_id, name)
+    ]
+
+
+def everything(recorder: Recorder) -> dict[str, Any]:
+    """All that the mirror holds of its cells, run ids aside."""
+    own = (PARENT, "mlflow.user")
+    return {
+        key: (run.data.params, {n: v for n, v in run.data.tags.items() if n not in own}, rows(recorder, run))
+        for key, run in by_key(recorder).items()
+    }
+
+
+def one(plan: Plan, kind: str) -> Cell:
+    return next(cell for cell in plan.cells.values() if cell.kind == kind)
+
+
+def test_questions_and_embeddings_are_nested_under_their_training_and_trainings_under_the_sweep(
+    looked_at: tuple[Recorder, Store], plan: Plan
+) -> None:
+    mirrored, _ = looked_at
+    told, found = by_key(mirrored), parents(mirrored)
+    for cell in plan.cells.values():
+        training = {"training": None, "embedding": cell.upstream}.get(cell.kind, "above")
+        if training == "above":
+            training = plan.cells[cell.upstream].upstream
+        assert found[cell.key] == (told[training].info.run_id if training else mirrored.sweep_run_id)
+
+
+def test_every_cell_is_one_run_with_its_parameters_result_and_curve(
+    looked_at: tuple[Recorder, Store], plan: Plan
+) -> None:
+    mirrored, _ = looked_at
+    told = by_key(mirrored)
+    assert len(held(mirrored)) == len(plan.cells) + 1 and told.keys() == plan.cells.keys()
+    for cell in plan.cells.values():
+        run = told[cell.key]
+        assert run.data.params == {"kind": cell.kind, **cell.parameters}
+        assert {name: run.data.metrics[name] for name in result_of(cell)} == result_of(cell)
+        curve = {(row[0].partition("/")[2], row[2], row[1]) for row in rows(mirrored, run) if row[0].startswith("hist")}
+        assert curve == {(n, r["step"], v) for r in history_of(cell) for n, v in r.items() if n != "step"}
+
+
+def test_a_run_tells_when_its_cell_was_computed_where_and_by_which_code(
+    looked_at: tuple[Recorder, Store], plan: Plan
+) -> None:
+    cell, (mirrored, store) = one(plan, "estimation"), looked_at
+    run, manifest = by_key(mirrored)[cell.key], store.read(cell.key).manifest
+    assert (run.info.start_time, run.info.end_time) == (
+        round(manifest["started_at"] * 1000),
+        round(manifest["committed_at"] * 1000),
+    )
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == (
+        f"estimation pairing={cell.parameters['pairing']} task={cell.parameters['task']} arch=resnet10t seed=0 k_tr=64"
+    )
+    for name in ("upstream", "data_digest", "code_version", "hardware", "host", "precision", "version_torch"):
+        assert run.data.tags[name] == manifest[name]
+    assert run.data.tags["sha256/result.json"] == manifest["files"]["result.json"]
+    assert run.data.tags["store"] == str(store.read(cell.key).path)
+
+
+def test_mirroring_twice_adds_no_run_no_metric_row_and_no_artifact(
+    mirrored: Recorder, new_recorder: NewRecorder, plan: Plan, store: Store, tmp_path: Path
+) -> None:
+    figure = tmp_path / "figure.csv"
+    figure.write_text("task,value\n")
+    mirrored.attach([figure])
+    before, artifacts = everything(mirrored), changes(tmp_path / "artifacts")
+    again = new_recorder()
+    again.begin()
+    assert again.mirror_all(plan, store) == 0
+    again.attach([figure])
+    assert everything(again) == before
+    assert len(held(again)) == len(plan.cells) + 1
+    assert again.sweep_run_id == mirrored.sweep_run_id
+    assert changes(tmp_path / "artifacts") == artifacts and len(artifacts) == 1
+
+
+def changes(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_figure_is_attached_again_when_its_content_changed(mirrored: Recorder, tmp_path: Path) -> None:
+    figure = tmp_path / "figure.csv"
+    for text in ("task,value\n", "task,value\ncolor,1\n"):
+        figure.write_text(text)
+        mirrored.attach([figure])
+    (kept,) = changes(tmp_path / "artifacts")
+    assert kept.name == "figure.csv" and kept.parent.name == "figures" and kept.read_text() == figure.read_text()
+
+
+@pytest.mark.parametrize("kind", ["training", "estimation"])
+def test_a_half_mirrored_run_is_completed_without_a_second_row(
+    mirrored: Recorder, new_recorder: NewRecorder, fresh_database: Path, plan: Plan, store: Store, kind: str
+) -> None:
+    cell, interrupted = one(plan, kind), new_recorder(f"sqlite:///{store.root}/interrupted.db")
+    shutil.copy(fresh_database, store.root / "interrupted.db")
+    interrupted.begin()
+    client, committed = MlflowClient(interrupted.tracking_uri), store.read(cell.key)
+    half = interrupted._create(cell, committed, interrupted.sweep_run_id)
+    client.log_param(half, "kind", run_params(cell)["kind"])
+    client.log_batch(half, metrics=result_metrics(committed)[:2] + history_metrics(committed)[:2])
+    resumed = new_recorder(interrupted.tracking_uri)
+    assert resumed.mirror_all(plan, store) == 0
+    assert everything(resumed) == everything(mirrored)
+    assert by_key(resumed)[cell.key].info.run_id == half
+
+
+def test_a_run_made_twice_because_a_reply_was_lost_is_one_run_in_the_end(
+    new_recorder: NewRecorder, plan: Plan, store: Store
+) -> None:
+    cell, recorder = one(plan, "training"), new_recorder()
+    recorder.begin()
+    for _ in range(2):
+        recorder._create(cell, store.read(cell.key), recorder.sweep_run_id)
+    assert recorder.mirror_all(plan, store) == 0
+    assert len(held(recorder)) == len(plan.cells) + 1
+
+
+def test_a_question_told_before_its_training_brings_its_training_along(
+    new_recorder: NewRecorder, plan: Plan, store: Store
+) -> None:
+    recorder, cell = new_recorder(), one(plan, "estimation")
+    recorder.mirror(cell, store)
+    training = by_key(recorder)[plan.cells[cell.upstream].upstream]
+    assert parents(recorder)[cell.key] == training.info.run_id
+    assert training.data.tags[MIRRORED] == "complete"
+
+
+def test_an_extended_plan_keeps_the_old_runs(
+    mirrored: Recorder, new_recorder: NewRecorder, plan: Plan, store: Store
+) -> None:
+    before, extended = by_key(mirrored), plan_of(seed=(0, 1))
+    commit_all(extended.cells.values(), store)
+    again = new_recorder()
+    assert again.mirror_all(extended, store) == 0
+    after = by_key(again)
+    assert after.keys() == extended.cells.keys()
+    assert {key: after[key].info.run_id for key in before} == {key: run.info.run_id for key, run in before.items()}
+
+
+def test_two_sweeps_share_the_runs_of_their_common_cells(
+    mirrored: Recorder, new_recorder: NewRecorder, plan: Plan, store: Store
+) -> None:
+    other = new_recorder(sweep="infomin_grid/laptop")
+    assert other.mirror_all(plan, store) == 0
+    assert other.sweep_run_id != mirrored.sweep_run_id
+    assert len(held(other)) == len(plan.cells) + 2
+
+
+@pytest.mark.parametrize("text", ["Infinity", "-Infinity", "NaN", "1e999"])
+def test_what_is_not_a_finite_number_becomes_a_tag_and_never_a_metric(
+    new_recorder: NewRecorder, plan: Plan, store: Store, text: str
+) -> None:
+    cell, recorder = one(plan, "training"), new_recorder()
+    folder = store.read(cell.key).path
+    (folder / "result.json").write_text(f'{{"in_training_bits": {text}, "loss_nats": 4.0, "status": "diverged"}}')
+    (folder / "history.jsonl").write_text(f'{{"step": 1, "loss_nats": 5.0}}\n{{"step": 2, "loss_nats": {text}}}\n')
+    recorder.mirror(cell, store)
+    run = by_key(recorder)[cell.key]
+    assert run.data.metrics == {"loss_nats": 4.0, "seconds": 1.5, "history/loss_nats": 5.0}
+    assert run.data.tags["not_a_metric/in_training_bits"] == str(float(text))
+    assert run.data.tags["not_a_metric/history/loss_nats"] == f"{float(text)} at step 2"
+    assert run.data.tags["not_a_metric/status"] == "diverged"
+
+
+def test_a_long_curve_goes_in_batches_and_arrives_whole(new_recorder: NewRecorder, plan: Plan, store: Store) -> None:
+    cell, recorder = one(plan, "training"), new_recorder()
+    lines = [f'{{"step": {step}, "loss_nats": {1 / step}}}\n' for step in range(1, 2501)]
+    (store.read(cell.key).path / "history.jsonl").write_text("".join(lines))
+    recorder.mirror(cell, store)
+    client = MlflowClient(recorder.tracking_uri)
+    curve = client.get_metric_history(by_key(recorder)[cell.key].info.run_id, "history/loss_nats")
+    assert sorted((row.step, row.value) for row in curve) == [(step, 1 / step) for step in range(1, 2501)]
+
+
+def test_a_damaged_cell_is_counted_and_the_others_are_mirrored(
+    new_recorder: NewRecorder, plan: Plan, store: Store
+) -> None:
+    cell, recorder = one(plan, "evaluation"), new_recorder()
+    (store.read(cell.key).path / "result.json").write_text("{")
+    assert recorder.mirror_all(plan, store) == 1
+    assert recorder.failure
+    complete = {key for key, run in by_key(recorder).items() if run.data.tags.get(MIRRORED) == "complete"}
+    assert complete == plan.cells.keys() - {cell.key}
+
+
+def test_finishing_ends_the_sweep_run_and_beginning_again_reopens_it(
+    mirrored: Recorder, new_recorder: NewRecorder
+) -> None:
+    client = MlflowClient(mirrored.tracking_uri)
+    for status in ("FINISHED", "FAILED"):
+        mirrored.finish(status)
+        assert client.get_run(mirrored.sweep_run_id).info.status == status
+        new_recorder().begin()
+        assert client.get_run(mirrored.sweep_run_id).info.status == "RUNNING"
+
+
+@pytest.fixture
+def closed_port() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def silent_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Takes connections and never answers; the timeout is short so that the test is."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("server", ["closed_port", "silent_server"])
+def test_a_dead_server_costs_seconds_and_counts_every_cell_as_unsynced(
+    new_recorder: NewRecorder, plan: Plan, store: Store, request: pytest.FixtureRequest, server: str
+) -> None:
+    started = time.monotonic()
+    recorder = BackgroundRecorder(new_recorder(request.getfixturevalue(server)), store)
+    recorder.begin()
+    for cell in plan.cells.values():
+        recorder.tell(cell)
+    assert recorder.drain(plan) == len(plan.cells)
+    assert time.monotonic() - started < 15
+    assert recorder.failure and "\n" not in recorder.failure and "127.0.0.1" in recorder.failure
+
+
+def test_a_dead_server_is_one_exception_to_the_caller(
+    new_recorder: NewRecorder, plan: Plan, store: Store, closed_port: str
+) -> None:
+    recorder = new_recorder(closed_port)
+    for call in (recorder.begin, lambda: recorder.mirror(one(plan, "training"), store), lambda: recorder.attach([])):
+        with pytest.raises(Unreachable, match="Connection refused"):
+            call()
+
+
+def test_a_database_that_cannot_be_made_is_unreachable_at_once(new_recorder: NewRecorder, tmp_path: Path) -> None:
+    (tmp_path / "folder.db").mkdir()
+    (tmp_path / "file").touch()
+    started = time.monotonic()
+    for place in ("folder.db", "file/mlflow.db"):
+        with pytest.raises(Unreachable):
+            new_recorder(f"sqlite:///{tmp_path}/{place}").begin()
+    assert time.monotonic() - started < 2
+
+
+def test_told_cells_are_mirrored_while_the_sweep_goes_on_and_drain_brings_the_rest(
+    new_recorder: NewRecorder, plan: Plan, store: Store
+) -> None:
+    recorder = BackgroundRecorder(new_recorder(), store)
+    recorder.begin()
+    for cell in list(plan.cells.values())[:4]:
+        recorder.tell(cell)
+    assert recorder.drain(plan) == 0 and recorder.failure is None
+    assert by_key(recorder.recorder).keys() == plan.cells.keys()
+
+
+def test_after_a_failure_the_background_rests_until_drain_brings_everything(
+    new_recorder: NewRecorder, plan: Plan, store: Store, tmp_path: Path
+) -> None:
+    database, recorder = tmp_path / "mlflow.db", BackgroundRecorder(new_recorder(), store)
+    database.unlink()
+    database.mkdir()
+    recorder.begin()
+    assert recorder.failure
+    recorder.tell(one(plan, "training"))
+    database.rmdir()
+    assert recorder.drain(plan) == 0 and recorder.failure is None
+    assert by_key(recorder.recorder).keys() == plan.cells.keys()
+
+
+class Server:
+    """A local MLflow server on a port of its own, that can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            self.port = listener.getsockname()[1]
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self._flags = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1"]
+        self._flags += ["--artifacts-destination", str(folder / "artifacts"), "--port", str(self.port)]
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "mlflow", "server", *self._flags]
+        self._process = subprocess.Popen(command, start_new_session=True, stdout=DEVNULL, stderr=DEVNULL)
+        until = time.monotonic() + 120
+        while socket.socket().connect_ex(("127.0.0.1", self.port)):
+            assert self._process.poll() is None and time.monotonic() < until, "the server did not start"
+            time.sleep(0.2)
+
+    def kill(self) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@pytest.mark.slow
+def test_a_server_killed_on_the_way_and_started_again_holds_everything_once(
+    mirrored: Recorder, plan: Plan, store: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "server").mkdir()
+    server, figure = Server(tmp_path / "server"), tmp_path / "figure.csv"
+    figure.write_text("task,value\n")
+    server.start()
+    try:
+        inner = Recorder(server.uri, experiment="infomin_grid", sweep="infomin_grid/smoke", artifacts=None)
+        recorder = BackgroundRecorder(inner, store)
+        recorder.begin()
+        for cell in list(plan.cells.values())[:3]:
+            inner.mirror(cell, store)
+        server.kill()
+        for cell in plan.cells.values():
+            recorder.tell(cell)
+        assert recorder.drain(plan) == len(plan.cells) - 3 and recorder.failure
+        server.start()
+        again = Recorder(server.uri, experiment="infomin_grid", sweep="infomin_grid/smoke", artifacts=None)
+        assert again.mirror_all(plan, store) == 0
+        again.attach([figure])
+        assert everything(again) == everything(mirrored)
+        assert MlflowClient(server.uri).list_artifacts(again.sweep_run_id, "figures")[0].path == "figures/figure.csv"
+    finally:
+        server.kill()

@@ -1,0 +1,77 @@
+"""Reading the mirror: what was mirrored, exactly, and nothing is made by looking."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from mi_ray.experiments.cells import Store
+from mi_ray.experiments.checks import Refused
+from mi_ray.experiments.plan import Plan
+from mi_ray.tracking.recorder import Recorder
+from mi_ray.tracking.store import COMPLETE, MIRRORED, read_cells
+from tests.committed import result_of
+
+NewRecorder = Callable[..., Recorder]
+
+
+@pytest.fixture
+def mirrored(looked_at: tuple[Recorder, Store]) -> Recorder:
+    return looked_at[0]
+
+
+def test_a_row_is_a_cell_with_its_parameters_and_the_very_numbers_of_the_store(mirrored: Recorder, plan: Plan) -> None:
+    frame = read_cells(mirrored.tracking_uri, "infomin_grid", plan.cells.keys()).set_index("key")
+    assert sorted(frame.index) == sorted(plan.cells)
+    for key, cell in plan.cells.items():
+        row = frame.loc[key]
+        assert row["kind"] == cell.kind and row["pairing"] == cell.parameters["pairing"]
+        for name, value in result_of(cell).items():
+            assert row[f"measured_{name}" if name in cell.parameters else name] == value
+    assert not [name for name in frame.columns if name.startswith("history")]
+    assert frame["seed"].tolist() == [0] * len(frame)
+
+
+def test_only_the_asked_cells_are_read(mirrored: Recorder, plan: Plan) -> None:
+    asked = set(list(plan.cells)[:3]) | {"training-of-another-store"}
+    frame = read_cells(mirrored.tracking_uri, "infomin_grid", asked)
+    assert set(frame["key"]) == asked & plan.cells.keys()
+
+
+def test_a_half_mirrored_cell_is_not_there_yet(new_recorder: NewRecorder, plan: Plan, store: Store) -> None:
+    mirrored = new_recorder()
+    mirrored.mirror_all(plan, store)
+    client = MlflowClient(mirrored.tracking_uri)
+    run = client.search_runs([mirrored.experiment_id], f"tags.{MIRRORED} = '{COMPLETE}'", max_results=1)[0]
+    client.set_tag(run.info.run_id, MIRRORED, "")
+    frame = read_cells(mirrored.tracking_uri, "infomin_grid", plan.cells.keys())
+    assert set(frame["key"]) == plan.cells.keys() - {run.data.tags["cell_key"]}
+
+
+def test_no_cell_gives_an_empty_table_with_its_columns(new_recorder: NewRecorder, plan: Plan) -> None:
+    recorder = new_recorder()
+    recorder.begin()
+    frame = read_cells(recorder.tracking_uri, "infomin_grid", plan.cells.keys())
+    assert frame.empty and {"key", "kind"} <= set(frame.columns)
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_reading_makes_no_database(tmp_path: Path, empty: bool) -> None:
+    database = tmp_path / "nowhere.db"
+    if empty:
+        database.touch()
+    with pytest.raises(Refused, match=r"no database .*nowhere\.db"):
+        read_cells(f"sqlite:///{database}", "infomin_grid", [])
+    assert database.exists() == empty and (not empty or database.stat().st_size == 0)
+
+
+def test_reading_makes_no_experiment(mirrored: Recorder) -> None:
+    with pytest.raises(Refused, match="no experiment 'another'"):
+        read_cells(mirrored.tracking_uri, "another", [])
+    with sqlite3.connect(mirrored.tracking_uri.removeprefix("sqlite:///")) as database:
+        names = {name for (name,) in database.execute("select name from experiments")}
+    assert names == {"Default", "infomin_grid"}
