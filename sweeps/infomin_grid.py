@@ -19,6 +19,7 @@ from mi_ray.experiments.declare import (
     Question,
     SameClass,
     Training,
+    pairing_called,
 )
 from mi_ray.experiments.study import Matrix, Study
 from mi_ray.launch import launch
@@ -43,10 +44,14 @@ def trial(
     background_weight: float = 0.3,
     train_images: int = 16384,
     test_images: int = 4096,
+    redraw: float = 0.0,
     k_est: int = 256,
     critic_steps: int = 400,
 ) -> tuple[Question, ...]:
-    """One cell of the matrix: an encoder trained with ``pairing``, asked about ``task``."""
+    """One cell of the matrix: an encoder trained with ``pairing``, asked about ``task``.
+
+    ``redraw`` dials the true MI of the question down: the label channel of its pairs.
+    """
     data = CDP(
         canvas=canvas,
         digits=digits,
@@ -59,7 +64,7 @@ def trial(
     )
     training = Training(
         data=data,
-        pairing=SameClass(task=pairing),
+        pairing=pairing_called(pairing),
         arch=arch,
         k_tr=k_tr,
         temperature=temperature,
@@ -70,7 +75,9 @@ def trial(
     frozen = Embedding(training=training)
     return (
         LinearEvaluation(embedding=frozen, task=task),
-        Estimation(embedding=frozen, pairing=SameClass(task=task), k_est=k_est, steps=critic_steps, seed=seed),
+        Estimation(
+            embedding=frozen, pairing=SameClass(task=task, redraw=redraw), k_est=k_est, steps=critic_steps, seed=seed
+        ),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float32
 from torch import nn
 
 from mi_ray.compute.images import ImageSet
@@ -14,7 +14,7 @@ BATCH = 256
 
 
 @torch.inference_mode()
-def embed(encoder: nn.Module, data: ImageSet, *, device: torch.device) -> NDArray[np.float32]:
+def embed(encoder: nn.Module, data: ImageSet, *, device: torch.device) -> Float32[np.ndarray, "n width"]:
     """Embed every image of a split in evaluation mode and float32. Returns h [n, width]."""
     encoder.to(device).to(memory_format=torch.channels_last).eval()
     images = torch.from_numpy(data.images)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Float32, Float64, Int64
 from torch import Tensor, nn
 
+from mi_ray.compute.axes import PrincipalAxes
 from mi_ray.compute.images import SPLITS
 from mi_ray.compute.losses import nt_xent, nt_xent_rows
 from mi_ray.compute.networks import projector
 from mi_ray.compute.pairings import Couple, Indices
+from mi_ray.compute.schedule import warmup_cosine
 from mi_ray.compute.seeding import stream
 from mi_ray.compute.uncertainty import paired_standard_error
 from mi_ray.theory.information import bits, nominal_bound_bits
 
-Embeddings = NDArray[np.float32]
+Embeddings = Float32[np.ndarray, "_ width"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,31 +43,26 @@ class Estimate:
 
 
 class Critic(nn.Module):
-    """f_c: the projector's MLP, freshly initialised, on standardised h, with a learnable temperature (Sec. III-C)."""
+    """f_c: the projector's MLP, freshly initialised, with a learnable temperature (Sec. III-C)."""
 
-    def __init__(self, h: Tensor, *, hidden: int, out: int, temperature: float, seed: int) -> None:
-        """``h`` [n, width] sets the standardisation."""
+    def __init__(self, width: int, *, hidden: int, out: int, temperature: float, seed: int) -> None:
         super().__init__()
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer("mean", h.mean(0))
-        self.register_buffer("std", h.std(0).clamp(min=1e-6))
-        self.mlp = projector(h.shape[1], hidden=hidden, out=out, seed=seed, purpose="critic")
-        self.log_temperature = nn.Parameter(torch.tensor(float(np.log(temperature))))
+        self.mlp = projector(width, hidden=hidden, out=out, seed=seed, purpose="critic")
+        self.log_temperature = nn.Parameter(torch.tensor(log(temperature)))
 
     @property
     def temperature(self) -> Tensor:
         return self.log_temperature.exp()
 
-    def forward(self, h: Tensor) -> Tensor:
-        """h [n, width] -> z [n, out]."""
-        return self.mlp((h - self.mean) / self.std)
+    def forward(self, h: Float[Tensor, "n width"]) -> Float[Tensor, "n out"]:
+        """h on softened principal axes [n, width] -> z [n, out]."""
+        return self.mlp(h)
 
 
 def estimate(
     h: Mapping[str, Embeddings],
     couples: Mapping[str, Couple],
-    sources: NDArray[np.int64],
+    sources: Int64[np.ndarray, " test"],
     *,
     k_est: int,
     hidden: int,
@@ -84,8 +82,9 @@ def estimate(
     ``batches`` how many are read, ``patience`` how many checks without a better validation reading end the fit.
     ``report`` is told (step, train bits, validation bits) at every check.
     """
-    rows = {split: torch.from_numpy(h[split]) for split in SPLITS}
-    critic = Critic(rows["train"], hidden=hidden, out=out, temperature=temperature, seed=seed)
+    axes = PrincipalAxes(torch.from_numpy(h["train"]))
+    rows = {split: axes.softened(torch.from_numpy(h[split])) for split in SPLITS}
+    critic = Critic(rows["train"].shape[1], hidden=hidden, out=out, temperature=temperature, seed=seed)
     held = {split: _pairs(couples[split], k_est, batches, seed, f"read {split}") for split in SPLITS}
     taken = _fit(
         critic, rows, couples["train"], held, k_est=k_est, steps=steps, learning_rate=learning_rate,
@@ -134,6 +133,8 @@ def _fit(
     train_bits: list[float] = []
     for step in range(1, steps + 1):
         x, y = couple(k_est, stream(seed, "critic pairs", step))
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * warmup_cosine(step, steps, 0)
         loss = nt_xent(critic(rows["train"][x]), critic(rows["train"][y]), temperature=critic.temperature)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -152,7 +153,7 @@ def _fit(
 
 
 @torch.inference_mode()
-def _read(critic: Critic, h: Tensor, pairs: Pairs) -> NDArray[np.float64]:
+def _read(critic: Critic, h: Tensor, pairs: Pairs) -> Float64[np.ndarray, " pairs"]:
     """Eq. 4 for every pair of every batch, in bits: [batches * k]."""
     z = critic(h)
     nats = [nt_xent_rows(z[x], z[y], temperature=critic.temperature).numpy() for x, y in pairs]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Int64, UInt8
 from safetensors.numpy import load_file, save_file
 
 SPLITS = ("train", "validation", "test")
@@ -21,9 +21,9 @@ class ImageSet:
     that an image was made from, so that a standard error can account for its reuse.
     """
 
-    images: NDArray[np.uint8]
-    attributes: NDArray[np.int64]
-    sources: NDArray[np.int64]
+    images: UInt8[np.ndarray, "n 3 side side"]
+    attributes: Int64[np.ndarray, "n attributes"]
+    sources: Int64[np.ndarray, " n"]
 
     def __len__(self) -> int:
         return len(self.images)

@@ -7,6 +7,7 @@ from typing import cast
 
 import timm
 import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -27,7 +28,7 @@ def projector(width: int, *, hidden: int, out: int, seed: int, purpose: str = "p
         return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, out))
 
 
-def pixels(images: Tensor) -> Tensor:
+def pixels(images: UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
     """uint8 [n, 3, h, w] to centred float32 in channels-last layout."""
     return images.to(memory_format=torch.channels_last).float().div_(255 * STD).sub_(MEAN / STD)
 

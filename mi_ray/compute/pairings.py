@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Indices = NDArray[np.int64]
 
 
+@runtime_checkable
 class Couple(Protocol):
     """Draws k independent couples: two index arrays [k] into an image set."""
 

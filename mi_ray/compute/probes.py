@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.functional import one_hot
+
+from mi_ray.compute.axes import PrincipalAxes
 
 HISTORY = 10
 ARMIJO = 1e-4
 HALVINGS = 6
-TOLERANCE = 1e-3
+TOLERANCE = 3e-4
 """A problem is done when an iteration lowers its loss by a smaller share than this."""
 
 
@@ -20,37 +23,34 @@ TOLERANCE = 1e-3
 class Probes:
     """Fitted probes. weights: per task [width + 1, penalties, classes], last row the intercept; on principal axes."""
 
-    axes: _PrincipalAxes
+    axes: PrincipalAxes
     weights: tuple[Tensor, ...]
 
-    def logits(self, h: Tensor, task: int) -> Tensor:
+    def logits(self, h: Float[Tensor, "n width"], task: int) -> Float[Tensor, "n penalties classes"]:
         """Class scores of task number ``task`` under every penalty: h [n, width] -> [n, penalties, classes]."""
-        return torch.einsum("nd,dpc->npc", self.axes(h), self.weights[task])
+        return torch.einsum("nd,dpc->npc", _with_intercept(self.axes(h)), self.weights[task])
 
 
 def fit_probes(
-    h: Tensor, labels: Sequence[Tensor], n_classes: Sequence[int], penalties: Sequence[float], *, iterations: int = 30
+    h: Float[Tensor, "n width"],
+    labels: Sequence[Int64[Tensor, " n"]],
+    n_classes: Sequence[int],
+    penalties: Sequence[float],
+    *,
+    iterations: int = 40,
 ) -> Probes:
     """Minimise mean cross-entropy + penalty/2 |W|^2 for every (task, penalty) at once.
 
     h: [n, width]; labels: one [n] tensor per task. The problems share one matrix product but nothing else: step sizes
     and curvature are kept per problem (limited-memory BFGS), so a probe does not depend on its company.
     """
-    axes = _PrincipalAxes(h)
-    problem = _Objective(axes(h), labels, n_classes, penalties)
+    axes = PrincipalAxes(h)
+    problem = _Objective(_with_intercept(axes(h)), labels, n_classes, penalties)
     return Probes(axes, problem.split(_minimise(problem, iterations)))
 
 
-class _PrincipalAxes:
-    """h standardised, rotated to its principal axes (which leaves the penalty alone), with an intercept appended."""
-
-    def __init__(self, h: Tensor) -> None:
-        self.mean, self.std = h.mean(0), h.std(0).clamp(min=1e-6)
-        standard = (h - self.mean) / self.std
-        self.rotation = torch.linalg.eigh(standard.T @ standard / len(h)).eigenvectors
-
-    def __call__(self, h: Tensor) -> Tensor:
-        return torch.cat([((h - self.mean) / self.std) @ self.rotation, torch.ones_like(h[:, :1])], dim=1)
+def _with_intercept(x: Tensor) -> Tensor:
+    return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
 
 
 class _Objective:
@@ -65,6 +65,7 @@ class _Objective:
         self.problem_of_column = torch.arange(self.n_problems).repeat_interleave(sizes)
         self.penalty = torch.tensor(list(penalties), dtype=x.dtype).repeat(len(n_classes))[self.problem_of_column]
         self.preconditioner = 1 / (x.square().mean(0)[:, None] / 4 + self.penalty)
+        self.preconditioner[-1] = 4  # the intercept is not penalised
         """Inverse of a bound on the curvature along each axis: [width + 1, columns]."""
         self._targets = [one_hot(y, c).to(x.dtype)[:, None] for y, c in zip(labels, n_classes, strict=True)]
 

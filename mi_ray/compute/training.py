@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import cos, pi
 from typing import Literal
 
 import torch
@@ -14,6 +13,7 @@ from mi_ray.compute.losses import nt_xent
 from mi_ray.compute.networks import pixels
 from mi_ray.compute.pairings import Couple
 from mi_ray.compute.precision import autocast
+from mi_ray.compute.schedule import warmup_cosine
 from mi_ray.compute.seeding import stream
 
 View = Callable[[Tensor, int], Tensor]
@@ -103,13 +103,6 @@ class Trainer:
             for name, value in slots.items():
                 if value.shape == parameter.shape:
                     slots[name] = torch.empty_like(parameter).copy_(value)
-
-
-def warmup_cosine(step: int, steps: int, warmup: int) -> float:
-    """Share of the peak learning rate at ``step``: a linear rise over ``warmup`` steps, then half a cosine to zero."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + cos(pi * (step - warmup) / max(1, steps - warmup)))
 
 
 def _optimizer(networks: nn.Module, name: str, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:

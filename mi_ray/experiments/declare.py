@@ -148,9 +148,9 @@ class Estimation:
     k_est: int = 256
     temperature: float = 0.1
     steps: int = 400
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 1e-2
-    patience: int = 4
+    patience: int = 6
     batches: int = 32
     seed: int = 0
 
@@ -210,6 +210,12 @@ def training_of(declaration: Declaration) -> Training:
         assert isinstance(declaration, Training)
         return declaration
     return training_of(above)
+
+
+def pairing_called(name: str) -> Pairing:
+    """The pairing that `pairing_name` calls ``name``: ``simclr``, or same-class sampling of a task."""
+    one_of("pairing", name, ["simclr", *(task.name for task in TASKS)])
+    return SimCLR() if name == "simclr" else SameClass(task=name)
 
 
 def pairing_name(pairing: Pairing) -> str:
