@@ -25,6 +25,17 @@ PARENT = "mlflow.parentRunId"
 NAMED = ("pairing", "task", "arch", "seed", "k_tr")
 """Parameters that make a run's name, as far as its cell has them."""
 
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": (
+        "One run per cell: sweep > training > embedding and questions. To compare estimates, search "
+        '`tags.kind = "estimation"`, select all, Compare, and choose `pairing`, `task` and `nominal_bits`; for linear '
+        'accuracies `tags.kind = "evaluation"` and `linear_accuracy`. Or group the table by `pairing` or `task`. '
+        "The heatmaps are artifacts of the sweep's run; every run's `cell_key` names its directory in the store."
+    ),
+}
+"""What the experiment's page opens as, and says at its head."""
+
 MOST_METRICS, MOST_PARAMS, MOST_TAGS = 1000, 100, 100
 LONGEST_PARAM, LONGEST_TAG = 6000, 5000
 NOT_TAGGED = frozenset({"files", "key", "seconds", "started_at", "committed_at"})
@@ -146,7 +157,7 @@ class Recorder:
         if found is not None:
             return found.experiment_id
         location = self.artifacts.resolve().as_uri() if self.artifacts else None
-        return self._client.create_experiment(self.experiment, artifact_location=location)
+        return self._client.create_experiment(self.experiment, artifact_location=location, tags=EXPERIMENT_TAGS)
 
     def _index(self, held: Sequence[Run]) -> None:
         """Runs by cell key. Of two runs of one cell (MLflow made one and its reply was lost) the fuller one stays."""
