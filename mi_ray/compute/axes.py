@@ -6,13 +6,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+DEAD = 0.01
+"""A feature that varies less than this share of the others is not blown up to their size."""
+
 
 class PrincipalAxes:
     """h standardised and rotated to the principal axes of the embeddings that it was built from."""
 
     def __init__(self, h: Float[Tensor, "n width"]) -> None:
         """``h``: the train embeddings."""
-        self._mean, self._std = h.mean(0), h.std(0).clamp(min=1e-6)
+        self._mean, self._std = h.mean(0), h.std(0)
+        self._std = self._std.clamp(min=DEAD * self._std.square().mean().sqrt().clamp(min=1e-12))
         standard = (h - self._mean) / self._std
         self._variances, self._rotation = torch.linalg.eigh(standard.T @ standard / len(h))
 

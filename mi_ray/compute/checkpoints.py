@@ -13,7 +13,10 @@ from torch import Tensor
 def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     """Write ``tensors`` to ``path`` atomically (temporary file, fsync, rename); OSError if the disk refuses."""
     partial = path.with_suffix(".partial")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial)
+    try:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial)
+    except SafetensorError as error:
+        raise OSError(f"checkpoint: {path} cannot be written ({error})") from error
     with open(partial, "rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)

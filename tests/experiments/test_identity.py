@@ -128,7 +128,7 @@ def test_golden_keys_stand_still():
 GOLDEN = [
     "training-bcf367de5b9a91a07b31",
     "embedding-8fcafffa779497889fa2",
-    "estimation-7df97706d7c378ccde1a",
+    "estimation-fe7d5b2e0894a121b54c",
     "evaluation-b380b4489859fb9ef303",
 ]
 

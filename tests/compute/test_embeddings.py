@@ -1,0 +1,229 @@
+"""Embeddings of a frozen encoder, and what they stand on: networks, their names, number types, files of tensors."""
+
+import numpy as np
+import pytest
+import torch
+
+from mi_ray.compute import embeddings, precision
+from mi_ray.compute.checkpoints import load_tensors, save_tensors
+from mi_ray.compute.choices import archs
+from mi_ray.compute.embeddings import embed
+from mi_ray.compute.images import ImageSet
+from mi_ray.compute.networks import MEAN, STD, encoder, forward_flops, pixels, projector, width
+from mi_ray.compute.precision import autocast, number_type
+
+ARCH, CPU = "test_resnet", torch.device("cpu")
+
+
+def images(n=10, side=32):
+    drawn = np.random.default_rng(0).integers(0, 256, (n, 3, side, side), dtype=np.uint8)
+    return ImageSet(drawn, np.zeros((n, 1), np.int64), np.arange(n))
+
+
+def rows(data, chosen):
+    return ImageSet(data.images[chosen], data.attributes[chosen], data.sources[chosen])
+
+
+def lived_in():
+    """An encoder whose BatchNorm statistics are not those of a fresh one, left in training mode."""
+    f_e = encoder(ARCH, seed=0)
+    f_e.train()(pixels(torch.from_numpy(images(8).images)))
+    return f_e
+
+
+def snapshot(module):
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+def assert_same_bits(one, two):
+    assert one.keys() == two.keys()
+    assert [name for name in one if not torch.equal(one[name], two[name])] == []
+
+
+# Embeddings
+
+
+def test_an_embedding_is_float32_of_the_encoders_width():
+    h = embed(encoder(ARCH, seed=0), images(), device=CPU)
+    assert (h.shape, h.dtype) == ((10, width(ARCH)), np.float32)
+    assert np.isfinite(h).all()
+
+
+def test_an_embedding_does_not_depend_on_its_batch(monkeypatch):
+    f_e, data = lived_in(), images()
+    whole = embed(f_e, data, device=CPU)
+    alone = np.concatenate([embed(f_e, rows(data, [i]), device=CPU) for i in range(len(data))])
+    monkeypatch.setattr(embeddings, "BATCH", 4)
+    np.testing.assert_allclose(embed(f_e, data, device=CPU), whole, atol=1e-5)
+    np.testing.assert_allclose(alone, whole, atol=1e-5)
+
+
+def test_embeddings_come_in_the_order_of_their_images(monkeypatch):
+    monkeypatch.setattr(embeddings, "BATCH", 3)
+    f_e, data = lived_in(), images()
+    order = np.random.default_rng(1).permutation(len(data))
+    h = embed(f_e, data, device=CPU)
+    assert np.abs(h[0] - h[1]).max() > 1e-3
+    np.testing.assert_allclose(embed(f_e, rows(data, order), device=CPU), h[order], atol=1e-5)
+
+
+def test_embedding_leaves_weights_and_batch_statistics_alone():
+    f_e = lived_in()
+    before = snapshot(f_e)
+    assert any("running_var" in name for name in before)
+    embed(f_e, images(), device=CPU)
+    assert_same_bits(snapshot(f_e), before)
+
+
+def test_an_embedding_is_what_the_encoder_says_in_evaluation_mode():
+    f_e, data = lived_in(), images()
+    h = embed(f_e, data, device=CPU)
+    with torch.no_grad():
+        expected = f_e.eval()((torch.from_numpy(data.images).float() / 255 - MEAN) / STD)
+    np.testing.assert_allclose(h, expected.numpy(), atol=1e-4)
+
+
+def test_embedding_twice_gives_the_same_bits():
+    f_e = lived_in()
+    np.testing.assert_array_equal(embed(f_e, images(), device=CPU), embed(f_e, images(), device=CPU))
+
+
+# Networks
+
+
+def test_pixels_are_centred_and_channels_last():
+    x = pixels(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 4, 5))
+    assert x.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(x[:, 0, 0, 0], torch.tensor([-MEAN / STD, (1 - MEAN) / STD]))
+
+
+def test_a_forward_pass_of_resnet18_costs_what_the_literature_says():
+    """He et al. (2016): 1.8e9 multiply-adds for one image of 224 x 224; here each counts twice."""
+    assert forward_flops("resnet18", 224) == pytest.approx(3.63e9, rel=0.01)
+    assert forward_flops("resnet18", 64) == pytest.approx(forward_flops("resnet18", 224) * (64 / 224) ** 2, rel=0.02)
+
+
+@pytest.mark.parametrize(("arch", "features"), [("resnet18", 512), ("resnet50", 2048), ("vit_tiny_patch16_224", 192)])
+def test_widths_are_those_of_the_literature(arch, features):
+    assert width(arch) == features
+
+
+def test_an_encoder_pools_to_its_width_and_has_no_head():
+    f_e = encoder(ARCH, seed=0)
+    assert f_e(pixels(torch.from_numpy(images(2).images))).shape == (2, width(ARCH))
+
+
+def test_initialising_depends_on_the_seed_alone_and_leaves_the_global_generator_alone():
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    one = encoder(ARCH, seed=3)
+    assert torch.equal(torch.rand(1), expected)
+    torch.manual_seed(1)
+    assert_same_bits(snapshot(encoder(ARCH, seed=3)), snapshot(one))
+    other = snapshot(encoder(ARCH, seed=4))
+    assert any(not torch.equal(other[name], tensor) for name, tensor in one.state_dict().items())
+
+
+def test_projector_and_critic_of_one_seed_start_apart():
+    one, again = (projector(8, hidden=4, out=2, seed=0) for _ in range(2))
+    assert_same_bits(snapshot(one), snapshot(again))
+    critic = projector(8, hidden=4, out=2, seed=0, purpose="critic")
+    assert not torch.equal(one[0].weight, critic[0].weight)
+    assert [tuple(p.shape) for p in one.parameters()] == [(4, 8), (4,), (2, 4), (2,)]
+
+
+# Names
+
+
+def test_encoder_names_are_those_that_timm_registers():
+    import timm
+
+    assert "resnet10t" in archs()
+    assert [name for name in sorted(archs()) if not timm.is_model(name)] == []
+    assert [name for name in timm.list_models() if name not in archs()] == []
+
+
+# Number types
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "meta"])
+def test_a_number_type_asked_for_is_the_number_type_used(device):
+    assert number_type("float32", torch.device(device)) is torch.float32
+    assert number_type("bfloat16", torch.device(device)) is torch.bfloat16
+
+
+@pytest.mark.parametrize(("faster", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_auto_is_bfloat16_where_the_hardware_is_faster_at_it(monkeypatch, faster, expected):
+    monkeypatch.setattr(precision, "_bfloat16_is_faster", lambda device: faster)
+    assert number_type("auto", CPU) is expected
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_autocast_computes_in_the_type_it_is_given(dtype):
+    with autocast(CPU, dtype):
+        assert torch.nn.Linear(4, 4)(torch.ones(1, 4)).dtype == dtype
+
+
+# Files of tensors
+
+
+def tensors():
+    drawn = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    return {
+        "channels last": drawn.to(memory_format=torch.channels_last),
+        "transposed": drawn[0, 0].T,
+        "half": drawn.bfloat16(),
+        "step": torch.tensor(7),
+        "weight": torch.nn.Parameter(drawn[0]),
+    }
+
+
+def test_tensors_survive_the_disk_bit_for_bit(tmp_path):
+    save_tensors(tensors(), tmp_path / "state.safetensors")
+    loaded = load_tensors(tmp_path / "state.safetensors")
+    assert_same_bits(loaded, {name: tensor.detach() for name, tensor in tensors().items()})
+    assert all(loaded[name].dtype == tensor.dtype for name, tensor in tensors().items())
+
+
+def test_an_encoder_survives_the_disk(tmp_path):
+    one, other = lived_in(), encoder(ARCH, seed=1)
+    save_tensors(one.state_dict(), tmp_path / "encoder.safetensors")
+    other.load_state_dict(load_tensors(tmp_path / "encoder.safetensors"))
+    np.testing.assert_array_equal(embed(other, images(), device=CPU), embed(one, images(), device=CPU))
+
+
+def test_saving_replaces_the_old_file_and_leaves_no_other(tmp_path):
+    path = tmp_path / "state.safetensors"
+    for value in (1.0, 2.0):
+        save_tensors({"a": torch.tensor(value)}, path)
+    assert load_tensors(path)["a"] == 2
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_save_that_fails_leaves_the_old_file_whole(tmp_path):
+    path, shared = tmp_path / "state.safetensors", torch.rand(4)
+    save_tensors({"a": torch.tensor(1.0)}, path)
+    with pytest.raises(RuntimeError, match="share"):
+        save_tensors({"a": shared, "b": shared}, path)
+    assert load_tensors(path)["a"] == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_that_refuses_is_an_os_error(tmp_path):
+    with pytest.raises(OSError):
+        save_tensors(tensors(), tmp_path / "nowhere" / "state.safetensors")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"state\.safetensors"):
+        load_tensors(tmp_path / "state.safetensors")
+
+
+@pytest.mark.parametrize("kept", [0, 4, 100, -1])
+def test_a_cut_file_is_refused_by_name(tmp_path, kept):
+    path = tmp_path / "state.safetensors"
+    save_tensors(tensors(), path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ValueError, match=r"^checkpoint: .*state\.safetensors cannot be read"):
+        load_tensors(path)
