@@ -6,8 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-DEAD = 0.01
-"""A feature that varies less than this share of the others is not blown up to their size."""
+CONSTANT = 1e-5
+"""A feature whose deviation is at most this share of its mean is constant, and left out."""
+
+FAR = 20.0
+"""Deviations from the mean beyond which a value is drawn in: a feature may be dead on train and alive elsewhere."""
 
 
 class PrincipalAxes:
@@ -16,14 +19,17 @@ class PrincipalAxes:
     def __init__(self, h: Float[Tensor, "n width"]) -> None:
         """``h``: the train embeddings."""
         self._mean, self._std = h.mean(0), h.std(0)
-        self._std = self._std.clamp(min=DEAD * self._std.square().mean().sqrt().clamp(min=1e-12))
-        standard = (h - self._mean) / self._std
+        self._std[self._std <= CONSTANT * self._mean.abs()] = torch.inf
+        standard = self._standard(h)
         self._variances, self._rotation = torch.linalg.eigh(standard.T @ standard / len(h))
 
     def __call__(self, h: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
         """Coordinates along the axes; distances between standardised h are kept."""
-        return ((h - self._mean) / self._std) @ self._rotation
+        return self._standard(h) @ self._rotation
 
     def softened(self, h: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
         """Coordinates divided by sqrt(1 + variance): loud axes are levelled, axes below unit variance barely change."""
         return self(h) / (1 + self._variances.clamp(min=0)).sqrt()
+
+    def _standard(self, h: Tensor) -> Tensor:
+        return ((h - self._mean) / self._std).clamp(-FAR, FAR)
