@@ -48,9 +48,10 @@ def panels(study: Study, plan: Plan) -> list[Panel]:
     return found
 
 
-def standard_error(result: Mapping[str, Any]) -> float | None:
-    """The standard error that a result carries, if it carries one."""
-    return next((value for name, value in result.items() if "standard_error" in name), None)
+def standard_error(result: Mapping[str, Any], value: str) -> float | None:
+    """The standard error that a result carries for ``value``, if it carries one."""
+    stem, unit = (value.removesuffix("_bits"), "_bits") if value.endswith("_bits") else (value.rpartition("_")[0], "")
+    return result.get(f"{stem}_standard_error{unit}")
 
 
 def aligned(grid: Sequence[Sequence[str]]) -> str:

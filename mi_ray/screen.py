@@ -188,7 +188,7 @@ class Screen:
         text = f"{mean(result[value] for result in results):.2f}"
         if len(results) < len(cells):
             return f"{text} ({len(results)}/{len(cells)})"
-        error = standard_error(results[0]) if errors and len(cells) == 1 else None
+        error = standard_error(results[0], value) if errors and len(cells) == 1 else None
         return text if error is None else f"{text} ± {error:.2f}"
 
     def _state(self, cells: Sequence[Cell], shares: Mapping[str, float]) -> str:

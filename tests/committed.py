@@ -37,7 +37,7 @@ def result_of(cell: Cell) -> dict[str, Any]:
     if cell.kind == "evaluation":
         return {"linear_accuracy": number, "linear_standard_error": number / 50, "linear_penalty": 0.01}
     entropy = Task(cell.parameters["task"]).entropy_bits
-    told = {"nominal_bits": number * entropy, "standard_error_bits": number / 20, "bound_bits": log2(255)}
+    told = {"nominal_bits": number * entropy, "nominal_standard_error_bits": number / 20, "bound_bits": log2(255)}
     return told | {"class_entropy_bits": entropy, "k_est": 128, "temperature": 0.1}
 
 

@@ -8,17 +8,18 @@ from math import log
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64, Int64
+from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from mi_ray.compute.axes import PrincipalAxes
 from mi_ray.compute.images import SPLITS
-from mi_ray.compute.losses import nt_xent, nt_xent_rows
+from mi_ray.compute.losses import nt_xent
 from mi_ray.compute.networks import projector
-from mi_ray.compute.pairings import Couple, Indices
+from mi_ray.compute.pairings import Couple
+from mi_ray.compute.readings import Pairs, nominal_mean, nwj_offset, read_nominal, read_nwj, read_strict
 from mi_ray.compute.schedule import warmup_cosine
 from mi_ray.compute.seeding import stream
-from mi_ray.compute.uncertainty import paired_standard_error
+from mi_ray.compute.uncertainty import Sources
 from mi_ray.theory.information import bits, nominal_bound_bits
 
 Embeddings = Float32[np.ndarray, "_ width"]
@@ -26,20 +27,27 @@ Embeddings = Float32[np.ndarray, "_ width"]
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A held-out estimate of I(h_X; h_Y) in bits by Eq. 4, with its standard error over source images.
+    """Held-out readings of I(h_X; h_Y) in bits, each with its standard error over source images (see `readings`).
 
-    ``train_bits`` and ``validation_bits`` are the same critic's readings on the rows it was fitted and selected on:
-    diagnostics, never the estimate.
+    ``nominal`` is Eq. 4 of the paper; ``strict`` and ``nwj`` are lower bounds whatever the critic is. ``train_bits``
+    and ``validation_bits`` are its nominal readings on the rows that it was fitted and selected on: diagnostics.
     """
 
     nominal_bits: float
-    standard_error_bits: float
-    bound_bits: float
+    nominal_standard_error_bits: float
+    strict_bits: float
+    strict_standard_error_bits: float
+    nwj_bits: float
+    nwj_standard_error_bits: float
     train_bits: float
     validation_bits: float
     critic_temperature: float
     critic_steps: int
     k_est: int
+
+
+CHECKS = 20
+"""How often a fit is checked on validation."""
 
 
 class Critic(nn.Module):
@@ -62,7 +70,7 @@ class Critic(nn.Module):
 def estimate(
     h: Mapping[str, Embeddings],
     couples: Mapping[str, Couple],
-    sources: Int64[np.ndarray, " test"],
+    sources: Sources,
     *,
     k_est: int,
     hidden: int,
@@ -90,22 +98,34 @@ def estimate(
         critic, rows, couples["train"], held, k_est=k_est, steps=steps, learning_rate=learning_rate,
         weight_decay=weight_decay, patience=patience, seed=seed, report=report,
     )  # fmt: skip
-    score = _read(critic, rows["test"], held["test"])
-    x, y = (np.concatenate(side) for side in zip(*held["test"], strict=True))
+    return _estimate(critic.eval(), rows, held, sources, k_est, taken)
+
+
+@torch.inference_mode()
+def _estimate(
+    critic: Critic, rows: Mapping[str, Tensor], held: Mapping[str, Pairs], sources: Sources, k_est: int, taken: int
+) -> Estimate:
+    """Read the frozen critic on test, and its nominal form on the rows that made it."""
+    z = {split: critic(rows[split]) for split in SPLITS}
+    temperature = critic.temperature.item()
+    test = z["test"], held["test"], sources
+    nominal = read_nominal(*test, temperature=temperature)
+    strict = read_strict(*test, temperature=temperature)
+    offset = nwj_offset(z["validation"], held["validation"], temperature=temperature)
+    nwj = read_nwj(*test, temperature=temperature, offset=offset)
     return Estimate(
-        nominal_bits=float(score.mean()),
-        standard_error_bits=paired_standard_error(score, sources[x], sources[y]),
-        bound_bits=nominal_bound_bits(k_est),
-        train_bits=float(_read(critic, rows["train"], held["train"]).mean()),
-        validation_bits=float(_read(critic, rows["validation"], held["validation"]).mean()),
-        critic_temperature=critic.temperature.item(),
+        nominal_bits=nominal.bits,
+        nominal_standard_error_bits=nominal.standard_error_bits,
+        strict_bits=strict.bits,
+        strict_standard_error_bits=strict.standard_error_bits,
+        nwj_bits=nwj.bits,
+        nwj_standard_error_bits=nwj.standard_error_bits,
+        train_bits=nominal_mean(z["train"], held["train"], temperature=temperature),
+        validation_bits=nominal_mean(z["validation"], held["validation"], temperature=temperature),
+        critic_temperature=temperature,
         critic_steps=taken,
         k_est=k_est,
     )
-
-
-Pairs = list[tuple[Indices, Indices]]
-CHECKS = 20
 
 
 def _pairs(couple: Couple, k: int, batches: int, seed: int, purpose: str) -> Pairs:
@@ -134,7 +154,7 @@ def _fit(
     for step in range(1, steps + 1):
         x, y = couple(k_est, stream(seed, "critic pairs", step))
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate * warmup_cosine(step, steps, 0)
+            group["lr"] = learning_rate * warmup_cosine(step - 1, steps, 0)
         loss = nt_xent(critic(rows["train"][x]), critic(rows["train"][y]), temperature=critic.temperature)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -142,7 +162,10 @@ def _fit(
         train_bits.append(nominal_bound_bits(k_est) - bits(loss.item()))
         if step % every:
             continue
-        reading = float(_read(critic, rows["validation"], held["validation"]).mean())
+        with torch.inference_mode():
+            reading = nominal_mean(
+                critic(rows["validation"]), held["validation"], temperature=critic.temperature.item()
+            )
         report(step, float(np.mean(train_bits[-every:])), reading)
         if reading > best:
             best, kept, taken = reading, {k: v.clone() for k, v in critic.state_dict().items()}, step
@@ -153,9 +176,5 @@ def _fit(
 
 
 @torch.inference_mode()
-def _read(critic: Critic, h: Tensor, pairs: Pairs) -> Float64[np.ndarray, " pairs"]:
-    """Eq. 4 for every pair of every batch, in bits: [batches * k]."""
-    z = critic(h)
-    nats = [nt_xent_rows(z[x], z[y], temperature=critic.temperature).numpy() for x, y in pairs]
-    values = np.concatenate(nats).astype(np.float64)
-    return nominal_bound_bits(len(pairs[0][0])) - values / np.log(2)
+def _validation_bits(critic: Critic, h: Tensor, pairs: Pairs) -> float:
+    return nominal_mean(critic(h), pairs, temperature=critic.temperature.item())

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
+
+TILE = 512
+"""Rows of the similarity matrix that exist at once: memory is linear in K."""
+
+
+def nt_xent(z_x: Float[Tensor, "k d"], z_y: Float[Tensor, "k d"], *, temperature: float | Tensor) -> Float[Tensor, ""]:
+    """L_InfoNCE of Eq. 2, in nats: the mean of `nt_xent_rows` over K positive pairs."""
+    return nt_xent_rows(z_x, z_y, temperature=temperature).mean()
 
 
 def nt_xent_rows(
@@ -18,12 +28,50 @@ def nt_xent_rows(
     """
     k = len(z_x)
     z = normalize(torch.cat([z_x, z_y]).float(), dim=1)
-    logits = (z @ z.T) / temperature
-    logits = logits.masked_fill(torch.eye(2 * k, dtype=torch.bool, device=z.device), float("-inf"))
-    partner = torch.arange(2 * k, device=z.device).roll(k)
-    return cross_entropy(logits, partner, reduction="none").view(2, k).mean(0)
+    inverse = torch.as_tensor(1 / temperature, dtype=z.dtype, device=z.device)
+    positive = (z[:k] * z[k:]).sum(1) * inverse
+    return _LogDenominator.apply(z, inverse).view(2, k).mean(0) - positive
 
 
-def nt_xent(z_x: Float[Tensor, "k d"], z_y: Float[Tensor, "k d"], *, temperature: float | Tensor) -> Float[Tensor, ""]:
-    """L_InfoNCE of Eq. 2, in nats: the mean of `nt_xent_rows` over K positive pairs."""
-    return nt_xent_rows(z_x, z_y, temperature=temperature).mean()
+def info_nce_rows(
+    z_x: Float[Tensor, "k d"], z_y: Float[Tensor, "k d"], *, temperature: float | Tensor
+) -> Float[Tensor, " k"]:
+    """Cross-view InfoNCE of each positive pair, the mean of both directions, in nats: K candidates, none in-view."""
+    x, y = normalize(z_x.float(), dim=1), normalize(z_y.float(), dim=1)
+    positive = (x * y).sum(1) / temperature
+    return (_log_sums(x, y, temperature) + _log_sums(y, x, temperature)) / 2 - positive
+
+
+def _log_sums(x: Tensor, y: Tensor, temperature: float | Tensor) -> Tensor:
+    return torch.cat([(rows @ y.T / temperature).logsumexp(1) for rows in x.split(TILE)])
+
+
+class _LogDenominator(torch.autograd.Function):
+    """log sum_{j != i} exp(z_i z_j / tau) for every row of z [n, d], a tile of rows at a time, recomputed backwards."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, inverse: Tensor) -> Tensor:
+        log_sums = [_scores(z, start, inverse).logsumexp(1) for start in range(0, len(z), TILE)]
+        log_sum = torch.cat(log_sums)
+        ctx.save_for_backward(z, inverse, log_sum)
+        return log_sum
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor]:
+        z, inverse, log_sum = ctx.saved_tensors
+        towards_z, towards_inverse = torch.zeros_like(z), torch.zeros_like(inverse)
+        for start in range(0, len(z), TILE):
+            rows = slice(start, start + TILE)
+            weights = (_scores(z, start, inverse) - log_sum[rows, None]).exp_().mul_(upstream[rows, None])
+            pull = weights @ z
+            towards_z[rows] += pull * inverse
+            towards_z.addmm_(weights.T, z[rows] * inverse)
+            towards_inverse += (pull * z[rows]).sum()
+        return towards_z, towards_inverse
+
+
+def _scores(z: Tensor, start: int, inverse: Tensor) -> Tensor:
+    """Scores of the rows from ``start`` on against all rows, minus infinity on the diagonal: [tile, n]."""
+    scores = (z[start : start + TILE] @ z.T) * inverse
+    scores.diagonal(start).fill_(float("-inf"))
+    return scores

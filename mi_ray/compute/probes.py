@@ -65,8 +65,8 @@ class _Objective:
         self.problem_of_column = torch.arange(self.n_problems).repeat_interleave(sizes)
         self.penalty = torch.tensor(list(penalties), dtype=x.dtype).repeat(len(n_classes))[self.problem_of_column]
         self.preconditioner = 1 / (x.square().mean(0)[:, None] / 4 + self.penalty)
-        self.preconditioner[-1] = 4  # the intercept is not penalised
         """Inverse of a bound on the curvature along each axis: [width + 1, columns]."""
+        self.preconditioner[-1] = 4  # the intercept is not penalised
         self._targets = [one_hot(y, c).to(x.dtype)[:, None] for y, c in zip(labels, n_classes, strict=True)]
 
     def dot(self, a: Tensor, b: Tensor) -> Tensor:

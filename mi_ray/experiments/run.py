@@ -36,7 +36,12 @@ from mi_ray.experiments.identity import PROTOCOL, own_fields, story
 from mi_ray.experiments.plan import Cell, Job
 from mi_ray.experiments.provenance import provenance
 from mi_ray.experiments.train import Progress, train
-from mi_ray.theory.information import label_channel_bits, nominal_bound_bits, nominal_ceiling_bits
+from mi_ray.theory.information import (
+    label_channel_bits,
+    nominal_bound_bits,
+    nominal_ceiling_bits,
+    strict_ceiling_bits,
+)
 from mi_ray.theory.tasks import Task
 
 Values = dict[str, Any]
@@ -158,12 +163,14 @@ def _estimate(declaration: Estimation, data: PreparedData, attempt: Attempt, h: 
 
 
 def _truths(declaration: Estimation) -> Values:
-    """What to hold the estimate against: H(C), the true MI if classes can be decoded, and the ceiling at K_est."""
+    """What to hold the estimate against: H(C), the true MI if classes can be decoded, and the ceilings at K_est."""
     task = task_of(declaration)
     return {
         "class_entropy_bits": task.entropy_bits,
         "label_channel_bits": label_channel_bits(task.n_classes, declaration.pairing.redraw),
-        "ceiling_bits": nominal_ceiling_bits(task.n_classes, declaration.k_est),
+        "nominal_bound_bits": nominal_bound_bits(declaration.k_est),
+        "nominal_ceiling_bits": nominal_ceiling_bits(task.n_classes, declaration.k_est),
+        "strict_ceiling_bits": strict_ceiling_bits(task.n_classes, declaration.k_est),
     }
 
 

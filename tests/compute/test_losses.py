@@ -1,11 +1,14 @@
 """NT-Xent against a slow double loop written from Eqs. 2-3, then its laws."""
 
+import subprocess
+import sys
 from math import exp, log
+from pathlib import Path
 
 import pytest
 import torch
 
-from mi_ray.compute.losses import nt_xent, nt_xent_rows
+from mi_ray.compute.losses import TILE, info_nce_rows, nt_xent, nt_xent_rows
 from mi_ray.theory.information import bits, nominal_bound_bits, nominal_ceiling_bits
 
 
@@ -105,3 +108,64 @@ def test_half_precision_projections_are_compared_in_float32():
     loss = nt_xent(*z, temperature=0.1)
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(nt_xent_by_hand(*z, 0.1).item(), abs=1e-5)
+
+
+# Tiles
+
+
+def nt_xent_at_once(z_x, z_y, temperature):
+    """Eq. 2 with the whole similarity matrix in memory."""
+    z = torch.nn.functional.normalize(torch.cat([z_x, z_y]), dim=1)
+    scores = (z @ z.T / temperature).fill_diagonal_(float("-inf"))
+    return torch.nn.functional.cross_entropy(scores, torch.arange(len(z)).roll(len(z_x)))
+
+
+@pytest.mark.parametrize("k", [TILE // 2, TILE // 2 + 1, TILE + 37])
+def test_tiles_change_neither_the_loss_nor_its_gradients(k):
+    inputs = [*projections(k, width=16), torch.tensor(0.1)]
+    tiled, whole = ([t.clone().double().requires_grad_() for t in inputs] for _ in range(2))
+    ours = nt_xent(tiled[0].float(), tiled[1].float(), temperature=tiled[2].float())
+    expected = nt_xent_at_once(*whole)
+    assert ours.item() == pytest.approx(expected.item(), abs=1e-6)
+    ours.backward()
+    expected.backward()
+    for mine, theirs in zip(tiled, whole, strict=True):
+        assert (mine.grad - theirs.grad).norm() < 1e-6 * theirs.grad.norm()
+
+
+MEASURE = """
+import resource, sys, torch
+sys.path.insert(0, sys.argv[3])
+from tests.compute.test_losses import nt_xent_at_once
+from mi_ray.compute.losses import nt_xent
+tiled, k = sys.argv[1] == "tiled", int(sys.argv[2])
+loss = lambda x, y: nt_xent(x, y, temperature=0.1) if tiled else nt_xent_at_once(x, y, 0.1)
+def run(k):
+    x, y = torch.randn(2, k, 128).unbind()
+    loss(x.requires_grad_(), y.requires_grad_()).backward()
+run(64)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+run(k)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_memory_at_k_4096_is_an_eighth_of_the_whole_matrix_at_most():
+    root = str(Path(__file__).parents[2])
+    kilobytes = [
+        int(subprocess.run([sys.executable, "-c", MEASURE, how, "4096", root], capture_output=True, check=True).stdout)
+        for how in ("tiled", "whole")
+    ]
+    assert kilobytes[0] <= kilobytes[1] / 8
+
+
+# The strict form
+
+
+def test_info_nce_is_cross_entropy_over_the_cross_view_candidates():
+    z_x, z_y = projections(9)
+    x, y = (torch.nn.functional.normalize(z.double(), dim=1) for z in (z_x, z_y))
+    scores, partner = x @ y.T / 0.3, torch.arange(9)
+    entropy = torch.nn.functional.cross_entropy
+    expected = (entropy(scores, partner, reduction="none") + entropy(scores.T, partner, reduction="none")) / 2
+    torch.testing.assert_close(info_nce_rows(z_x, z_y, temperature=0.3).double(), expected, atol=1e-6, rtol=0)
