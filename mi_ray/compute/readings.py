@@ -18,7 +18,7 @@ from torch.nn.functional import normalize
 
 from mi_ray.compute.losses import info_nce_rows, nt_xent_rows
 from mi_ray.compute.uncertainty import Sources, paired_standard_error
-from mi_ray.theory.information import bits, nominal_bound_bits, strict_bound_bits
+from mi_ray.theory.information import NATS_PER_BIT, bits, nominal_bound_bits, strict_bound_bits
 
 Pairs = Sequence[tuple[Int64[np.ndarray, " k"], Int64[np.ndarray, " k"]]]
 """Batches of positive pairs: two index arrays [k] into the rows."""
@@ -54,7 +54,7 @@ def read_strict(z: Float[Tensor, "n d"], pairs: Pairs, sources: np.ndarray, *, t
 
 
 def _averaged(nats: Sequence[Tensor], bound: float, pairs: Pairs, sources: np.ndarray) -> Reading:
-    values = bound - torch.cat(list(nats)).double().numpy() / log(2)
+    values = bound - torch.cat(list(nats)).double().numpy() / NATS_PER_BIT
     x, y = (np.concatenate(side) for side in zip(*pairs, strict=True))
     return Reading(bits=values.mean(), standard_error_bits=paired_standard_error(values, sources[x], sources[y]))
 

@@ -12,7 +12,7 @@ NATS_PER_BIT = log(2.0)
 
 
 def bits(nats: float) -> float:
-    """Convert nats to bits: the only conversion in the house."""
+    """Convert nats to bits; `NATS_PER_BIT` is the only constant of conversion in the house."""
     return nats / NATS_PER_BIT
 
 
