@@ -1,0 +1,107 @@
+"""The published encoders of the paper's Tables VI to IX: what each file is, and which are not in a folder.
+
+The paper names no variants: each entry is the best match by accuracy (experiments.md, 4.1). ``unknown`` says what else
+is not known. Most sources give all their files one name, or none that is known here: such a file is kept under a
+name of ours, the source's own name for the run or the timm name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mi_ray.compute.foreign import Input, Layout, input_of
+
+IMAGENET = Input(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Read in the code of VISSL (SimCLR, Jigsaw) and MoCo-v3; taken for the other ResNets."""
+
+SWAV = Input(224, (0.485, 0.456, 0.406), (0.228, 0.224, 0.225))
+"""Read in the code of SwAV, DeepCluster-v2 and SeLa-v2: red over 0.228, in training and in evaluation."""
+
+FILE = "the source's file name"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A row of Tables VI to IX: its timm ``arch``, its file's ``layout`` and name, and its source."""
+
+    row: str
+    arch: str
+    layout: Layout
+    file: str
+    source: str
+    unknown: tuple[str, ...] = ()
+    trained_on: Input | None = None
+
+    @property
+    def input(self) -> Input:
+        """What the encoder was trained to see: as its source states, else as timm does for ``arch``."""
+        return self.trained_on or input_of(self.arch)
+
+
+def _resnet50(row: str, layout: Layout, file: str, source: str, *unknown: str) -> Published:
+    return Published(
+        row=row, arch="resnet50", layout=layout, file=file, source=source, unknown=unknown, trained_on=IMAGENET
+    )
+
+
+def _swav(row: str, file: str, source: str) -> Published:
+    return Published(row=row, arch="resnet50", layout="swav", file=file, source=source, trained_on=SWAV)
+
+
+def _vissl(row: str, run: str, *unknown: str) -> Published:
+    file = f"{run.replace('/', '_').replace(' ', '_')}.torch"
+    return _resnet50(row, "vissl", file, f"VISSL {run}", FILE, *unknown)
+
+
+def _timm(row: str, arch: str, *unknown: str) -> Published:
+    return Published(
+        row=row, arch=arch, layout="flat", file=f"{arch}.safetensors", source=f"timm {arch}", unknown=unknown
+    )
+
+
+RESNETS = (
+    _resnet50("SupCon", "supcon", "supcon.pth", "SupContrast README", "key names: only by its issue 146"),
+    _resnet50("Sup", "flat", "resnet50.tv_in1k.safetensors", "timm resnet50.tv_in1k"),
+    _swav("SwAV", "swav_800ep_pretrain.pth.tar", "hub facebookresearch/swav:resnet50"),
+    _swav("DCv2", "deepclusterv2_800ep_pretrain.pth.tar", "facebookresearch/swav"),
+    _resnet50("DINO", "flat", "dino_resnet50_pretrain.pth", "hub facebookresearch/dino:dino_resnet50"),
+    _resnet50("BT", "flat", "barlowtwins_resnet50.pth", "hub facebookresearch/barlowtwins:resnet50"),
+    _vissl("PIRL", "pirl/r50_800ep_mlphead_gblur"),
+    _swav("SeLa", "selav2_400ep_pretrain.pth.tar", "facebookresearch/swav"),
+    _vissl("SimCLR", "simclr_rn50_800ep", "800 or 1000 epochs"),
+    _vissl("MoCov2", "moco_v2_1node", "VISSL's 200 epochs or MoCo's own"),
+    _vissl("NPID++", "npid_pp 4node_800ep_32kneg"),
+    _resnet50("MoCo", "moco", "moco_v1_200ep_pretrain.pth.tar", "facebookresearch/moco moco_v1_200ep_pretrain"),
+    _vissl("NPID", "npid_1node_200ep_4kneg"),
+    _resnet50("CF", "flat", "rotnet_16kclusters.torch", "VISSL converted rotnet_16kclusters", FILE),
+    _vissl("Rot", "rotnet_rn50_in1k_ep105"),
+    _vissl("Jig", "jigsaw_rn50_in1k_ep105", "100, 2,000 or 10,000 permutations, or Goyal et al. (2019)"),
+)
+"""The 16 ResNet-50 of Tables VI (ImageNet-100) and VII (ImageNet-1k), in the tables' order."""
+
+VITS = (
+    _timm("SwinB", "swin_base_patch4_window7_224.ms_in22k_ft_in1k", "this tag or ms_in1k"),
+    _timm("ViTB", "vit_base_patch16_224.augreg_in21k_ft_in1k", "this tag, augreg_in1k or orig_in21k_ft_in1k"),
+    _timm("PiTB", "pit_b_224.in1k"),
+    _timm("DeiTB", "deit_base_patch16_224.fb_in1k"),
+    _timm("CaiT36", "cait_xxs36_224.fb_dist_in1k"),
+    _timm("PiTS", "pit_s_224.in1k"),
+    _timm("CaiT24", "cait_xxs24_224.fb_dist_in1k"),
+    Published(
+        row="MoCov3", arch="vit_base_patch16_224", layout="moco-v3", file="vit-b-300ep.pth.tar", trained_on=IMAGENET,
+        source="facebookresearch/moco-v3 vit-b-300ep", unknown=("MoCo-v3's own or VISSL's mirror",),
+    ),
+    _timm("DINOB", "vit_base_patch16_224.dino"),
+    _timm("ViTS", "vit_small_patch16_224.augreg_in21k_ft_in1k", "this tag or augreg_in1k"),
+    _timm("DeiTT", "deit_tiny_patch16_224.fb_in1k"),
+    _timm("ViTT", "vit_tiny_patch16_224.augreg_in21k_ft_in1k"),
+    _timm("DINOS", "vit_small_patch16_224.dino"),
+)  # fmt: skip
+"""The 13 vision transformers of Table VIII (ImageNet-100); Table IX (ImageNet-1k) leaves out SwinB and PiTB."""
+
+
+def missing(folder: Path, encoders: Iterable[Published] = RESNETS + VITS) -> tuple[str, ...]:
+    """Names of the files of ``encoders`` that are not in ``folder``, in the encoders' order."""
+    return tuple(encoder.file for encoder in encoders if not (folder / encoder.file).is_file())

@@ -1,0 +1,346 @@
+"""Checkpoints of others: each layout gives back its encoder bit for bit, and nothing doubtful is taken."""
+
+import argparse
+import hashlib
+from collections import OrderedDict
+from typing import get_args
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from mi_ray.compute.checkpoints import save_tensors
+from mi_ray.compute.foreign import Input, Layout, encoder_state, input_of, read_state, recognise
+from mi_ray.compute.published import RESNETS, VITS, missing
+
+RESNET, VIT = "resnet18", "vit_tiny_patch16_224"
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def trained(arch=RESNET):
+    """An encoder whose scales, shifts and batch statistics are those of no initialisation."""
+    f_e, generator = timm.create_model(arch, num_classes=0).eval(), torch.Generator().manual_seed(0)
+    for tensor in f_e.state_dict().values():
+        if tensor.ndim == 1:
+            tensor.add_(torch.rand(tensor.shape, generator=generator), alpha=0.5)
+    return f_e
+
+
+def says(f_e, side):
+    x = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        return f_e.eval()(x)
+
+
+def below(prefix, state):
+    return {f"{prefix}{name}": tensor for name, tensor in state.items()}
+
+
+def mlp(name, width=512):
+    return below(f"{name}.", nn.Sequential(nn.Linear(width, 8), nn.ReLU(), nn.Linear(8, 4)).state_dict())
+
+
+def other(state):
+    return {name: torch.zeros_like(tensor) for name, tensor in state.items()}
+
+
+def moco(state):
+    queue = {"queue": torch.rand(4, 16), "queue_ptr": torch.zeros(1, dtype=torch.long)}
+    q, k = state | mlp("fc"), other(state) | mlp("fc")
+    return {"epoch": 200, "state_dict": below("module.", queue | below("encoder_q.", q) | below("encoder_k.", k))}
+
+
+def moco_v3(state, head="fc", width=512):
+    base, momentum = state | mlp(head, width), other(state) | mlp(head, width)
+    network = below("base_encoder.", base) | below("momentum_encoder.", momentum) | mlp("predictor", 4)
+    return {"arch": "vit_base", "state_dict": below("module.", network), "scaler": {"scale": 1.0}}
+
+
+def supcon(state, prefix):
+    own = {name.replace(".downsample.", ".shortcut."): tensor for name, tensor in state.items()}
+    return {"model": below(prefix, own) | mlp("head"), "optimizer": {"state": {0: {"momentum": torch.rand(3)}}}}
+
+
+def vissl(state, prefix="_feature_blocks."):
+    model = {"trunk": OrderedDict(below(prefix, state)), "heads": mlp("0.clf")}
+    loss = {"moco_encoder": {"trunk": below(prefix, other(state))}}
+    return {"phase_idx": 799, "classy_state_dict": {"base_model": {"model": model, "meters": []}, "loss": loss}}
+
+
+def swav(state):
+    return below("module.", state | mlp("projection_head") | {"prototypes.weight": torch.rand(3, 4)})
+
+
+def dino(state):
+    student = below("module.backbone.", other(state)) | mlp("module.head")
+    return {"student": student, "teacher": below("backbone.", state) | mlp("head"), "epoch": 800}
+
+
+RESNET_FILES = {
+    "ours": ("flat", lambda state: state),
+    "torchvision": ("flat", lambda state: state | {"fc.weight": torch.rand(10, 512), "fc.bias": torch.rand(10)}),
+    "parallel": ("flat", lambda state: below("module.", state)),
+    "parallel in state_dict": ("flat", lambda state: {"state_dict": below("module.", state)}),
+    "parallel in model": ("flat", lambda state: {"model": below("module.", state), "epoch": 3}),
+    "vissl": ("vissl", vissl),
+    "vissl, evaluated": ("vissl", lambda state: vissl(state, "base_model._feature_blocks.")),
+    "vissl, model_state_dict": ("vissl", lambda state: {"model_state_dict": below("_feature_blocks.", state)}),
+    "vissl, trunk alone": ("vissl", lambda state: below("_feature_blocks.", state)),
+    "moco": ("moco", moco),
+    "moco-v3": ("moco-v3", moco_v3),
+    "supcon": ("supcon", lambda state: supcon(state, "encoder.")),
+    "supcon, parallel": ("supcon", lambda state: supcon(state, "encoder.module.")),
+    "swav": ("swav", swav),
+    "deepcluster-v2": (
+        "swav",
+        lambda state: below("module.", state | {"prototypes.prototypes0.weight": torch.rand(3)}),
+    ),
+    "dino": ("dino", dino),
+}
+
+
+def assert_is(f_e, tensors, arch, side):
+    taken = timm.create_model(arch, num_classes=0)
+    taken.load_state_dict(encoder_state(tensors, arch))
+    assert torch.equal(says(taken, side), says(f_e, side))
+
+
+@pytest.mark.parametrize(("layout", "wrap"), RESNET_FILES.values(), ids=RESNET_FILES)
+def test_every_layout_gives_back_its_encoder_bit_for_bit(tmp_path, layout, wrap):
+    f_e = trained()
+    torch.save(wrap(f_e.state_dict()), tmp_path / "file.pth")
+    tensors = read_state(tmp_path / "file.pth").tensors
+    assert recognise(tensors) == layout
+    assert_is(f_e, tensors, RESNET, 64)
+
+
+def test_every_layout_is_tried():
+    assert {layout for layout, _ in RESNET_FILES.values()} == set(get_args(Layout))
+
+
+@pytest.mark.parametrize(
+    "wrap", [dict, dino, lambda state: moco_v3(state, "head", 192)], ids=["hub", "dino", "moco-v3"]
+)
+def test_vision_transformers_of_dino_and_moco_v3_have_the_names_of_timm(tmp_path, wrap):
+    f_e = trained(VIT)
+    torch.save(wrap(f_e.state_dict()), tmp_path / "file.pth")
+    assert_is(f_e, read_state(tmp_path / "file.pth").tensors, VIT, 224)
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "resnet50"])
+def test_torchvision_and_timm_name_a_resnet_alike(arch):
+    from torchvision import models
+
+    f_e = getattr(models, arch)(num_classes=5).eval()
+    state = f_e.state_dict()
+    f_e.fc = nn.Identity()
+    assert_is(f_e, state, arch, 64)
+
+
+@pytest.mark.parametrize("arch", ["swin_tiny_patch4_window7_224", "pit_ti_224", "cait_xxs24_224", "test_resnet"])
+def test_a_file_of_timm_with_its_classifier_fits_without_it(arch):
+    state = timm.create_model(arch, num_classes=3).state_dict()
+    taken = encoder_state(state, arch)
+    assert taken.keys() == timm.create_model(arch, num_classes=0).state_dict().keys()
+    assert [name for name in taken if not torch.equal(taken[name], state[name])] == []
+
+
+def test_names_that_timm_has_given_up_are_renamed():
+    state = trained("pit_ti_224").state_dict()
+    former = {name.replace("transformers.1.pool.", "pools.0."): tensor for name, tensor in state.items()}
+    assert former.keys() != state.keys()
+    assert encoder_state(former, "pit_ti_224").keys() == state.keys()
+
+
+def test_counters_that_old_files_lack_start_at_zero():
+    state = trained().state_dict()
+    old = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+    assert encoder_state(old, RESNET)["bn1.num_batches_tracked"] == 0
+    assert encoder_state(old, RESNET).keys() == state.keys()
+
+
+# What is refused
+
+
+def refusal(tensors, arch=RESNET):
+    with pytest.raises(ValueError, match=r"^(checkpoint|arch)") as refused:
+        encoder_state(tensors, arch)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "state_dict.module.encoder_q.", "model.encoder."])
+def test_a_tensor_that_lacks_is_named_with_its_shape(prefix):
+    state = below(prefix, trained().state_dict())
+    del state[f"{prefix}layer2.0.conv1.weight"]
+    assert "1 missing (layer2.0.conv1.weight [128, 64, 3, 3])" in refusal(state)
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "state_dict.module.encoder_q.", "model.encoder."])
+def test_a_tensor_too_many_is_named_with_its_shape(prefix):
+    state = below(prefix, trained().state_dict() | {"layer5.weight": torch.rand(2, 3)})
+    assert "1 unexpected (layer5.weight [2, 3])" in refusal(state)
+
+
+@pytest.mark.parametrize("name", ["adapter.weight", "conv1.weight", "fc.weight"])
+def test_a_tensor_beside_the_encoder_that_the_layout_does_not_know_is_refused(name):
+    state = below("encoder_q.", trained().state_dict()) | {name: torch.rand(2)}
+    assert f"1 unexpected (beside encoder_q. {name} [2])" in refusal(state)
+
+
+def test_a_head_of_another_family_is_refused():
+    assert "2 unexpected (head.weight [10, 512], head.bias [10])" in refusal(
+        trained().state_dict() | {"head.weight": torch.rand(10, 512), "head.bias": torch.rand(10)}
+    )
+
+
+def test_another_shape_is_refused():
+    state = trained().state_dict() | {"bn1.weight": torch.rand(32)}
+    assert "1 misshapen (bn1.weight [32] for [64])" in refusal(state)
+
+
+def test_positions_of_another_image_size_are_refused_rather_than_resampled():
+    state = trained(VIT).state_dict() | {"pos_embed": torch.rand(1, 577, 192)}
+    assert "1 misshapen (pos_embed [1, 577, 192] for [1, 197, 192])" in refusal(state, VIT)
+
+
+def test_another_arch_is_refused_with_a_few_names_and_the_count():
+    text = refusal(trained().state_dict(), "resnet50")
+    assert "(flat layout, resnet50): " in text
+    assert "missing (layer1.0.conv3.weight [256, 64, 1, 1], " in text
+    assert ", ...);" in text and len(text) < 700
+    assert "missing (" in refusal(trained().state_dict(), "swin_tiny_patch4_window7_224")
+    assert "missing (" in refusal(trained(VIT).state_dict(), "swin_tiny_patch4_window7_224")
+
+
+@pytest.mark.parametrize("arch", ["resnet5000", "resnet50.no_such_tag"])
+def test_an_arch_that_timm_does_not_know_is_named(arch):
+    assert f"arch: '{arch}'" in refusal(trained().state_dict(), arch)
+
+
+def test_the_stem_for_cifar_is_refused_as_such():
+    state = trained().state_dict() | {"conv1.weight": torch.rand(64, 3, 3, 3)}
+    assert "CIFAR stem" in refusal(below("model.encoder.", state))
+
+
+def test_the_small_transformer_of_moco_v3_is_refused_as_its_heads_are_not_those_of_timm():
+    state = below("module.base_encoder.", trained(VIT).state_dict())
+    assert "12 attention heads" in refusal(state, "vit_small_patch16_224")
+
+
+# Files
+
+
+def test_a_file_is_known_by_its_sha256(tmp_path):
+    for path, save in [(tmp_path / "a.pth", torch.save), (tmp_path / "a.safetensors", save_tensors)]:
+        save({"a": torch.ones(2)}, path)
+        read = read_state(path)
+        assert read.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert not read.ran_code
+        assert torch.equal(read.tensors["a"], torch.ones(2))
+
+
+def test_our_own_encoder_is_read_as_any_other(tmp_path):
+    f_e = trained()
+    save_tensors(f_e.state_dict(), tmp_path / "encoder.safetensors")
+    assert_is(f_e, read_state(tmp_path / "encoder.safetensors").tensors, RESNET, 64)
+
+
+@pytest.mark.parametrize("name", ["zip", "legacy"])
+def test_a_pickle_that_needs_code_is_refused_unless_allowed(tmp_path, name):
+    """SupContrast and DINO save the options of the run beside the network."""
+    f_e, path = trained(), tmp_path / f"{name}.pth"
+    content = {"model": f_e.state_dict(), "opt": argparse.Namespace(epochs=1)}
+    torch.save(content, path, _use_new_zipfile_serialization=name == "zip")
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(ValueError, match=rf"{name}\.pth needs code .*argparse\.Namespace.*allow_code=True.*{sha256}"):
+        read_state(path)
+    read = read_state(path, allow_code=True)
+    assert read.ran_code
+    assert_is(f_e, read.tensors, RESNET, 64)
+
+
+class Trap:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return exec, (f"open({str(self.path)!r}, 'w')",)
+
+
+def test_no_code_of_a_refused_file_is_run(tmp_path):
+    torch.save({"a": torch.ones(1), "trap": Trap(tmp_path / "sprung")}, tmp_path / "file.pth")
+    with pytest.raises(ValueError, match="exec"):
+        read_state(tmp_path / "file.pth")
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("allow_code", [False, True])
+@pytest.mark.parametrize("kept", [0, 1, 100, -1])
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_cut_file_is_refused_by_name(tmp_path, kept, zipped, allow_code):
+    path = tmp_path / "cut.pth"
+    torch.save({"a": torch.rand(100)}, path, _use_new_zipfile_serialization=zipped)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ValueError, match=r"^checkpoint: .*cut\.pth cannot be read"):
+        read_state(path, allow_code=allow_code)
+
+
+@pytest.mark.parametrize("content", [[torch.ones(1)], {"epoch": 3}, torch.ones(1)], ids=["list", "numbers", "tensor"])
+def test_a_file_without_named_tensors_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "file.pth")
+    with pytest.raises(ValueError, match=r"file\.pth holds a .*allowed: a dict"):
+        read_state(tmp_path / "file.pth")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"file\.pth"):
+        read_state(tmp_path / "file.pth")
+
+
+# What an encoder was trained to see, and the published ones
+
+
+@pytest.mark.parametrize("arch", ["resnet50", "vit_small_patch16_224.dino", "deit_tiny_patch16_224.fb_in1k"])
+def test_input_is_that_of_imagenet(arch):
+    assert input_of(arch) == Input(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def test_a_tag_decides_the_input():
+    assert input_of("vit_small_patch16_224.augreg_in21k_ft_in1k") == Input(224, (0.5,) * 3, (0.5,) * 3)
+    assert input_of("test_resnet").size == 160
+
+
+def test_the_published_encoders_are_those_of_the_tables():
+    assert (len(RESNETS), len(VITS)) == (16, 13)
+    assert len({encoder.row for encoder in RESNETS + VITS}) == 29
+    assert len({encoder.file for encoder in RESNETS + VITS}) == 29
+
+
+@pytest.mark.parametrize("encoder", RESNETS + VITS, ids=lambda encoder: encoder.row)
+def test_every_published_encoder_can_be_built_and_fed(encoder):
+    assert encoder.input.size == 224
+    assert encoder.layout in get_args(Layout)
+
+
+def test_swav_divides_red_by_0_228():
+    assert {encoder.row for encoder in RESNETS if encoder.input.std[0] == 0.228} == {"SwAV", "DCv2", "SeLa"}
+
+
+def test_moco_v3_sees_what_it_was_trained_on_and_not_what_timm_says_of_its_arch():
+    moco_v3 = next(encoder for encoder in VITS if encoder.row == "MoCov3")
+    assert moco_v3.input.mean != input_of(moco_v3.arch).mean
+
+
+def test_files_that_a_folder_lacks_are_named_in_order(tmp_path):
+    assert missing(tmp_path / "nowhere") == tuple(encoder.file for encoder in RESNETS + VITS)
+    for encoder in RESNETS[2:]:
+        (tmp_path / encoder.file).touch()
+    assert missing(tmp_path, RESNETS) == ("supcon.pth", "resnet50.tv_in1k.safetensors")
