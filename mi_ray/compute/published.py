@@ -14,10 +14,10 @@ from pathlib import Path
 from mi_ray.compute.foreign import Input, Layout, input_of
 
 IMAGENET = Input(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Read in the code of VISSL (SimCLR, Jigsaw) and MoCo-v3; taken for the other ResNets."""
+"""Read in the code of VISSL (SimCLR, Jigsaw), DINO and MoCo-v3; taken for the other ResNets."""
 
 SWAV = Input(224, (0.485, 0.456, 0.406), (0.228, 0.224, 0.225))
-"""Read in the code of SwAV, DeepCluster-v2 and SeLa-v2: red over 0.228, in training and in evaluation."""
+"""Red over 0.228: read in the code of SwAV and DeepCluster-v2; taken for SeLa-v2, which is published with them."""
 
 FILE = "the source's file name"
 
