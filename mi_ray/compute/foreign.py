@@ -1,7 +1,8 @@
 """Encoders trained by others: a checkpoint file in, the state of a timm encoder out, nothing left over or made up.
 
-Layouts are those of each method's public code: VISSL's `convert_vissl_to_torchvision.py`, MoCo's `builder.py`, MoCo-v3's
-`builder.py`, `vits.py` and `main_lincls.py`, SupContrast's `resnet_big.py`, SwAV's `resnet50.py`, DINO's `main_dino.py`.
+Layouts are those of each method's public code: VISSL's `convert_vissl_to_torchvision.py`, MoCo's `builder.py`,
+MoCo-v3's `builder.py`, `vits.py` and `main_lincls.py`, SupContrast's `resnet_big.py`, SwAV's `resnet50.py`,
+DINO's `main_dino.py`.
 """
 
 from __future__ import annotations
