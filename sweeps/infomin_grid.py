@@ -45,8 +45,9 @@ def trial(
     train_images: int = 16384,
     test_images: int = 4096,
     redraw: float = 0.0,
-    k_est: int = 256,
-    critic_steps: int = 400,
+    k_est: int = 4096,
+    critics: int = 5,
+    critic_steps: int = 100,
 ) -> tuple[Question, ...]:
     """One cell of the matrix: an encoder trained with ``pairing``, asked about ``task``.
 
@@ -76,7 +77,12 @@ def trial(
     return (
         LinearEvaluation(embedding=frozen, task=task),
         Estimation(
-            embedding=frozen, pairing=SameClass(task=task, redraw=redraw), k_est=k_est, steps=critic_steps, seed=seed
+            embedding=frozen,
+            pairing=SameClass(task=task, redraw=redraw),
+            k_est=k_est,
+            critics=critics,
+            steps=critic_steps,
+            seed=seed,
         ),
     )
 
@@ -91,7 +97,8 @@ STUDY = Study(
             "train_images": (2048,),
             "test_images": (1024,),
             "critic_steps": (20,),
-            "k_est": (128,),
+            "k_est": (1024,),
+            "critics": (2,),
         },
         "laptop": {},
         "paper": {

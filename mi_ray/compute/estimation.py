@@ -1,180 +1,203 @@
-"""Post-training MI estimation (Sec. III-C, Fig. 3 bottom): a fresh critic, a frozen encoder, untouched images."""
+"""Post-training MI estimation (Sec. III-C, Fig. 3 bottom): fresh critics, a frozen encoder, untouched images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import log
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
-from torch import Tensor, nn
+from jaxtyping import Float32, Int64
+from torch import Tensor
 
 from mi_ray.compute.axes import PrincipalAxes
-from mi_ray.compute.images import SPLITS
-from mi_ray.compute.losses import nt_xent
-from mi_ray.compute.networks import projector
+from mi_ray.compute.critics import Critics, Fit, Settings, fit_critics
 from mi_ray.compute.pairings import Couple
-from mi_ray.compute.readings import Pairs, nominal_mean, nwj_offset, read_nominal, read_nwj, read_strict
-from mi_ray.compute.schedule import warmup_cosine
-from mi_ray.compute.seeding import stream
+from mi_ray.compute.posterior import Labels, Posterior, confused, fit_posterior, score_posterior
+from mi_ray.compute.readings import Pairs, Readings, Scores, draw_pairs, read, read_nwj, score
 from mi_ray.compute.uncertainty import Sources
-from mi_ray.theory.information import bits, nominal_bound_bits
+from mi_ray.theory.audit import Evidence, audit, undertrained
+from mi_ray.theory.certificate import Bracket, Reading, bracket
+from mi_ray.theory.channel import LabelChannel
+from mi_ray.theory.information import bits
 
-Embeddings = Float32[np.ndarray, "_ width"]
+OFFSET_PAIRS = 1024
+"""Validation pairs that the NWJ offset of a cosine critic is fitted on."""
+
+TRAIN_PAIRS = 4096
+"""Train pairs that the probe's critic is read on, to see whether it is overfitted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A split of frozen embeddings: h [n, width], labels [n], sources [n] that no two splits share, and the couple."""
+
+    h: Float32[np.ndarray, "n width"]
+    labels: Labels
+    sources: Sources
+    couple: Couple
+
+
+Samples = Mapping[str, Sample]
+"""By split: train, validation, test."""
+
+Report = Callable[[int, float, float], None]
+
+
+def unheard(step: int, train_bits: float, validation_bits: float) -> None:
+    """Hear of a fit and say nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What fresh critics read on held-out pairs, the scores of each and the fit behind them; no labels were seen."""
+
+    readings: Readings
+    scores: Sequence[Scores]
+    fit: Fit
+
+    @property
+    def train_bits(self) -> float:
+        """Eq. 4 on the rows that they were fitted on, mean over critics."""
+        return float(self.fit.train_bits.mean())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probed:
+    """What the probe's critic reads on held-out pairs: soft, from the predicted class alone, and on train pairs."""
+
+    probe: Reading
+    confusion: Reading
+    train_bits: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Held-out readings of I(h_X; h_Y) in bits, each with its standard error over source images (see `readings`).
+    """Readings of I(h_X; h_Y) by name, and what they certify.
 
-    ``nominal`` is Eq. 4 of the paper; ``strict`` and ``nwj`` are lower bounds whatever the critic is. ``train_bits``
-    and ``validation_bits`` are its nominal readings on the rows that it was fitted and selected on: diagnostics.
+    ``nominal`` is Eq. 4; ``strict`` and ``nwj`` are lower bounds by the same critics, ``probe`` and ``confusion`` by
+    the probe. ``reasons`` say why there is no certificate, ``note`` what else a reader should know.
     """
 
-    nominal_bits: float
-    nominal_standard_error_bits: float
-    strict_bits: float
-    strict_standard_error_bits: float
-    nwj_bits: float
-    nwj_standard_error_bits: float
-    train_bits: float
-    validation_bits: float
-    critic_temperature: float
-    critic_steps: int
-    k_est: int
-
-
-CHECKS = 20
-"""How often a fit is checked on validation."""
-
-
-class Critic(nn.Module):
-    """f_c: the projector's MLP, freshly initialised, with a learnable temperature (Sec. III-C)."""
-
-    def __init__(self, width: int, *, hidden: int, out: int, temperature: float, seed: int) -> None:
-        super().__init__()
-        self.mlp = projector(width, hidden=hidden, out=out, seed=seed, purpose="critic")
-        self.log_temperature = nn.Parameter(torch.tensor(log(temperature)))
+    readings: Mapping[str, Reading]
+    learned: Learned
+    probed: Probed
+    bracket: Bracket
+    reasons: tuple[str, ...]
+    note: str
 
     @property
-    def temperature(self) -> Tensor:
-        return self.log_temperature.exp()
-
-    def forward(self, h: Float[Tensor, "n width"]) -> Float[Tensor, "n out"]:
-        """h on softened principal axes [n, width] -> z [n, out]."""
-        return self.mlp(h)
+    def certified(self) -> bool:
+        """The bracket is narrow enough, and the audit found nothing."""
+        return not self.reasons
 
 
 def estimate(
-    h: Mapping[str, Embeddings],
-    couples: Mapping[str, Couple],
-    sources: Sources,
+    samples: Samples,
+    channel: LabelChannel,
     *,
     k_est: int,
-    hidden: int,
-    out: int,
-    temperature: float,
-    steps: int,
-    learning_rate: float,
-    weight_decay: float,
-    patience: int,
     batches: int,
-    seed: int,
-    report: Callable[[int, float, float], None] = lambda step, train_bits, validation_bits: None,
+    penalties: Sequence[float],
+    settings: Settings,
+    report: Report = unheard,
 ) -> Estimate:
-    """Fit a critic on train, stop it on validation, read it once on test (Def. II.2).
+    """Fit critics and a probe on train, select them on validation, read them on test, and audit (Def. II.2).
 
-    h: per split [n, width]; couples: per split; ``sources`` [n of test]. ``k_est`` counts positive pairs per batch,
-    ``batches`` how many are read, ``patience`` how many checks without a better validation reading end the fit.
-    ``report`` is told (step, train bits, validation bits) at every check.
+    ``k_est`` counts positive pairs per batch, ``batches`` how many are read; ``penalties`` are the probe's, and
+    ``settings`` the critics', of whose fit ``report`` hears.
     """
-    axes = PrincipalAxes(torch.from_numpy(h["train"]))
-    rows = {split: axes.softened(torch.from_numpy(h[split])) for split in SPLITS}
-    critic = Critic(rows["train"].shape[1], hidden=hidden, out=out, temperature=temperature, seed=seed)
-    held = {split: _pairs(couples[split], k_est, batches, seed, f"read {split}") for split in SPLITS}
-    taken = _fit(
-        critic, rows, couples["train"], held, k_est=k_est, steps=steps, learning_rate=learning_rate,
-        weight_decay=weight_decay, patience=patience, seed=seed, report=report,
-    )  # fmt: skip
-    return _estimate(critic.eval(), rows, held, sources, k_est, taken)
-
-
-@torch.inference_mode()
-def _estimate(
-    critic: Critic, rows: Mapping[str, Tensor], held: Mapping[str, Pairs], sources: Sources, k_est: int, taken: int
-) -> Estimate:
-    """Read the frozen critic on test, and its nominal form on the rows that made it."""
-    z = {split: critic(rows[split]) for split in SPLITS}
-    temperature = critic.temperature.item()
-    test = z["test"], held["test"], sources
-    nominal = read_nominal(*test, temperature=temperature)
-    strict = read_strict(*test, temperature=temperature)
-    offset = nwj_offset(z["validation"], held["validation"], temperature=temperature)
-    nwj = read_nwj(*test, temperature=temperature, offset=offset)
-    return Estimate(
-        nominal_bits=nominal.bits,
-        nominal_standard_error_bits=nominal.standard_error_bits,
-        strict_bits=strict.bits,
-        strict_standard_error_bits=strict.standard_error_bits,
-        nwj_bits=nwj.bits,
-        nwj_standard_error_bits=nwj.standard_error_bits,
-        train_bits=nominal_mean(z["train"], held["train"], temperature=temperature),
-        validation_bits=nominal_mean(z["validation"], held["validation"], temperature=temperature),
-        critic_temperature=temperature,
-        critic_steps=taken,
+    pairs = _pairs(samples, "test", k_est, settings.seeds[0], batches)
+    axes = PrincipalAxes(torch.from_numpy(samples["train"].h))
+    learned = read_learned(samples, axes, pairs, settings, report)
+    probed = read_probe(samples, axes, pairs, channel, penalties, settings.seeds[0])
+    strict = {
+        "strict": learned.readings.strict,
+        "nwj": learned.readings.nwj,
+        "probe": probed.probe,
+        "confusion": probed.confusion,
+    }
+    readings = {"nominal": learned.readings.nominal} | strict
+    limits = bracket(strict, channel.information_bits)
+    evidence = Evidence(
+        channel=channel,
+        bracket=limits,
+        readings=readings,
+        train_bits={"strict": learned.train_bits, "nwj": learned.train_bits, "probe": probed.train_bits},
+        shared={split: shared(samples["test"], samples[split]) for split in ("train", "validation")},
+        class_counts=_class_counts(samples["test"].labels[pairs.x], len(channel.prior)),
         k_est=k_est,
+        temperature=learned.fit.critics.temperature.max().item(),
+    )
+    return Estimate(
+        readings=readings,
+        learned=learned,
+        probed=probed,
+        bracket=limits,
+        reasons=audit(evidence),
+        note=undertrained(learned.readings.nwj, probed.probe),
     )
 
 
-def _pairs(couple: Couple, k: int, batches: int, seed: int, purpose: str) -> Pairs:
-    return [couple(k, stream(seed, purpose, batch)) for batch in range(batches)]
+def read_learned(
+    samples: Samples, axes: PrincipalAxes, pairs: Pairs, settings: Settings, report: Report = unheard
+) -> Learned:
+    """Fit a critic for each seed, stop it on validation and read it once on test ``pairs``; sees no labels."""
+    rows = {split: axes.softened(torch.from_numpy(sample.h)) for split, sample in samples.items()}
+    train, validation = ((rows[split], samples[split].couple) for split in ("train", "validation"))
+    fit = fit_critics(train, validation, settings, report)
+    held = _pairs(samples, "validation", OFFSET_PAIRS, settings.seeds[0])
+    offsets = [scores.nwj.best_offset for scores in _scores(fit.critics, rows["validation"], held)]
+    scores = _scores(fit.critics, rows["test"], pairs)
+    return Learned(readings=read(scores, pairs, offsets), scores=scores, fit=fit)
 
 
-def _fit(
-    critic: Critic,
-    rows: Mapping[str, Tensor],
-    couple: Couple,
-    held: Mapping[str, Pairs],
-    *,
-    k_est: int,
-    steps: int,
-    learning_rate: float,
-    weight_decay: float,
-    patience: int,
-    seed: int,
-    report: Callable[[int, float, float], None],
-) -> int:
-    """Ascend the estimate on train; keep the critic that reads best on validation. Returns the steps it had taken."""
-    optimizer = torch.optim.AdamW(critic.parameters(), lr=learning_rate, weight_decay=weight_decay)
-    every = max(1, steps // CHECKS)
-    best, kept, taken = -np.inf, critic.state_dict(), 0
-    train_bits: list[float] = []
-    for step in range(1, steps + 1):
-        x, y = couple(k_est, stream(seed, "critic pairs", step))
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * warmup_cosine(step - 1, steps, 0)
-        loss = nt_xent(critic(rows["train"][x]), critic(rows["train"][y]), temperature=critic.temperature)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        train_bits.append(nominal_bound_bits(k_est) - bits(loss.item()))
-        if step % every:
-            continue
-        with torch.inference_mode():
-            reading = nominal_mean(
-                critic(rows["validation"]), held["validation"], temperature=critic.temperature.item()
-            )
-        report(step, float(np.mean(train_bits[-every:])), reading)
-        if reading > best:
-            best, kept, taken = reading, {k: v.clone() for k, v in critic.state_dict().items()}, step
-        elif step - taken >= patience * every:
-            break
-    critic.load_state_dict(kept)
-    return taken
+def read_probe(
+    samples: Samples, axes: PrincipalAxes, pairs: Pairs, channel: LabelChannel, penalties: Sequence[float], seed: int
+) -> Probed:
+    """Fit a probe on train, choose and calibrate it on validation, and read its critic once on test ``pairs``."""
+    h = {split: torch.from_numpy(sample.h) for split, sample in samples.items()}
+    train, validation = ((h[split], samples[split].labels) for split in ("train", "validation"))
+    sources = samples["validation"].sources
+    model = fit_posterior(train, validation, sources, channel.prior, penalties=penalties, axes=axes)
+    p = {split: model(rows) for split, rows in h.items()}
+    held = _pairs(samples, "validation", pairs.k, seed, len(pairs.x))
+    seen = _pairs(samples, "train", TRAIN_PAIRS, seed)
+
+    def confused_rows(rows: Posterior) -> Posterior:
+        return confused(p["validation"], validation[1], np.asarray(channel.prior), rows)
+
+    offset = score_posterior(p["validation"], held, channel).best_offset
+    hard = score_posterior(confused_rows(p["validation"]), held, channel).best_offset
+    return Probed(
+        probe=read_nwj([score_posterior(p["test"], pairs, channel)], [offset]),
+        confusion=read_nwj([score_posterior(confused_rows(p["test"]), pairs, channel)], [hard]),
+        train_bits=bits(score_posterior(p["train"], seen, channel).value(offset)),
+    )
+
+
+def _pairs(samples: Samples, split: str, k: int, seed: int, batches: int = 1) -> Pairs:
+    sample = samples[split]
+    return draw_pairs(sample.couple, sample.sources, k=k, batches=batches, seed=seed, purpose=f"read {split}")
 
 
 @torch.inference_mode()
-def _validation_bits(critic: Critic, h: Tensor, pairs: Pairs) -> float:
-    return nominal_mean(critic(h), pairs, temperature=critic.temperature.item())
+def _scores(critics: Critics, rows: Tensor, pairs: Pairs) -> list[Scores]:
+    """Of each critic."""
+    z = critics(rows.expand(len(critics.temperature), -1, -1))
+    return [score(of, pairs, temperature=t) for of, t in zip(z, critics.temperature.tolist(), strict=True)]
+
+
+def shared(sample: Sample, other: Sample) -> int:
+    """How many images of ``sample`` are in ``other``: of a source found there, or of the very same embedding, unless
+    the encoder maps several images of ``sample`` to that one."""
+    rows = np.array([hash(row.tobytes()) for row in sample.h])
+    _, first, counts = np.unique(rows, return_index=True, return_counts=True)
+    there = {hash(row.tobytes()) for row in other.h}
+    same = np.zeros(len(rows), dtype=bool)
+    same[[i for i, count in zip(first, counts, strict=True) if count == 1 and rows[i] in there]] = True
+    return int((same | np.isin(sample.sources, other.sources)).sum())
+
+
+def _class_counts(classes: Int64[np.ndarray, "batches k"], n_classes: int) -> Int64[np.ndarray, "batches classes"]:
+    return np.stack([np.bincount(batch, minlength=n_classes) for batch in classes])

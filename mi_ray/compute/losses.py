@@ -33,19 +33,6 @@ def nt_xent_rows(
     return _LogDenominator.apply(z, inverse).view(2, k).mean(0) - positive
 
 
-def info_nce_rows(
-    z_x: Float[Tensor, "k d"], z_y: Float[Tensor, "k d"], *, temperature: float | Tensor
-) -> Float[Tensor, " k"]:
-    """Cross-view InfoNCE of each positive pair, the mean of both directions, in nats: K candidates, none in-view."""
-    x, y = normalize(z_x.float(), dim=1), normalize(z_y.float(), dim=1)
-    positive = (x * y).sum(1) / temperature
-    return (_log_sums(x, y, temperature) + _log_sums(y, x, temperature)) / 2 - positive
-
-
-def _log_sums(x: Tensor, y: Tensor, temperature: float | Tensor) -> Tensor:
-    return torch.cat([(rows @ y.T / temperature).logsumexp(1) for rows in x.split(TILE)])
-
-
 class _LogDenominator(torch.autograd.Function):
     """log sum_{j != i} exp(z_i z_j / tau) for every row of z [n, d], a tile of rows at a time, recomputed backwards."""
 

@@ -32,27 +32,36 @@ class WithItself:
 class WithinClass:
     """Two distinct images of one class, the couple of same-class sampling (Fig. 1c).
 
-    Classes are drawn uniformly and independently, never balanced within a batch: balanced batches bias the estimate
-    upwards. With probability ``redraw`` the partner's class is drawn anew (uniformly), which dials the true MI to
-    `mi_ray.theory.information.label_channel_bits`.
+    Classes are drawn independently, never balanced within a batch: balanced batches bias the estimate upwards. With
+    probability ``redraw`` the partner's class is drawn anew, which dials the true MI to that of the
+    `mi_ray.theory.channel.LabelChannel`.
     """
 
-    def __init__(self, labels: Indices, n_classes: int, *, redraw: float = 0.0) -> None:
-        """``labels``: [n] class indices; ValueError if a class has fewer than two images."""
-        self.n_classes, self.redraw = n_classes, redraw
+    def __init__(
+        self, labels: Indices, n_classes: int, *, redraw: float = 0.0, prior: NDArray[np.float64] | None = None
+    ) -> None:
+        """``labels``: [n] class indices; ``prior``: [n_classes], uniform if not given; ValueError if a class that can
+        be drawn has fewer than two images."""
+        self.n_classes, self.redraw, self.prior = n_classes, redraw, prior
         self._count = np.bincount(labels, minlength=n_classes)
-        if self._count.min() < 2:
-            short = int(self._count.argmin())
+        drawn = np.ones(n_classes, dtype=bool) if prior is None else prior > 0
+        if self._count[drawn].min() < 2:
+            short = int(np.flatnonzero(drawn & (self._count < 2))[0])
             raise ValueError(f"class {short} has {self._count[short]} images; same-class pairs need at least 2")
         self._order = np.argsort(labels, kind="stable")
         self._first = np.cumsum(self._count) - self._count
 
     def __call__(self, k: int, rng: np.random.Generator) -> tuple[Indices, Indices]:
-        anchor_class = rng.integers(self.n_classes, size=k)
-        anew, fresh = rng.random(k) < self.redraw, rng.integers(self.n_classes, size=k)
+        anchor_class = self._classes(k, rng)
+        anew, fresh = rng.random(k) < self.redraw, self._classes(k, rng)
         partner_class = np.where(anew, fresh, anchor_class)
         same = partner_class == anchor_class
         anchor = rng.integers(self._count[anchor_class])
         partner = rng.integers(self._count[partner_class] - same)
         partner += same & (partner >= anchor)
         return self._order[self._first[anchor_class] + anchor], self._order[self._first[partner_class] + partner]
+
+    def _classes(self, k: int, rng: np.random.Generator) -> Indices:
+        if self.prior is None:
+            return rng.integers(self.n_classes, size=k)
+        return rng.choice(self.n_classes, size=k, p=self.prior)

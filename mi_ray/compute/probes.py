@@ -37,14 +37,15 @@ def fit_probes(
     n_classes: Sequence[int],
     penalties: Sequence[float],
     *,
+    axes: PrincipalAxes | None = None,
     iterations: int = 40,
 ) -> Probes:
     """Minimise mean cross-entropy + penalty/2 |W|^2 for every (task, penalty) at once.
 
-    h: [n, width]; labels: one [n] tensor per task. The problems share one matrix product but nothing else: step sizes
+    h: [n, width]; labels: one [n] tensor per task; ``axes`` of h, where they are known already. The problems share one matrix product but nothing else: step sizes
     and curvature are kept per problem (limited-memory BFGS), so a probe does not depend on its company.
     """
-    axes = PrincipalAxes(h)
+    axes = axes or PrincipalAxes(h)
     problem = _Objective(_with_intercept(axes(h)), labels, n_classes, penalties)
     return Probes(axes, problem.split(_minimise(problem, iterations)))
 

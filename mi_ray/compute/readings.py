@@ -1,14 +1,14 @@
-"""Three readings of one frozen critic, in bits: nominal (Eq. 4), strict (cross-view, log K) and NWJ (all cross pairs).
+"""Three readings of frozen cosine critics on positive pairs: nominal (Eq. 4), strict (cross-view, log K), NWJ.
 
 Only the last two are lower bounds of the mutual information whatever the critic is, provided that it was fitted and
-selected on other rows; the nominal form can exceed it by up to log(2 - 1/K).
+selected on other rows; the nominal form can exceed it by up to log(2 - 1/K). All come from one pass over the kernel
+exp(cos / temperature) between images, in tiles: the cost does not depend on how many pairs are drawn, nor on K.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import e, log
 
 import numpy as np
 import torch
@@ -16,154 +16,165 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from mi_ray.compute.losses import info_nce_rows, nt_xent_rows
+from mi_ray.compute.jackknife import (
+    Mean,
+    Nwj,
+    Sums,
+    cross_counts,
+    jackknife_standard_error,
+    numbered,
+    over_pairs,
+    per_source,
+)
+from mi_ray.compute.pairings import Couple
+from mi_ray.compute.seeding import stream
 from mi_ray.compute.uncertainty import Sources, paired_standard_error
-from mi_ray.theory.information import NATS_PER_BIT, bits, nominal_bound_bits, strict_bound_bits
+from mi_ray.theory.certificate import Reading
+from mi_ray.theory.information import bits, nominal_bound_bits, strict_bound_bits
 
-Pairs = Sequence[tuple[Int64[np.ndarray, " k"], Int64[np.ndarray, " k"]]]
-"""Batches of positive pairs: two index arrays [k] into the rows."""
+TILE = 512
+"""Rows of the kernel that exist at once."""
 
-ROWS = 256
-"""Rows of the cross-pair matrix that exist at once."""
+Indices = Int64[np.ndarray, "batches k"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Batches of K independent positive pairs, as indices into images; ``sources`` [n] of the images."""
+
+    x: Indices
+    y: Indices
+    sources: Sources
+
+    @property
+    def k(self) -> int:
+        return self.x.shape[1]
+
+
+def draw_pairs(couple: Couple, sources: Sources, *, k: int, batches: int, seed: int, purpose: str) -> Pairs:
+    """The pairs that a split is read on."""
+    drawn = [couple(k, stream(seed, purpose, batch)) for batch in range(batches)]
+    return Pairs(np.stack([x for x, _ in drawn]), np.stack([y for _, y in drawn]), sources)
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What one frozen critic makes of some pairs: -L per pair in both InfoNCE forms, in nats, and its NWJ bound."""
+
+    nominal: Float64[np.ndarray, "batches k"]
+    strict: Float64[np.ndarray, "batches k"]
+    nwj: Nwj
+
+    @property
+    def nominal_bits(self) -> float:
+        """Eq. 4: log(2K-1) - L."""
+        return nominal_bound_bits(self.nominal.shape[1]) + bits(self.nominal.mean())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """A value in bits and its standard error over source images."""
+class Readings:
+    """The three readings, each the mean over critics."""
 
-    bits: float
-    standard_error_bits: float
-
-
-def read_nominal(z: Float[Tensor, "n d"], pairs: Pairs, sources: np.ndarray, *, temperature: float) -> Reading:
-    """Eq. 4: log(2K-1) - L_InfoNCE."""
-    nats = [nt_xent_rows(z[x], z[y], temperature=temperature) for x, y in pairs]
-    return _averaged(nats, nominal_bound_bits(len(pairs[0][0])), pairs, sources)
+    nominal: Reading
+    strict: Reading
+    nwj: Reading
 
 
-def nominal_mean(z: Float[Tensor, "n d"], pairs: Pairs, *, temperature: float) -> float:
-    """Eq. 4 in bits, without a standard error."""
-    nats = torch.cat([nt_xent_rows(z[x], z[y], temperature=temperature) for x, y in pairs])
-    return nominal_bound_bits(len(pairs[0][0])) - bits(nats.double().mean().item())
-
-
-def read_strict(z: Float[Tensor, "n d"], pairs: Pairs, sources: np.ndarray, *, temperature: float) -> Reading:
-    """Cross-view InfoNCE: log K - L over K candidates, a lower bound of the mutual information."""
-    nats = [info_nce_rows(z[x], z[y], temperature=temperature) for x, y in pairs]
-    return _averaged(nats, strict_bound_bits(len(pairs[0][0])), pairs, sources)
-
-
-def _averaged(nats: Sequence[Tensor], bound: float, pairs: Pairs, sources: np.ndarray) -> Reading:
-    values = bound - torch.cat(list(nats)).double().numpy() / NATS_PER_BIT
-    x, y = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    return Reading(bits=values.mean(), standard_error_bits=paired_standard_error(values, sources[x], sources[y]))
-
-
-def nwj_offset(z: Float[Tensor, "n d"], pairs: Pairs, *, temperature: float) -> float:
-    """The constant that makes this critic's NWJ bound tightest, fitted on selection rows: 1 - log E_cross[exp f]."""
-    nowhere = np.zeros(len(z), dtype=np.int64)
-    cross = _cross(z, pairs, nowhere, temperature)
-    return 1 - log(cross.value)
-
-
-def read_nwj(
-    z: Float[Tensor, "n d"], pairs: Pairs, sources: np.ndarray, *, temperature: float, offset: float
-) -> Reading:
-    """E_joint[f + b] - E_cross[exp(f + b)] / e over all cross pairs: a lower bound without a log K cap.
-
-    Its standard error is the jackknife that leaves out one source at a time.
-    """
-    _, source = np.unique(sources, return_inverse=True)
-    joint, cross = _joint(z, pairs, source, temperature), _cross(z, pairs, source, temperature)
-    whole = _nwj(np.array(joint.value), np.array(cross.value), offset)
-    without = _nwj(joint.without_one(), cross.without_one(), offset)
-    spread = (len(without) - 1) / len(without) * ((without - without.mean()) ** 2).sum()
-    return Reading(bits=bits(float(whole)), standard_error_bits=bits(float(np.sqrt(spread))))
-
-
-def _nwj(score: np.ndarray, ratio: np.ndarray, offset: float) -> np.ndarray:
-    return np.asarray(score + offset - np.exp(offset) * ratio / e)
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """A sum over pairs, and what of it touches each source: as x, as y, and as both. Counts are kept alike."""
-
-    total: float
-    as_x: Float64[np.ndarray, " g"]
-    as_y: Float64[np.ndarray, " g"]
-    as_both: Float64[np.ndarray, " g"]
-
-    def without_one(self) -> Float64[np.ndarray, " g"]:
-        """The sum without each source in turn."""
-        return self.total - self.as_x - self.as_y + self.as_both
-
-
-@dataclass(frozen=True)
-class _Mean:
-    """A mean over pairs that can leave out a source."""
-
-    sums: _Sums
-    counts: _Sums
-
-    @property
-    def value(self) -> float:
-        return self.sums.total / self.counts.total
-
-    def without_one(self) -> Float64[np.ndarray, " g"]:
-        """The mean without each source in turn."""
-        return self.sums.without_one() / self.counts.without_one()
-
-
-def _joint(z: Tensor, pairs: Pairs, source: Sources, temperature: float) -> _Mean:
-    """Mean of f over the positive pairs."""
-    x, y = (np.concatenate(side) for side in zip(*pairs, strict=True))
+def score(z: Float[Tensor, "n d"], pairs: Pairs, *, temperature: float) -> Scores:
+    """Score ``pairs`` by the cosine critic z [n, d] / temperature."""
+    z, pairs = _drawn(z, pairs)
     unit = normalize(z.float(), dim=1)
-    scores = ((unit[x] * unit[y]).sum(1).double() / temperature).numpy()
-    of_x, of_y, size = source[x], source[y], int(source.max()) + 1
-    same = of_x == of_y
-
-    def sums(values: np.ndarray) -> _Sums:
-        return _Sums(
-            float(values.sum()),
-            _per_source(values, of_x, size),
-            _per_source(values, of_y, size),
-            _per_source(values[same], of_x[same], size),
-        )
-
-    return _Mean(sums(scores), sums(np.ones(len(x))))
-
-
-def _cross(z: Tensor, pairs: Pairs, source: Sources, temperature: float) -> _Mean:
-    """Mean of exp f over x of one pair and y of another, which are independent."""
-    x, y = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    unit = normalize(z.float(), dim=1)
-    of_x, of_y = torch.from_numpy(source[x]), torch.from_numpy(source[y])
-    per_x, per_y, both = (torch.zeros(len(x), dtype=torch.float64) for _ in range(3))
-    for start in range(0, len(x), ROWS):
-        rows = slice(start, start + ROWS)
-        ratios = (unit[x[rows]] @ unit[y].T / temperature).exp_()
-        ratios.diagonal(start).zero_()
-        per_x[rows], per_y = ratios.sum(1).double(), per_y + ratios.sum(0).double()
-        both[rows] = (ratios * (of_x[rows, None] == of_y)).sum(1).double()
-    return _Mean(
-        _Sums(
-            float(per_x.sum()),
-            _per_source(per_x.numpy(), source[x], int(source.max()) + 1),
-            _per_source(per_y.numpy(), source[y], int(source.max()) + 1),
-            _per_source(both.numpy(), source[x], int(source.max()) + 1),
-        ),
-        _cross_counts(source[x], source[y], int(source.max()) + 1),
+    counts = np.concatenate([_counts(side, len(z)) for side in (pairs.x, pairs.y)], axis=1)
+    source, size = numbered(pairs.sources)
+    sums, own = _kernel_sums(unit, counts, source, pairs.x.shape[0], temperature)
+    to_x, to_y = np.split(sums, 2, axis=1)
+    batch = np.arange(pairs.x.shape[0])[:, None]
+    positive = _positive(unit, pairs, temperature)
+    twice = [np.log(to_x[side, batch] + to_y[side, batch] - 1) for side in (pairs.x, pairs.y)]
+    once = np.log(to_y[pairs.x, batch]), np.log(to_x[pairs.y, batch])
+    return Scores(
+        nominal=positive - (twice[0] + twice[1]) / 2,
+        strict=positive - (once[0] + once[1]) / 2,
+        nwj=_nwj(positive.ravel(), pairs, to_x.sum(1), to_y.sum(1), own, source, size),
     )
 
 
-def _cross_counts(of_x: Sources, of_y: Sources, size: int) -> _Sums:
-    """How many x of one pair and y of another there are, in all and by source."""
-    ones, others, same = np.ones(len(of_x)), len(of_x) - 1.0, of_x == of_y
-    as_x, as_y = (_per_source(ones, side, size) for side in (of_x, of_y))
-    own = _per_source(ones[same], of_x[same], size)
-    return _Sums(len(of_x) * others, as_x * others, as_y * others, as_x * as_y - own)
+def _drawn(z: Tensor, pairs: Pairs) -> tuple[Tensor, Pairs]:
+    """Only the images that the pairs were made from."""
+    used, place = np.unique(np.stack([pairs.x, pairs.y]), return_inverse=True)
+    x, y = place.reshape(2, *pairs.x.shape)
+    return z[used], Pairs(x, y, pairs.sources[used])
 
 
-def _per_source(values: np.ndarray, source: Sources, size: int) -> Float64[np.ndarray, " g"]:
-    return np.bincount(source, values, size).astype(float)
+def _counts(side: Indices, n: int) -> Float64[np.ndarray, "n batches"]:
+    return np.stack([np.bincount(batch, minlength=n) for batch in side], axis=1).astype(float)
+
+
+@torch.inference_mode()
+def _kernel_sums(
+    unit: Tensor, counts: np.ndarray, source: Sources, batches: int, temperature: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """exp((cos - 1) / temperature) of every image [n] to images by ``counts`` [n, 2 batches]; and to y's of its source.
+
+    An image's term with itself is one, and added apart, so that no small sum is lost beside it.
+    """
+    weights, group = torch.from_numpy(counts).float(), torch.from_numpy(source)
+    as_y = weights[:, batches:].sum(1)
+    sums, own = [], []
+    for start in range(0, len(unit), TILE):
+        rows = slice(start, start + TILE)
+        kernel = ((unit[rows] @ unit.T - 1) / temperature).exp_()
+        kernel.diagonal(start).zero_()
+        sums.append(kernel @ weights)
+        own.append(kernel.mul_(group[rows, None] == group) @ as_y)
+    alone = as_y.double().numpy()
+    return torch.cat(sums).double().numpy() + counts, torch.cat(own).double().numpy() + alone
+
+
+def _positive(unit: Tensor, pairs: Pairs, temperature: float) -> Float64[np.ndarray, "batches k"]:
+    cosine = (unit[pairs.x.ravel()] * unit[pairs.y.ravel()]).sum(1).double().numpy()
+    return ((cosine - 1) / temperature).reshape(pairs.x.shape)
+
+
+def _nwj(
+    positive: np.ndarray, pairs: Pairs, to_x: np.ndarray, to_y: np.ndarray, own: np.ndarray, source: Sources, size: int
+) -> Nwj:
+    """From the sums of every image to all x's, to all y's, and to the y's of its own source."""
+    x, y = pairs.x.ravel(), pairs.y.ravel()
+    of_x, of_y, self_term = source[x], source[y], np.exp(positive)
+    per_x, per_y = to_y[x] - self_term, to_x[y] - self_term
+    both = own[x] - np.where(of_x == of_y, self_term, 0.0)
+    cross = Sums(
+        float(per_x.sum()), per_source(per_x, of_x, size), per_source(per_y, of_y, size), per_source(both, of_x, size)
+    )
+    return Nwj(over_pairs(positive, of_x, of_y, size), Mean(cross, cross_counts(of_x, of_y, size)))
+
+
+def read(scores: Sequence[Scores], pairs: Pairs, offsets: Sequence[float]) -> Readings:
+    """The readings of critics that were fitted alike but for their seeds, with NWJ ``offsets`` from other rows.
+
+    Each standard error is that over source images of the mean over critics, and the spread between critics.
+    """
+    return Readings(
+        nominal=_averaged([s.nominal for s in scores], nominal_bound_bits(pairs.k), pairs),
+        strict=_averaged([s.strict for s in scores], strict_bound_bits(pairs.k), pairs),
+        nwj=read_nwj([s.nwj for s in scores], offsets),
+    )
+
+
+def _averaged(nats: Sequence[np.ndarray], bound: float, pairs: Pairs) -> Reading:
+    rows = np.mean(nats, axis=0).ravel()
+    images = paired_standard_error(rows, pairs.sources[pairs.x.ravel()], pairs.sources[pairs.y.ravel()])
+    return _reading(bound + bits(rows.mean()), bits(images), [bits(critic.mean()) for critic in nats])
+
+
+def read_nwj(bounds: Sequence[Nwj], offsets: Sequence[float]) -> Reading:
+    """The NWJ reading of critics, jackknifed over sources."""
+    values = [bits(bound.value(offset)) for bound, offset in zip(bounds, offsets, strict=True)]
+    without = np.mean([bound.without_one(offset) for bound, offset in zip(bounds, offsets, strict=True)], axis=0)
+    return _reading(float(np.mean(values)), bits(jackknife_standard_error(without)), values)
+
+
+def _reading(value: float, over_images: float, of_critics: Sequence[float]) -> Reading:
+    between = np.var(of_critics, ddof=1) / len(of_critics) if len(of_critics) > 1 else 0.0
+    return Reading(bits=float(value), standard_error_bits=float(np.hypot(over_images, np.sqrt(between))))

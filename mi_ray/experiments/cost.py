@@ -7,7 +7,15 @@ from statistics import median
 from typing import TYPE_CHECKING, assert_never
 
 from mi_ray.compute.networks import forward_flops, width
-from mi_ray.experiments.declare import Declaration, Embedding, Estimation, LinearEvaluation, Training, task_of
+from mi_ray.experiments.declare import (
+    Declaration,
+    Embedding,
+    Estimation,
+    LinearEvaluation,
+    Question,
+    Training,
+    task_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,12 +43,9 @@ def predicted_work(declaration: Declaration) -> float:
             training = declaration.training
             return _images(training) * forward_flops(training.arch, training.data.canvas)
         case Estimation():
-            rows = 2 * declaration.k_est * declaration.steps
-            return FORWARD_AND_BACKWARD * 2 * rows * _critic_size(declaration.embedding.training)
+            return _critics_work(declaration) + _probe_work(declaration)
         case LinearEvaluation():
-            training = declaration.embedding.training
-            columns = task_of(declaration).n_classes * len(declaration.penalties)
-            return PROBE_PASSES * 4 * training.data.train_images * width(training.arch) * columns
+            return _probe_work(declaration)
         case _:
             assert_never(declaration)
 
@@ -58,6 +63,19 @@ def rates(cells: Iterable[CommittedCell]) -> dict[str, float]:
             continue
         seen.setdefault(manifest["kind"], []).append(manifest["work"] / max(manifest["seconds"], 1e-3))
     return {kind: median(values) for kind, values in seen.items()}
+
+
+def _critics_work(declaration: Estimation) -> float:
+    training = declaration.embedding.training
+    fitted = FORWARD_AND_BACKWARD * 2 * declaration.k_fit * declaration.steps * 2 * _critic_size(training)
+    images = min(training.data.test_images, 2 * declaration.batches * declaration.k_est)
+    return declaration.critics * (fitted + 2 * images**2 * training.out)
+
+
+def _probe_work(question: Question) -> float:
+    training = question.embedding.training
+    columns = task_of(question).n_classes * len(question.penalties)
+    return PROBE_PASSES * 4 * training.data.train_images * width(training.arch) * columns
 
 
 def _images(training: Training) -> int:

@@ -19,6 +19,7 @@ BUNDLED = "scikit-learn"
 
 CANVASES = (32, 64, 224)
 OptimizerName = Literal["adamw", "sgd"]
+Prior = Literal["uniform", "empirical"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +54,17 @@ class CDP:
 class SameClass:
     """Same-class sampling T_class (Sec. III-A): two images of one class of ``task``, viewed plainly.
 
-    ``redraw`` is the probability that the partner's class is drawn anew, which dials the true MI down (label channel).
+    ``prior`` says how classes are drawn: all alike, or as often as a split holds them. ``redraw`` is the probability
+    that the partner's class is drawn anew, which dials the true MI down (label channel).
     """
 
     task: str
+    prior: Prior = "uniform"
     redraw: float = 0.0
 
     def __post_init__(self) -> None:
         one_of("task", self.task, [task.name for task in TASKS])
+        one_of("prior", self.prior, get_args(Prior))
         within("redraw", self.redraw, 0, 1)
 
 
@@ -141,30 +145,41 @@ class Embedding:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimation:
-    """Post-training MI estimation of I(h_X; h_Y) under ``pairing`` (Sec. III-C); the critic is the projector's MLP."""
+    """Post-training MI estimation of I(h_X; h_Y) under ``pairing`` (Sec. III-C) by ``critics`` critics, each the
+    projector's MLP, and by a linear probe.
+
+    Readings are taken on ``batches`` batches of ``k_est`` held-out positive pairs; critics are fitted with ``k_fit``
+    pairs a step. The probe's penalty is chosen among ``penalties`` on validation.
+    """
 
     embedding: Embedding
     pairing: SameClass
-    k_est: int = 256
+    k_est: int = 4096
+    batches: int = 4
+    critics: int = 5
+    k_fit: int = 128
     temperature: float = 0.1
-    steps: int = 400
-    learning_rate: float = 3e-3
+    steps: int = 100
+    learning_rate: float = 1e-2
     weight_decay: float = 1e-2
-    patience: int = 6
-    batches: int = 32
+    patience: int = 4
+    penalties: tuple[float, ...] = (3e-4,)
     seed: int = 0
 
     def __post_init__(self) -> None:
         instance("embedding", self.embedding, Embedding)
         instance("pairing", self.pairing, SameClass)
         at_least("k_est", self.k_est, 2)
+        at_least("batches", self.batches, 2)
+        at_least("critics", self.critics, 1)
+        at_least("k_fit", self.k_fit, 2)
         positive("critic temperature", self.temperature)
         within("critic temperature", self.temperature, 0, 0.1)
         at_least("critic steps", self.steps, 1)
         positive("critic learning_rate", self.learning_rate)
         within("critic weight_decay", self.weight_decay, 0, 1)
         at_least("patience", self.patience, 1)
-        at_least("batches", self.batches, 2)
+        _penalties(self.penalties)
         at_least("critic seed", self.seed, 0)
 
 
@@ -179,11 +194,15 @@ class LinearEvaluation:
     def __post_init__(self) -> None:
         one_of("task", self.task, [task.name for task in TASKS])
         instance("embedding", self.embedding, Embedding)
-        instance("penalties", self.penalties, tuple)
-        if not self.penalties:
-            raise refuse("penalties", self.penalties, "at least one number > 0")
-        for penalty in self.penalties:
-            positive("penalties", penalty)
+        _penalties(self.penalties)
+
+
+def _penalties(penalties: tuple[float, ...]) -> None:
+    instance("penalties", penalties, tuple)
+    if not penalties:
+        raise refuse("penalties", penalties, "at least one number > 0")
+    for penalty in penalties:
+        positive("penalties", penalty)
 
 
 Question = Estimation | LinearEvaluation
@@ -222,7 +241,8 @@ def pairing_name(pairing: Pairing) -> str:
     """The pairing in one word: the task that defines the class, or ``simclr``."""
     match pairing:
         case SameClass():
-            return pairing.task if not pairing.redraw else f"{pairing.task}~{pairing.redraw:g}"
+            prior = "" if pairing.prior == "uniform" else f" {pairing.prior}"
+            return pairing.task + prior + (f"~{pairing.redraw:g}" if pairing.redraw else "")
         case SimCLR():
             return "simclr"
         case _:

@@ -18,6 +18,9 @@ from mi_ray.experiments.declare import (
 )
 from mi_ray.experiments.identity import own_fields
 
+PLAIN = frozenset({"k_est", "k_fit", "critics", "batches", "penalties"})
+"""Fields of an estimation that no training has."""
+
 
 def parameters(declaration: Declaration) -> dict[str, str]:
     """Axes and settings by name: the training's on every cell; ``task``, ``k_est`` and the critic's on questions."""
@@ -31,17 +34,17 @@ def _own(declaration: Declaration) -> dict[str, Any]:
         case Training() | Embedding():
             return {}
         case Estimation():
-            critic = {
-                f"critic_{name}": value
-                for name, value in own_fields(declaration).items()
-                if name not in ("pairing", "k_est")
-            }
-            return {"task": pairing_name(declaration.pairing), "k_est": declaration.k_est} | critic
+            told = {name: value for name, value in own_fields(declaration).items() if name != "pairing"}
+            critic = {name if name in PLAIN else f"critic_{name}": value for name, value in told.items()}
+            return {"task": pairing_name(declaration.pairing)} | critic | _penalties(declaration)
         case LinearEvaluation():
-            penalties = " ".join(f"{penalty:g}" for penalty in declaration.penalties)
-            return {"task": task_of(declaration).name, "penalties": penalties}
+            return {"task": task_of(declaration).name} | _penalties(declaration)
         case _:
             assert_never(declaration)
+
+
+def _penalties(question: Estimation | LinearEvaluation) -> dict[str, str]:
+    return {"penalties": " ".join(f"{penalty:g}" for penalty in question.penalties)}
 
 
 def _training(training: Training) -> dict[str, Any]:

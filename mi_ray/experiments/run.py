@@ -14,6 +14,8 @@ from safetensors.numpy import load_file, save_file
 from mi_ray.compute import embeddings, estimation, evaluation, networks
 from mi_ray.compute.augmentation import SimCLRView, plain
 from mi_ray.compute.checkpoints import load_tensors, save_tensors
+from mi_ray.compute.critics import Settings
+from mi_ray.compute.estimation import Sample
 from mi_ray.compute.images import SPLITS, ImageSet
 from mi_ray.compute.pairings import Couple, WithinClass, WithItself
 from mi_ray.compute.precision import number_type
@@ -29,19 +31,15 @@ from mi_ray.experiments.declare import (
     SameClass,
     SimCLR,
     Training,
-    task_of,
     training_of,
 )
 from mi_ray.experiments.identity import PROTOCOL, own_fields, story
 from mi_ray.experiments.plan import Cell, Job
 from mi_ray.experiments.provenance import provenance
+from mi_ray.experiments.results import expected, told
 from mi_ray.experiments.train import Progress, train
-from mi_ray.theory.information import (
-    label_channel_bits,
-    nominal_bound_bits,
-    nominal_ceiling_bits,
-    strict_ceiling_bits,
-)
+from mi_ray.theory.channel import LabelChannel
+from mi_ray.theory.information import nominal_bound_bits
 from mi_ray.theory.tasks import Task
 
 Values = dict[str, Any]
@@ -141,8 +139,6 @@ def _embedded(cell: Cell, store: Store) -> Embedded:
 
 
 def _estimate(declaration: Estimation, data: PreparedData, attempt: Attempt, h: Embedded) -> Values:
-    training = training_of(declaration)
-    splits = {split: data.split(split) for split in SPLITS}
     progress = Progress(attempt)
 
     def report(step: int, train_bits: float, validation_bits: float) -> None:
@@ -150,28 +146,38 @@ def _estimate(declaration: Estimation, data: PreparedData, attempt: Attempt, h: 
         append_line(attempt.payload / "history.jsonl", record)
         progress(step / declaration.steps)
 
+    splits = {split: data.split(split) for split in SPLITS}
+    channel = label_channel(declaration.pairing, splits["test"])
     estimate = estimation.estimate(
-        h,
-        {split: couple(declaration.pairing, images) for split, images in splits.items()},
-        splits["test"].sources,
+        {split: _sample(h[split], images, declaration.pairing) for split, images in splits.items()},
+        channel,
+        k_est=declaration.k_est,
+        batches=declaration.batches,
+        penalties=declaration.penalties,
+        settings=critic_settings(declaration),
+        report=report,
+    )
+    return told(estimate) | expected(channel, declaration.k_est)
+
+
+def _sample(h: NDArray[np.float32], images: ImageSet, pairing: SameClass) -> Sample:
+    return Sample(h, Task(pairing.task).labels(images.attributes), images.sources, couple(pairing, images))
+
+
+def critic_settings(declaration: Estimation) -> Settings:
+    """The critics of an estimation: no two seeds of a sweep share one."""
+    training, n = training_of(declaration), declaration.critics
+    return Settings(
         hidden=training.hidden,
         out=training.out,
-        report=report,
-        **{name: value for name, value in own_fields(declaration).items() if name != "pairing"},
+        temperature=declaration.temperature,
+        seeds=range(declaration.seed * n, (declaration.seed + 1) * n),
+        k=declaration.k_fit,
+        steps=declaration.steps,
+        learning_rate=declaration.learning_rate,
+        weight_decay=declaration.weight_decay,
+        patience=declaration.patience,
     )
-    return asdict(estimate) | _truths(declaration)
-
-
-def _truths(declaration: Estimation) -> Values:
-    """What to hold the estimate against: H(C), the true MI if classes can be decoded, and the ceilings at K_est."""
-    task = task_of(declaration)
-    return {
-        "class_entropy_bits": task.entropy_bits,
-        "label_channel_bits": label_channel_bits(task.n_classes, declaration.pairing.redraw),
-        "nominal_bound_bits": nominal_bound_bits(declaration.k_est),
-        "nominal_ceiling_bits": nominal_ceiling_bits(task.n_classes, declaration.k_est),
-        "strict_ceiling_bits": strict_ceiling_bits(task.n_classes, declaration.k_est),
-    }
 
 
 def _evaluate(questions: list[LinearEvaluation], data: PreparedData, h: Embedded) -> list[Values]:
@@ -187,12 +193,22 @@ def _evaluate(questions: list[LinearEvaluation], data: PreparedData, h: Embedded
     return [{f"linear_{name}": value for name, value in asdict(accuracy).items()} for accuracy in accuracies]
 
 
+def label_channel(pairing: SameClass, images: ImageSet) -> LabelChannel:
+    """The classes of the pairs that ``pairing`` makes of ``images``."""
+    task = Task(pairing.task)
+    if pairing.prior == "uniform":
+        return LabelChannel.uniform(task.n_classes, pairing.redraw)
+    counts = np.bincount(task.labels(images.attributes), minlength=task.n_classes)
+    return LabelChannel(prior=tuple(counts / counts.sum()), redraw=pairing.redraw)
+
+
 def couple(pairing: Pairing, images: ImageSet) -> Couple:
     """How ``pairing`` couples the images of a split."""
     match pairing:
         case SameClass():
             task = Task(pairing.task)
-            return WithinClass(task.labels(images.attributes), task.n_classes, redraw=pairing.redraw)
+            prior = None if pairing.prior == "uniform" else np.array(label_channel(pairing, images).prior)
+            return WithinClass(task.labels(images.attributes), task.n_classes, redraw=pairing.redraw, prior=prior)
         case SimCLR():
             return WithItself(len(images))
         case _:
