@@ -17,7 +17,6 @@ from mi_ray.compute.axes import PrincipalAxes
 from mi_ray.compute.jackknife import Mean, Nwj, Sums, cross_counts, numbered, over_pairs, per_source
 from mi_ray.compute.probes import Probes, fit_probes
 from mi_ray.compute.readings import Pairs
-from mi_ray.compute.uncertainty import Sources
 from mi_ray.theory.channel import LabelChannel
 
 Posterior = Float64[np.ndarray, "n classes"]
@@ -49,8 +48,8 @@ class PosteriorModel:
 
 def fit_posterior(
     train: tuple[Float[Tensor, "n width"], Labels],
-    validation: tuple[Float[Tensor, "m width"], Labels],
-    sources: Sources,
+    validation: tuple[Float[Tensor, "m width"], Int64[np.ndarray, " m"]],
+    sources: Int64[np.ndarray, " m"],
     prior: Sequence[float],
     *,
     penalties: Sequence[float],
@@ -59,13 +58,13 @@ def fit_posterior(
     """Fit p(c | h) on train; penalty and softness are those of the best likelihood on validation.
 
     ``sources`` [m] of validation; ``prior`` [C]: the classes of the pairs; a probe that saw others more often is
-    put right.
+    put right, and one that it never saw is left to doubt.
     """
     h, labels = train
     classes = np.asarray(prior)
     probes = fit_probes(h, [torch.from_numpy(labels)], [len(classes)], penalties, axes=axes)
     with np.errstate(divide="ignore"):
-        shift = np.log(classes) - np.log(np.bincount(labels, minlength=len(classes)) / len(labels))
+        shift = np.log(_over(classes, np.bincount(labels, minlength=len(classes)) / len(labels)))
     logits = probes.logits(validation[0], 0).double().numpy()
     rows = np.arange(len(logits))
 
@@ -86,7 +85,12 @@ def _posterior(logits: np.ndarray, shift: np.ndarray, prior: np.ndarray, softnes
     return (1 - doubt) * p / p.sum(1, keepdims=True) + doubt * prior
 
 
-def confused(held: Posterior, labels: Labels, prior: Float64[np.ndarray, " classes"], p: Posterior) -> Posterior:
+def confused(
+    held: Float64[np.ndarray, "m classes"],
+    labels: Int64[np.ndarray, " m"],
+    prior: Float64[np.ndarray, " classes"],
+    p: Posterior,
+) -> Posterior:
     """p(c | predicted class): what the rows ``p`` keep of themselves when only the predicted class is told.
 
     The confusion of predictions and classes is counted on other rows, ``held`` with their ``labels``, one pseudo-count
@@ -105,7 +109,7 @@ def score_posterior(p: Posterior, pairs: Pairs, channel: LabelChannel) -> Nwj:
     x, y = pairs.x.ravel(), pairs.y.ravel()
     source, size = numbered(pairs.sources)
     of_x, of_y = source[x], source[y]
-    weighted = p / np.asarray(channel.prior)
+    weighted = _over(p, np.asarray(channel.prior))
     stays, anew = 1 - channel.redraw, channel.redraw
     ratio = stays * (weighted[x] * p[y]).sum(1) + anew
     all_x, all_y = weighted[x].sum(0), p[y].sum(0)
@@ -118,6 +122,11 @@ def score_posterior(p: Posterior, pairs: Pairs, channel: LabelChannel) -> Nwj:
     both -= per_source(ratio[same], of_x[same], size)
     cross = Sums(float(per_x.sum()), per_source(per_x, of_x, size), per_source(per_y, of_y, size), both)
     return Nwj(over_pairs(np.log(ratio), of_x, of_y, size), Mean(cross, counts))
+
+
+def _over(p: np.ndarray, chances: np.ndarray) -> np.ndarray:
+    """p / chances, and 0 of a class without a chance."""
+    return np.divide(p, chances, out=np.zeros(p.shape), where=chances > 0)
 
 
 def _by_source(rows: np.ndarray, source: np.ndarray, size: int) -> Float64[np.ndarray, "g classes"]:

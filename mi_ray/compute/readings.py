@@ -35,6 +35,9 @@ from mi_ray.theory.information import bits, nominal_bound_bits, strict_bound_bit
 TILE = 512
 """Rows of the kernel that exist at once."""
 
+FLOAT32_NATS = 80.0
+"""Depth to which float32 keeps small numbers; the kernel spans 2 / temperature."""
+
 Indices = Int64[np.ndarray, "batches k"]
 
 
@@ -86,11 +89,13 @@ def score(z: Float[Tensor, "n d"], pairs: Pairs, *, temperature: float) -> Score
     unit = normalize(z.float(), dim=1)
     counts = np.concatenate([_counts(side, len(z)) for side in (pairs.x, pairs.y)], axis=1)
     source, size = numbered(pairs.sources)
-    sums, own = _kernel_sums(unit, counts, source, pairs.x.shape[0], temperature)
-    to_x, to_y = np.split(sums, 2, axis=1)
-    batch = np.arange(pairs.x.shape[0])[:, None]
+    batches = len(pairs.x)
+    sums, own = _kernel_sums(unit, counts, source, batches, temperature)
+    to_x, to_y = np.split(sums + counts, 2, axis=1)
+    of_others, of_itself = (part[:, :batches] + part[:, batches:] for part in (sums, counts))
+    batch = np.arange(batches)[:, None]
     positive = _positive(unit, pairs, temperature)
-    twice = [np.log(to_x[side, batch] + to_y[side, batch] - 1) for side in (pairs.x, pairs.y)]
+    twice = [np.log(of_others[side, batch] + (of_itself[side, batch] - 1)) for side in (pairs.x, pairs.y)]
     once = np.log(to_y[pairs.x, batch]), np.log(to_x[pairs.y, batch])
     return Scores(
         nominal=positive - (twice[0] + twice[1]) / 2,
@@ -116,9 +121,10 @@ def _kernel_sums(
 ) -> tuple[np.ndarray, np.ndarray]:
     """exp((cos - 1) / temperature) of every image [n] to images by ``counts`` [n, 2 batches]; and to y's of its source.
 
-    An image's term with itself is one, and added apart, so that no small sum is lost beside it.
+    The first lack an image's term with itself, which is one: a small sum would be lost beside it.
     """
-    weights, group = torch.from_numpy(counts).float(), torch.from_numpy(source)
+    dtype = torch.float32 if 2 / temperature < FLOAT32_NATS else torch.float64
+    unit, weights, group = unit.to(dtype), torch.from_numpy(counts).to(dtype), torch.from_numpy(source)
     as_y = weights[:, batches:].sum(1)
     sums, own = [], []
     for start in range(0, len(unit), TILE):
@@ -128,7 +134,7 @@ def _kernel_sums(
         sums.append(kernel @ weights)
         own.append(kernel.mul_(group[rows, None] == group) @ as_y)
     alone = as_y.double().numpy()
-    return torch.cat(sums).double().numpy() + counts, torch.cat(own).double().numpy() + alone
+    return torch.cat(sums).double().numpy(), torch.cat(own).double().numpy() + alone
 
 
 def _positive(unit: Tensor, pairs: Pairs, temperature: float) -> Float64[np.ndarray, "batches k"]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 
+import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
@@ -59,12 +60,19 @@ def shared_images(evidence: Evidence) -> str:
 
 
 def class_counts(evidence: Evidence) -> str:
-    """Pairs must be drawn independently: balanced batches raise the nominal ceiling above H(C)."""
-    counts, prior = evidence.class_counts, evidence.channel.prior
-    expected = counts.sum(1, keepdims=True) * [prior]
-    seen = expected[0] > 0
-    statistic = ((counts - expected)[:, seen] ** 2 / expected[:, seen]).sum()
-    freedom = len(counts) * (seen.sum() - 1)
+    """Pairs must be drawn independently: balanced batches raise the nominal ceiling above H(C).
+
+    Pearson's statistic over all batches, against the chi-square scaled to its exact mean and variance: rare classes
+    give it a longer tail (Haldane 1937).
+    """
+    counts, prior = evidence.class_counts, np.asarray(evidence.channel.prior)
+    if counts[:, prior == 0].any():
+        return "classes of the pairs do not follow the declared prior"
+    counts, prior, k = counts[:, prior > 0], prior[prior > 0], evidence.k_est
+    mean = len(prior) - 1
+    variance = 2 * mean + ((1 / prior).sum() - (mean + 1) ** 2 - 2 * mean) / k
+    scale = variance / (2 * mean)
+    statistic, freedom = ((counts - k * prior) ** 2 / (k * prior)).sum() / scale, len(counts) * mean / scale
     if chi2.cdf(statistic, freedom) < SURPRISE:
         return "classes are balanced within batches; pairs must be drawn independently"
     if chi2.sf(statistic, freedom) < SURPRISE:

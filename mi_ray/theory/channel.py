@@ -74,7 +74,7 @@ class LabelChannel:
     def _log2_share(self, p: float, k: int, per_pair: int, temperature: float | None) -> float:
         """The same for an anchor of one class of chance ``p``."""
         stays = 1 - self.redraw + self.redraw * p
-        same, other = stays / p, max(self.redraw, _floor(len(self.prior), temperature) * stays / p)
+        same, other = stays / p, max(self.redraw, _floor(sum(p > 0 for p in self.prior), temperature) * stays / p)
         hits = _hits(p, stays, k - 1, per_pair)
         counts = np.arange(len(hits))
         negatives = counts * same + (len(hits) - 1 - counts) * other
