@@ -63,6 +63,53 @@ def test_redrawn_couples_follow_the_joint_table_of_the_label_channel():
     assert chisquare(np.bincount(CLASSES * LABELS[x] + LABELS[y]), n * joint.ravel()).pvalue > 0.001
 
 
+PRIOR = np.array([0.5, 0.3, 0.15, 0.05])
+
+
+def test_the_classes_of_both_sides_follow_the_prior_however_many_images_they_have():
+    n = 20_000
+    x, y = WithinClass(LABELS, CLASSES, prior=PRIOR)(n, rng())
+    assert chisquare(np.bincount(LABELS[x], minlength=CLASSES), n * PRIOR).pvalue > 0.001
+    np.testing.assert_array_equal(LABELS[x], LABELS[y])
+    assert (x != y).all()
+
+
+def test_under_the_empirical_prior_every_image_is_equally_likely():
+    n = 40_000
+    empirical = np.bincount(LABELS) / len(LABELS)
+    x, y = WithinClass(LABELS, CLASSES, prior=empirical)(n, rng())
+    for side in (x, y):
+        assert chisquare(np.bincount(side, minlength=len(LABELS))).pvalue > 0.001
+
+
+@pytest.mark.parametrize("redraw", [0.3, 1.0])
+def test_couples_redrawn_from_a_prior_follow_the_joint_table_of_the_label_channel(redraw):
+    n = 40_000
+    x, y = WithinClass(LABELS, CLASSES, redraw=redraw, prior=PRIOR)(n, rng())
+    joint = (1 - redraw) * np.diag(PRIOR) + redraw * np.outer(PRIOR, PRIOR)
+    assert chisquare(np.bincount(CLASSES * LABELS[x] + LABELS[y], minlength=16), n * joint.ravel()).pvalue > 0.001
+    assert (x != y).all()
+
+
+def test_classes_drawn_from_a_prior_are_iid_within_a_batch():
+    couple, batches, k = WithinClass(LABELS, CLASSES, prior=PRIOR), 4000, 16
+    counts = np.array([(LABELS[couple(k, rng(batch))[0]] == 0).sum() for batch in range(batches)])
+    assert counts.var() == pytest.approx(k / 4, rel=4 * np.sqrt(2 / batches))
+
+
+@pytest.mark.parametrize("images", [0, 1])
+def test_a_class_that_cannot_be_drawn_may_lack_images(images):
+    labels = np.array([0, 0, 1, 1] + [2] * images)
+    x, y = WithinClass(labels, 3, redraw=0.5, prior=np.array([0.5, 0.5, 0.0]))(1000, rng())
+    assert set(labels[x]) == set(labels[y]) == {0, 1}
+
+
+def test_a_class_that_can_be_drawn_may_not():
+    labels, prior = np.array([0, 0, 2, 2, 3]), np.array([0.5, 0.0, 0.4, 0.1])
+    with pytest.raises(ValueError, match="class 3 has 1 images"):
+        WithinClass(labels, 4, prior=prior)
+
+
 def test_couples_are_a_function_of_the_generator():
     couple = WithinClass(LABELS, CLASSES, redraw=0.2)
     np.testing.assert_array_equal(couple(64, rng(3)), couple(64, rng(3)))
