@@ -1,0 +1,86 @@
+"""The tables of `estimators`: errors of each peer on each problem, and each peer over all problems."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from math import isnan, nan
+from statistics import fmean
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A peer on a problem: ``errors`` are bits minus truth, one per seed that gave an answer."""
+
+    problem: str
+    peer: str
+    true_bits: float
+    upper: bool
+    choice: int
+    errors: tuple[float, ...]
+    seconds: float
+    total_seconds: float
+    failures: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        problem: str,
+        peer: str,
+        true_bits: float,
+        upper: bool,
+        choice: int,
+        given: list[dict[str, Any]],
+        tuning: list[dict[str, Any]],
+    ) -> Row:
+        """From the answers for every seed and those that the choice was made by (the first seed's is in both)."""
+        spent = [a["seconds"] for a in [*given[1:], *tuning] if not isnan(a["seconds"])]
+        return cls(
+            problem=problem,
+            peer=peer,
+            true_bits=true_bits,
+            upper=upper,
+            choice=choice,
+            errors=tuple(a["bits"] - true_bits for a in given if not isnan(a["bits"])),
+            seconds=fmean(a["seconds"] for a in given),
+            total_seconds=sum(spent),
+            failures=tuple(a["failure"] or "its value is nan" for a in given if isnan(a["bits"])),
+        )
+
+    @property
+    def mean_error(self) -> float:
+        """Mean error in bits; nan unless every seed gave an answer."""
+        return nan if self.failures else fmean(self.errors)
+
+
+def print_problems(rows: list[Row]) -> None:
+    """One line per problem and peer."""
+    print(f"\n{'problem':<20}{'truth':>8}  {'peer':<22}{'error':>8}  {'over seeds':<18}{'cpu s':>7}  choice")
+    for row in rows:
+        truth = f"{'<=' if row.upper else ''}{row.true_bits:.3f}"
+        spread = f"[{min(row.errors):+.3f}, {max(row.errors):+.3f}]" if row.errors else ""
+        line = f"{row.problem:<20}{truth:>8}  {row.peer:<22}{row.mean_error:>+8.3f}  {spread:<18}{row.seconds:>7.1f}"
+        print(f"{line}  {row.choice}", *_told(row.failures))
+    if any(row.upper for row in rows):
+        print("<= the truth is at most this, so that a negative error there may be none")
+
+
+def _told(failures: tuple[str, ...]) -> list[str]:
+    return [f"({count} x {reason})" for reason, count in Counter(failures).items()]
+
+
+def print_summary(rows: list[Row]) -> None:
+    """One line per peer: mean |error| over problems, on how many it is nearest, processor time with tuning."""
+    answered = [row for row in rows if not row.failures]
+    nearest = Counter(_nearest([row for row in answered if row.problem == p]) for p in {r.problem for r in answered})
+    print(f"\n{'peer':<22}{'mean |error|':>13}{'problems':>10}{'nearest on':>12}{'cpu h':>8}")
+    for peer in dict.fromkeys(row.peer for row in rows):
+        own = [row for row in answered if row.peer == peer]
+        error = fmean(abs(row.mean_error) for row in own) if own else nan
+        hours = sum(row.total_seconds for row in rows if row.peer == peer) / 3600
+        print(f"{peer:<22}{error:>8.3f} bits{len(own):>10}{nearest[peer]:>12}{hours:>8.2f}")
+
+
+def _nearest(rows: list[Row]) -> str:
+    return min(rows, key=lambda row: abs(row.mean_error)).peer
