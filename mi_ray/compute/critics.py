@@ -81,7 +81,7 @@ class Fit:
     validation_bits: Float64[np.ndarray, " seeds"]
 
 
-Split = tuple[Float[Tensor, "n width"], Couple]
+Split = tuple[Float[Tensor, "_ width"], Couple]
 """Embeddings on softened principal axes and how they pair."""
 
 
@@ -93,14 +93,14 @@ def fit_critics(
 ) -> Fit:
     """Ascend Eq. 4 on train, and stop each critic on validation.
 
-    A critic never meets another's pairs or gradient. ``report`` is told (step, train bits, validation bits), means
-    over critics, at every check.
+    A critic never meets another's pairs, gradient or patience: the last to settle ends the fit of all. ``report`` is
+    told (step, train bits, validation bits), means over critics, at every check.
     """
     critics, k, seeds = Critics(train[0].shape[1], settings), settings.k, settings.seeds
     optimizer = torch.optim.AdamW(critics.parameters(), weight_decay=settings.weight_decay, fused=True)
     held = [_draw(validation[1], k, seeds, "validation pairs", batch) for batch in range(VALIDATION_BATCHES)]
     every = max(1, settings.steps // CHECKS)
-    kept, recent = _Kept(critics), []
+    kept, recent = _Kept(critics, settings.patience * every), []
     for step in range(1, settings.steps + 1):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * warmup_cosine(step - 1, settings.steps, every)
@@ -114,33 +114,34 @@ def fit_critics(
             report(step, float(train_bits.mean()), float(validation_bits.mean()))
             kept.keep_better(critics, step, train_bits, validation_bits)
             recent.clear()
-            if step - kept.steps.max() >= settings.patience * every:
+            if kept.settled.all():
                 break
     return kept.fit(critics)
 
 
 class _Kept:
-    """The best state of each critic so far."""
+    """The best state of each critic so far; one that has not bettered itself for ``patience`` steps is settled."""
 
-    def __init__(self, critics: Critics) -> None:
+    def __init__(self, critics: Critics, patience: int) -> None:
         n = len(critics.log_temperature)
         self.state = {name: value.clone() for name, value in critics.state_dict().items()}
-        self.steps = np.zeros(n, dtype=np.int64)
+        self.steps, self.patience, self.settled = np.zeros(n, dtype=np.int64), patience, np.zeros(n, dtype=bool)
         self.train_bits, self.validation_bits = np.full(n, np.nan), np.full(n, -np.inf)
 
     def keep_better(self, critics: Critics, step: int, train_bits: np.ndarray, validation_bits: np.ndarray) -> None:
-        better = validation_bits > self.validation_bits
+        better = (validation_bits > self.validation_bits) & ~self.settled
         for name, value in critics.state_dict().items():
             self.state[name][torch.from_numpy(better)] = value[torch.from_numpy(better)]
         self.steps[better] = step
         self.train_bits[better], self.validation_bits[better] = train_bits[better], validation_bits[better]
+        self.settled |= step - self.steps >= self.patience
 
     def fit(self, critics: Critics) -> Fit:
         critics.load_state_dict(self.state)
         return Fit(critics.eval(), self.steps, self.train_bits, self.validation_bits)
 
 
-def _draw(couple: Couple, k: int, seeds: Sequence[int], purpose: str, counter: int) -> Int64[Tensor, "seeds 2k"]:
+def _draw(couple: Couple, k: int, seeds: Sequence[int], purpose: str, counter: int) -> Int64[Tensor, "seeds rows"]:
     """Pairs of each critic's own: k rows of x, then k of y."""
     drawn = [np.concatenate(couple(k, stream(seed, purpose, counter))) for seed in seeds]
     return torch.from_numpy(np.stack(drawn))
