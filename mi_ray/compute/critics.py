@@ -97,7 +97,7 @@ def fit_critics(
     told (step, train bits, validation bits), means over critics, at every check.
     """
     critics, k, seeds = Critics(train[0].shape[1], settings), settings.k, settings.seeds
-    optimizer = torch.optim.AdamW(critics.parameters(), weight_decay=settings.weight_decay, fused=True)
+    optimizer = _optimizer(critics, settings.weight_decay)
     held = [_draw(validation[1], k, seeds, "validation pairs", batch) for batch in range(VALIDATION_BATCHES)]
     every = max(1, settings.steps // CHECKS)
     kept, recent = _Kept(critics, settings.patience * every), []
@@ -117,6 +117,18 @@ def fit_critics(
             if kept.settled.all():
                 break
     return kept.fit(critics)
+
+
+BETAS = (0.8, 0.95)
+"""Short memories for a short fit."""
+
+
+def _optimizer(critics: Critics, weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW; weights decay, biases and temperatures do not."""
+    weights = [critics.hidden_weight, critics.out_weight]
+    rest = [critics.hidden_bias, critics.out_bias, critics.log_temperature]
+    groups = [{"params": weights, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, betas=BETAS, fused=True)
 
 
 class _Kept:

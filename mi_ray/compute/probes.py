@@ -42,8 +42,9 @@ def fit_probes(
 ) -> Probes:
     """Minimise mean cross-entropy + penalty/2 |W|^2 for every (task, penalty) at once.
 
-    h: [n, width]; labels: one [n] tensor per task; ``axes`` of h, where they are known already. The problems share one matrix product but nothing else: step sizes
-    and curvature are kept per problem (limited-memory BFGS), so a probe does not depend on its company.
+    h: [n, width]; labels: one [n] tensor per task; ``axes`` of h, where they are known already. The problems share one
+    matrix product but nothing else: step sizes and curvature are kept per problem (limited-memory BFGS), so a probe
+    does not depend on its company.
     """
     axes = axes or PrincipalAxes(h)
     problem = _Objective(_with_intercept(axes(h)), labels, n_classes, penalties)

@@ -149,7 +149,7 @@ class Estimation:
     projector's MLP, and by a linear probe.
 
     Readings are taken on ``batches`` batches of ``k_est`` held-out positive pairs; critics are fitted with ``k_fit``
-    pairs a step. The probe's penalty is chosen among ``penalties`` on validation.
+    pairs a step and learn their ``temperature``. The probe's penalty is chosen among ``penalties`` on validation.
     """
 
     embedding: Embedding
@@ -158,10 +158,10 @@ class Estimation:
     batches: int = 4
     critics: int = 5
     k_fit: int = 128
-    temperature: float = 0.1
+    temperature: float = 0.12
     steps: int = 100
     learning_rate: float = 1e-2
-    weight_decay: float = 1e-2
+    weight_decay: float = 1.0
     patience: int = 4
     penalties: tuple[float, ...] = (3e-4,)
     seed: int = 0
@@ -174,7 +174,7 @@ class Estimation:
         at_least("critics", self.critics, 1)
         at_least("k_fit", self.k_fit, 2)
         positive("critic temperature", self.temperature)
-        within("critic temperature", self.temperature, 0, 0.1)
+        within("critic temperature", self.temperature, 0, 1)
         at_least("critic steps", self.steps, 1)
         positive("critic learning_rate", self.learning_rate)
         within("critic weight_decay", self.weight_decay, 0, 1)
