@@ -38,8 +38,9 @@ class _LogDenominator(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, inverse: Tensor) -> Tensor:
-        log_sums = [_scores(z, start, inverse).logsumexp(1) for start in range(0, len(z), TILE)]
-        log_sum = torch.cat(log_sums)
+        log_sum = z.new_empty(len(z))
+        for start in range(0, len(z), TILE):
+            log_sum[start : start + TILE] = _scores(z, start, inverse).logsumexp(1)
         ctx.save_for_backward(z, inverse, log_sum)
         return log_sum
 
@@ -49,7 +50,7 @@ class _LogDenominator(torch.autograd.Function):
         towards_z, towards_inverse = torch.zeros_like(z), torch.zeros_like(inverse)
         for start in range(0, len(z), TILE):
             rows = slice(start, start + TILE)
-            weights = (_scores(z, start, inverse) - log_sum[rows, None]).exp_().mul_(upstream[rows, None])
+            weights = _scores(z, start, inverse).sub_(log_sum[rows, None]).exp_().mul_(upstream[rows, None])
             pull = weights @ z
             towards_z[rows] += pull * inverse
             towards_z.addmm_(weights.T, z[rows] * inverse)
@@ -59,6 +60,6 @@ class _LogDenominator(torch.autograd.Function):
 
 def _scores(z: Tensor, start: int, inverse: Tensor) -> Tensor:
     """Scores of the rows from ``start`` on against all rows, minus infinity on the diagonal: [tile, n]."""
-    scores = (z[start : start + TILE] @ z.T) * inverse
+    scores = (z[start : start + TILE] @ z.T).mul_(inverse)
     scores.diagonal(start).fill_(float("-inf"))
     return scores
