@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 STORE ?= runs
 
-.PHONY: sweep smoke figures ui test check format bench clean
+.PHONY: sweep smoke figures ui test coverage check format bench clean
 
 sweep: $(READY)            ## the main job: train, embed, ask, draw (about ten minutes on two cores)
 	$(BIN)/python sweeps/infomin_grid.py --store $(STORE)
@@ -21,6 +21,9 @@ ui: $(READY)               ## open MLflow on http://127.0.0.1:5000
 
 test: $(READY)             ## the test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+coverage: $(READY)         ## is the truth where the bracket says? 200 draws of each problem, about half an hour
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/compute/test_coverage.py
 
 check: $(READY)            ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -76,10 +76,14 @@ def numbered(sources: Sources) -> tuple[Int64[np.ndarray, " n"], int]:
 
 @dataclass(frozen=True)
 class Nwj:
-    """E_joint[f + b] - E_cross[exp(f + b)] / e, in nats, for a critic f with offset b (Nguyen et al. 2010)."""
+    """E_joint[f + b] - E_cross[exp(f + b)] / e, in nats, for a critic f with offset b (Nguyen et al. 2010).
+
+    ``worst``: the least f of some cross pairs, which a positive pair with a misplaced image would score.
+    """
 
     joint: Mean
     cross: Mean
+    worst: float
 
     def value(self, offset: float) -> float:
         return float(_nwj(np.array(self.joint.value), np.array(self.cross.value), offset))
@@ -87,6 +91,13 @@ class Nwj:
     def without_one(self, offset: float) -> PerSource:
         """The bound without each source in turn."""
         return _nwj(self.joint.without_one(), self.cross.without_one(), offset)
+
+    @property
+    def phantom(self) -> float:
+        """What the bound would lose if one more source were misplaced."""
+        counts = self.joint.counts
+        sources = np.count_nonzero(counts.as_x + counts.as_y)
+        return 2 * max(0.0, self.joint.value - self.worst) / sources
 
     @property
     def best_offset(self) -> float:

@@ -121,7 +121,8 @@ def score_posterior(p: Posterior, pairs: Pairs, channel: LabelChannel) -> Nwj:
     both += anew * counts.as_both + anew * per_source(np.ones(same.sum()), of_x[same], size)
     both -= per_source(ratio[same], of_x[same], size)
     cross = Sums(float(per_x.sum()), per_source(per_x, of_x, size), per_source(per_y, of_y, size), both)
-    return Nwj(over_pairs(np.log(ratio), of_x, of_y, size), Mean(cross, counts))
+    worst = float(np.log(stays * (weighted[x] * p[np.roll(y, 1)]).sum(1) + anew).min())
+    return Nwj(over_pairs(np.log(ratio), of_x, of_y, size), Mean(cross, counts), worst)
 
 
 def _over(p: np.ndarray, chances: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ exp(cos / temperature) between images, in tiles: the cost does not depend on how
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -95,12 +95,13 @@ def score(z: Float[Tensor, "n d"], pairs: Pairs, *, temperature: float) -> Score
     of_others, of_itself = (part[:, :batches] + part[:, batches:] for part in (sums, counts))
     batch = np.arange(batches)[:, None]
     positive = _positive(unit, pairs, temperature)
+    worst = float(_positive(unit, replace(pairs, y=np.roll(pairs.y, 1)), temperature).min())
     twice = [np.log(of_others[side, batch] + (of_itself[side, batch] - 1)) for side in (pairs.x, pairs.y)]
     once = np.log(to_y[pairs.x, batch]), np.log(to_x[pairs.y, batch])
     return Scores(
         nominal=positive - (twice[0] + twice[1]) / 2,
         strict=positive - (once[0] + once[1]) / 2,
-        nwj=_nwj(positive.ravel(), pairs, to_x.sum(1), to_y.sum(1), own, source, size),
+        nwj=_nwj(positive.ravel(), worst, pairs, to_x.sum(1), to_y.sum(1), own, source, size),
     )
 
 
@@ -143,7 +144,14 @@ def _positive(unit: Tensor, pairs: Pairs, temperature: float) -> Float64[np.ndar
 
 
 def _nwj(
-    positive: np.ndarray, pairs: Pairs, to_x: np.ndarray, to_y: np.ndarray, own: np.ndarray, source: Sources, size: int
+    positive: np.ndarray,
+    worst: float,
+    pairs: Pairs,
+    to_x: np.ndarray,
+    to_y: np.ndarray,
+    own: np.ndarray,
+    source: Sources,
+    size: int,
 ) -> Nwj:
     """From the sums of every image to all x's, to all y's, and to the y's of its own source."""
     x, y = pairs.x.ravel(), pairs.y.ravel()
@@ -153,7 +161,7 @@ def _nwj(
     cross = Sums(
         float(per_x.sum()), per_source(per_x, of_x, size), per_source(per_y, of_y, size), per_source(both, of_x, size)
     )
-    return Nwj(over_pairs(positive, of_x, of_y, size), Mean(cross, cross_counts(of_x, of_y, size)))
+    return Nwj(over_pairs(positive, of_x, of_y, size), Mean(cross, cross_counts(of_x, of_y, size)), worst)
 
 
 def read(scores: Sequence[Scores], pairs: Pairs, offsets: Sequence[float]) -> Readings:
@@ -161,26 +169,33 @@ def read(scores: Sequence[Scores], pairs: Pairs, offsets: Sequence[float]) -> Re
 
     Each standard error is that over source images of the mean over critics, and the spread between critics.
     """
+    phantom = _phantom([s.nwj for s in scores])
     return Readings(
-        nominal=_averaged([s.nominal for s in scores], nominal_bound_bits(pairs.k), pairs),
-        strict=_averaged([s.strict for s in scores], strict_bound_bits(pairs.k), pairs),
+        nominal=_averaged([s.nominal for s in scores], nominal_bound_bits(pairs.k), pairs, phantom),
+        strict=_averaged([s.strict for s in scores], strict_bound_bits(pairs.k), pairs, phantom),
         nwj=read_nwj([s.nwj for s in scores], offsets),
     )
 
 
-def _averaged(nats: Sequence[np.ndarray], bound: float, pairs: Pairs) -> Reading:
+def _averaged(nats: Sequence[np.ndarray], bound: float, pairs: Pairs, phantom: float) -> Reading:
     rows = np.mean(nats, axis=0).ravel()
     images = paired_standard_error(rows, pairs.sources[pairs.x.ravel()], pairs.sources[pairs.y.ravel()])
-    return _reading(bound + bits(rows.mean()), bits(images), [bits(critic.mean()) for critic in nats])
+    return _reading(bound + bits(rows.mean()), bits(images), [bits(critic.mean()) for critic in nats], phantom)
 
 
 def read_nwj(bounds: Sequence[Nwj], offsets: Sequence[float]) -> Reading:
     """The NWJ reading of critics, jackknifed over sources."""
     values = [bits(bound.value(offset)) for bound, offset in zip(bounds, offsets, strict=True)]
     without = np.mean([bound.without_one(offset) for bound, offset in zip(bounds, offsets, strict=True)], axis=0)
-    return _reading(float(np.mean(values)), bits(jackknife_standard_error(without)), values)
+    return _reading(float(np.mean(values)), bits(jackknife_standard_error(without)), values, _phantom(bounds))
 
 
-def _reading(value: float, over_images: float, of_critics: Sequence[float]) -> Reading:
+def _phantom(bounds: Sequence[Nwj]) -> float:
+    """What a misplaced source would cost in bits, mean over critics."""
+    return bits(float(np.mean([bound.phantom for bound in bounds])))
+
+
+def _reading(value: float, over_images: float, of_critics: Sequence[float], phantom: float) -> Reading:
     between = np.var(of_critics, ddof=1) / len(of_critics) if len(of_critics) > 1 else 0.0
-    return Reading(bits=float(value), standard_error_bits=float(np.hypot(over_images, np.sqrt(between))))
+    error = float(np.hypot(over_images, np.sqrt(between)))
+    return Reading(bits=float(value), standard_error_bits=error, phantom_bits=phantom)

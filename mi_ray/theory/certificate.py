@@ -8,20 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import hypot, isfinite, sqrt
 from statistics import NormalDist
 
 CONFIDENCE = 0.95
 TOLERANCE_BITS = 0.1
 """A certificate is given when the bracket is at most this wide."""
 
+PHANTOMS = 2
+"""Unseen sources that a limit allows for. Errors of one image in a thousand may all be missing from a sample, and its
+standard error with them; k errors seen, k + z sqrt(k + 2) covers their expected number in 95 % of samples, whatever it
+is, at the z of four readings."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """A value read on held-out rows and its standard error, in bits."""
+    """A value read on held-out rows and its standard error, in bits.
+
+    ``phantom_bits``: what it would lose if one more source image were embedded as another class.
+    """
 
     bits: float
     standard_error_bits: float
+    phantom_bits: float = 0.0
+
+    def lower_limit_bits(self, quantile: float) -> float:
+        """``quantile`` standard errors below, those of phantom sources among them."""
+        return self.bits - quantile * hypot(self.standard_error_bits, sqrt(PHANTOMS) * self.phantom_bits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +72,9 @@ def bracket(strict: Mapping[str, Reading], upper_bits: float) -> Bracket:
     """
     quantile = NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / len(strict))
     limits = {
-        name: reading.bits - quantile * reading.standard_error_bits
+        name: limit
         for name, reading in strict.items()
-        if isfinite(reading.bits) and isfinite(reading.standard_error_bits)
+        if isfinite(reading.bits) and isfinite(limit := reading.lower_limit_bits(quantile))
     }
     name = max(limits, key=limits.__getitem__, default="none")
     return Bracket(lower_bits=max(0.0, limits.get(name, 0.0)), upper_bits=upper_bits, lower_from=name)
