@@ -73,6 +73,11 @@ class Scores:
         """Eq. 4: log(2K-1) - L."""
         return nominal_bound_bits(self.nominal.shape[1]) + bits(self.nominal.mean())
 
+    @property
+    def strict_bits(self) -> float:
+        """Cross-view InfoNCE: log K - L."""
+        return strict_bound_bits(self.strict.shape[1]) + bits(self.strict.mean())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Readings:
