@@ -118,7 +118,8 @@ def _encoder(store: Store) -> CommittedCell:
 
 
 def _is_all(cell: CommittedCell) -> bool:
-    return _training(cell)["pairing"] == {"kind": "SameClass", "task": "all", "redraw": 0.0}
+    pairing = _training(cell)["pairing"]
+    return pairing.get("task") == "all" and not pairing["redraw"]
 
 
 def _training(cell: CommittedCell) -> dict:
