@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-STEM = "measure-agreement"
-STYLE = {"font.family": "DejaVu Sans", "font.size": 8, "pdf.fonttype": 42}
-METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
-"""Nothing that changes from one drawing to the next."""
+from analysis.style import FAINT, INK, PAPER, save
 
-INK, PAPER, FAINT, RULE, ZERO = "#1c1c1c", "#ffffff", "#6b6b6b", "#e4e4e4", "#a8a8a8"
+STEM = "measure-agreement"
+RULE, ZERO = "#e4e4e4", "#a8a8a8"
 ALL, FEWER = "#1f6391", "#d07f45"
 STATISTICS = {"pearson": "Pearson's r", "kendall": "Kendall's tau-b"}
 OFFSET = 0.17
@@ -31,11 +29,7 @@ def write(tidy: pd.DataFrame, out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     stem = out / STEM
     tidy.drop(columns="label").to_csv(stem.with_suffix(".csv"), index=False)
-    with mpl.rc_context(STYLE):
-        figure = dots(tidy)
-        for suffix, metadata in METADATA.items():
-            figure.savefig(stem.with_suffix(f".{suffix}"), dpi=200, metadata=metadata)
-    return [stem.with_suffix(f".{suffix}") for suffix in ("csv", *METADATA)]
+    return [stem.with_suffix(".csv"), *save(partial(dots, tidy), stem, **{"font.size": 8})]
 
 
 def dots(tidy: pd.DataFrame) -> Figure:

@@ -1,13 +1,19 @@
-"""The matrices of a study: which cells stand where, what their values are called, how they are set in text."""
+"""The matrices of a study: which cells stand where, what their values are called and how sure they are, in text."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from mi_ray.experiments.plan import Cell, Plan
 from mi_ray.experiments.study import Study
+from mi_ray.theory.certificate import CONFIDENCE, TOLERANCE_BITS
+
+CERTIFIED = "\N{CHECK MARK}"
+KNOWN = f"with {100 * CONFIDENCE:g} % confidence the true value is known to {TOLERANCE_BITS:g} bits"
+LEGEND = f"{CERTIFIED} certified: {KNOWN}"
 
 HEADINGS = {"nominal_bits": "nominal estimate, bits", "in_training_bits": "in-training estimate, bits"}
 
@@ -32,6 +38,16 @@ class Panel:
         """Most cells (seeds, encoders) that share an entry."""
         return max(map(len, self.cells.values()))
 
+    def name(self, cell: Cell) -> str:
+        """What sets a cell apart in this matrix: its place, and its seed where there are several."""
+        told = cell.parameters
+        return " ".join(f"{name}={told[name]}" for name in self._varying) or cell.kind
+
+    @cached_property
+    def _varying(self) -> list[str]:
+        told = [cell.parameters for cells in self.cells.values() for cell in cells]
+        return [name for name in told[0] if len({parameters[name] for parameters in told}) > 1]
+
 
 def panels(study: Study, plan: Plan) -> list[Panel]:
     """The matrices of ``study``, rows and columns in the plan's order; kinds not in the plan are left out."""
@@ -52,6 +68,28 @@ def standard_error(result: Mapping[str, Any], value: str) -> float | None:
     """The standard error that a result carries for ``value``, if it carries one."""
     stem, unit = (value.removesuffix("_bits"), "_bits") if value.endswith("_bits") else (value.rpartition("_")[0], "")
     return result.get(f"{stem}_standard_error{unit}")
+
+
+def certified(results: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether each of some results says that it is."""
+    return bool(results) and all(result.get("certified", False) for result in results)
+
+
+def certificates(panel: Panel, results: Mapping[str, Mapping[str, Any]]) -> str:
+    """What the mark means and, a line each, the gravest reason why a cell is not certified; empty where none is asked.
+
+    ``results``: of the cells that are committed, by key.
+    """
+    cells = [cell for place in panel.cells.values() for cell in place if "certified" in results.get(cell.key, {})]
+    against = {panel.name(cell): results[cell.key]["not_certified"] for cell in cells}
+    reasons = [[f"  {name}", _gravest(why)] for name, why in against.items() if why]
+    legend = [LEGEND] if len(reasons) < len(cells) else []
+    return "\n".join(legend + (["not certified:", aligned(reasons)] if reasons else []))
+
+
+def _gravest(reasons: str) -> str:
+    first, *others = reasons.split("; ")
+    return f"{first}; …" if others else first
 
 
 def aligned(grid: Sequence[Sequence[str]]) -> str:

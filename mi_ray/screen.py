@@ -13,7 +13,7 @@ from mi_ray.accounting import Accounting, Clock, Forecast, to_go
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.plan import Cell, Job, Plan
 from mi_ray.experiments.study import Study
-from mi_ray.matrices import Panel, aligned, panels, standard_error
+from mi_ray.matrices import CERTIFIED, Panel, aligned, certificates, certified, panels, standard_error
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -157,7 +157,7 @@ class Screen:
                 print(text, file=self._stream, flush=True)
 
     def summary(self, lines: Sequence[tuple[str, str]]) -> None:
-        """The matrices as text, what failed, then ``label: value`` lines."""
+        """The matrices as text, each with why its cells are not certified, what failed, then ``label: value`` lines."""
         self.__exit__()
         self._notice(self.plan.cells.values())
         for panel in self._panels:
@@ -169,27 +169,29 @@ class Screen:
     def _text(self, panel: Panel) -> str:
         over = f"mean over up to {panel.depth} cells" if panel.depth > 1 else "± standard error"
         heading = f"{panel.heading} ({over}); rows: {self._study.matrix.row}, columns: {self._study.matrix.column}"
-        return f"{heading}\n\n{aligned(self._grid(panel, {}, errors=True))}"
+        told = [heading, aligned(self._grid(panel, {}, final=True)), certificates(panel, self._results)]
+        return "\n\n".join(filter(None, told))
 
-    def _grid(self, panel: Panel, shares: Mapping[str, float], *, errors: bool = False) -> list[list[str]]:
+    def _grid(self, panel: Panel, shares: Mapping[str, float], *, final: bool = False) -> list[list[str]]:
         """The panel as text: a line of column names, then each row's name and entries."""
 
         def entry(row: str, column: str) -> str:
-            return self._entry(panel.cells.get((row, column), ()), panel.value, shares, errors)
+            return self._entry(panel.cells.get((row, column), ()), panel.value, shares, final)
 
         entries = [[row, *(entry(row, column) for column in panel.columns)] for row in panel.rows]
         return [["", *panel.columns], *entries]
 
-    def _entry(self, cells: Sequence[Cell], value: str, shares: Mapping[str, float], errors: bool) -> str:
-        """Mean of the committed cells (with the standard error of a single one), else how far the entry is."""
+    def _entry(self, cells: Sequence[Cell], value: str, shares: Mapping[str, float], final: bool) -> str:
+        """Mean of the committed cells, else how far the entry is; in the end with what is known of its error."""
         results = [self._results[cell.key] for cell in cells if value in self._results.get(cell.key, {})]
         if not results:
             return self._state(cells, shares)
         text = f"{mean(result[value] for result in results):.2f}"
         if len(results) < len(cells):
             return f"{text} ({len(results)}/{len(cells)})"
-        error = standard_error(results[0], value) if errors and len(cells) == 1 else None
-        return text if error is None else f"{text} ± {error:.2f}"
+        error = standard_error(results[0], value) if len(cells) == 1 else None
+        told = [text, "" if error is None else f"± {error:.2f}", CERTIFIED if certified(results) else ""]
+        return " ".join(filter(None, told)) if final else text
 
     def _state(self, cells: Sequence[Cell], shares: Mapping[str, float]) -> str:
         running = [shares[cell.key] for cell in cells if cell.key in shares]

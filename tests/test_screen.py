@@ -16,7 +16,7 @@ from mi_ray.experiments.declare import CDP, Embedding, Estimation, LinearEvaluat
 from mi_ray.experiments.plan import build
 from mi_ray.experiments.queue import Queue
 from mi_ray.experiments.study import Matrix, Study
-from mi_ray.matrices import Panel, aligned, panels
+from mi_ray.matrices import LEGEND, Panel, aligned, certificates, panels
 from mi_ray.screen import Screen
 
 TASKS = ("color", "digit", "position", "all")
@@ -24,7 +24,7 @@ RESULTS = {
     "training": {"in_training_bits": 5.125},
     "embedding": {},
     "evaluation": {"linear_accuracy": 0.914, "linear_standard_error": 0.021},
-    "estimation": {"nominal_bits": 1.875, "nominal_standard_error_bits": 0.031},
+    "estimation": {"nominal_bits": 1.875, "nominal_standard_error_bits": 0.031, "certified": True, "not_certified": ""},
 }
 
 
@@ -89,17 +89,17 @@ class Rehearsal:
     def progress(self, job, share):
         (self.attempts[job.key][0].path / "progress").write_text(f"{share:.4f}")
 
-    def commit(self, job, seconds):
+    def commit(self, job, seconds, **told):
         for attempt in self.attempts.pop(job.key):
-            write_json(attempt.payload / "result.json", RESULTS[job.kind])
+            write_json(attempt.payload / "result.json", RESULTS[job.kind] | told)
             share = 1 / len(job.cells)
             attempt.publish({"kind": job.kind, "work": job_work(job) * share, "seconds": seconds * share})
         self.screen.finished(job)
 
-    def run(self, job, seconds=2.0):
+    def run(self, job, seconds=2.0, **told):
         self.start(job)
         self.clock.now += seconds
-        self.commit(job, seconds)
+        self.commit(job, seconds, **told)
 
     def run_all(self):
         for job in self.jobs:
@@ -151,10 +151,8 @@ def test_the_evaluations_of_an_encoder_share_a_line(store):
     rehearsal = Rehearsal(store, **SMALL)
     for kind in ("training", "embedding", "evaluation"):
         rehearsal.run(rehearsal.job(kind, pairing="color"))
-    assert (
-        "evaluation pairing=color task=color,digit  in 2.0 s  linear_accuracy 0.91, 0.91   [4/12"
-        in (rehearsal.lines[-1])
-    )
+    line = r"evaluation pairing=color task=color,digit.*  in 2.0 s  linear_accuracy 0.91, 0.91   \[4/12"
+    assert re.search(line, rehearsal.lines[-1])
 
 
 def test_a_tick_never_raises_and_costs_little(store):
@@ -242,13 +240,70 @@ def test_the_summary_is_aligned_tables_and_labelled_lines(store):
         "",
         "nominal estimate, bits (± standard error); rows: task, columns: pairing",
         "",
-        "       color        all",
-        "color  1.88 ± 0.03  1.88 ± 0.03",
-        "digit  1.88 ± 0.03  1.88 ± 0.03",
+        "       color          all",
+        "color  1.88 ± 0.03 ✓  1.88 ± 0.03 ✓",
+        "digit  1.88 ± 0.03 ✓  1.88 ± 0.03 ✓",
+        "",
+        LEGEND,
         "",
         "store:   /tmp/store",
         "open it: mlflow ui",
     ]
+
+
+WHY = "the true value is between 0.40 and 2.00 bits: 1.60 bits wide, 0.1 allowed"
+DOUBTED = {"certified": False, "not_certified": WHY}
+
+
+def test_the_summary_marks_what_is_certified_and_says_of_every_other_cell_why_not(store):
+    rehearsal = Rehearsal(store, **SMALL)
+    for job in rehearsal.jobs:
+        place = {"pairing": "color", "task": "digit"}.items()
+        rehearsal.run(job, **(DOUBTED if place <= job.cells[0].parameters.items() else {}))
+    before = len(rehearsal.lines)
+    rehearsal.screen.summary([("store", "here")])
+    assert rehearsal.lines[before + 7 : -1] == [
+        "nominal estimate, bits (± standard error); rows: task, columns: pairing",
+        "",
+        "       color          all",
+        "color  1.88 ± 0.03 ✓  1.88 ± 0.03 ✓",
+        "digit  1.88 ± 0.03    1.88 ± 0.03 ✓",
+        "",
+        LEGEND,
+        "not certified:",
+        f"  pairing=color task=digit  {WHY}",
+        "",
+    ]
+
+
+def test_nothing_certified_needs_no_legend_and_no_certificates_no_words(store):
+    rehearsal = Rehearsal(store, **SMALL)
+    assert [certificates(panel, {}) for panel in rehearsal.screen._panels] == ["", ""]
+    for job in rehearsal.jobs:
+        rehearsal.run(job, **DOUBTED)
+    accuracy, estimate = rehearsal.screen._panels
+    told = certificates(estimate, rehearsal.screen._results).splitlines()
+    assert told[0] == "not certified:" and len(told) == 1 + 4
+    assert certificates(Panel("x", accuracy.rows, accuracy.columns, {}), rehearsal.screen._results) == ""
+
+
+def test_seeds_are_certified_together_or_not_at_all(store):
+    rehearsal = Rehearsal(store, seed=(0, 1), pairing=("color",), task=("color", "digit"))
+    for job in rehearsal.jobs:
+        doubted = {"seed": "1", "task": "digit"}.items() <= job.cells[0].parameters.items()
+        rehearsal.run(job, **(DOUBTED if doubted else {}))
+    estimate = rehearsal.screen._panels[1]
+    assert rehearsal.screen._grid(estimate, {}, final=True) == [["", "color"], ["color", "1.88 ✓"], ["digit", "1.88"]]
+    told = certificates(estimate, rehearsal.screen._results).splitlines()
+    assert told[:2] == [LEGEND, "not certified:"] and told[2:] == [f"  task=digit seed=1  {WHY}"]
+
+
+def test_of_several_reasons_the_first_is_told(store):
+    rehearsal = Rehearsal(store, pairing=("color",), task=("color",))
+    for job in rehearsal.jobs:
+        rehearsal.run(job, certified=False, not_certified=f"a leak; {WHY}; and so on")
+    told = certificates(rehearsal.screen._panels[1], rehearsal.screen._results).splitlines()
+    assert told == ["not certified:", "  estimation  a leak; …"]
 
 
 def test_columns_are_aligned():

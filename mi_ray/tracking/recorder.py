@@ -1,5 +1,8 @@
 """Mirror the store into MLflow: sweep run > training run > embedding and question runs, one run per cell.
 
+Of a result, numbers become metrics, and words and booleans tags; lists and what is below them, such as an estimation's
+``critics``, stay in the cell's result.json, whose directory the tag ``store`` names.
+
 One writer, in the driver. A run is found again by its cell's key, every timestamp comes from the manifest, and the
 tag ``mirrored`` is set last: mirroring again, or after an interruption, adds what is missing and nothing else.
 """
@@ -18,7 +21,17 @@ from mi_ray.experiments.cells import CommittedCell, Store, sha256
 from mi_ray.experiments.declare import training_of
 from mi_ray.experiments.identity import cell_key
 from mi_ray.experiments.plan import Cell, Plan
-from mi_ray.tracking.store import CELL_KEY, COMPLETE, HISTORY, MIRRORED, Unreachable, database, reaching, runs
+from mi_ray.tracking.store import (
+    CELL_KEY,
+    COMPLETE,
+    HISTORY,
+    MIRRORED,
+    TRUTH,
+    Unreachable,
+    database,
+    reaching,
+    runs,
+)
 
 SWEEP = "sweep"
 PARENT = "mlflow.parentRunId"
@@ -29,8 +42,10 @@ EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",
     "mlflow.note.content": (
         "One run per cell: sweep > training > embedding and questions. To compare estimates, search "
-        '`tags.kind = "estimation"`, select all, Compare, and choose `pairing`, `task` and `nominal_bits`; for linear '
-        'accuracies `tags.kind = "evaluation"` and `linear_accuracy`. Or group the table by `pairing` or `task`. '
+        '`tags.kind = "estimation"`, select all, Compare, and choose `pairing`, `task` and `nominal_bits`; the true '
+        "value is between `lower_bits` and `upper_bits` with 95 % confidence. Values that are known well enough have "
+        '`tags.certified = "true"`, the others say why in the tag `not_certified`. For linear accuracies search '
+        '`tags.kind = "evaluation"` and choose `linear_accuracy`. Or group the table by `pairing` or `task`. '
         "The heatmaps are artifacts of the sweep's run; every run's `cell_key` names its directory in the store."
     ),
 }
@@ -191,7 +206,8 @@ class Recorder:
     def _fill(self, run_id: str, cell: Cell, committed: CommittedCell) -> None:
         told = result_metrics(committed) + history_metrics(committed)
         params = [Param(name, value[:LONGEST_PARAM]) for name, value in run_params(cell).items()]
-        tags = [RunTag(name, str(value)[:LONGEST_TAG]) for name, value in (cell_tags(committed) | words(told)).items()]
+        said = result_tags(committed) | cell_tags(committed) | words(told)
+        tags = [RunTag(name, str(value)[:LONGEST_TAG]) for name, value in said.items()]
         metrics = [metric for metric in told if is_number(metric.value)]
         self._log_batches(run_id, "params", params, MOST_PARAMS)
         self._log_batches(run_id, "tags", tags, MOST_TAGS)
@@ -224,10 +240,17 @@ def cell_tags(committed: CommittedCell) -> dict[str, Any]:
     return said | files | {"store": committed.path}
 
 
+def result_tags(committed: CommittedCell) -> dict[str, str]:
+    """The result's words and booleans, under their own names; empty words are left out."""
+    said = {name: value for name, value in committed.result.items() if isinstance(value, (str, bool)) and value != ""}
+    return {name: TRUTH[value] if isinstance(value, bool) else value for name, value in said.items()}
+
+
 def result_metrics(committed: CommittedCell) -> list[Metric]:
-    """The result's values and the seconds it took, under their own names."""
+    """The result's numbers and the seconds it took, under their own names."""
     values = committed.result | {"seconds": committed.manifest["seconds"]}
-    return _metrics(values, "", 0, committed)
+    numbers = {name: value for name, value in values.items() if not isinstance(value, (str, bool, list, dict))}
+    return _metrics(numbers, "", 0, committed)
 
 
 def history_metrics(committed: CommittedCell) -> list[Metric]:

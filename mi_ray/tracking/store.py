@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,14 @@ from mi_ray.experiments.checks import Refused
 
 CELL_KEY = "cell_key"
 MIRRORED = "mirrored"
-COMPLETE = "complete"
+COMPLETE = "complete, 2"
+"""What ``mirrored`` says of a finished run. Count up when cells are mirrored otherwise: older runs are filled again."""
+
+CERTIFIED, NOT_CERTIFIED = "certified", "not_certified"
+CERTIFICATE_TYPES = {CERTIFIED: "boolean", NOT_CERTIFIED: "string"}
+TRUTH = {True: "true", False: "false"}
+"""How a tag tells a boolean."""
+
 HISTORY = "history/"
 """Curves are metrics below this prefix, so that a curve and the result read from it never share a name."""
 
@@ -74,7 +81,9 @@ def read_cells(tracking_uri: str, experiment: str, keys: Collection[str]) -> pd.
     """One row per mirrored cell among ``keys``: ``key``, ``kind``, its parameters and its final metrics.
 
     A metric that is called like a parameter is found under ``measured_<name>``; parameters that are numbers in every
-    row are numbers. Half-mirrored cells are left out. Refuses a database or experiment that does not exist.
+    row are numbers. ``certified`` is a nullable boolean and ``not_certified`` a nullable string, empty where there is
+    nothing against a certificate; both are null on cells that are not asked for one. Half-mirrored cells are left out.
+    Refuses a database or experiment that does not exist.
     """
     file = database(tracking_uri)
     if file is not None and not (file.is_file() and file.stat().st_size):
@@ -89,6 +98,13 @@ def read_cells(tracking_uri: str, experiment: str, keys: Collection[str]) -> pd.
     return _typed(pd.DataFrame(rows, columns=None if rows else ["key", "kind"]))
 
 
+def _certificate(tags: Mapping[str, str]) -> dict[str, object]:
+    """Whether a cell is certified and why not, in columns of their own type; null if its tags do not say."""
+    said = tags.get(CERTIFIED)
+    against = tags.get(NOT_CERTIFIED, "") if said else None
+    return {CERTIFIED: said == TRUTH[True] if said else None, NOT_CERTIFIED: against}
+
+
 def _complete(run: Run, keys: Collection[str]) -> bool:
     return run.data.tags.get(CELL_KEY) in keys and run.data.tags.get(MIRRORED) == COMPLETE
 
@@ -97,11 +113,14 @@ def _row(run: Run) -> dict[str, object]:
     parameters = {name: value for name, value in run.data.params.items() if name != "kind"}
     metrics = {name: value for name, value in run.data.metrics.items() if not name.startswith(HISTORY)}
     measured = {f"measured_{name}" if name in parameters else name: value for name, value in metrics.items()}
-    return {"key": run.data.tags[CELL_KEY], "kind": run.data.params["kind"], **parameters, **measured}
+    named = {"key": run.data.tags[CELL_KEY], "kind": run.data.params["kind"]}
+    return named | parameters | measured | _certificate(run.data.tags)
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    for name in frame.columns.difference(["key", "kind"]):
+    """Numbers as numbers, and the certificate's columns as what they are."""
+    frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *CERTIFICATE_TYPES]))).astype(CERTIFICATE_TYPES)
+    for name in frame.columns.difference(["key", "kind", *CERTIFICATE_TYPES]):
         try:
             frame[name] = pd.to_numeric(frame[name])
         except (ValueError, TypeError):

@@ -8,18 +8,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from analysis import infomin_heatmap
-from analysis.infomin_heatmap import ACCURACY, ESTIMATE, Matrix, MissingCells, draw, heatmap, main, table, told
+from analysis.heatmap_figure import caption, heatmap
+from analysis.infomin_heatmap import MissingCells, draw, main, table
+from analysis.infomin_matrices import ACCURACY, ESTIMATE, Matrix, share, told
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.data import prepare
 from mi_ray.experiments.declare import CDP
 from mi_ray.experiments.plan import Cell, Plan
+from mi_ray.matrices import CERTIFIED
 from mi_ray.theory.tasks import Task
 from mi_ray.tracking.recorder import Recorder
 from mi_ray.tracking.store import read_cells
 from sweeps.infomin_grid import STUDY
-from tests.committed import commit_all, plan_of, result_of
+from tests.committed import WHY, commit_all, made_up, plan_of, result_of
 
 SEEDS = plan_of(seed=(0, 1), arch=("resnet10t", "resnet18"))
 PLAN = plan_of()
@@ -75,6 +79,51 @@ def test_several_seeds_show_their_mean_and_standard_deviation(matrix: Matrix, ur
         assert (row["spread_is"], row["n_seeds"]) == ("sd over seeds", 2)
 
 
+def test_one_seed_shows_its_own_certificate_or_why_it_has_none(uri: str) -> None:
+    tidy = table(ESTIMATE, PLAN, read(PLAN, uri))
+    assert set(tidy["certified"]) == {True, False}
+    for _, row in tidy.iterrows():
+        (cell,) = seeds_of(PLAN, ESTIMATE, row)
+        names = ["lower_bits", "upper_bits", "certified", "not_certified"]
+        assert dict(row[names]) == {name: result_of(cell)[name] for name in names}
+
+
+def test_several_seeds_are_certified_if_all_are_and_their_bracket_holds_every_one(uri: str) -> None:
+    for _, row in table(ESTIMATE, SEEDS, read(SEEDS, uri)).iterrows():
+        cells = seeds_of(SEEDS, ESTIMATE, row)
+        brackets = [(result_of(cell)["lower_bits"], result_of(cell)["upper_bits"]) for cell in cells]
+        assert (row["lower_bits"], row["upper_bits"]) == (min(brackets)[0], max(high for _, high in brackets))
+        doubted = [f"seed {cell.parameters['seed']}: {WHY}" for cell in cells if made_up(cell) <= 0.5]
+        assert (row["certified"], row["not_certified"]) == (not doubted, "; ".join(doubted))
+
+
+def test_every_estimate_that_is_not_certified_says_why(uri: str) -> None:
+    asked = plan_of(pairing=("color", "digit", "all"))
+    some = [read(asked, uri), read(asked, uri).drop(columns=["certified", "not_certified"])]
+    new, old = (table(ESTIMATE, asked, mirrored) for mirrored in some)
+    assert (new["certified"] == (new["not_certified"] == "")).all() and not old["certified"].any()
+    assert set(new["not_certified"]) == {"", WHY, "not estimated yet"}
+    assert set(old["not_certified"]) == {"its record holds no certificate", "not estimated yet"}
+
+
+def marked(figure: Figure) -> int:
+    return sum(text.get_text() == CERTIFIED for axes in figure.axes for text in axes.texts)
+
+
+def test_the_figure_marks_what_is_certified_and_its_caption_says_what_that_means(uri: str) -> None:
+    tidy = table(ESTIMATE, PLAN, read(PLAN, uri))
+    assert 0 < marked(heatmap(ESTIMATE, tidy)) == tidy["certified"].sum() < len(tidy)
+    assert caption(tidy)[1].startswith(CERTIFIED) and "95 % confidence" in caption(tidy)[1]
+    assert caption(tidy)[1].endswith("the .csv says why others are not")
+    assert caption(tidy.query("certified"))[1].endswith("0.1 bits")
+    assert caption(tidy.query("not certified"))[1] == "no value is certified; the .csv says why"
+
+
+def test_an_accuracy_is_neither_certified_nor_doubted(uri: str) -> None:
+    tidy = table(ACCURACY, PLAN, read(PLAN, uri))
+    assert "certified" not in tidy and marked(heatmap(ACCURACY, tidy)) == 0 and len(caption(tidy)) == 1
+
+
 def test_every_other_axis_makes_panels_of_its_own(uri: str) -> None:
     plan = plan_of(k_tr=(64, 128), k_est=(128, 256))
     tables = [table(matrix, plan, read(PLAN, uri)) for matrix in (ACCURACY, ESTIMATE)]
@@ -123,9 +172,9 @@ def test_one_panel_per_encoder_task_down_and_pairing_across(uri: str) -> None:
 
 
 def test_the_estimate_is_shaded_by_its_share_of_the_class_entropy() -> None:
-    assert infomin_heatmap.share(ESTIMATE, 3.0, 6.0) == infomin_heatmap.share(ESTIMATE, 1.0, 2.0) == 0.5
-    assert infomin_heatmap.share(ACCURACY, 0.9, 6.0) == 0.9
-    assert infomin_heatmap.share(ESTIMATE, -0.1, 2.0) == 0.0
+    assert share(ESTIMATE, 3.0, 6.0) == share(ESTIMATE, 1.0, 2.0) == 0.5
+    assert share(ACCURACY, 0.9, 6.0) == 0.9
+    assert share(ESTIMATE, -0.1, 2.0) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -150,7 +199,7 @@ def test_redrawing_the_same_record_gives_the_same_bytes(uri: str, tmp_path: Path
 
 def test_the_csv_is_the_table(uri: str, tmp_path: Path) -> None:
     draw(SEEDS, uri, tmp_path)
-    written = pd.read_csv(tmp_path / "infomin-estimate.csv")
+    written = pd.read_csv(tmp_path / "infomin-estimate.csv").fillna({"not_certified": ""})
     pd.testing.assert_frame_equal(written, table(ESTIMATE, SEEDS, read(SEEDS, uri)), check_dtype=False)
 
 

@@ -44,6 +44,7 @@ BAD = [
     (CDP, "test_images", True, "a whole number >= 1024"),
     (CDP, "seed", -1, "a whole number >= 0"),
     (SameClass, "task", "colour", "color, digit, position, color+digit"),
+    (SameClass, "prior", "flat", "uniform, empirical"),
     (SameClass, "redraw", -0.1, "a number from 0 to 1"),
     (SimCLR, "crop_min_scale", 0.0, "a number from 0.01 to 1"),
     (SimCLR, "flip", 2, "a number from 0 to 1"),
@@ -68,10 +69,18 @@ BAD = [
     (training, "seed", "0", "a whole number >= 0"),
     (estimation, "k_est", 1, "a whole number >= 2"),
     (estimation, "temperature", 0.0, "a number > 0"),
-    (estimation, "temperature", 0.2, "a number from 0 to 0.1"),
-    (estimation, "steps", 0, "a whole number >= 1"),
-    (estimation, "patience", 0, "a whole number >= 1"),
     (estimation, "batches", 1, "a whole number >= 2"),
+    (estimation, "critics", 0, "a whole number >= 1"),
+    (estimation, "critics", 5.0, "a whole number >= 1"),
+    (estimation, "k_fit", 1, "a whole number >= 2"),
+    (estimation, "temperature", 1.5, "a number from 0 to "),
+    (estimation, "steps", 0, "a whole number >= 1"),
+    (estimation, "learning_rate", 0.0, "a number > 0"),
+    (estimation, "weight_decay", 1.5, "a number from 0 to 1"),
+    (estimation, "patience", 0, "a whole number >= 1"),
+    (estimation, "penalties", (), "at least one number > 0"),
+    (estimation, "penalties", (3e-4, -1e-3), "a number > 0"),
+    (estimation, "seed", -1, "a whole number >= 0"),
     (evaluation, "task", "taste", "color, digit, position, color+digit"),
     (evaluation, "penalties", (), "at least one number > 0"),
     (evaluation, "penalties", (1e-3, 0.0), "a number > 0"),
@@ -92,6 +101,7 @@ WRONG_KIND = [
     (training, "arch", 18),
     (estimation, "pairing", SimCLR()),
     (estimation, "embedding", training()),
+    (estimation, "penalties", 3e-4),
     (evaluation, "penalties", 1e-3),
     (evaluation, "penalties", [1e-3]),
     (training, "learning_rate", True),
@@ -136,3 +146,8 @@ def test_a_question_is_about_a_task():
 def test_a_pairing_has_a_name_of_one_word():
     pairings = SameClass(task="all"), SameClass(task="color+digit", redraw=0.5), SimCLR()
     assert [pairing_name(pairing) for pairing in pairings] == ["all", "color+digit~0.5", "simclr"]
+
+
+def test_a_pairing_that_is_not_uniform_says_so():
+    pairings = [SameClass(task="all", prior="empirical", redraw=redraw) for redraw in (0.0, 0.5)]
+    assert [pairing_name(pairing) for pairing in pairings] == ["all empirical", "all empirical~0.5"]

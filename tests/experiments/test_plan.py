@@ -92,7 +92,7 @@ def test_two_studies_that_share_a_training_share_its_key():
 
 
 def test_only_keeps_what_is_upstream():
-    kept = plan_of().only("evaluation pairing=color task=digit")
+    kept = plan_of().only("evaluation pairing=color task=digit*")
     assert [cell.kind for cell in kept.cells.values()] == ["training", "embedding", "evaluation"]
     assert {cell.parameters["pairing"] for cell in kept.cells.values()} == {"color"}
 
@@ -130,6 +130,18 @@ def test_images_that_are_not_prepared_key_cells_of_their_own():
     listed = build(questions(), lambda data: None)
     assert {cell.data_digest for cell in listed.cells.values()} == {UNPREPARED}
     assert listed.cells.keys().isdisjoint(plan_of().cells)
+
+
+def test_an_estimation_costs_more_with_more_critics_steps_and_pairs():
+    frozen = Embedding(training=Training(data=CDP(), pairing=SameClass(task="color"), arch="test_resnet"))
+
+    def work(**fields):
+        small = {"critics": 2, "steps": 50, "k_fit": 64, "k_est": 256, "batches": 2}
+        return predicted_work(Estimation(embedding=frozen, pairing=SameClass(task="all"), **small | fields))
+
+    for more in ({"critics": 4}, {"steps": 100}, {"k_fit": 128}, {"k_est": 512}, {"batches": 4}, {"penalties": (1, 2)}):
+        assert work(**more) > work()
+    assert work(k_est=2**12, batches=4) == work(k_est=2**20, batches=4), "more pairs cost nothing once images are drawn"
 
 
 def test_the_work_of_a_job_is_that_of_its_cells(store):

@@ -22,8 +22,8 @@ from mi_ray.experiments.cells import Store
 from mi_ray.experiments.plan import Cell, Plan
 from mi_ray.tracking.background import BackgroundRecorder
 from mi_ray.tracking.recorder import PARENT, Recorder, Unreachable, history_metrics, result_metrics, run_params
-from mi_ray.tracking.store import CELL_KEY, MIRRORED, runs
-from tests.committed import commit_all, history_of, plan_of, result_of
+from mi_ray.tracking.store import CELL_KEY, COMPLETE, MIRRORED, runs
+from tests.committed import WHY, commit_all, history_of, made_up, numbers_of, plan_of
 
 NewRecorder = Callable[..., Recorder]
 
@@ -91,7 +91,8 @@ def test_every_cell_is_one_run_with_its_parameters_result_and_curve(
     for cell in plan.cells.values():
         run = told[cell.key]
         assert run.data.params == {"kind": cell.kind, **cell.parameters}
-        assert {name: run.data.metrics[name] for name in result_of(cell)} == result_of(cell)
+        assert {n: v for n, v in run.data.metrics.items() if "/" not in n} == numbers_of(cell) | {"seconds": 1.5}
+        assert not [name for name in run.data.tags if name.startswith("not_a_metric/")]
         curve = {(row[0].partition("/")[2], row[2], row[1]) for row in rows(mirrored, run) if row[0].startswith("hist")}
         assert curve == {(n, r["step"], v) for r in history_of(cell) for n, v in r.items() if n != "step"}
 
@@ -113,6 +114,49 @@ def test_a_run_tells_when_its_cell_was_computed_where_and_by_which_code(
         assert run.data.tags[name] == manifest[name]
     assert run.data.tags["sha256/result.json"] == manifest["files"]["result.json"]
     assert run.data.tags["store"] == str(store.read(cell.key).path)
+
+
+def test_words_and_booleans_of_a_result_are_tags_and_its_lists_stay_in_the_store(
+    looked_at: tuple[Recorder, Store], plan: Plan
+) -> None:
+    mirrored, store = looked_at
+    estimations = [cell for cell in plan.cells.values() if cell.kind == "estimation"]
+    assert {made_up(cell) > 0.5 for cell in estimations} == {True, False}
+    for cell in estimations:
+        tags, sure = by_key(mirrored)[cell.key].data.tags, made_up(cell) > 0.5
+        assert tags["certified"] == ("true" if sure else "false") and tags["lower_from"] == "probe"
+        assert tags.get("not_certified") == (None if sure else WHY) and "note" not in tags
+        assert not [name for name in tags if "critics" in name] and store.read(cell.key).result["critics"]
+
+
+def test_a_word_of_a_result_never_stands_for_where_its_cell_came_from(
+    new_recorder: NewRecorder, plan: Plan, store: Store
+) -> None:
+    cell, recorder = one(plan, "training"), new_recorder()
+    (store.read(cell.key).path / "result.json").write_text('{"host": "elsewhere", "sure": true, "parts": {"a": 1}}')
+    recorder.mirror(cell, store)
+    run = by_key(recorder)[cell.key]
+    assert (run.data.tags["host"], run.data.tags["sure"]) == ("here", "true")
+    assert not [name for name in (run.data.tags | run.data.metrics) if "parts" in name]
+
+
+def test_a_run_that_an_older_mirror_completed_is_filled_again(
+    mirrored: Recorder, new_recorder: NewRecorder, plan: Plan, store: Store
+) -> None:
+    cell, client = one(plan, "estimation"), MlflowClient(mirrored.tracking_uri)
+    before, run_id = everything(mirrored), by_key(mirrored)[cell.key].info.run_id
+    client.delete_tag(run_id, "certified")
+    client.set_tag(run_id, MIRRORED, "complete")
+    again = new_recorder()
+    assert again.mirror_all(plan, store) == 0
+    assert everything(again) == before
+
+
+def test_the_experiment_says_which_values_to_compare(looked_at: tuple[Recorder, Store]) -> None:
+    client = MlflowClient(looked_at[0].tracking_uri)
+    told = client.get_experiment_by_name("infomin_grid").tags["mlflow.note.content"]
+    assert all(f"`{name}`" in told for name in ("nominal_bits", "lower_bits", "upper_bits", "linear_accuracy"))
+    assert '`tags.certified = "true"`' in told
 
 
 def test_mirroring_twice_adds_no_run_no_metric_row_and_no_artifact(
@@ -180,7 +224,7 @@ def test_a_question_told_before_its_training_brings_its_training_along(
     recorder.mirror(cell, store)
     training = by_key(recorder)[plan.cells[cell.upstream].upstream]
     assert parents(recorder)[cell.key] == training.info.run_id
-    assert training.data.tags[MIRRORED] == "complete"
+    assert training.data.tags[MIRRORED] == COMPLETE
 
 
 def test_an_extended_plan_keeps_the_old_runs(
@@ -217,7 +261,7 @@ def test_what_is_not_a_finite_number_becomes_a_tag_and_never_a_metric(
     assert run.data.metrics == {"loss_nats": 4.0, "seconds": 1.5, "history/loss_nats": 5.0}
     assert run.data.tags["not_a_metric/in_training_bits"] == str(float(text))
     assert run.data.tags["not_a_metric/history/loss_nats"] == f"{float(text)} at step 2"
-    assert run.data.tags["not_a_metric/status"] == "diverged"
+    assert run.data.tags["status"] == "diverged" and "not_a_metric/status" not in run.data.tags
 
 
 def test_a_long_curve_goes_in_batches_and_arrives_whole(new_recorder: NewRecorder, plan: Plan, store: Store) -> None:
@@ -237,7 +281,7 @@ def test_a_damaged_cell_is_counted_and_the_others_are_mirrored(
     (store.read(cell.key).path / "result.json").write_text("{")
     assert recorder.mirror_all(plan, store) == 1
     assert recorder.failure
-    complete = {key for key, run in by_key(recorder).items() if run.data.tags.get(MIRRORED) == "complete"}
+    complete = {key for key, run in by_key(recorder).items() if run.data.tags.get(MIRRORED) == COMPLETE}
     assert complete == plan.cells.keys() - {cell.key}
 
 

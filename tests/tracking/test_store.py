@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
@@ -14,7 +15,7 @@ from mi_ray.experiments.checks import Refused
 from mi_ray.experiments.plan import Plan
 from mi_ray.tracking.recorder import Recorder
 from mi_ray.tracking.store import COMPLETE, MIRRORED, read_cells
-from tests.committed import result_of
+from tests.committed import WHY, made_up, numbers_of
 
 NewRecorder = Callable[..., Recorder]
 
@@ -30,10 +31,21 @@ def test_a_row_is_a_cell_with_its_parameters_and_the_very_numbers_of_the_store(m
     for key, cell in plan.cells.items():
         row = frame.loc[key]
         assert row["kind"] == cell.kind and row["pairing"] == cell.parameters["pairing"]
-        for name, value in result_of(cell).items():
+        for name, value in numbers_of(cell).items():
             assert row[f"measured_{name}" if name in cell.parameters else name] == value
     assert not [name for name in frame.columns if name.startswith("history")]
     assert frame["seed"].tolist() == [0] * len(frame)
+
+
+def test_a_certificate_is_read_with_its_types_and_null_where_none_is_asked_for(mirrored: Recorder, plan: Plan) -> None:
+    frame = read_cells(mirrored.tracking_uri, "infomin_grid", plan.cells.keys()).set_index("key")
+    assert (str(frame["certified"].dtype), str(frame["not_certified"].dtype)) == ("boolean", "string")
+    for key, cell in plan.cells.items():
+        read = frame.loc[key, "certified"], frame.loc[key, "not_certified"]
+        if cell.kind == "estimation":
+            assert read == ((True, "") if made_up(cell) > 0.5 else (False, WHY))
+        else:
+            assert all(pd.isna(value) for value in read)
 
 
 def test_only_the_asked_cells_are_read(mirrored: Recorder, plan: Plan) -> None:
@@ -56,7 +68,7 @@ def test_no_cell_gives_an_empty_table_with_its_columns(new_recorder: NewRecorder
     recorder = new_recorder()
     recorder.begin()
     frame = read_cells(recorder.tracking_uri, "infomin_grid", plan.cells.keys())
-    assert frame.empty and {"key", "kind"} <= set(frame.columns)
+    assert frame.empty and {"key", "kind", "certified", "not_certified"} <= set(frame.columns)
 
 
 @pytest.mark.parametrize("empty", [False, True])

@@ -1,0 +1,135 @@
+"""A matrix as heatmaps: panels side by side, one per encoder; evaluated task down, training pairing across."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from analysis.infomin_matrices import COLUMN, ROW, Matrix, row_label, share, told
+from analysis.style import FAINT, INK, PAPER
+from mi_ray.matrices import CERTIFIED, LEGEND
+
+STYLE = {"font.size": 9, "axes.linewidth": 0, "hatch.linewidth": 0.6}
+HATCH = "#b5b5b5"
+ENTRY, GAP, LEFT, RIGHT, TOP, BOTTOM, LINE = 0.86, 0.3, 1.35, 0.95, 0.78, 0.78, 0.16
+"""Inches: the side of a matrix's entry, between panels, the margins, and a line of the caption."""
+
+
+def heatmap(matrix: Matrix, tidy: pd.DataFrame) -> Figure:
+    """Panels side by side, a colour bar, and lines that say what spread and marks are."""
+    rows, columns = list(tidy[ROW].unique()), list(tidy[COLUMN].unique())
+    names = list(tidy.columns[2 : tidy.columns.get_loc("value")])
+    panels, lines = list(tidy.groupby(names, sort=False)), caption(tidy)
+    shades = LinearSegmentedColormap.from_list(matrix.name, matrix.shades)
+    sheet = Sheet(len(rows), len(columns), len(panels), len(lines))
+    for axes, (values, panel) in zip(sheet.panels, panels, strict=True):
+        _fill(axes, matrix, panel, rows, columns, shades)
+        axes.set_title(_panel_title(names, values), fontsize=9, color=FAINT, pad=6)
+    sheet.panels[0].set_yticks(range(len(rows)), [row_label(matrix, task) for task in rows])
+    sheet.write_around(matrix.title, lines)
+    _colour_bar(sheet.bar, matrix, shades)
+    return sheet.figure
+
+
+class Sheet:
+    """A figure just large enough for its panels and caption: the axes of the panels and of the colour bar."""
+
+    def __init__(self, rows: int, columns: int, panels: int, lines: int) -> None:
+        wide, high = ENTRY * columns, ENTRY * rows
+        self._bottom = BOTTOM + LINE * lines
+        self._size = LEFT + panels * (wide + GAP) - GAP + RIGHT, self._bottom + high + TOP
+        self.figure = Figure(figsize=self._size, facecolor=PAPER)
+        self.panels = [self._axes(LEFT + panel * (wide + GAP), wide, high) for panel in range(panels)]
+        self.bar = self._axes(self._size[0] - RIGHT + 0.2, 0.13, high)
+
+    def _axes(self, left: float, width: float, height: float) -> Axes:
+        """Axes above the caption, at a place given in inches."""
+        across, up = self._size
+        return self.figure.add_axes((left / across, self._bottom / up, width / across, height / up))
+
+    def write_around(self, title: str, lines: Sequence[str]) -> None:
+        """The title above, the axes' names beside, the caption below."""
+        across, up = self._size
+        middle = LEFT + (across - LEFT - RIGHT) / 2, self._bottom + (up - self._bottom - TOP) / 2
+        write = self.figure.text
+        write(0.12 / across, 1 - 0.14 / up, title, fontsize=11, weight="bold", va="top", color=INK)
+        write(middle[0] / across, (self._bottom - 0.5) / up, "training pairing", ha="center", color=INK)
+        write(0.12 / across, middle[1] / up, "evaluated task", va="center", rotation=90, color=INK)
+        for above, line in enumerate(reversed(lines)):
+            write(0.12 / across, (0.12 + LINE * above) / up, line, fontsize=7.5, color=FAINT)
+
+
+def caption(tidy: pd.DataFrame) -> list[str]:
+    """What the spread is, how many seeds there are, what hatching means; then what the mark means."""
+    asked = int(tidy["n_seeds_asked"].max())
+    over = "source images of the test split" + (" and critics" if "certified" in tidy else "")
+    spread = f"mean ± standard deviation over {asked} seeds" if asked > 1 else f"± standard error over {over}, one seed"
+    hatched = "; hatched: cells missing" if (tidy["n_seeds"] < tidy["n_seeds_asked"]).any() else ""
+    return [spread + hatched, *([_certificates(tidy["certified"])] if "certified" in tidy else [])]
+
+
+def _certificates(certified: pd.Series) -> str:
+    others = "" if certified.all() else "; the .csv says why others are not"
+    return LEGEND + others if certified.any() else "no value is certified; the .csv says why"
+
+
+def _panel_title(names: Sequence[str], values: Sequence[str]) -> str:
+    return ", ".join([values[0], *(f"{name}={value}" for name, value in zip(names[1:], values[1:], strict=True))])
+
+
+def _fill(
+    axes: Axes,
+    matrix: Matrix,
+    panel: pd.DataFrame,
+    rows: list[str],
+    columns: list[str],
+    shades: LinearSegmentedColormap,
+) -> None:
+    axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5), aspect="equal")
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks([])
+    axes.tick_params(length=0, colors=INK, pad=5)
+    for entry in panel.itertuples():
+        _entry(axes, matrix, entry, (columns.index(getattr(entry, COLUMN)), rows.index(getattr(entry, ROW))), shades)
+
+
+def _entry(axes: Axes, matrix: Matrix, entry: object, at: tuple[int, int], shades: LinearSegmentedColormap) -> None:
+    """One entry: its shade, its value with spread, a frame where the pairing is the task, hatching where seeds lack."""
+    shade = shades(share(matrix, entry.value, entry.class_entropy_bits)) if entry.n_seeds else PAPER
+    hatch = "////" if entry.n_seeds < entry.n_seeds_asked else None
+    corner = (at[0] - 0.47, at[1] - 0.47)
+    axes.add_patch(Rectangle(corner, 0.94, 0.94, facecolor=shade, edgecolor=HATCH, hatch=hatch, lw=0))
+    if getattr(entry, ROW) == getattr(entry, COLUMN):
+        axes.add_patch(Rectangle(corner, 0.94, 0.94, fill=False, edgecolor=INK, lw=1.1))
+    if entry.n_seeds:
+        _write_value(axes, matrix, entry, at, PAPER if _dark(shade) else INK)
+
+
+def _write_value(axes: Axes, matrix: Matrix, entry: object, at: tuple[int, int], ink: str) -> None:
+    """The value, its spread below, and a mark in the upper right corner where it is certified."""
+    how = {"ha": "center", "va": "center", "color": ink}
+    axes.text(at[0], at[1] - 0.1, told(matrix, entry.value), fontsize=11, **how)
+    if np.isfinite(entry.spread):
+        axes.text(at[0], at[1] + 0.22, f"± {told(matrix, entry.spread, least=True)}", fontsize=7.5, alpha=0.85, **how)
+    if getattr(entry, "certified", False):
+        axes.text(at[0] + 0.36, at[1] - 0.345, CERTIFIED, fontsize=8, **how)
+
+
+def _dark(shade: tuple[float, float, float, float]) -> bool:
+    return 0.299 * shade[0] + 0.587 * shade[1] + 0.114 * shade[2] < 0.55
+
+
+def _colour_bar(axes: Axes, matrix: Matrix, shades: LinearSegmentedColormap) -> None:
+    axes.imshow(np.linspace(0, 1, 256)[:, None], cmap=shades, aspect="auto", origin="lower", extent=(0, 1, 0, 1))
+    axes.set_xticks([])
+    axes.set_yticks([0, 0.5, 1], [f"{matrix.scale * shade:g}" for shade in (0, 0.5, 1)])
+    axes.yaxis.tick_right()
+    axes.tick_params(length=0, colors=FAINT, labelsize=8, pad=3)
+    axes.set_ylabel(matrix.shade_label, color=FAINT, fontsize=8, labelpad=4)
+    axes.yaxis.set_label_position("right")
