@@ -40,7 +40,7 @@ PROBLEMS = {
     "1 source in 400 misplaced": Problem(classes=16, misplaced=0.0025),
     "1 source in 200 misplaced": Problem(classes=16, misplaced=0.005),
     "1 source in 1000 misplaced": Problem(classes=64, width=64, misplaced=0.001, sizes=LARGER),
-    "reused and misplaced": Problem(classes=16, misplaced=0.01, per_source=8, sizes=LARGER),
+    "reused and misplaced": Problem(classes=16, misplaced=0.01, per_source=8, sizes=(4096, 2048, 4096)),
 }
 
 
