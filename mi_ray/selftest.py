@@ -157,7 +157,7 @@ def _asked(h: Rows, labels: Rows, channel: LabelChannel) -> Estimate:
         for split in SPLITS
     }
     settings = Settings(
-        hidden=256, out=64, temperature=0.12, seeds=(0, 1), k=128, steps=200, learning_rate=1e-2, weight_decay=1.0,
+        hidden=256, out=64, temperature=0.12, seeds=(0, 1), k=128, steps=200, learning_rate=1e-2, weight_decay=3.0,
         patience=4,
     )  # fmt: skip
     return estimate(samples, channel, k_est=1024, batches=4, penalties=(3e-4, 1e-2), settings=settings)

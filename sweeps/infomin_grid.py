@@ -106,6 +106,7 @@ STUDY = Study(
             "seed": (0, 1, 2),
             "canvas": (64,),
             "views": (4_000_000,),
+            "critic_steps": (400,),
             "digits": ("data/mnist",),
             "backgrounds": ("data/imagenet/train",),
         },

@@ -8,7 +8,7 @@ from math import e
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from mi_ray.compute.uncertainty import Sources
+from mi_ray.compute.uncertainty import Sources, paired_standard_error
 
 PerSource = Float64[np.ndarray, " g"]
 
@@ -78,12 +78,14 @@ def numbered(sources: Sources) -> tuple[Int64[np.ndarray, " n"], int]:
 class Nwj:
     """E_joint[f + b] - E_cross[exp(f + b)] / e, in nats, for a critic f with offset b (Nguyen et al. 2010).
 
-    ``worst``: the least f of some cross pairs, which a positive pair with a misplaced image would score.
+    ``worst``: the least f of some cross pairs, which a positive pair with a misplaced image would score; ``units``: how
+    many images may be misplaced independently (`units`).
     """
 
     joint: Mean
     cross: Mean
     worst: float
+    units: float
 
     def value(self, offset: float) -> float:
         return float(_nwj(np.array(self.joint.value), np.array(self.cross.value), offset))
@@ -94,15 +96,25 @@ class Nwj:
 
     @property
     def phantom(self) -> float:
-        """What the bound would lose if one more source were misplaced."""
-        counts = self.joint.counts
-        sources = np.count_nonzero(counts.as_x + counts.as_y)
-        return 2 * max(0.0, self.joint.value - self.worst) / sources
+        """What the bound would lose if one more unit were misplaced."""
+        return 2 * max(0.0, self.joint.value - self.worst) / self.units
 
     @property
     def best_offset(self) -> float:
         """The offset that makes the bound tightest on these pairs: 1 - log E_cross[exp f]."""
         return float(1 - np.log(self.cross.value))
+
+
+def units(
+    values: Float64[np.ndarray, " p"], x: Int64[np.ndarray, " p"], y: Int64[np.ndarray, " p"], sources: Sources
+) -> float:
+    """How many independent images the pairs [p] of images x, y are worth: all of them if images of a source are no more
+    alike in ``values`` than others, as few as there are sources if they are all the same (the design effect of Kish).
+    """
+    images, found = (len(np.unique(of)) for of in (np.stack([x, y]), sources[np.stack([x, y])]))
+    alone, together = paired_standard_error(values, x, y), paired_standard_error(values, sources[x], sources[y])
+    effect = (together / alone) ** 2 if alone > 0 else images / found
+    return images / min(max(effect, 1.0), images / found)
 
 
 def _nwj(score: np.ndarray, ratio: np.ndarray, offset: float) -> np.ndarray:

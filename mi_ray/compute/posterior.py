@@ -14,7 +14,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from mi_ray.compute.axes import PrincipalAxes
-from mi_ray.compute.jackknife import Mean, Nwj, Sums, cross_counts, numbered, over_pairs, per_source
+from mi_ray.compute.jackknife import Mean, Nwj, Sums, cross_counts, numbered, over_pairs, per_source, units
 from mi_ray.compute.probes import Probes, fit_probes
 from mi_ray.compute.readings import Pairs
 from mi_ray.theory.channel import LabelChannel
@@ -122,7 +122,8 @@ def score_posterior(p: Posterior, pairs: Pairs, channel: LabelChannel) -> Nwj:
     both -= per_source(ratio[same], of_x[same], size)
     cross = Sums(float(per_x.sum()), per_source(per_x, of_x, size), per_source(per_y, of_y, size), both)
     worst = float(np.log(stays * (weighted[x] * p[np.roll(y, 1)]).sum(1) + anew).min())
-    return Nwj(over_pairs(np.log(ratio), of_x, of_y, size), Mean(cross, counts), worst)
+    f = np.log(ratio)
+    return Nwj(over_pairs(f, of_x, of_y, size), Mean(cross, counts), worst, units(f, x, y, source))
 
 
 def _over(p: np.ndarray, chances: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ from mi_ray.compute.jackknife import (
     numbered,
     over_pairs,
     per_source,
+    units,
 )
 from mi_ray.compute.pairings import Couple
 from mi_ray.compute.seeding import stream
@@ -166,7 +167,12 @@ def _nwj(
     cross = Sums(
         float(per_x.sum()), per_source(per_x, of_x, size), per_source(per_y, of_y, size), per_source(both, of_x, size)
     )
-    return Nwj(over_pairs(positive, of_x, of_y, size), Mean(cross, cross_counts(of_x, of_y, size)), worst)
+    return Nwj(
+        over_pairs(positive, of_x, of_y, size),
+        Mean(cross, cross_counts(of_x, of_y, size)),
+        worst,
+        units(positive, x, y, source),
+    )
 
 
 def read(scores: Sequence[Scores], pairs: Pairs, offsets: Sequence[float]) -> Readings:

@@ -159,9 +159,9 @@ class Estimation:
     critics: int = 5
     k_fit: int = 128
     temperature: float = 0.12
-    steps: int = 100
+    steps: int = 400
     learning_rate: float = 1e-2
-    weight_decay: float = 1.0
+    weight_decay: float = 3.0
     patience: int = 4
     penalties: tuple[float, ...] = (3e-4,)
     seed: int = 0
@@ -177,7 +177,7 @@ class Estimation:
         within("critic temperature", self.temperature, 0, 1)
         at_least("critic steps", self.steps, 1)
         positive("critic learning_rate", self.learning_rate)
-        within("critic weight_decay", self.weight_decay, 0, 1)
+        within("critic weight_decay", self.weight_decay, 0, 100)
         at_least("patience", self.patience, 1)
         _penalties(self.penalties)
         at_least("critic seed", self.seed, 0)

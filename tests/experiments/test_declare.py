@@ -76,7 +76,7 @@ BAD = [
     (estimation, "temperature", 1.5, "a number from 0 to "),
     (estimation, "steps", 0, "a whole number >= 1"),
     (estimation, "learning_rate", 0.0, "a number > 0"),
-    (estimation, "weight_decay", 1.5, "a number from 0 to 1"),
+    (estimation, "weight_decay", 101, "a number from 0 to 100"),
     (estimation, "patience", 0, "a whole number >= 1"),
     (estimation, "penalties", (), "at least one number > 0"),
     (estimation, "penalties", (3e-4, -1e-3), "a number > 0"),

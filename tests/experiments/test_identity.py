@@ -131,7 +131,7 @@ def test_golden_keys_stand_still():
 GOLDEN = [
     "training-8e7809949bfe3f6d250d",
     "embedding-57bf4d7f54fb4a337df1",
-    "estimation-6b8e6d79511d2b9881f9",
+    "estimation-b1689f2cb4825511445f",
     "evaluation-73276a49449bc38728fe",
 ]
 
