@@ -24,6 +24,8 @@ PEERS: dict[str, str | None] = {
     "benchmark_mi_infonce": "numpy1",
     "latentmi_lmi": "numpy1",
     "infomeasure_ksg": "numpy1",
+    "mi_ray_probe": None,
+    "mi_ray_learned": None,
 }
 """Environment of each peer; None is the interpreter that runs this."""
 
