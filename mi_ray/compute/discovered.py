@@ -28,28 +28,21 @@ AXES = 128
 CLASSES, PAIRS_PER_CLASS = 256, 8
 """How many classes the search begins with, and fewer if pairs are few."""
 
-ANNEALING = np.geomspace(0.15, 1.0, 12)
-STEPS, LAST_STEPS = 3, 10
-"""Steps of EM after classes were dropped, and at the end."""
-
-DROPPED = 0.08
-"""Share of the classes that are dropped at once."""
+ANNEALING, STEPS, LAST_STEPS = np.geomspace(0.15, 1.0, 12), 3, 10
+"""Sharpness of the first steps of EM; steps after classes were dropped, and at the end."""
 
 ENOUGH_BITS = 0.01
 """The fewest classes whose value on validation is that near to the best are enough."""
 
-HOPELESS = 0.85
-"""The search ends where the value has fallen to this share of the best."""
+REDRAW, DEEPEST_NATS = (1e-4, 0.999), -40.0
+"""Least and greatest chance of a redraw; depth of small posteriors: float32 still holds the product of two."""
 
-REDRAW = 1e-4, 0.999
-GLANCE = (0.05, 0.25, 0.8)
-SOFTNESS = tuple(np.geomspace(0.02, 1.4, 10))
-DOUBT = (2.5e-4, 1e-3, 5e-3, 2e-2)
-"""Factors of the log-likelihood and shares of the prior that are tried on validation; by day few, in the end all."""
+GLANCE, SOFTNESS, DOUBT = (0.05, 0.25, 0.8), tuple(np.geomspace(0.02, 1.4, 10)), (2.5e-4, 1e-3, 5e-3, 2e-2)
+"""Factors of the log-likelihood that validation chooses from, on the way and in the end; and shares of the prior."""
 
 Rows = Float32[np.ndarray, "_ _"]
 Couples = tuple[Rows, Rows]
-"""The two sides of pairs, row by row."""
+"""The two sides of pairs [n, width], row by row."""
 
 
 class PairAxes:
@@ -62,8 +55,7 @@ class PairAxes:
         self._std = np.where(std > 1e-5 * np.abs(self._mean), std, np.inf)
         x, y = np.split((h - self._mean) / self._std, 2)
         apart, together = (side.T @ side / (2 * len(side)) for side in (x - y, x + y))
-        level = max(np.trace(apart) / len(apart), 1e-12)
-        roundness = max(roundness, 1e-6)
+        level, roundness = max(apart.trace() / len(apart), 1e-12), max(roundness, 1e-6)
         values, vectors = np.linalg.eigh((1 - roundness) * apart + roundness * level * np.eye(len(apart)))
         whiten = vectors / np.sqrt(values)
         self._rotation = whiten @ np.linalg.eigh(whiten.T @ together @ whiten)[1][:, : -AXES - 1 : -1]
@@ -82,15 +74,19 @@ class Mixture:
     redraw: float
 
     def joint(self, h: Rows, softness: float = 1.0) -> Float32[np.ndarray, "n k"]:
-        """log p(h, k) up to what all classes share."""
+        """log p(h, k), but for a term that all classes share."""
         near = h @ self.means.T - (self.means**2).sum(1) / 2
         return np.float32(softness) * near + np.log(self.prior)
 
     def posterior(self, h: Rows, softness: float = 1.0) -> Float32[np.ndarray, "n k"]:
         """p(k | h)."""
         joint = self.joint(h, softness)
-        p = np.exp(joint - joint.max(1, keepdims=True))
+        p = np.exp(np.maximum(joint - joint.max(1, keepdims=True), DEEPEST_NATS))
         return p / p.sum(1, keepdims=True)
+
+    def doubted(self, h: Rows, softness: float, doubt: float) -> Posterior:
+        """p(k | h), mixed with ``doubt`` of the prior."""
+        return (1 - doubt) * self.posterior(h, softness).astype(float) + doubt * np.asarray(self.channel.prior)
 
     @property
     def channel(self) -> LabelChannel:
@@ -100,7 +96,7 @@ class Mixture:
 
 @dataclass(frozen=True, eq=False)
 class Discovered:
-    """p(k | h) of discovered classes, calibrated: see `Mixture`; the doubt is a share of the prior in every row."""
+    """p(k | h) of discovered classes, as soft and as doubtful as validation would have it."""
 
     axes: PairAxes
     mixture: Mixture
@@ -112,26 +108,32 @@ class Discovered:
         return self.mixture.channel
 
     def __call__(self, h: Rows) -> Posterior:
-        return _doubted(self.mixture, self.axes(h), self.softness, self.doubt)
+        return self.mixture.doubted(self.axes(h), self.softness, self.doubt)
 
 
 def discover(train: Couples, validation: Couples, *, roundness: float, seed: int) -> Discovered:
     """Fit classes to the pairs of ``train``; how many they are, how soft and how doubtful, ``validation`` says."""
     axes = PairAxes(*train, roundness)
     (x, y), held = ((axes(side[0]), axes(side[1])) for side in (train, validation))
-    steps = list(_fewer(_many(x, y, seed), x, y, held, DROPPED))
-    start, end = _enough(steps)
-    one_by_one = list(_fewer(start, x, y, held, 0.0, least=end))
-    mixture = _enough([*steps, *one_by_one])[0]
+    few = _enough(_fewer(_many(x, y, seed), x, y, held, share=0.08, hopeless=0.85))
+    mixture = _enough(_fewer(few, x, y, held, share=0.0, hopeless=0.99))
     for _ in range(LAST_STEPS):
         mixture = _step(mixture, x, y)
     level = replace(mixture, prior=np.full_like(mixture.prior, 1 / len(mixture.prior)))
     tried = product((mixture, level), SOFTNESS, DOUBT)
-    best = max(tried, key=lambda settings: _held_bits(held, *settings))
-    return Discovered(axes, *best)
+    return Discovered(axes, *max(tried, key=lambda settings: _held_bits(held, *settings)))
 
 
-Tried = tuple[float, Mixture]
+def score_couples(p: Float64[np.ndarray, "rows k"], channel: LabelChannel) -> Nwj:
+    """`score_posterior` of pairs: first sides are the first half of the rows ``p``, second sides the rest."""
+    x, y = np.arange(len(p)).reshape(2, 1, -1)
+    return score_posterior(p, Pairs(x, y, np.tile(x[0], 2)), channel)
+
+
+def _held_bits(held: Couples, mixture: Mixture, softness: float, doubt: float) -> float:
+    """NWJ on held-out pairs, with the offset that is best there."""
+    scored = score_couples(mixture.doubted(np.concatenate(held), softness, doubt), mixture.channel)
+    return bits(scored.value(scored.best_offset))
 
 
 def _many(x: Rows, y: Rows, seed: int) -> Mixture:
@@ -145,18 +147,18 @@ def _many(x: Rows, y: Rows, seed: int) -> Mixture:
 
 
 def _spread(rows: Rows, count: int, rng: np.random.Generator, candidates: int = 8) -> Rows:
-    """Rows that are drawn by squared distance to those drawn before, the best of some ``candidates`` (k-means++)."""
-    size = (rows**2).sum(1)
-    chosen = [int(rng.integers(len(rows)))]
-    nearest = np.full(len(rows), np.inf)
+    """Rows drawn by squared distance to those drawn before, each the best of ``candidates`` (k-means++)."""
+    size, nearest = (rows**2).sum(1), np.full(len(rows), np.inf)
+    drawn = rng.integers(len(rows), size=1)
+    chosen: list[int] = []
     while True:
-        distances = size + size[chosen[-1]] - 2 * rows @ rows[chosen[-1]]
-        nearest = np.minimum(nearest, np.maximum(distances, 0))
+        left = np.minimum(nearest, np.maximum(size + size[drawn, None] - 2 * rows[drawn] @ rows.T, 0))
+        best = left.sum(1).argmin()
+        nearest = left[best]
+        chosen.append(int(drawn[best]))
         if len(chosen) == count:
             return rows[chosen]
-        drawn = np.searchsorted(np.cumsum(nearest), rng.random(candidates) * nearest.sum()).clip(max=len(rows) - 1)
-        left = np.minimum(nearest, size + size[drawn, None] - 2 * rows[drawn] @ rows.T).sum(1)
-        chosen.append(int(drawn[left.argmin()]))
+        drawn = np.searchsorted(nearest.cumsum(), rng.random(candidates) * nearest.sum()).clip(max=len(rows) - 1)
 
 
 def _step(mixture: Mixture, x: Rows, y: Rows, sharpness: float = 1.0) -> Mixture:
@@ -171,18 +173,26 @@ def _step(mixture: Mixture, x: Rows, y: Rows, sharpness: float = 1.0) -> Mixture
     return Mixture(means, count / count.sum(), float(np.clip(anew.mean(), *REDRAW)))
 
 
-def _fewer(mixture: Mixture, x: Rows, y: Rows, held: Couples, share: float, least: int = 2) -> Iterator[Tried]:
-    """The mixture and ever smaller ones, down to ``least`` classes or hopeless values, each with its held bits."""
-    best = 0.0
-    while True:
+Tried = Iterator[tuple[float, Mixture]]
+
+
+def _fewer(mixture: Mixture, x: Rows, y: Rows, held: Couples, *, share: float, hopeless: float) -> Tried:
+    """Ever fewer classes, ``share`` of them dropped at once, until the value is ``hopeless`` times the best."""
+    best, value = 0.0, np.inf
+    while len(mixture.prior) >= 2 and value >= hopeless * best - ENOUGH_BITS:
         value = max(_held_bits(held, mixture, softness, DOUBT[0]) for softness in GLANCE)
         best = max(best, value)
         yield value, mixture
-        if len(mixture.prior) <= least or value < HOPELESS * best - ENOUGH_BITS:
-            return
         mixture = _without(mixture, np.concatenate([x, y]), max(1, int(share * len(mixture.prior))))
         for _ in range(STEPS):
             mixture = _step(mixture, x, y)
+
+
+def _enough(tried: Tried) -> Mixture:
+    """The smallest mixture that is about as good as the best."""
+    found = list(tried)
+    best = max(value for value, _ in found)
+    return min((m for value, m in found if value >= best - ENOUGH_BITS), key=lambda m: len(m.prior))
 
 
 def _without(mixture: Mixture, h: Rows, count: int) -> Mixture:
@@ -190,12 +200,11 @@ def _without(mixture: Mixture, h: Rows, count: int) -> Mixture:
 
     The class that inherits most of a dropped one's rows stays, so that twins are never dropped together.
     """
-    rows, joint = np.arange(len(h)), mixture.joint(h)
+    rows, size, joint = np.arange(len(h)), len(mixture.prior), mixture.joint(h)
     first = joint.argmax(1)
     top = joint[rows, first]
     joint[rows, first] = -np.inf
     second = joint.argmax(1)
-    size = len(mixture.prior)
     missed = np.bincount(first, top - joint[rows, second], size)
     heir = np.bincount(first * size + second, minlength=size * size).reshape(size, size).argmax(1)
     dropped, prior = np.zeros(size, dtype=bool), mixture.prior.copy()
@@ -204,28 +213,3 @@ def _without(mixture: Mixture, h: Rows, count: int) -> Mixture:
             dropped[one] = True
             prior[heir[one]] += prior[one]
     return Mixture(mixture.means[~dropped], prior[~dropped], mixture.redraw)
-
-
-def _enough(tried: list[Tried]) -> tuple[Mixture, int]:
-    """The smallest mixture that is as good as the best, and how many classes the next smaller one has."""
-    best = max(value for value, _ in tried)
-    sizes = {len(mixture.prior): mixture for value, mixture in tried if value >= best - ENOUGH_BITS}
-    size = min(sizes)
-    return sizes[size], max((len(m.prior) for _, m in tried if len(m.prior) < size), default=size)
-
-
-def _held_bits(held: Couples, mixture: Mixture, softness: float, doubt: float) -> float:
-    """NWJ on held-out pairs, with the offset that is best there."""
-    scored = score_couples(np.concatenate([_doubted(mixture, side, softness, doubt) for side in held]), mixture.channel)
-    return bits(scored.value(scored.best_offset))
-
-
-def score_couples(p: Float64[np.ndarray, "rows k"], channel: LabelChannel) -> Nwj:
-    """`score_posterior` of pairs: first sides are the first half of the rows ``p``, second sides the rest."""
-    x, y = np.arange(len(p)).reshape(2, 1, -1)
-    return score_posterior(p, Pairs(x, y, np.tile(x[0], 2)), channel)
-
-
-def _doubted(mixture: Mixture, h: Rows, softness: float, doubt: float) -> Posterior:
-    prior = np.asarray(mixture.channel.prior)
-    return (1 - doubt) * mixture.posterior(h, softness).astype(float) + doubt * prior

@@ -55,7 +55,7 @@ class LabelChannel:
     def nominal_ceiling_bits(self, k: int, *, temperature: float | None = None) -> float:
         """What a perfect encoder reads by Eq. 4 with ``k`` pairs; a negative pair counts twice.
 
-        With ``temperature``, what it reads through a cosine critic at most (see `_floor`).
+        With ``temperature``, what it reads through a cosine critic at most.
         """
         return nominal_bound_bits(k) - self._expected_log2_share(k, 2, temperature)
 
@@ -74,7 +74,7 @@ class LabelChannel:
     def _log2_share(self, p: float, k: int, per_pair: int, temperature: float | None) -> float:
         """The same for an anchor of one class of chance ``p``."""
         stays = 1 - self.redraw + self.redraw * p
-        same, other = stays / p, max(self.redraw, _floor(sum(p > 0 for p in self.prior), temperature) * stays / p)
+        same, other = stays / p, max(self.redraw, self._floor(temperature) * stays / p)
         hits = _hits(p, stays, k - 1, per_pair)
         counts = np.arange(len(hits))
         negatives = counts * same + (len(hits) - 1 - counts) * other
@@ -83,11 +83,14 @@ class LabelChannel:
             share = share + (1 - stays) * np.log2(1 + negatives / other)
         return float(hits @ share)
 
-
-def _floor(n_classes: int, temperature: float | None) -> float:
-    """Least ratio of another class's term to the own class's: 0, or that of a cosine critic whose classes stand as a
-    simplex, where cosines differ by C / (C - 1)."""
-    return 0.0 if temperature is None else exp(-n_classes / ((n_classes - 1) * temperature))
+    def _floor(self, temperature: float | None) -> float:
+        """Least ratio of another class's term to the own class's: 0, or that of a cosine critic. Classes that are all
+        alike stand best as a simplex, where cosines differ by C / (C - 1); unlike ones never differ by more than 2."""
+        if temperature is None:
+            return 0.0
+        chances = [p for p in self.prior if p > 0]
+        alike = max(chances) - min(chances) < 1e-9
+        return exp(-(len(chances) / (len(chances) - 1) if alike else 2) / temperature)
 
 
 def _hits(p: float, stays: float, pairs: int, per_pair: int) -> Vector:

@@ -173,3 +173,9 @@ def test_what_is_no_distribution_is_refused(prior):
 def test_a_redraw_that_is_no_probability_is_refused(redraw):
     with pytest.raises(ValueError, match="redraw"):
         LabelChannel.uniform(4, redraw)
+
+
+def test_the_cosine_cap_of_unlike_classes_is_not_below_what_an_antipodal_pair_of_them_reads():
+    """Two frequent classes at -1 of each other and a rare one between read .818 bits at temperature 1 and K = 16."""
+    channel = LabelChannel(prior=(0.495, 0.495, 0.01))
+    assert channel.nominal_ceiling_bits(16, temperature=1.0) >= 0.818
