@@ -115,7 +115,7 @@ def discover(train: Couples, validation: Couples, *, roundness: float, seed: int
     """Fit classes to the pairs of ``train``; how many they are, how soft and how doubtful, ``validation`` says."""
     axes = PairAxes(*train, roundness)
     (x, y), held = ((axes(side[0]), axes(side[1])) for side in (train, validation))
-    few = _enough(_fewer(_many(x, y, seed), x, y, held, share=0.08, hopeless=0.85))
+    few = _enough(_fewer(_many(x, y, seed), x, y, held, share=0.08, hopeless=0.5))
     mixture = _enough(_fewer(few, x, y, held, share=0.0, hopeless=0.99))
     for _ in range(LAST_STEPS):
         mixture = _step(mixture, x, y)

@@ -110,6 +110,8 @@ def units(
 ) -> float:
     """How many independent images the pairs [p] of images x, y are worth: all of them if images of a source are no more
     alike in ``values`` than others, as few as there are sources if they are all the same (the design effect of Kish).
+
+    Where sources err as a whole, but so rarely that no sample shows it, this is too many.
     """
     images, found = (len(np.unique(of)) for of in (np.stack([x, y]), sources[np.stack([x, y])]))
     alone, together = paired_standard_error(values, x, y), paired_standard_error(values, sources[x], sources[y])
