@@ -1,10 +1,4 @@
-"""Labelled photographs: miniatures in the true file formats, read by torchvision's own loaders."""
-
-import hashlib
-import pickle
-import struct
-import subprocess
-import sys
+"""Labelled photographs: the splits, labels and pixels of miniatures, and what is refused."""
 
 import numpy as np
 import pytest
@@ -12,138 +6,23 @@ from PIL import Image
 from torchvision import datasets as torchvision_datasets
 from torchvision.transforms.functional import center_crop, resize
 
-from mi_ray.compute.datasets import DOMAINS, halves, load, missing
+from mi_ray.compute.datasets import DOMAINS, halves
 from mi_ray.compute.images import SPLITS, content_digest
-
-TRAIN, TEST = 8, 2
-"""Images of each class in the miniatures' official parts."""
-
-WNIDS = ("n01440764", "n02099601", "n03888257")
-
-
-def read(name, root, side=8, seed=0, held_out=0.25, **options):
-    return load(name, root, side=side, seed=seed, held_out=held_out, **options)
-
-
-# Miniatures: the red of an image tells its class, the green its place in its part
-
-
-def pictures(labels, height, width):
-    """uint8 [n, 3, height, width], constant in red and green; blue is 200 in the upper left quarter, else 0."""
-    images = np.zeros((len(labels), 3, height, width), dtype=np.uint8)
-    images[:, 0] = labels[:, None, None] % 256
-    images[:, 1] = (np.arange(len(labels)) % 256)[:, None, None]
-    images[:, 2, : height // 2, : width // 2] = 200
-    return images
-
-
-def labels_of(n_classes, per_class):
-    return np.tile(np.arange(n_classes), per_class)
-
-
-def md5(path):
-    return hashlib.md5(path.read_bytes()).hexdigest()
-
-
-def trust(monkeypatch, kind, folder):
-    """Let torchvision take the miniature's checksums for the original's."""
-    for part in ("train_list", "test_list"):
-        files = [[file, md5(folder / file)] for file, _ in getattr(kind, part)]
-        monkeypatch.setattr(kind, part, files)
-    if hasattr(kind, "meta"):
-        monkeypatch.setattr(kind, "meta", kind.meta | {"md5": md5(folder / kind.meta["filename"])})
-
-
-def batch(key, labels):
-    names = [f"{i}.png" for i in range(len(labels))]
-    data = pictures(labels, 32, 32).reshape(len(labels), 3072)
-    return {"batch_label": "miniature", key: labels.tolist(), "data": data, "filenames": names}
-
-
-def cifar(root, monkeypatch, name="cifar-10"):
-    """CIFAR's pickled batches: uint8 [n, 3072], red plane first, rows first."""
-    n_classes = int(name.partition("-")[2])
-    kind = {10: torchvision_datasets.CIFAR10, 100: torchvision_datasets.CIFAR100}[n_classes]
-    key = {10: "labels", 100: "fine_labels"}[n_classes]
-    folder = root / kind.base_folder
-    folder.mkdir()
-    train = [(file, part) for (file, _), part in zip(
-        kind.train_list, np.split(labels_of(n_classes, TRAIN), len(kind.train_list)), strict=True,
-    )]  # fmt: skip
-    for file, labels in [*train, (kind.test_list[0][0], labels_of(n_classes, TEST))]:
-        (folder / file).write_bytes(pickle.dumps(batch(key, labels), protocol=2))
-    names = [f"class {i:02d}" for i in range(n_classes)]
-    (folder / kind.meta["filename"]).write_bytes(pickle.dumps({kind.meta["key"]: names}, protocol=2))
-    trust(monkeypatch, kind, folder)
-
-
-def stl(root, monkeypatch):
-    """STL-10's binaries: [n, 3, column, row], labels from 1."""
-    folder = root / "stl10_binary"
-    folder.mkdir()
-    for part, per_class in (("train", TRAIN), ("test", TEST)):
-        labels = labels_of(10, per_class)
-        pictures(labels, 96, 96).transpose(0, 1, 3, 2).tofile(folder / f"{part}_X.bin")
-        (labels + 1).astype(np.uint8).tofile(folder / f"{part}_y.bin")
-    np.zeros((3, 3, 96, 96), dtype=np.uint8).tofile(folder / "unlabeled_X.bin")
-    (folder / "class_names.txt").write_text("".join(f"class {i:02d}\n" for i in range(10)))
-    trust(monkeypatch, torchvision_datasets.STL10, folder)
-
-
-def mnist(root):
-    """MNIST's idx files: big-endian header, then bytes. Its one channel is the class."""
-    raw = root / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for part, per_class in (("train", TRAIN), ("t10k", TEST)):
-        labels = labels_of(10, per_class).astype(np.uint8)
-        n, images = len(labels), np.broadcast_to(labels[:, None, None], (len(labels), 28, 28))
-        (raw / f"{part}-images-idx3-ubyte").write_bytes(struct.pack(">IIII", 2051, n, 28, 28) + images.tobytes())
-        (raw / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 2049, n) + labels.tobytes())
-
-
-def tree(folder, classes, per_class, suffix="JPEG"):
-    """Class folders of JPEG (or PNG) files, 40 wide and 30 high; red is 40 times the place of the class."""
-    for place, name in enumerate(classes):
-        (folder / name).mkdir(parents=True)
-        for i in range(per_class):
-            Image.new("RGB", (40, 30), (40 * place, 10 * i, 0)).save(folder / name / f"{name}_{i}.{suffix}", quality=95)
-
-
-def imagenet(root):
-    tree(root / "train", WNIDS, TRAIN)
-    tree(root / "val", WNIDS, TEST)
-
-
-def pacs(root):
-    for domain in DOMAINS:
-        tree(root / domain, ("dog", "elephant"), TRAIN, "png" if domain == "sketch" else "jpg")
-
-
-def miniature(name, root, monkeypatch):
-    """Write a miniature; what `load` must be told of it (ImageNet-100's class list) is given back."""
-    match name:
-        case "cifar-10" | "cifar-100":
-            cifar(root, monkeypatch, name)
-        case "stl-10":
-            stl(root, monkeypatch)
-        case "mnist":
-            mnist(root)
-        case "imagenet-1k":
-            imagenet(root)
-        case "imagenet-100":
-            imagenet(root)
-            (root / "classes.txt").write_text("n03888257\nn01440764\n")
-            return {"class_list": root / "classes.txt"}
-        case "pacs":
-            pacs(root)
-        case "folder":
-            tree(root, ("cat", "dog"), TRAIN)
-    return {}
-
-
-OFFICIAL = ("cifar-10", "cifar-100", "stl-10", "mnist", "imagenet-1k", "imagenet-100")
-EVERY = (*OFFICIAL, "pacs", "folder")
-
+from tests.compute.miniatures import (
+    EVERY,
+    OFFICIAL,
+    TEST,
+    TRAIN,
+    WNIDS,
+    imagenet,
+    miniature,
+    mnist,
+    pacs,
+    pictures,
+    read,
+    stl,
+    tree,
+)
 
 # What every data set gives
 
@@ -314,81 +193,6 @@ def test_shrinking_is_antialiased(tmp_path):
 # Refusals
 
 
-@pytest.mark.parametrize(
-    ("name", "first", "count"),
-    [
-        ("cifar-10", "cifar-10-batches-py/data_batch_1", 7),
-        ("cifar-100", "cifar-100-python/train", 3),
-        ("stl-10", "stl10_binary/train_X.bin", 6),
-        ("mnist", "MNIST/raw/train-images-idx3-ubyte", 4),
-        ("imagenet-1k", "train/", 2),
-        ("pacs", "art_painting/", 4),
-        ("folder", "", 1),
-    ],
-)
-def test_what_is_missing_is_named_with_its_place(tmp_path, name, first, count):
-    root = tmp_path / "nowhere"
-    absent = missing(name, root)
-    assert (absent[0], len(absent)) == (f"{root}/{first}", count)
-    with pytest.raises(FileNotFoundError, match=f"{name}: expected {root}/{first}"):
-        read(name, root)
-
-
-@pytest.mark.parametrize("name", EVERY)
-def test_nothing_is_missing_from_a_whole_data_set(tmp_path, monkeypatch, name):
-    assert missing(name, tmp_path, **miniature(name, tmp_path, monkeypatch)) == []
-
-
-def test_one_missing_batch_is_named(tmp_path, monkeypatch):
-    cifar(tmp_path, monkeypatch)
-    (tmp_path / "cifar-10-batches-py" / "data_batch_3").unlink()
-    assert missing("cifar-10", tmp_path) == [f"{tmp_path}/cifar-10-batches-py/data_batch_3"]
-
-
-@pytest.mark.parametrize("kind", ["CIFAR10", "CIFAR100", "STL10"])
-def test_the_files_expected_are_those_that_torchvision_checks(tmp_path, kind):
-    kind = getattr(torchvision_datasets, kind)
-    name = {"CIFAR10": "cifar-10", "CIFAR100": "cifar-100", "STL10": "stl-10"}[kind.__name__]
-    own = kind.meta["filename"] if hasattr(kind, "meta") else kind.class_names_file
-    files = [file for file, _ in (*kind.train_list, *kind.test_list)]
-    assert missing(name, tmp_path) == [f"{tmp_path}/{kind.base_folder}/{file}" for file in (*files, own)]
-
-
-def test_a_file_where_a_folder_belongs_is_missing(tmp_path):
-    (tmp_path / "photo").write_text("no folder")
-    assert missing("folder", tmp_path / "photo") == [f"{tmp_path}/photo/"]
-
-
-def test_looking_for_what_is_missing_does_not_import_torch(tmp_path):
-    code = (
-        "import sys; from pathlib import Path; from mi_ray.compute.datasets import missing;"
-        f"missing('cifar-10', Path({str(tmp_path)!r})); sys.exit('torch' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.parametrize("name", ["cifar-10", "stl-10", "mnist"])
-def test_a_truncated_file_is_refused(tmp_path, monkeypatch, name):
-    miniature(name, tmp_path, monkeypatch)
-    path = {
-        "cifar-10": tmp_path / "cifar-10-batches-py" / "data_batch_1",
-        "stl-10": tmp_path / "stl10_binary" / "train_X.bin",
-        "mnist": tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte",
-    }[name]
-    path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(ValueError, match=f"{name}: a file under {tmp_path} is corrupt"):
-        read(name, tmp_path)
-
-
-@pytest.mark.parametrize("labels", [np.zeros(20), np.full(80, 10)], ids=["too few", "of no class"])
-def test_mnist_whose_labels_do_not_fit_is_refused(tmp_path, labels):
-    mnist(tmp_path)
-    content = struct.pack(">II", 2049, len(labels)) + labels.astype(np.uint8).tobytes()
-    (tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte").write_bytes(content)
-    with pytest.raises(ValueError, match=f"mnist: a file under {tmp_path} is corrupt: the labels do not fit"):
-        read("mnist", tmp_path)
-
-
 @pytest.mark.parametrize("damage", [lambda content: b"no image", lambda content: content[: len(content) // 2]])
 @pytest.mark.parametrize("threads", [1, 4])
 def test_a_corrupt_image_is_refused_by_name(tmp_path, damage, threads):
@@ -397,13 +201,6 @@ def test_a_corrupt_image_is_refused_by_name(tmp_path, damage, threads):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=f"folder: {path} cannot be decoded"):
         read("folder", tmp_path, threads=threads)
-
-
-def test_a_class_without_images_is_refused_by_name(tmp_path):
-    tree(tmp_path, ("cat", "dog"), TRAIN)
-    (tmp_path / "eel").mkdir()
-    with pytest.raises(FileNotFoundError, match=f"folder: {tmp_path}: .*eel"):
-        read("folder", tmp_path)
 
 
 def test_a_class_with_too_few_images_is_refused_by_name(tmp_path):
@@ -422,51 +219,6 @@ def test_a_class_that_is_scarce_in_one_domain_is_refused_by_both_names(tmp_path)
         (tmp_path / "photo" / "dog" / f"dog_{i}.jpg").unlink()
     with pytest.raises(ValueError, match="of the 1 images of dog, photo"):
         read("pacs", tmp_path)
-
-
-def test_a_class_that_the_test_part_lacks_is_refused_by_name(tmp_path):
-    imagenet(tmp_path)
-    (tmp_path / "val" / WNIDS[1]).rename(tmp_path / "elsewhere")
-    with pytest.raises(ValueError, match=f"only one of .*train and .*val has {WNIDS[1]}"):
-        read("imagenet-1k", tmp_path)
-
-
-def test_a_test_part_that_is_not_sorted_into_classes_is_refused(tmp_path):
-    tree(tmp_path / "train", [f"n{i:08d}" for i in range(9)], 2)
-    (tmp_path / "val").mkdir()
-    with pytest.raises(ValueError, match="has n00000000, n00000001, n00000002 and 6 more; both need every class"):
-        read("imagenet-1k", tmp_path)
-
-
-def test_a_single_class_is_refused(tmp_path):
-    tree(tmp_path, ("cat",), TRAIN)
-    with pytest.raises(ValueError, match="holds 1 class folders; at least 2 are needed"):
-        read("folder", tmp_path)
-
-
-def test_an_unknown_wnid_of_the_class_list_is_refused_by_name(tmp_path):
-    imagenet(tmp_path)
-    listed = tmp_path / "classes.txt"
-    listed.write_text("n01440764\nn99999999\n")
-    absent = [f"{tmp_path}/{part}/n99999999/" for part in ("train", "val")]
-    assert missing("imagenet-100", tmp_path, listed) == absent
-    with pytest.raises(FileNotFoundError, match=f"{absent[0]}.*; the classes are those of {listed}"):
-        read("imagenet-100", tmp_path, class_list=listed)
-
-
-@pytest.mark.parametrize("text", ["", "n01440764\nn01440764\n"])
-def test_an_empty_or_repetitive_class_list_is_refused(tmp_path, text):
-    (tmp_path / "classes.txt").write_text(text)
-    with pytest.raises(ValueError, match="is empty or repeats a wnid"):
-        missing("imagenet-100", tmp_path, tmp_path / "classes.txt")
-
-
-def test_a_class_list_goes_with_imagenet_100_alone(tmp_path):
-    assert missing("imagenet-100", tmp_path, tmp_path / "none.txt") == [f"{tmp_path}/none.txt"]
-    with pytest.raises(ValueError, match="class_list: None is not allowed for imagenet-100"):
-        missing("imagenet-100", tmp_path)
-    with pytest.raises(ValueError, match=r"class_list: .* is not allowed for imagenet-1k"):
-        read("imagenet-1k", tmp_path, class_list=tmp_path / "classes.txt")
 
 
 def test_images_beyond_the_byte_budget_are_refused_with_the_sum(tmp_path):
