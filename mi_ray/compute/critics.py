@@ -21,7 +21,7 @@ from mi_ray.theory.information import NATS_PER_BIT, nominal_bound_bits
 CHECKS = 10
 """How often a fit is checked on validation; the learning rate rises until the first check."""
 
-VALIDATION_BATCHES = 4
+VALIDATION_BATCHES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
