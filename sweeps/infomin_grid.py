@@ -47,7 +47,7 @@ def trial(
     redraw: float = 0.0,
     k_est: int = 4096,
     critics: int = 5,
-    critic_steps: int = 80,
+    critic_steps: int = 70,
 ) -> tuple[Question, ...]:
     """One cell of the matrix: an encoder trained with ``pairing``, asked about ``task``.
 
