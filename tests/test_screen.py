@@ -31,7 +31,9 @@ RESULTS = {
 def trial(*, pairing: str, task: str, seed: int = 0):
     training = Training(data=CDP(), pairing=SameClass(task=pairing), arch="test_resnet", seed=seed)
     frozen = Embedding(training=training)
-    return LinearEvaluation(embedding=frozen, task=task), Estimation(embedding=frozen, pairing=SameClass(task=task))
+    return LinearEvaluation(embedding=frozen, task=task), Estimation(
+        embedding=frozen, steps=70, pairing=SameClass(task=task)
+    )
 
 
 STUDY = Study(
