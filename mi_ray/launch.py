@@ -44,7 +44,14 @@ def launch(study: Study, argv: Sequence[str] | None = None) -> NoReturn:
 
 def _stop_in_order_when_told() -> None:
     """Treat SIGTERM (Slurm, Kubernetes) as Ctrl-C. Ray puts a handler of its own in place when it connects."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(*_: object) -> None:
+    """As Ctrl-C would, also where a shell that started us in the background has Ctrl-C ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 class _OneLineParser(argparse.ArgumentParser):

@@ -109,6 +109,19 @@ def test_sigterm_stops_in_order_and_says_how_to_go_on(tmp_path: Path, where: tup
     assert "the same command goes on" in err
 
 
+def test_sigterm_stops_a_sweep_that_a_shell_started_in_the_background(tmp_path: Path):
+    """Such a shell has Ctrl-C ignored by what it starts."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        driver = start(*SMALL, "--on", "here", store=tmp_path / "runs")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    wait_for(driver, "start   training")
+    driver.terminate()
+    driver.communicate(timeout=120)
+    assert driver.returncode == 130
+
+
 def test_a_second_driver_is_refused_by_name(tmp_path: Path):
     store = tmp_path / "runs"
     driver = start(*SMALL, "--on", "here", store=store)
