@@ -54,25 +54,13 @@ def trial(
     ``redraw`` dials the true MI of the question down: the label channel of its pairs.
     """
     data = CDP(
-        canvas=canvas,
-        digits=digits,
-        backgrounds=backgrounds,
-        mix=mix,
-        background_weight=background_weight,
-        train_images=train_images,
-        validation_images=test_images,
-        test_images=test_images,
-    )
+        canvas=canvas, digits=digits, backgrounds=backgrounds, mix=mix, background_weight=background_weight,
+        train_images=train_images, validation_images=test_images, test_images=test_images,
+    )  # fmt: skip
     training = Training(
-        data=data,
-        pairing=pairing_called(pairing),
-        arch=arch,
-        k_tr=k_tr,
-        temperature=temperature,
-        views=views,
-        learning_rate=learning_rate,
-        seed=seed,
-    )
+        data=data, pairing=pairing_called(pairing), arch=arch, k_tr=k_tr, temperature=temperature, views=views,
+        learning_rate=learning_rate, seed=seed,
+    )  # fmt: skip
     frozen = Embedding(training=training)
     return (
         LinearEvaluation(embedding=frozen, task=task),

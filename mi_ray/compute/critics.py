@@ -81,6 +81,13 @@ class Fit:
     validation_bits: Float64[np.ndarray, " seeds"]
 
 
+Report = Callable[[int, float, float], None]
+
+
+def unheard(step: int, train_bits: float, validation_bits: float) -> None:
+    """Hear of a fit and say nothing."""
+
+
 Split = tuple[Float[Tensor, "_ width"], Couple]
 """Embeddings on softened principal axes and how they pair."""
 
@@ -89,7 +96,7 @@ def fit_critics(
     train: Split,
     validation: Split,
     settings: Settings,
-    report: Callable[[int, float, float], None] = lambda step, train_bits, validation_bits: None,
+    report: Report = unheard,
 ) -> Fit:
     """Ascend Eq. 4 on train, and stop each critic on validation.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from mi_ray.compute.axes import PrincipalAxes
-from mi_ray.compute.critics import Critics, Fit, Settings, fit_critics
+from mi_ray.compute.critics import Critics, Fit, Report, Settings, fit_critics, unheard
 from mi_ray.compute.pairings import Couple
 from mi_ray.compute.posterior import Labels, Posterior, confused, fit_posterior, score_posterior
 from mi_ray.compute.readings import Pairs, Readings, Scores, draw_pairs, read, read_nwj, score
@@ -40,12 +40,6 @@ class Sample:
 
 Samples = Mapping[str, Sample]
 """By split: train, validation, test."""
-
-Report = Callable[[int, float, float], None]
-
-
-def unheard(step: int, train_bits: float, validation_bits: float) -> None:
-    """Hear of a fit and say nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 Only the last two are lower bounds of the mutual information whatever the critic is, provided that it was fitted and
 selected on other rows; the nominal form can exceed it by up to log(2 - 1/K). All come from one pass over the kernel
-exp(cos / temperature) between images, in tiles: the cost does not depend on how many pairs are drawn, nor on K.
+exp(cos / temperature) between images, in tiles, which is computed once however many pairs are drawn and whatever K is.
 """
 
 from __future__ import annotations
