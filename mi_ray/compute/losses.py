@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-TILE = 512
+TILE = 256
 """Rows of the similarity matrix that exist at once: memory is linear in K."""
 
 
