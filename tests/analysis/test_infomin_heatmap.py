@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from analysis import infomin_heatmap
+from analysis import command
+from analysis.command import MissingCells
 from analysis.heatmap_figure import caption, heatmap
-from analysis.infomin_heatmap import MissingCells, draw, main, table
+from analysis.infomin_heatmap import draw, table
 from analysis.infomin_matrices import ACCURACY, ESTIMATE, Matrix, share, told
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.data import prepare
@@ -211,7 +212,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A store with real images and a mirrored plan of one pairing and one task."""
     store = Store(tmp_path_factory.mktemp("swept"))
     prepare(CDP(train_images=1024, validation_images=1024, test_images=1024), store)
-    plan = infomin_heatmap.planned("smoke", SMALL[3::2], store)
+    plan = command.planned(STUDY, "smoke", SMALL[3::2], store)
     mirrored(plan, store.root)
     yield store.root
 
@@ -219,7 +220,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_the_command_draws_from_the_stores_own_database(
     swept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*SMALL, "--store", str(swept)]) == 0
+    assert command.main(STUDY, draw, [*SMALL, "--store", str(swept)]) == 0
     printed = [Path(line) for line in capsys.readouterr().out.splitlines()]
     assert {path.name for path in printed} == FILES and all(path.is_file() for path in printed)
 
@@ -228,15 +229,15 @@ def test_the_command_names_missing_cells_and_fails(
     swept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = [*SMALL, "--axis", "seed=0,1", "--store", str(swept), "--out", str(tmp_path)]
-    assert main(asked) == 1
+    assert command.main(STUDY, draw, asked) == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and all(line.startswith("missing: ") and "seed=1" in line for line in lines)
-    assert main([*asked, "--partial"]) == 0
+    assert command.main(STUDY, draw, [*asked, "--partial"]) == 0
 
 
 @pytest.mark.parametrize("flags", [["--preset", "laptop"], ["--preset", "no"], ["--axis", "color=1"]])
 def test_the_command_refuses_in_one_line(swept: Path, capsys: pytest.CaptureFixture[str], flags: list[str]) -> None:
-    assert main([*flags, "--store", str(swept)]) == 1
+    assert command.main(STUDY, draw, [*flags, "--store", str(swept)]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
@@ -244,6 +245,6 @@ def test_a_database_without_the_sweep_is_refused_in_one_line(
     swept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = [*SMALL, "--store", str(swept), "--tracking-uri", f"sqlite:///{tmp_path}/none.db"]
-    assert main(asked) == 1
+    assert command.main(STUDY, draw, asked) == 1
     assert "no database" in capsys.readouterr().err
     assert not (tmp_path / "none.db").exists()

@@ -1,0 +1,95 @@
+"""What every figure's command shares: its flags, the plan that they ask for, and the refusal of cells not there.
+
+An analysis has ``draw(plan, tracking_uri, out, *, partial)``, which returns the files that it wrote, and ends with
+``sys.exit(main(STUDY, draw))``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Collection, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from mi_ray.experiments.cells import Store
+from mi_ray.experiments.checks import Refused
+from mi_ray.experiments.data import prepared
+from mi_ray.experiments.plan import Cell, Plan, build
+from mi_ray.experiments.study import Study, parse_axes
+from mi_ray.tracking.store import Unreachable, read_cells
+
+
+class Draw(Protocol):
+    """Reads the cells of a plan from MLflow and writes figures and tables to ``out``."""
+
+    def __call__(self, plan: Plan, tracking_uri: str, out: Path, *, partial: bool) -> list[Path]: ...
+
+
+class MissingCells(Refused):
+    """Cells of the plan that MLflow does not hold, one line each."""
+
+
+def planned(study: Study, preset: str, axes: Sequence[str], store: Store) -> Plan:
+    """A study's plan for a preset and ``NAME=VALUE`` overrides; refuses images that the store does not hold."""
+
+    @cache
+    def digest(data: Any) -> str:
+        images = prepared(data, store)
+        if images is None:
+            raise Refused(
+                f"store: {store.root} holds no images for preset {preset!r} and these axes; run the sweep first"
+            )
+        return images.digest
+
+    return build(study.questions(study.grid(preset, parse_axes(study, axes))), digest)
+
+
+def mirrored(study: Study, plan: Plan, tracking_uri: str, kinds: Collection[str], *, partial: bool) -> pd.DataFrame:
+    """The cells of ``plan`` that MLflow holds; `MissingCells` names those of ``kinds`` it lacks, unless ``partial``."""
+    cells = read_cells(tracking_uri, study.name, plan.cells.keys())
+    absent = missing(plan, cells, kinds)
+    if absent and not partial:
+        raise MissingCells("\n".join(f"missing: {name} is not in {tracking_uri}" for name in absent))
+    return cells
+
+
+def missing(plan: Plan, mirrored: pd.DataFrame, kinds: Collection[str]) -> list[str]:
+    """Names of the cells of some kinds that ``plan`` asks for and that are not among the mirrored."""
+    held = set(mirrored["key"])
+    return [plan.name(cell) for kind in kinds for cell in cells_of(plan, kind) if cell.key not in held]
+
+
+def cells_of(plan: Plan, kind: str) -> list[Cell]:
+    """The cells of one kind, in the plan's order."""
+    return [cell for cell in plan.cells.values() if cell.kind == kind]
+
+
+def main(study: Study, draw: Draw, argv: Sequence[str] | None = None) -> int:
+    """Draw a study's figures and print where they are; 1, with one line per reason, when that cannot be done."""
+    flags = flags_of(study, sys.modules[draw.__module__].__doc__).parse_args(argv)
+    folder = flags.store / "figures" / study.name / flags.preset
+    uri = flags.tracking_uri or f"sqlite:///{flags.store.resolve()}/mlflow.db"
+    try:
+        plan = planned(study, flags.preset, flags.axis, Store(flags.store))
+        written = draw(plan, uri, flags.out or folder, partial=flags.partial)
+    except (Refused, Unreachable) as reason:
+        print(reason, file=sys.stderr)
+        return 1
+    print(*written, sep="\n")
+    return 0
+
+
+def flags_of(study: Study, description: str | None) -> argparse.ArgumentParser:
+    """The flags that every figure's command has."""
+    flags = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("--preset", default=study.default_preset, help="of the sweep: %(default)s if not given")
+    flags.add_argument("--axis", action="append", default=[], metavar="NAME=V[,V]", help="as given to the sweep")
+    flags.add_argument("--store", type=Path, default=Path("runs"), help="the sweep's store (%(default)s)")
+    flags.add_argument("--tracking-uri", help="MLflow; the database in the store if not given")
+    flags.add_argument("--out", type=Path, help="folder for the figures; the sweep's own if not given")
+    flags.add_argument("--partial", action="store_true", help="show missing cells as such instead of refusing")
+    return flags
