@@ -1,6 +1,7 @@
 """Catalogues of labelled photographs: what must be on disk for a data set, and the classes of the images that are.
 
 torchvision lists and reads the files; nothing is ever downloaded. Files in class folders are opened when asked for.
+scikit-learn's handwritten digits need no files: they come with it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from PIL import Image
 
 Arrays = Literal["cifar-10", "cifar-100", "stl-10", "mnist"]
 Trees = Literal["imagenet-1k", "imagenet-100", "pacs", "folder"]
-Name = Arrays | Trees
+Bundled = Literal["digits"]
+Name = Arrays | Trees | Bundled
 """``imagenet-1k``: train/wnid and val/wnid; ``imagenet-100``: those of a class list; ``pacs``: domain/class;
-``folder``: class folders, or train/class with test/class (else val/class) beside it."""
+``folder``: class folders, or train/class with test/class (else val/class) beside it; ``digits``: scikit-learn's own."""
 
 DOMAINS = ("art_painting", "cartoon", "photo", "sketch")
 """PACS's domains, in the order of the second attribute."""
@@ -40,10 +42,11 @@ class Catalogue:
 # What must be on disk
 
 
-def missing(name: Name, root: Path, class_list: Path | None = None) -> list[str]:
+def missing(name: Name, root: Path | None = None, class_list: Path | None = None) -> list[str]:
     """Files and folders/ that `load` needs and that are not there; opens the class list alone and imports no torch.
 
-    ValueError when a class list is lacking, superfluous, empty or repeats a class.
+    None for ``digits``, whatever the root. ValueError when the root of another data set is lacking, or a class list is
+    lacking, superfluous, empty or repeats a class.
     """
     if (name == "imagenet-100") != (class_list is not None):
         raise ValueError(
@@ -51,8 +54,14 @@ def missing(name: Name, root: Path, class_list: Path | None = None) -> list[str]
         )
     if class_list is not None and not class_list.is_file():
         return [str(class_list)]
-    expected = [f"{root}/{place}" for place in _expected(name, class_list)]
+    expected = [f"{_root(name, root)}/{place}" for place in _expected(name, class_list)]
     return [path for path in expected if not (Path(path).is_dir() if path.endswith("/") else Path(path).is_file())]
+
+
+def _root(name: Name, root: Path | None) -> Path:
+    if root is None:
+        raise ValueError(f"root: None is not allowed for {name}; allowed: the folder that holds it")
+    return root
 
 
 def _expected(name: Name, class_list: Path | None) -> list[str]:
@@ -64,7 +73,7 @@ def _expected(name: Name, class_list: Path | None) -> list[str]:
         case "cifar-100":
             return [f"cifar-100-python/{file}" for file in ("train", "test", "meta")]
         case "stl-10":
-            arrays = ("train_X", "train_y", "unlabeled_X", "test_X", "test_y")
+            arrays = ("train_X", "train_y", "test_X", "test_y")
             return [f"stl10_binary/{file}" for file in (*(f"{array}.bin" for array in arrays), "class_names.txt")]
         case "mnist":
             kinds = ("images-idx3", "labels-idx1")
@@ -77,6 +86,8 @@ def _expected(name: Name, class_list: Path | None) -> list[str]:
             return [f"{domain}/" for domain in DOMAINS]
         case "folder":
             return [""]
+        case "digits":
+            return []
         case _:
             assert_never(name)
 
@@ -90,7 +101,7 @@ def _wnids(class_list: Path | None) -> tuple[str, ...]:
     return tuple(sorted(wnids))
 
 
-def _refuse_missing(name: Name, root: Path, class_list: Path | None) -> None:
+def _refuse_missing(name: Name, root: Path | None, class_list: Path | None) -> None:
     absent = missing(name, root, class_list)
     if absent:
         listed = f"; the classes are those of {class_list}" if class_list else ""
@@ -105,12 +116,26 @@ def _some(names: list[str]) -> str:
 # What is in it
 
 
-def catalogue_of(name: Name, root: Path, class_list: Path | None = None) -> Catalogue:
-    """List the data set ``name`` below ``root``.
+def catalogue_of(name: Name, root: Path | None = None, class_list: Path | None = None) -> Catalogue:
+    """List the data set ``name`` below ``root``, which ``digits`` ignores.
 
     FileNotFoundError names what is missing; ValueError a corrupt file, or classes that do not fit.
     """
     _refuse_missing(name, root, class_list)
+    return _digits() if name == "digits" else _on_disk(name, _root(name, root), class_list)
+
+
+def _digits() -> Catalogue:
+    """The 1797 handwritten digits, 8x8, that scikit-learn ships; ink of 0..16 becomes 0..255. No test part."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    pixels = np.rint(data.images * (255 / 16)).astype(np.uint8)
+    names = tuple(map(str, data.target_names))
+    return Catalogue(lambda i: Image.fromarray(pixels[i]).convert("RGB"), data.target[:, None], (names,), 0)
+
+
+def _on_disk(name: Arrays | Trees, root: Path, class_list: Path | None) -> Catalogue:
     match name:
         case "cifar-10" | "cifar-100" | "stl-10" | "mnist":
             return _arrays(name, root)
@@ -150,7 +175,11 @@ def _torchvision(name: Arrays, root: Path) -> tuple[Any, Any]:
         case "cifar-100":
             return datasets.CIFAR100(root, train=True), datasets.CIFAR100(root, train=False)
         case "stl-10":
-            return datasets.STL10(root, split="train"), datasets.STL10(root, split="test")
+
+            class Labelled(datasets.STL10):
+                train_list = datasets.STL10.train_list[:2]  # without the 2.8 GB of unlabelled images
+
+            return Labelled(root, split="train"), Labelled(root, split="test")
         case "mnist":
             return datasets.MNIST(root, train=True), datasets.MNIST(root, train=False)
         case _:

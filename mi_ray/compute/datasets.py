@@ -1,12 +1,12 @@
 """Labelled photographs of the paper's tables, read from disk by torchvision and decoded once into `ImageSet`s.
 
 Nothing is ever downloaded. The test split is the official test part; validation is cut out of the official training
-part, class by class. A data set without a test part (PACS, a plain folder) is cut in three.
+part, class by class. A data set without a test part (PACS, a plain folder, scikit-learn's digits) is cut in three.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from pathlib import Path
@@ -16,10 +16,23 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from PIL import Image
 
-from mi_ray.compute.catalogue import DOMAINS, Arrays, Catalogue, Name, Trees, catalogue_of, missing
+from mi_ray.compute.catalogue import DOMAINS, Arrays, Bundled, Catalogue, Name, Trees, catalogue_of, missing
 from mi_ray.compute.images import SPLITS, ImageSet
 
-__all__ = ["BYTE_BUDGET", "CHUNK", "DOMAINS", "LEAST", "Arrays", "Name", "Trees", "halves", "load", "missing"]
+__all__ = [
+    "BYTE_BUDGET",
+    "CHUNK",
+    "DOMAINS",
+    "LEAST",
+    "Arrays",
+    "Bundled",
+    "Name",
+    "Trees",
+    "decoded",
+    "halves",
+    "load",
+    "missing",
+]
 
 BYTE_BUDGET = 16 * 2**30
 LEAST = 2
@@ -31,12 +44,14 @@ CHUNK = 256
 
 def load(
     name: Name,
-    root: Path,
+    root: Path | None = None,
     *,
     side: int,
     seed: int,
     held_out: float = 0.1,
     class_list: Path | None = None,
+    classes: range | None = None,
+    domain: str | None = None,
     byte_budget: int = BYTE_BUDGET,
     threads: int = 4,
 ) -> tuple[dict[str, ImageSet], tuple[str, ...]]:
@@ -45,29 +60,38 @@ def load(
     images: the centre square at ``side`` pixels, antialiased, untouched where it already has them (alpha is dropped);
     attributes: class, and PACS's domain; sources: the image's place in the data set. ``held_out`` is the share of every
     class that validation gets, and test as well where the data set has no test part. ``class_list``: the file of wnids
-    that make ImageNet-100.
-    FileNotFoundError names what is missing; ValueError a corrupt file, a class with too few images, or the memory that
-    ``byte_budget`` does not allow.
+    that make ImageNet-100. ``root``: ignored for ``digits``, which scikit-learn ships, and needed for all others.
+    ``classes``: keep these alone and count them from 0 (`halves`); ``domain``: keep this one of PACS's alone, its place
+    in `DOMAINS` as it was. Both choose after the splits are cut: a kept image stays in its split.
+    FileNotFoundError names what is missing; ValueError a corrupt file, a class with too few images, classes or a domain
+    that the data set lacks, or the memory that ``byte_budget`` does not allow.
     """
     if not 0 < held_out < 0.5:
         raise ValueError(f"held_out: {held_out} is not allowed; allowed: a share above 0 and below 0.5")
+    _refuse_domain(name, domain)
     catalogue = catalogue_of(name, root, class_list)
-    rows = _split(name, catalogue, held_out, seed)
-    _refuse_memory(name, len(catalogue.attributes), side, byte_budget)
+    wanted = _wanted(name, classes, len(catalogue.values[0]))
+    rows = _chosen(_split(name, catalogue, held_out, seed), catalogue, wanted, domain)
+    _refuse_memory(name, sum(map(len, rows.values())), side, byte_budget)
     splits = {}
     for split in SPLITS:
-        images = _decoded(catalogue.read, rows[split], side, threads)
-        splits[split] = ImageSet(images, catalogue.attributes[rows[split]], rows[split])
-    return splits, catalogue.values[0]
+        images = decoded(catalogue.read, rows[split], side, threads)
+        splits[split] = ImageSet(images, _renumbered(catalogue.attributes[rows[split]], wanted), rows[split])
+    return splits, tuple(catalogue.values[0][one] for one in wanted)
 
 
-def halves(name: Literal["cifar-10", "cifar-100"]) -> dict[str, range]:
-    """Classes of CIFAR-5A and 5B, or 50A and 50B (Table X): the first and the last half, for D and its sibling D⁻."""
+def halves(name: Literal["cifar-10", "cifar-100", "digits"]) -> dict[str, range]:
+    """Classes of CIFAR-5A and 5B, or 50A and 50B (Table X): the first and the last half, for D and its sibling D⁻.
+
+    ``digits``: likewise, offline.
+    """
     match name:
         case "cifar-10":
             return {"cifar-5a": range(5), "cifar-5b": range(5, 10)}
         case "cifar-100":
             return {"cifar-50a": range(50), "cifar-50b": range(50, 100)}
+        case "digits":
+            return {"digits-5a": range(5), "digits-5b": range(5, 10)}
         case _:
             assert_never(name)
 
@@ -110,6 +134,41 @@ def _dealt(
     return {split: np.sort(np.concatenate(parts[split])) for split in SPLITS}
 
 
+# Which of them are kept
+
+
+def _refuse_domain(name: Name, domain: str | None) -> None:
+    allowed = (None, *DOMAINS) if name == "pacs" else (None,)
+    if domain not in allowed:
+        raise ValueError(f"domain: {domain!r} is not allowed for {name}; allowed: {', '.join(map(str, allowed))}")
+
+
+def _wanted(name: Name, classes: range | None, n_classes: int) -> range:
+    """The classes to keep, all if none are named; ValueError unless they are two or more of those there, ascending."""
+    wanted = range(n_classes) if classes is None else classes
+    if len(wanted) < 2 or wanted.step < 0 or wanted[0] < 0 or wanted[-1] >= n_classes:
+        raise ValueError(
+            f"classes: {wanted} is not allowed for {name}; allowed: two or more of range({n_classes}), ascending"
+        )
+    return wanted
+
+
+def _chosen(
+    rows: dict[str, Int64[np.ndarray, " m"]], catalogue: Catalogue, wanted: range, domain: str | None
+) -> dict[str, Int64[np.ndarray, " k"]]:
+    """Those rows of each split whose image is of a wanted class, and of the domain if one is named."""
+    kept = np.isin(catalogue.attributes[:, 0], wanted)
+    if domain is not None:
+        kept &= catalogue.attributes[:, 1] == DOMAINS.index(domain)
+    return {split: places[kept[places]] for split, places in rows.items()}
+
+
+def _renumbered(attributes: Int64[np.ndarray, "m attributes"], wanted: range) -> Int64[np.ndarray, "m attributes"]:
+    """A copy in which the class is its place among those wanted."""
+    classes = (attributes[:, :1] - wanted.start) // wanted.step
+    return np.concatenate([classes, attributes[:, 1:]], axis=1)
+
+
 # Pixels
 
 
@@ -122,10 +181,13 @@ def _refuse_memory(name: Name, n: int, side: int, byte_budget: int) -> None:
         )
 
 
-def _decoded(
-    read: Callable[[int], Image.Image], rows: Int64[np.ndarray, " m"], side: int, threads: int
+def decoded(
+    read: Callable[[int], Image.Image], rows: Sequence[int] | Int64[np.ndarray, " m"], side: int, threads: int = 4
 ) -> UInt8[np.ndarray, "m 3 side side"]:
-    """Decode the images at ``rows``, some at a time in each thread; the first that fails ends it all."""
+    """The centre squares, at ``side`` pixels, of the images that ``read`` gives for ``rows``.
+
+    Each thread reads some at a time; the first that fails ends it all.
+    """
     images = np.empty((len(rows), 3, side, side), dtype=np.uint8)
 
     def fill(start: int) -> None:

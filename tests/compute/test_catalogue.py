@@ -9,7 +9,20 @@ import pytest
 from torchvision import datasets as torchvision_datasets
 
 from mi_ray.compute.catalogue import missing
-from tests.compute.miniatures import EVERY, TRAIN, WNIDS, cifar, imagenet, miniature, mnist, read, tree
+from tests.compute.miniatures import (
+    EVERY,
+    TEST,
+    TRAIN,
+    WNIDS,
+    WRITTEN,
+    cifar,
+    imagenet,
+    miniature,
+    mnist,
+    read,
+    stl,
+    tree,
+)
 
 # What must be on disk
 
@@ -19,7 +32,7 @@ from tests.compute.miniatures import EVERY, TRAIN, WNIDS, cifar, imagenet, minia
     [
         ("cifar-10", "cifar-10-batches-py/data_batch_1", 7),
         ("cifar-100", "cifar-100-python/train", 3),
-        ("stl-10", "stl10_binary/train_X.bin", 6),
+        ("stl-10", "stl10_binary/train_X.bin", 5),
         ("mnist", "MNIST/raw/train-images-idx3-ubyte", 4),
         ("imagenet-1k", "train/", 2),
         ("pacs", "art_painting/", 4),
@@ -39,6 +52,19 @@ def test_nothing_is_missing_from_a_whole_data_set(tmp_path, monkeypatch, name):
     assert missing(name, tmp_path, **miniature(name, tmp_path, monkeypatch)) == []
 
 
+def test_nothing_is_missing_from_digits_whatever_the_root(tmp_path):
+    assert missing("digits") == missing("digits", tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_every_other_data_set_needs_a_root(tmp_path, monkeypatch, name):
+    options = miniature(name, tmp_path, monkeypatch)
+    with pytest.raises(ValueError, match=f"root: None is not allowed for {name}; allowed: the folder that holds it"):
+        missing(name, **options)
+    with pytest.raises(ValueError, match="root: None is not allowed"):
+        read(name, **options)
+
+
 def test_one_missing_batch_is_named(tmp_path, monkeypatch):
     cifar(tmp_path, monkeypatch)
     (tmp_path / "cifar-10-batches-py" / "data_batch_3").unlink()
@@ -50,8 +76,16 @@ def test_the_files_expected_are_those_that_torchvision_checks(tmp_path, kind):
     kind = getattr(torchvision_datasets, kind)
     name = {"CIFAR10": "cifar-10", "CIFAR100": "cifar-100", "STL10": "stl-10"}[kind.__name__]
     own = kind.meta["filename"] if hasattr(kind, "meta") else kind.class_names_file
-    files = [file for file, _ in (*kind.train_list, *kind.test_list)]
+    files = [file for file, _ in (*kind.train_list, *kind.test_list) if file != "unlabeled_X.bin"]
     assert missing(name, tmp_path) == [f"{tmp_path}/{kind.base_folder}/{file}" for file in (*files, own)]
+
+
+def test_the_unlabelled_images_of_stl_10_are_not_looked_at(tmp_path, monkeypatch):
+    stl(tmp_path, monkeypatch)
+    (tmp_path / "stl10_binary" / "unlabeled_X.bin").write_bytes(b"half a download")
+    assert missing("stl-10", tmp_path) == []
+    splits, _ = read("stl-10", tmp_path)
+    assert sum(map(len, splits.values())) == 10 * (TRAIN + TEST)
 
 
 def test_a_file_where_a_folder_belongs_is_missing(tmp_path):
@@ -62,7 +96,7 @@ def test_a_file_where_a_folder_belongs_is_missing(tmp_path):
 def test_looking_for_what_is_missing_does_not_import_torch(tmp_path):
     code = (
         "import sys; from pathlib import Path; from mi_ray.compute.datasets import missing;"
-        f"missing('cifar-10', Path({str(tmp_path)!r})); sys.exit('torch' in sys.modules)"
+        f"missing('cifar-10', Path({str(tmp_path)!r})); missing('digits'); sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 from torchvision import datasets as torchvision_datasets
 from torchvision.transforms.functional import center_crop, resize
 
-from mi_ray.compute.datasets import DOMAINS, halves
+from mi_ray.compute.datasets import DOMAINS
 from mi_ray.compute.images import SPLITS, content_digest
 from tests.compute.miniatures import (
     EVERY,
@@ -14,6 +15,7 @@ from tests.compute.miniatures import (
     TEST,
     TRAIN,
     WNIDS,
+    WRITTEN,
     imagenet,
     miniature,
     mnist,
@@ -38,7 +40,7 @@ def test_splits_are_disjoint_and_cover_the_data_set(tmp_path, monkeypatch, name)
         assert (data.attributes.dtype, data.attributes.shape[1]) == (np.int64, 2 if name == "pacs" else 1)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", WRITTEN)
 def test_every_split_has_its_share_of_every_class(tmp_path, monkeypatch, name):
     splits, classes = read(name, tmp_path, **miniature(name, tmp_path, monkeypatch))
     held = TRAIN // 4
@@ -85,6 +87,7 @@ def test_the_quarter_that_marks_up_and_left_stays_there(tmp_path, monkeypatch):
     blue = np.zeros((96, 96), dtype=np.uint8)
     blue[:48, :48] = 200
     stl(tmp_path, monkeypatch)
+    monkeypatch.setattr(torchvision_datasets.STL10, "train_list", torchvision_datasets.STL10.train_list[:2])
     upright = np.asarray(torchvision_datasets.STL10(tmp_path)[0][0])[:, :, 2]
     np.testing.assert_array_equal(upright, blue)
     np.testing.assert_array_equal(read("stl-10", tmp_path, side=96)[0]["train"].images[0, 2], blue)
@@ -139,6 +142,30 @@ def test_a_folder_with_a_test_part_keeps_it(tmp_path, part):
     splits, classes = read("folder", tmp_path)
     assert classes == ("cat", "dog")
     assert splits["test"].sources.tolist() == [16, 17, 18, 19]
+
+
+# scikit-learn's digits
+
+
+def test_digits_are_all_1797_drawings_cut_in_three_by_class():
+    splits, classes = read("digits", held_out=0.1)
+    assert classes == tuple("0123456789")
+    assert [len(splits[split]) for split in SPLITS] == [1439, 179, 179]
+    for split in ("validation", "test"):
+        assert set(np.bincount(splits[split].attributes[:, 0])) <= {17, 18}
+
+
+def test_digits_keep_their_ink_label_and_place():
+    drawn = load_digits()
+    for data in read("digits")[0].values():
+        np.testing.assert_array_equal(data.attributes[:, 0], drawn.target[data.sources])
+        for channel in range(3):
+            np.testing.assert_allclose(data.images[:, channel] * (16 / 255), drawn.images[data.sources], atol=0.04)
+
+
+def test_digits_read_the_same_from_any_root(tmp_path):
+    one, two = (content_digest(read("digits", root)[0]) for root in (None, tmp_path / "nowhere"))
+    assert one == two
 
 
 # Pixels
@@ -235,14 +262,3 @@ def test_images_beyond_the_byte_budget_are_refused_with_the_sum(tmp_path):
 def test_a_share_that_leaves_nothing_is_refused(tmp_path, held_out):
     with pytest.raises(ValueError, match=r"held_out: .* allowed: a share above 0 and below 0\.5"):
         read("folder", tmp_path, held_out=held_out)
-
-
-# Table X
-
-
-@pytest.mark.parametrize(("name", "n_classes"), [("cifar-10", 10), ("cifar-100", 100)])
-def test_the_halves_of_table_x_share_the_classes_out(name, n_classes):
-    first, second = halves(name).values()
-    assert [*first, *second] == list(range(n_classes))
-    assert len(first) == len(second)
-    assert list(halves(name)) == [f"cifar-{n_classes // 2}{half}" for half in "ab"]
