@@ -1,7 +1,7 @@
 """What every figure's command shares: its flags, the plan that they ask for, and the refusal of cells not there.
 
-An analysis has ``draw(plan, tracking_uri, out, *, partial)``, which returns the files that it wrote, and ends with
-``sys.exit(main(STUDY, draw))``.
+An analysis has ``draw(plan, tracking_uri, out, *, partial)``, which reads with `mirrored` and returns what `publish`
+returns, and ends with ``sys.exit(main(STUDY, draw))``.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from analysis.verdict import Verdict, write
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.checks import Refused
 from mi_ray.experiments.data import prepared
 from mi_ray.experiments.plan import Cell, Plan, build
 from mi_ray.experiments.study import Study, parse_axes
 from mi_ray.tracking.store import Unreachable, read_cells
+
+CELLS = "cells.csv"
+"""Beside figures: which cells they are drawn from."""
 
 
 class Draw(Protocol):
@@ -66,6 +70,19 @@ def missing(plan: Plan, mirrored: pd.DataFrame, kinds: Collection[str]) -> list[
 def cells_of(plan: Plan, kind: str) -> list[Cell]:
     """The cells of one kind, in the plan's order."""
     return [cell for cell in plan.cells.values() if cell.kind == kind]
+
+
+def publish(plan: Plan, out: Path, written: Sequence[Path], verdict: Verdict) -> list[Path]:
+    """Put the verdict and the list of the plan's cells beside figures; returns all that was written."""
+    return [*written, write(verdict, out), _list_cells(plan, out)]
+
+
+def _list_cells(plan: Plan, out: Path) -> Path:
+    """Key, kind and name of every cell that the figures ask for, upstream ones included."""
+    path = out / CELLS
+    rows = [(cell.key, cell.kind, plan.name(cell)) for cell in plan.cells.values()]
+    pd.DataFrame(rows, columns=["key", "kind", "name"]).to_csv(path, index=False)
+    return path
 
 
 def main(study: Study, draw: Draw, argv: Sequence[str] | None = None) -> int:

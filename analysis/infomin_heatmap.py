@@ -3,7 +3,7 @@
 Reads MLflow alone, and the axes from the sweep. Evaluated task down, training pairing across, one panel per encoder;
 ``infomin-accuracy`` is the linear accuracy in percent, ``infomin-estimate`` the post-training estimate in bits, shaded
 by its share of the class entropy H(C) and marked where it is certified; its .csv says why others are not. Each as .csv,
-.png and .pdf.
+.png and .pdf; the verdict as verdict.json.
 
     python analysis/infomin_heatmap.py --preset laptop
     python analysis/infomin_heatmap.py --axis seed=0,1 --partial    # hatch what is not there yet
@@ -22,6 +22,7 @@ if __package__ in (None, ""):
 from analysis import command, heatmap_figure
 from analysis.heatmap_figure import heatmap
 from analysis.infomin_matrices import COLUMN, ESTIMATE, MATRICES, ROW, Matrix
+from analysis.infomin_verdict import verdict
 from analysis.style import save
 from analysis.tidy import SEEDS, asked_and_measured, certificates_over_seeds, over_seeds
 from mi_ray.experiments.plan import Plan
@@ -50,7 +51,7 @@ def panel_names(asked: pd.DataFrame) -> list[str]:
 
 
 def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> list[Path]:
-    """Read the cells of ``plan`` from MLflow and write each figure's .csv, .png and .pdf to ``out``.
+    """Read the cells of ``plan`` from MLflow and write each figure's .csv, .png and .pdf, and the verdict, to ``out``.
 
     Raises `MissingCells` when one is not there, unless ``partial``, which hatches it.
     """
@@ -58,7 +59,9 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     mirrored = command.mirrored(STUDY, plan, tracking_uri, kinds, partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     shown = [matrix for matrix in MATRICES if command.cells_of(plan, matrix.kind)]
-    return [path for matrix in shown for path in _write(matrix, table(matrix, plan, mirrored), out)]
+    tables = {matrix: table(matrix, plan, mirrored) for matrix in shown}
+    written = [path for matrix, tidy in tables.items() for path in _write(matrix, tidy, out)]
+    return command.publish(plan, out, written, verdict(tables))
 
 
 def _write(matrix: Matrix, tidy: pd.DataFrame, out: Path) -> list[Path]:

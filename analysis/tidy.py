@@ -76,7 +76,7 @@ def _reason(seed: pd.Series, value: str) -> str:
         return "not estimated yet"
     if pd.isna(seed["certified"]):
         return "its record holds no certificate"
-    return "" if seed["certified"] else str(seed["not_certified"])
+    return "" if seed["certified"] else str(seed["not_certified"]) or "its record does not say why"
 
 
 def _by_place(

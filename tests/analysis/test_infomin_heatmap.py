@@ -28,7 +28,8 @@ from tests.committed import WHY, commit_all, made_up, plan_of, result_of
 
 SEEDS = plan_of(seed=(0, 1), arch=("resnet10t", "resnet18"))
 PLAN = plan_of()
-FILES = {f"infomin-{name}.{suffix}" for name in ("accuracy", "estimate") for suffix in ("csv", "png", "pdf")}
+FIGURES = {f"infomin-{name}.{suffix}" for name in ("accuracy", "estimate") for suffix in ("csv", "png", "pdf")}
+FILES = FIGURES | {"verdict.json", "cells.csv"}
 
 
 @pytest.fixture(scope="module")

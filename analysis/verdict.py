@@ -1,0 +1,78 @@
+"""A study's verdict: does the paper's claim hold in what was measured, in a sentence and the numbers behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mi_ray.experiments.cells import read_json, write_json
+from mi_ray.experiments.checks import Refused, instance
+
+FILE = "verdict.json"
+UNMEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``claim``: what the paper says; ``holds``: None where it cannot be judged; ``numbers``: what the sentence needs.
+
+    A number that is NaN or infinite is kept as the text ``not measured``.
+    """
+
+    study: str
+    claim: str
+    holds: bool | None
+    sentence: str
+    numbers: Mapping[str, float | str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("study", "claim", "sentence"):
+            instance(f"verdict, {name}", getattr(self, name), str)
+        object.__setattr__(self, "holds", None if self.holds is None else bool(self.holds))
+        object.__setattr__(self, "numbers", {str(name): _plain(value) for name, value in self.numbers.items()})
+
+
+def _plain(value: Any) -> float | str:
+    """A number as JSON can tell it, an int as it is."""
+    if not isinstance(value, Real):
+        return str(value)
+    return value if type(value) is int else float(value) if isfinite(value) else UNMEASURED
+
+
+def undecided(study: str, claim: str, why: str, numbers: Mapping[str, float | str] | None = None) -> Verdict:
+    """A verdict that cannot be given: ``why`` in a few words."""
+    return Verdict(study, claim, None, f"Cannot be judged: {why}.", numbers or {})
+
+
+def lacking(*tables: pd.DataFrame) -> str:
+    """How many of the cells that tables of `tidy.over_seeds` ask for are missing, in words; empty if none is."""
+    asked = sum(int(table["n_seeds_asked"].sum()) for table in tables)
+    absent = asked - sum(int(table["n_seeds"].sum()) for table in tables)
+    return f"{absent} of {asked} cells are missing" if absent else ""
+
+
+def write(verdict: Verdict, out: Path) -> Path:
+    """The verdict as ``verdict.json`` in a folder of figures."""
+    path = out / FILE
+    write_json(path, asdict(verdict))
+    return path
+
+
+def read(folder: Path) -> Verdict:
+    """The verdict in a folder of figures; FileNotFoundError if there is none, `Refused` if it is not one."""
+    path = folder / FILE
+    try:
+        told = read_json(path)
+        if set(told) != {known.name for known in fields(Verdict)} or told["holds"] not in (True, False, None):
+            raise TypeError
+        return Verdict(**told)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, TypeError, AttributeError) as reason:
+        raise Refused(f"{path} cannot be read as a verdict") from reason
