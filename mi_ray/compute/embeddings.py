@@ -8,15 +8,25 @@ from jaxtyping import Float32
 from torch import nn
 
 from mi_ray.compute.images import ImageSet
-from mi_ray.compute.networks import pixels
+from mi_ray.compute.networks import Input, as_trained, pixels
 
 BATCH = 256
 
 
 @torch.inference_mode()
-def embed(encoder: nn.Module, data: ImageSet, *, device: torch.device) -> Float32[np.ndarray, "n width"]:
-    """Embed every image of a split in evaluation mode and float32. Returns h [n, width]."""
-    encoder.to(device).to(memory_format=torch.channels_last).eval()
+def embed(
+    encoder: nn.Module, data: ImageSet, *, device: torch.device, input: Input | None = None
+) -> Float32[np.ndarray, "n width"]:
+    """Embed every image of a split in evaluation mode and float32. Returns h [n, width].
+
+    ``input``: what the encoder was trained to see, if by others.
+    """
+    freeze(encoder, device)
     images = torch.from_numpy(data.images)
-    parts = [encoder(pixels(part.to(device))).float().cpu() for part in images.split(BATCH)]
+    parts = [encoder(as_trained(pixels(part.to(device)), input)).float().cpu() for part in images.split(BATCH)]
     return torch.cat(parts).numpy()
+
+
+def freeze(encoder: nn.Module, device: torch.device) -> None:
+    """Ready for embedding: on ``device``, channels last, in evaluation mode."""
+    encoder.to(device).to(memory_format=torch.channels_last).eval()

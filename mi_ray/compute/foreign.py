@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, assert_never, cast
 
-import timm
 import torch
 from torch import Tensor, nn
 
 from mi_ray.compute.checkpoints import load_tensors
+from mi_ray.compute.networks import Input, Stem, build
 
 Layout = Literal["flat", "swav", "dino", "moco", "moco-v3", "supcon", "vissl"]
 """Where a file keeps its encoder. ``flat``: under the encoder's own names, as torchvision, timm, the hubs of DINO and
@@ -37,6 +37,7 @@ CONTAINERS = (
 """Entries of a file that hold the network, first found first taken; the optimiser and the rest lie beside them."""
 
 SHOWN = 3
+_STEM_OF_KERNEL: Mapping[int, Stem] = {7: "imagenet", 3: "cifar"}
 _GLOBAL = re.compile(r"GLOBAL (\S+)")
 T = TypeVar("T")
 
@@ -48,15 +49,6 @@ class Checkpoint:
     tensors: dict[str, Tensor]
     sha256: str
     ran_code: bool
-
-
-@dataclass(frozen=True)
-class Input:
-    """What an encoder was trained to see: square images of ``size`` pixels, 0..1, less ``mean``, over ``std`` (RGB)."""
-
-    size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
 
 
 # Reading a file
@@ -166,8 +158,10 @@ def _supcon(names: Mapping[str, Tensor]) -> dict[str, Tensor]:
 # The state of a timm encoder
 
 
-def encoder_state(tensors: Mapping[str, Tensor], arch: str) -> dict[str, Tensor]:
+def encoder_state(tensors: Mapping[str, Tensor], arch: str, *, stem: Stem = "imagenet") -> dict[str, Tensor]:
     """The state of the timm encoder ``arch`` without head, from the dotted tensors of a file in any `Layout`.
+
+    ``stem`` is that of the encoder in the file, as SupContrast's for CIFAR is; no tensor tells of a pooling after it.
 
     ValueError unless every tensor of the encoder is there in its shape and nothing but known heads is left over; only
     BatchNorm's counters, which PyTorch before 0.4.1 did not write, may lack.
@@ -190,14 +184,14 @@ def encoder_state(tensors: Mapping[str, Tensor], arch: str) -> dict[str, Tensor]
             own = _part(names, "_feature_blocks.")
         case _:
             assert_never(layout)
-    encoder = _blank(arch)
-    return _matched(_headless(_current(own, encoder), encoder), encoder.state_dict(), f"{layout} layout, {arch}")
+    encoder, what = _blank(arch, stem), f"{layout} layout, {arch}, {stem} stem"
+    return _matched(_headless(_current(own, encoder), encoder), encoder.state_dict(), what)
 
 
-def _blank(arch: str) -> nn.Module:
+def _blank(arch: str, stem: Stem = "imagenet") -> nn.Module:
     try:
         with torch.device("meta"):
-            return timm.create_model(arch, pretrained=False, num_classes=0)
+            return build(arch, stem)
     except RuntimeError as error:
         raise ValueError(f"arch: {arch!r} cannot be built ({error}); allowed: the names of timm") from error
 
@@ -229,11 +223,15 @@ def _matched(own: dict[str, Tensor], expected: dict[str, Tensor], what: str) -> 
         *_several("unexpected", [f"{name} {shape}" for name, shape in found.items() if name not in wanted]),
         *_several("misshapen", [f"{name} {found[name]} for {wanted[name]}" for name in reshaped]),
     ]
-    if found.get("conv1.weight", [])[2:] == [3, 3] and wanted.get("conv1.weight", [])[2:] == [7, 7]:
-        faults.append("timm has no ResNet with the CIFAR stem (3x3, no pooling)")
-    if faults:
+    if faults := faults + _other_stem(found, wanted):
         raise ValueError(f"checkpoint ({what}): {'; '.join(faults)}; allowed: exactly the encoder's tensors")
     return {name: own[name] for name in expected}
+
+
+def _other_stem(found: dict[str, list[int]], wanted: dict[str, list[int]]) -> list[str]:
+    """What to say of a ResNet that is looked for with another stem than its own."""
+    stems = [_STEM_OF_KERNEL.get(shapes.get("conv1.weight", [0])[-1]) for shapes in (found, wanted)]
+    return [f"its first convolution is that of stem {stems[0]!r}"] if all(stems) and stems[0] != stems[1] else []
 
 
 def _several(kind: str, names: list[str]) -> list[str]:
@@ -242,7 +240,8 @@ def _several(kind: str, names: list[str]) -> list[str]:
 
 
 def input_of(arch: str) -> Input:
-    """Size, mean and std that timm states for ``arch``; a tag after the dot (``.dino``) may change all three."""
+    """Size, mean and std that timm states for ``arch``, with its own stem; a tag after the dot (``.dino``) may change
+    all three."""
     facts = _facts(_blank(arch))
     return Input(facts["input_size"][-1], facts["mean"], facts["std"])
 

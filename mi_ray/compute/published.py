@@ -11,13 +11,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mi_ray.compute.foreign import Input, Layout, input_of
+from mi_ray.compute.foreign import Layout, input_of
+from mi_ray.compute.networks import Input
 
 IMAGENET = Input(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Read in the code of VISSL (SimCLR, Jigsaw), DINO and MoCo-v3; taken for the other ResNets."""
 
 SWAV = Input(224, (0.485, 0.456, 0.406), (0.228, 0.224, 0.225))
 """Red over 0.228: read in the code of SwAV and DeepCluster-v2; taken for SeLa-v2, which is published with them."""
+
+CIFAR_10 = Input(32, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+CIFAR_100 = Input(32, (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))
+"""Read in the code of SupContrast, whose encoders for CIFAR have the ``cifar`` stem; no table has a row of theirs."""
 
 FILE = "the source's file name"
 

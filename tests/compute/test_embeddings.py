@@ -1,15 +1,16 @@
-"""Embeddings of a frozen encoder, and what they stand on: networks, their names, number types, files of tensors."""
+"""Embeddings of a frozen encoder, and what they stand on: names of networks, number types, files of tensors."""
 
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import interpolate
 
 from mi_ray.compute import embeddings, precision
 from mi_ray.compute.checkpoints import load_tensors, save_tensors
 from mi_ray.compute.choices import archs
 from mi_ray.compute.embeddings import embed
 from mi_ray.compute.images import ImageSet
-from mi_ray.compute.networks import MEAN, STD, encoder, forward_flops, pixels, projector, width
+from mi_ray.compute.networks import MEAN, STD, Input, encoder, pixels, width
 from mi_ray.compute.precision import autocast, number_type
 
 ARCH, CPU = "test_resnet", torch.device("cpu")
@@ -88,49 +89,25 @@ def test_embedding_twice_gives_the_same_bits():
     np.testing.assert_array_equal(embed(f_e, images(), device=CPU), embed(f_e, images(), device=CPU))
 
 
-# Networks
+# Encoders of others
+
+SEEN = Input(48, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-def test_pixels_are_centred_and_channels_last():
-    x = pixels(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 4, 5))
-    assert x.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(x[:, 0, 0, 0], torch.tensor([-MEAN / STD, (1 - MEAN) / STD]))
+def test_an_encoder_of_others_is_shown_what_it_was_trained_to_see():
+    f_e, data = lived_in(), images()
+    rgb = interpolate(torch.from_numpy(data.images).float() / 255, size=48, mode="bilinear", antialias=True)
+    x = (rgb - torch.tensor(SEEN.mean).view(3, 1, 1)) / torch.tensor(SEEN.std).view(3, 1, 1)
+    h = embed(f_e, data, device=CPU, input=SEEN)
+    with torch.no_grad():
+        np.testing.assert_allclose(h, f_e(x).numpy(), atol=1e-4)
+    assert np.abs(h - embed(f_e, data, device=CPU)).max() > 1e-3
 
 
-def test_a_forward_pass_of_resnet18_costs_what_the_literature_says():
-    """He et al. (2016): 1.8e9 multiply-adds for one image of 224 x 224; here each counts twice."""
-    assert forward_flops("resnet18", 224) == pytest.approx(3.63e9, rel=0.01)
-    assert forward_flops("resnet18", 64) == pytest.approx(forward_flops("resnet18", 224) * (64 / 224) ** 2, rel=0.02)
-
-
-@pytest.mark.parametrize(("arch", "features"), [("resnet18", 512), ("resnet50", 2048), ("vit_tiny_patch16_224", 192)])
-def test_widths_are_those_of_the_literature(arch, features):
-    assert width(arch) == features
-
-
-def test_an_encoder_pools_to_its_width_and_has_no_head():
-    f_e = encoder(ARCH, seed=0)
-    assert f_e(pixels(torch.from_numpy(images(2).images))).shape == (2, width(ARCH))
-
-
-def test_initialising_depends_on_the_seed_alone_and_leaves_the_global_generator_alone():
-    torch.manual_seed(0)
-    expected = torch.rand(1)
-    torch.manual_seed(0)
-    one = encoder(ARCH, seed=3)
-    assert torch.equal(torch.rand(1), expected)
-    torch.manual_seed(1)
-    assert_same_bits(snapshot(encoder(ARCH, seed=3)), snapshot(one))
-    other = snapshot(encoder(ARCH, seed=4))
-    assert any(not torch.equal(other[name], tensor) for name, tensor in one.state_dict().items())
-
-
-def test_projector_and_critic_of_one_seed_start_apart():
-    one, again = (projector(8, hidden=4, out=2, seed=0) for _ in range(2))
-    assert_same_bits(snapshot(one), snapshot(again))
-    critic = projector(8, hidden=4, out=2, seed=0, purpose="critic")
-    assert not torch.equal(one[0].weight, critic[0].weight)
-    assert [tuple(p.shape) for p in one.parameters()] == [(4, 8), (4,), (2, 4), (2,)]
+def test_our_own_mean_and_std_at_the_images_size_change_nothing():
+    f_e, data = lived_in(), images()
+    ours = Input(32, (MEAN,) * 3, (STD,) * 3)
+    np.testing.assert_allclose(embed(f_e, data, device=CPU, input=ours), embed(f_e, data, device=CPU), atol=1e-5)
 
 
 # Names

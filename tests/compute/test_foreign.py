@@ -1,7 +1,5 @@
-"""Checkpoints of others: each layout gives back its encoder bit for bit, and nothing doubtful is taken."""
+"""Encoders of others: each layout gives back its encoder bit for bit, and nothing doubtful is taken."""
 
-import argparse
-import hashlib
 from collections import OrderedDict
 from typing import get_args
 
@@ -10,9 +8,8 @@ import timm
 import torch
 from torch import nn
 
-from mi_ray.compute.checkpoints import save_tensors
-from mi_ray.compute.foreign import Input, Layout, encoder_state, input_of, read_state, recognise
-from mi_ray.compute.published import RESNETS, VITS, missing
+from mi_ray.compute.foreign import Layout, encoder_state, read_state, recognise
+from mi_ray.compute.networks import encoder
 
 RESNET, VIT = "resnet18", "vit_tiny_patch16_224"
 
@@ -26,12 +23,16 @@ def one_thread():
 
 
 def trained(arch=RESNET):
+    return moved(timm.create_model(arch, num_classes=0))
+
+
+def moved(f_e):
     """An encoder whose scales, shifts and batch statistics are those of no initialisation."""
-    f_e, generator = timm.create_model(arch, num_classes=0).eval(), torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     for tensor in f_e.state_dict().values():
         if tensor.ndim == 1:
             tensor.add_(torch.rand(tensor.shape, generator=generator), alpha=0.5)
-    return f_e
+    return f_e.eval()
 
 
 def says(f_e, side):
@@ -167,13 +168,67 @@ def test_counters_that_old_files_lack_start_at_zero():
     assert encoder_state(old, RESNET).keys() == state.keys()
 
 
+# The stem for CIFAR
+
+
+def trained_on_cifar(arch=RESNET):
+    return moved(encoder(arch, seed=0, stem="cifar"))
+
+
+@pytest.mark.parametrize(("layout", "wrap"), RESNET_FILES.values(), ids=RESNET_FILES)
+def test_every_layout_gives_back_its_encoder_for_cifar(tmp_path, layout, wrap):
+    f_e = trained_on_cifar()
+    torch.save(wrap(f_e.state_dict()), tmp_path / "file.pth")
+    tensors = read_state(tmp_path / "file.pth").tensors
+    assert recognise(tensors) == layout
+    taken = encoder(RESNET, seed=1, stem="cifar")
+    taken.load_state_dict(encoder_state(tensors, RESNET, stem="cifar"))
+    assert torch.equal(says(taken, 32), says(f_e, 32))
+
+
+BLOCKS = {"resnet18": ([2, 2, 2, 2], 2, 1), "resnet34": ([3, 4, 6, 3], 2, 1), "resnet50": ([3, 4, 6, 3], 3, 4)}
+"""Blocks by stage, convolutions in each, and how much wider than the stage a block's last one is."""
+
+
+def named_by_supcontrast(arch):
+    """The entries of `SupConResNet.encoder` as its code builds them: a shortcut where size or width changes."""
+    blocks, depth, expansion = BLOCKS[arch]
+    pairs = [("conv1", "bn1")]
+    for stage, number in enumerate(blocks, start=1):
+        at = [f"layer{stage}.{block}" for block in range(number)]
+        pairs += [(f"{block}.conv{i}", f"{block}.bn{i}") for block in at for i in range(1, depth + 1)]
+        pairs += [(f"{at[0]}.shortcut.0", f"{at[0]}.shortcut.1")] if stage > 1 or expansion > 1 else []
+    kept = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    return {f"encoder.{conv}.weight" for conv, _ in pairs} | {f"encoder.{bn}.{of}" for _, bn in pairs for of in kept}
+
+
+@pytest.mark.parametrize("arch", BLOCKS)
+def test_an_encoder_of_supcontrast_for_cifar_has_all_that_ours_has(arch):
+    state = encoder(arch, seed=0, stem="cifar").state_dict()
+    file = supcon(state, "encoder.")["model"]
+    assert {name for name in file if name.startswith("encoder.")} == named_by_supcontrast(arch)
+    assert encoder_state(file, arch, stem="cifar").keys() == state.keys()
+
+
 # What is refused
 
 
-def refusal(tensors, arch=RESNET):
-    with pytest.raises(ValueError, match=r"^(checkpoint|arch)") as refused:
-        encoder_state(tensors, arch)
+def refusal(tensors, arch=RESNET, stem="imagenet"):
+    with pytest.raises(ValueError, match=r"^(checkpoint|arch|stem)") as refused:
+        encoder_state(tensors, arch, stem=stem)
     return str(refused.value)
+
+
+def test_another_stem_is_refused_and_the_files_own_is_named():
+    usual, cifar = (below("model.encoder.", f_e.state_dict()) for f_e in (trained(), trained_on_cifar()))
+    assert "1 misshapen (conv1.weight [64, 3, 3, 3] for [64, 3, 7, 7])" in refusal(cifar)
+    assert "convolution is that of stem 'cifar'" in refusal(cifar)
+    assert "convolution is that of stem 'imagenet'" in refusal(usual, stem="cifar")
+    assert "that of stem" not in refusal(usual | {"model.encoder.more": torch.rand(2)})
+
+
+def test_a_transformer_has_no_stem_for_cifar():
+    assert f"stem: {VIT} has no stem" in refusal(trained(VIT).state_dict(), VIT, "cifar")
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "state_dict.module.encoder_q.", "model.encoder."])
@@ -213,7 +268,7 @@ def test_positions_of_another_image_size_are_refused_rather_than_resampled():
 
 def test_another_arch_is_refused_with_a_few_names_and_the_count():
     text = refusal(trained().state_dict(), "resnet50")
-    assert "(flat layout, resnet50): " in text
+    assert "(flat layout, resnet50, imagenet stem): " in text
     assert "missing (layer1.0.conv3.weight [256, 64, 1, 1], " in text
     assert ", ...);" in text and len(text) < 700
     assert "missing (" in refusal(trained().state_dict(), "swin_tiny_patch4_window7_224")
@@ -225,122 +280,6 @@ def test_an_arch_that_timm_does_not_know_is_named(arch):
     assert f"arch: '{arch}'" in refusal(trained().state_dict(), arch)
 
 
-def test_the_stem_for_cifar_is_refused_as_such():
-    state = trained().state_dict() | {"conv1.weight": torch.rand(64, 3, 3, 3)}
-    assert "CIFAR stem" in refusal(below("model.encoder.", state))
-
-
 def test_the_small_transformer_of_moco_v3_is_refused_as_its_heads_are_not_those_of_timm():
     state = below("module.base_encoder.", trained(VIT).state_dict())
     assert "12 attention heads" in refusal(state, "vit_small_patch16_224")
-
-
-# Files
-
-
-def test_a_file_is_known_by_its_sha256(tmp_path):
-    for path, save in [(tmp_path / "a.pth", torch.save), (tmp_path / "a.safetensors", save_tensors)]:
-        save({"a": torch.ones(2)}, path)
-        read = read_state(path)
-        assert read.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-        assert not read.ran_code
-        assert torch.equal(read.tensors["a"], torch.ones(2))
-
-
-def test_our_own_encoder_is_read_as_any_other(tmp_path):
-    f_e = trained()
-    save_tensors(f_e.state_dict(), tmp_path / "encoder.safetensors")
-    assert_is(f_e, read_state(tmp_path / "encoder.safetensors").tensors, RESNET, 64)
-
-
-@pytest.mark.parametrize("name", ["zip", "legacy"])
-def test_a_pickle_that_needs_code_is_refused_unless_allowed(tmp_path, name):
-    """SupContrast and DINO save the options of the run beside the network."""
-    f_e, path = trained(), tmp_path / f"{name}.pth"
-    content = {"model": f_e.state_dict(), "opt": argparse.Namespace(epochs=1)}
-    torch.save(content, path, _use_new_zipfile_serialization=name == "zip")
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    with pytest.raises(ValueError, match=rf"{name}\.pth needs code .*argparse\.Namespace.*allow_code=True.*{sha256}"):
-        read_state(path)
-    read = read_state(path, allow_code=True)
-    assert read.ran_code
-    assert_is(f_e, read.tensors, RESNET, 64)
-
-
-class Trap:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return exec, (f"open({str(self.path)!r}, 'w')",)
-
-
-def test_no_code_of_a_refused_file_is_run(tmp_path):
-    torch.save({"a": torch.ones(1), "trap": Trap(tmp_path / "sprung")}, tmp_path / "file.pth")
-    with pytest.raises(ValueError, match="exec"):
-        read_state(tmp_path / "file.pth")
-    assert not (tmp_path / "sprung").exists()
-
-
-@pytest.mark.parametrize("allow_code", [False, True])
-@pytest.mark.parametrize("kept", [0, 1, 100, -1])
-@pytest.mark.parametrize("zipped", [False, True])
-def test_a_cut_file_is_refused_by_name(tmp_path, kept, zipped, allow_code):
-    path = tmp_path / "cut.pth"
-    torch.save({"a": torch.rand(100)}, path, _use_new_zipfile_serialization=zipped)
-    path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ValueError, match=r"^checkpoint: .*cut\.pth cannot be read"):
-        read_state(path, allow_code=allow_code)
-
-
-@pytest.mark.parametrize("content", [[torch.ones(1)], {"epoch": 3}, torch.ones(1)], ids=["list", "numbers", "tensor"])
-def test_a_file_without_named_tensors_is_refused(tmp_path, content):
-    torch.save(content, tmp_path / "file.pth")
-    with pytest.raises(ValueError, match=r"file\.pth holds a .*allowed: a dict"):
-        read_state(tmp_path / "file.pth")
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"file\.pth"):
-        read_state(tmp_path / "file.pth")
-
-
-# What an encoder was trained to see, and the published ones
-
-
-@pytest.mark.parametrize("arch", ["resnet50", "vit_small_patch16_224.dino", "deit_tiny_patch16_224.fb_in1k"])
-def test_input_is_that_of_imagenet(arch):
-    assert input_of(arch) == Input(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-
-
-def test_a_tag_decides_the_input():
-    assert input_of("vit_small_patch16_224.augreg_in21k_ft_in1k") == Input(224, (0.5,) * 3, (0.5,) * 3)
-    assert input_of("test_resnet").size == 160
-
-
-def test_the_published_encoders_are_those_of_the_tables():
-    assert (len(RESNETS), len(VITS)) == (16, 13)
-    assert len({encoder.row for encoder in RESNETS + VITS}) == 29
-    assert len({encoder.file for encoder in RESNETS + VITS}) == 29
-
-
-@pytest.mark.parametrize("encoder", RESNETS + VITS, ids=lambda encoder: encoder.row)
-def test_every_published_encoder_can_be_built_and_fed(encoder):
-    assert encoder.input.size == 224
-    assert encoder.layout in get_args(Layout)
-
-
-def test_swav_divides_red_by_0_228():
-    assert {encoder.row for encoder in RESNETS if encoder.input.std[0] == 0.228} == {"SwAV", "DCv2", "SeLa"}
-
-
-def test_moco_v3_sees_what_it_was_trained_on_and_not_what_timm_says_of_its_arch():
-    moco_v3 = next(encoder for encoder in VITS if encoder.row == "MoCov3")
-    assert moco_v3.input.mean != input_of(moco_v3.arch).mean
-
-
-def test_files_that_a_folder_lacks_are_named_in_order(tmp_path):
-    assert missing(tmp_path / "nowhere") == tuple(encoder.file for encoder in RESNETS + VITS)
-    for encoder in RESNETS[2:]:
-        (tmp_path / encoder.file).touch()
-    assert missing(tmp_path, RESNETS) == ("supcon.pth", "resnet50.tv_in1k.safetensors")
