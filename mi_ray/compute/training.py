@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mi_ray.compute.images import ImageSet
-from mi_ray.compute.losses import nt_xent
 from mi_ray.compute.networks import pixels
-from mi_ray.compute.pairings import Couple
+from mi_ray.compute.objectives import NT_XENT, Objective, refuse_misfit
+from mi_ray.compute.pairings import Couple, Indices
 from mi_ray.compute.precision import autocast
 from mi_ray.compute.schedule import warmup_cosine
 from mi_ray.compute.seeding import stream
@@ -21,9 +22,11 @@ View = Callable[[Tensor, int], Tensor]
 
 
 class Trainer:
-    """Minimises L_InfoNCE (Eq. 2) over positive pairs drawn anew at each step.
+    """Minimises an objective, by default L_InfoNCE (Eq. 2), over positive pairs drawn anew at each step.
 
     Step ``s`` draws its pairs and views from (seed, s) alone, so a run resumed from `state` continues bit for bit.
+    The negatives of an objective have a stream of their own, so pairs and views are those of any other objective; they
+    pass through the networks together with them: batch normalisation takes its moments over D and D- alike.
     """
 
     def __init__(
@@ -44,11 +47,18 @@ class Trainer:
         seed: int,
         dtype: torch.dtype,
         device: torch.device,
+        objective: Objective = NT_XENT,
     ) -> None:
-        """``k_tr`` counts positive pairs per step; ``dtype`` is the networks' autocast type, the loss is float32."""
+        """``k_tr`` counts positive pairs per step; ``dtype`` is the networks' autocast type, the loss is float32.
+
+        ValueError if labels or negatives of ``objective`` do not go with ``data``.
+        """
+        refuse_misfit(objective, data)
         self.networks = nn.ModuleDict({"encoder": encoder, "projector": projector})
         self.networks.to(device).to(memory_format=torch.channels_last).train()
         self._images = torch.from_numpy(data.images).to(device)
+        self._negatives = None if objective.negatives is None else torch.from_numpy(objective.negatives).to(device)
+        self.objective = objective
         self._couple, self._view, self._seed, self._dtype = couple, view, seed, dtype
         self.k_tr, self.steps, self._temperature = k_tr, steps, temperature
         self._learning_rate, self._warmup = learning_rate, warmup_steps
@@ -56,7 +66,7 @@ class Trainer:
         self.step_number = 0
 
     def step(self) -> Tensor:
-        """Take one optimiser step; returns the loss of Eq. 2 in nats, still on the device."""
+        """Take one optimiser step; returns the loss in nats, still on the device."""
         for group in self._optimizer.param_groups:
             group["lr"] = self._learning_rate * warmup_cosine(self.step_number, self.steps, self._warmup)
         loss = self._loss()
@@ -68,12 +78,23 @@ class Trainer:
 
     def _loss(self) -> Tensor:
         rng = stream(self._seed, "pairs", self.step_number)
-        x, y = self._couple(self.k_tr, rng)
-        images = self._images[torch.cat([torch.from_numpy(x), torch.from_numpy(y)]).to(self._images.device)]
-        views = self._view(pixels(images), int(rng.integers(2**63)))
+        indices = np.concatenate(self._couple(self.k_tr, rng))
+        views = self._viewed(self._images, indices, rng)
+        if self._negatives is not None:
+            views = torch.cat([views, self._negative_views(self._negatives)])
         with autocast(views.device, self._dtype):
             z = self.networks["projector"](self.networks["encoder"](views))
-        return nt_xent(z[: self.k_tr], z[self.k_tr :], temperature=self._temperature)
+        return self.objective(z, indices, temperature=self._temperature)
+
+    def _negative_views(self, images: Tensor) -> Tensor:
+        """Two views each of ``k_tr`` - 1 images of D-, drawn uniformly and independently: [2 k_tr - 2, 3, h, w]."""
+        rng = stream(self._seed, "negatives", self.step_number)
+        drawn = rng.integers(len(images), size=self.k_tr - 1)
+        return self._viewed(images, np.tile(drawn, 2), rng)
+
+    def _viewed(self, images: Tensor, indices: Indices, rng: np.random.Generator) -> Tensor:
+        chosen = images[torch.from_numpy(indices).to(images.device)]
+        return self._view(pixels(chosen), int(rng.integers(2**63)))
 
     def state(self) -> dict[str, Tensor]:
         """All that the next step depends on, as named tensors; they share its memory, so save them before stepping."""
