@@ -60,24 +60,32 @@ def _lowest(matrix: Matrix, place: str, tidy: pd.DataFrame) -> pd.DataFrame:
 def _judged(worst: pd.DataFrame) -> tuple[bool | None, str]:
     low = worst[worst["share"] + SURE * worst["doubt"] < HIGH]
     if len(low):
-        return False, f"Not high everywhere: {_listed(low)}; high is {HIGH:.0%} or more."
+        return False, f"Not high everywhere: {_listed(low)}; high is {_percent(HIGH)} or more."
     near = worst[worst["share"] - SURE * worst["doubt"] < HIGH]
     if len(near):
-        return None, f"Cannot be judged: {_listed(near)}, within {SURE:g} spreads of {HIGH:.0%}, which is high."
-    return True, f"High wherever the paper says so, {HIGH:.0%} or more of what there is to know: {_ranges(worst)}."
+        return None, f"Cannot be judged: {_listed(near)}, within {SURE:g} spreads of {_percent(HIGH)}, which is high."
+    return True, f"High wherever the paper says so, by these shares of what there is to know: {_ranges(worst)}."
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 def _listed(rows: pd.DataFrame) -> str:
     told = [
-        f"{row.matrix} of {getattr(row, ROW)} after pairing {getattr(row, COLUMN)} is {row.share:.0%}"
+        f"{row.matrix} of {getattr(row, ROW)} after pairing {getattr(row, COLUMN)} is {_percent(row.share)}"
         for row in rows.drop_duplicates([ROW, COLUMN, "matrix"]).itertuples()
     ]
     return ", ".join(told) + " of what there is to know"
 
 
 def _ranges(worst: pd.DataFrame) -> str:
-    told = [f"{row.matrix} at least {row.share:.0%} on {row.place}" for row in worst.itertuples()]
-    return ", ".join(told).replace("on pairing", "for pairing").replace("on task", "for task")
+    """The lowest share at each place, one clause for each matrix."""
+    clauses = [
+        f"{matrix} at least " + ", ".join(f"{_percent(row.share)} for {row.place}" for row in rows.itertuples())
+        for matrix, rows in worst.groupby("matrix", sort=False)
+    ]
+    return "; ".join(clauses)
 
 
 def _numbers(worst: pd.DataFrame, known: Mapping[Matrix, pd.DataFrame]) -> dict[str, float | str]:

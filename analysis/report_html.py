@@ -12,6 +12,7 @@ class Html(str):
     __slots__ = ()
 
 
+SHORT = 24
 VOID = frozenset({"img", "meta"})
 
 
@@ -36,7 +37,10 @@ def grid(header: Sequence[object], rows: Iterable[Sequence[object]], caption: ob
 
 
 def _cell(value: object) -> Html:
-    return tag("td", value, class_="number") if _is_number(value) else tag("td", value)
+    """A cell of a table: numbers stand right, short words are kept on one line."""
+    if _is_number(value):
+        return tag("td", value, class_="number")
+    return tag("td", value, class_="short") if len(str(value)) <= SHORT else tag("td", value)
 
 
 def _is_number(value: object) -> bool:

@@ -44,12 +44,17 @@ def _head() -> Html:
 
 def _overview(report: Report) -> Html:
     rows = [_summary(f"study-{number}", one) for number, one in enumerate(report.shown, start=1)]
-    shared = f"{_plural(report.shared, 'training')} shared between studies, {_plural(report.saved, 'training')} saved."
     return joined([
         tag("p", _tally(report.shown)),
-        grid(("study", "preset", "verdict", "claim", "cells", "time", "certified"), rows, "Every study"),
-        tag("p", shared),
+        grid(("study", "preset", "verdict", "claim", "cells", "computing", "certified"), rows, "Every study"),
+        tag("p", _shared(report)),
     ])  # fmt: skip
+
+
+def _shared(report: Report) -> str:
+    if not report.shared:
+        return "No training is shared between studies."
+    return f"{_plural(report.shared, 'training')} shared between studies, {_plural(report.saved, 'training')} saved."
 
 
 def _tally(shown: Iterable[Shown]) -> str:
@@ -149,7 +154,7 @@ def _provenance(record: Record) -> Html:
     """Where the numbers come from: facts, then every cell with its key."""
     if not record.named:
         return tag("p", "Which cells these figures are drawn from is not listed; draw them again to have that.")
-    head = {"cells": f"{_held(record)} in the store", "time": _time(record.seconds)}
+    head = {"cells": f"{_held(record)} in the store", "computing, sum of cells": _time(record.seconds)}
     rows = [(c.key, c.name, "in the store" if c.key in record.committed else "missing") for c in record.named]
     cells = tag("details", tag("summary", "Cells by key"), grid(("key", "cell", "state"), rows, "Cells"))
     return tag("article", tag("h3", "Provenance"), facts((head | record.facts).items()), cells)

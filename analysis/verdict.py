@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
@@ -11,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from mi_ray.experiments.cells import read_json, write_json
+from mi_ray.experiments.cells import read_json
 from mi_ray.experiments.checks import Refused, instance
 
 FILE = "verdict.json"
@@ -58,9 +59,9 @@ def lacking(*tables: pd.DataFrame) -> str:
 
 
 def write(verdict: Verdict, out: Path) -> Path:
-    """The verdict as ``verdict.json`` in a folder of figures."""
+    """The verdict as ``verdict.json`` in a folder of figures, numbers in the order in which they were given."""
     path = out / FILE
-    write_json(path, asdict(verdict))
+    path.write_text(json.dumps(asdict(verdict), indent=2, allow_nan=False) + "\n")
     return path
 
 
