@@ -16,16 +16,28 @@ from mi_ray.compute.pairings import Couple
 from mi_ray.compute.posterior import Labels, Posterior, confused, fit_posterior, score_posterior
 from mi_ray.compute.readings import Pairs, Readings, Scores, draw_pairs, read, read_nwj, score
 from mi_ray.compute.uncertainty import Sources
-from mi_ray.theory.audit import Evidence, audit, undertrained
-from mi_ray.theory.certificate import Bracket, Reading, bracket
+from mi_ray.theory.audit import (
+    GAP_BITS,
+    Evidence,
+    above_the_possible,
+    audit,
+    not_finite,
+    shared_images,
+    too_warm,
+    undertrained,
+)
+from mi_ray.theory.certificate import TOLERANCE_BITS, Bracket, Reading, bracket
 from mi_ray.theory.channel import LabelChannel
-from mi_ray.theory.information import bits
+from mi_ray.theory.information import bits, nominal_bound_bits, strict_bound_bits
 
 OFFSET_PAIRS = 1024
 """Validation pairs that the NWJ offset of a cosine critic is fitted on."""
 
 TRAIN_PAIRS = 4096
 """Train pairs that the probe's critic is read on, to see whether it is overfitted."""
+
+NO_TRUTH = "no known truth under augmentation"
+"""Why an estimate of views certifies nothing: Theorem III.1 speaks of same-class sampling."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +98,28 @@ class Estimate:
         return not self.reasons
 
 
+@dataclass(frozen=True, kw_only=True)
+class ViewsEstimate:
+    """Readings of I(h_X; h_Y) under T_SimCLR (Fig. 1b) by name, and what to hold them against; by critics alone.
+
+    ``bounds_bits``: log(2K-1) and log K, by reading (Prop. II.2). ``ceilings_bits``: what an encoder that tells all n
+    test images apart reads. ``bracket`` ends at log n: X - image - Y is a Markov chain and the image uniform.
+    """
+
+    readings: Mapping[str, Reading]
+    learned: Learned
+    bounds_bits: Mapping[str, float]
+    ceilings_bits: Mapping[str, float]
+    bracket: Bracket
+    reasons: tuple[str, ...]
+    note: str
+
+    @property
+    def certified(self) -> bool:
+        """Never: `NO_TRUTH`."""
+        return not self.reasons
+
+
 def estimate(
     samples: Samples,
     channel: LabelChannel,
@@ -113,16 +147,7 @@ def estimate(
     }
     readings = {"nominal": learned.readings.nominal} | strict
     limits = bracket(strict, channel.information_bits)
-    evidence = Evidence(
-        channel=channel,
-        bracket=limits,
-        readings=readings,
-        train_bits={"strict": learned.train_bits, "nwj": learned.train_bits, "probe": probed.train_bits},
-        shared={split: shared(samples["test"], samples[split]) for split in ("train", "validation")},
-        class_counts=_class_counts(samples["test"].labels[pairs.x], len(channel.prior)),
-        k_est=k_est,
-        temperature=learned.fit.critics.temperature.max().item(),
-    )
+    evidence = _evidence(samples, channel, pairs, learned, readings, limits, probe=probed.train_bits)
     return Estimate(
         readings=readings,
         learned=learned,
@@ -131,6 +156,60 @@ def estimate(
         reasons=audit(evidence),
         note=undertrained(learned.readings.nwj, probed.probe),
     )
+
+
+def estimate_views(
+    samples: Samples, *, k_est: int, batches: int, settings: Settings, report: Report = unheard
+) -> ViewsEstimate:
+    """Fit critics on train, stop them on validation and read them on test, of views paired by image (`views`).
+
+    Labels are the images' indices, which only the bounds count; the rest is that of `estimate`.
+    """
+    pairs = _pairs(samples, "test", k_est, settings.seeds[0], batches)
+    learned = read_learned(samples, PrincipalAxes(torch.from_numpy(samples["train"].h)), pairs, settings, report)
+    strict = {"strict": learned.readings.strict, "nwj": learned.readings.nwj}
+    readings = {"nominal": learned.readings.nominal} | strict
+    images = _images(samples["test"])
+    limits = bracket(strict, images.information_bits)
+    ceilings = {"nominal": images.nominal_ceiling_bits(k_est), "strict": images.strict_ceiling_bits(k_est)}
+    ceilings["nwj"] = images.information_bits
+    evidence = _evidence(samples, images, pairs, learned, readings, limits)
+    faults = (not_finite(evidence), shared_images(evidence), above_the_possible(evidence))
+    notes = (_saturated(readings, ceilings), too_warm(evidence), _overfitted(learned.fit, samples, settings.k))
+    return ViewsEstimate(
+        readings=readings,
+        learned=learned,
+        bounds_bits={"nominal": nominal_bound_bits(k_est), "strict": strict_bound_bits(k_est)},
+        ceilings_bits=ceilings,
+        bracket=limits,
+        reasons=(*filter(None, faults), NO_TRUTH),
+        note="; ".join(filter(None, notes)),
+    )
+
+
+def _saturated(readings: Mapping[str, Reading], ceilings: Mapping[str, float]) -> str:
+    """Which readings can tell no more, whatever the true value is."""
+    full = [
+        f"{name} {reading.bits:.2f} of {ceilings[name]:.2f} bits"
+        for name, reading in readings.items()
+        if ceilings[name] - reading.bits <= max(TOLERANCE_BITS, reading.standard_error_bits)
+    ]
+    return f"saturated at what so many pairs and images let through: {', '.join(full)}" if full else ""
+
+
+def _overfitted(fit: Fit, samples: Samples, k: int) -> str:
+    """At the K of the fit; splits of fewer images let less through. An encoder that knows its training images shows the
+    same as an overfitted critic."""
+    train, validation = float(fit.train_bits.mean()), float(fit.validation_bits.mean())
+    most = [_images(samples[split]).nominal_ceiling_bits(k) for split in ("train", "validation")]
+    if train - validation <= GAP_BITS + max(0.0, most[0] - most[1]):
+        return ""
+    return f"critics or encoder are overfitted: train pairs read {train:.2f} bits, validation pairs {validation:.2f}"
+
+
+def _images(sample: Sample) -> LabelChannel:
+    """Two views tell each other their image, one of n alike, at most."""
+    return LabelChannel.uniform(len(np.unique(sample.labels)))
 
 
 def read_learned(
@@ -191,6 +270,28 @@ def shared(sample: Sample, other: Sample) -> int:
     same = np.zeros(len(rows), dtype=bool)
     same[[i for i, count in zip(first, counts, strict=True) if count == 1 and rows[i] in there]] = True
     return int((same | np.isin(sample.sources, other.sources)).sum())
+
+
+def _evidence(
+    samples: Samples,
+    channel: LabelChannel,
+    pairs: Pairs,
+    learned: Learned,
+    readings: Mapping[str, Reading],
+    limits: Bracket,
+    **train_bits: float,
+) -> Evidence:
+    """For the audit; ``train_bits`` of others than the critics."""
+    return Evidence(
+        channel=channel,
+        bracket=limits,
+        readings=readings,
+        train_bits={"strict": learned.train_bits, "nwj": learned.train_bits, **train_bits},
+        shared={split: shared(samples["test"], samples[split]) for split in ("train", "validation")},
+        class_counts=_class_counts(samples["test"].labels[pairs.x], len(channel.prior)),
+        k_est=pairs.k,
+        temperature=learned.fit.critics.temperature.max().item(),
+    )
 
 
 def _class_counts(classes: Int64[np.ndarray, "batches k"], n_classes: int) -> Int64[np.ndarray, "batches classes"]:

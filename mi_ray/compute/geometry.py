@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
-from mi_ray.compute.uncertainty import Sources, paired_standard_error
+from mi_ray.compute.uncertainty import Sources, clustered_standard_error, paired_standard_error
 
 Embeddings = Float[np.ndarray, "n width"]
 """h [n, width], any scale; a row of zeros has no direction and is refused with ValueError."""
@@ -56,6 +56,30 @@ def tolerance(h: Embeddings, labels: Int64[np.ndarray, " n"], sources: Sources) 
     of_class, own = _inner_products(unit, labels), _inner_products(unit, _joined(labels, sources))
     whole, without = _means(_Sums(of_class, own), _partners(labels, sources), sources)
     return Measure(value=float(whole), standard_error=_jackknife_error(without))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfViews:
+    """How views of an image lie together, and images apart (T_SimCLR)."""
+
+    alignment: Measure
+    uniformity: Measure
+
+
+def of_views(h: Float[np.ndarray, "n per_image width"], sources: Sources) -> OfViews:
+    """`alignment` over all pairs of distinct views of an image, and `uniformity` over the first view of each.
+
+    ``sources``: [n]. Of the m views of an image the mean of |h_v - h_w|^2 is 2 (m - |sum of h_v|^2 / m) / (m - 1).
+    """
+    n, m, width = h.shape
+    if m < 2:
+        raise ValueError(f"h: {m} view of each image forms no pair")
+    totals = _unit(h.reshape(n * m, width)).reshape(n, m, width).sum(1, dtype=float)
+    distances = 2 * (m - (totals**2).sum(1) / m) / (m - 1)
+    error = clustered_standard_error(distances, sources)
+    return OfViews(
+        alignment=Measure(value=float(distances.mean()), standard_error=error), uniformity=uniformity(h[:, 0], sources)
+    )
 
 
 def _unit(h: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from math import exp, log
 import numpy as np
 import pytest
 
-from mi_ray.compute.geometry import ROWS, alignment, tolerance, uniformity
+from mi_ray.compute.geometry import ROWS, alignment, of_views, tolerance, uniformity
 
 
 def embeddings(n=24, width=5, seed=0):
@@ -167,6 +167,52 @@ def test_an_image_without_a_direction_or_a_partner_is_refused():
     h[2] = 0
     with pytest.raises(ValueError, match="h: row 2 has no direction"):
         uniformity(h, everyone)
+
+
+# Views
+
+
+def viewed(n=20, m=4, width=5):
+    """h of m views of each of n images, and sources of several images."""
+    rng = np.random.default_rng(3)
+    h = rng.standard_normal((n, 1, width)) + 0.5 * rng.standard_normal((n, m, width)) * rng.uniform(0.1, 10, (n, m, 1))
+    return h.astype(np.float32), np.sort(rng.integers(n // 2, size=n))
+
+
+@pytest.mark.parametrize("m", [2, 3, 5])
+def test_views_are_aligned_as_all_pairs_of_an_images_views_are(m):
+    h, sources = viewed(m=m)
+    v, w = np.triu_indices(m, 1)
+    x, y = ((np.arange(len(h))[:, None] * m + of).ravel() for of in (v, w))
+    flat = h.reshape(-1, 5)
+    found = of_views(h, sources).alignment
+    assert found.value == pytest.approx(alignment_by_hand(flat, x, y), abs=1e-6)
+    assert found.value == pytest.approx(alignment(flat, x, y, np.repeat(sources, m)).value, abs=1e-6)
+
+
+def test_the_error_of_alignment_of_views_leaves_out_one_source_at_a_time():
+    """Of equally large sources, where the first-order jackknife is exact up to g / (g - 1)."""
+    h, _ = viewed(n=32)
+    sources = np.arange(32) // 4
+
+    def of_images(h, _):
+        return of_views(h, np.arange(len(h))).alignment.value
+
+    expected = by_leaving_one_out(of_images, h, sources, sources) * (7 / 8) ** 0.5
+    assert of_views(h, sources).alignment.standard_error == pytest.approx(expected, rel=1e-5)
+
+
+def test_uniformity_of_views_is_that_of_one_view_of_each_image():
+    h, sources = viewed()
+    assert of_views(h, sources).uniformity == uniformity(h[:, 0], sources)
+
+
+def test_equal_views_are_perfectly_aligned_and_opposite_ones_as_far_apart_as_can_be():
+    h, sources = viewed(m=1)
+    assert of_views(np.concatenate([h, 3 * h], axis=1), sources).alignment.value == pytest.approx(0, abs=1e-6)
+    assert of_views(np.concatenate([h, -h], axis=1), sources).alignment.value == pytest.approx(4, abs=1e-6)
+    with pytest.raises(ValueError, match="h: 1 view of each image forms no pair"):
+        of_views(h, sources)
 
 
 # The paper's figures
