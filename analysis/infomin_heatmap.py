@@ -21,12 +21,11 @@ if __package__ in (None, ""):
 
 from analysis import command, heatmap_figure
 from analysis.heatmap_figure import heatmap
-from analysis.infomin_matrices import COLUMN, ESTIMATE, MATRICES, ROW, Matrix
+from analysis.infomin_matrices import COLUMN, ESTIMATE, MATRICES, ROW, Matrix, task_called
 from analysis.infomin_verdict import verdict
 from analysis.style import save
 from analysis.tidy import SEEDS, asked_and_measured, certificates_over_seeds, over_seeds
 from mi_ray.experiments.plan import Plan
-from mi_ray.theory.tasks import Task
 from sweeps.infomin_grid import STUDY
 
 
@@ -40,7 +39,7 @@ def table(matrix: Matrix, plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
     tidy = over_seeds(found, places, matrix.value, matrix.standard_error).rename(columns={"mean": "value"})
     if matrix is ESTIMATE:
         tidy = tidy.join(certificates_over_seeds(found, places, matrix.value).drop(columns=places))
-    tidy["class_entropy_bits"] = [Task(task).entropy_bits for task in tidy[ROW]]
+    tidy["class_entropy_bits"] = [task_called(task).entropy_bits for task in tidy[ROW]]
     return tidy
 
 

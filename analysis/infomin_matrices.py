@@ -68,8 +68,13 @@ def share(matrix: Matrix, value: float, class_entropy_bits: float) -> float:
     return float(np.clip(value if matrix is ACCURACY else value / class_entropy_bits, 0, 1))
 
 
+def task_called(name: str) -> Task:
+    """The task of a question, also where its pairs are redrawn, as in ``color~0.5``."""
+    return Task(name.partition("~")[0])
+
+
 def row_label(matrix: Matrix, name: str) -> str:
     """The evaluated task, and what its value is to be held against."""
-    task = Task(name)
+    task = task_called(name)
     against = f"chance {100 / task.n_classes:.3g} %" if matrix is ACCURACY else f"H(C) = {task.entropy_bits:g} bits"
     return f"{name}\n{against}"

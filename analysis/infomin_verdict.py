@@ -30,13 +30,17 @@ NAMES = {ACCURACY: "accuracy", ESTIMATE: "estimate"}
 
 
 def verdict(tables: Mapping[Matrix, pd.DataFrame]) -> Verdict:
-    """The verdict from the table of each matrix: not given where cells are missing or lie too close to `HIGH`."""
-    known = {matrix: _shares(matrix, tidy) for matrix, tidy in tables.items()}
+    """The verdict from the table of each matrix: not given where cells are missing or lie too close to `HIGH`.
+
+    Questions whose pairs are redrawn are left out: less than H(C) is there to know.
+    """
+    plain = {matrix: tidy[~tidy[ROW].str.contains("~")].reset_index(drop=True) for matrix, tidy in tables.items()}
+    known = {matrix: _shares(matrix, tidy) for matrix, tidy in plain.items()}
     lowest = [_lowest(matrix, place, tidy) for matrix, tidy in known.items() for place in PLACES]
     if set(tables) != set(NAMES) or any(lowest_of.empty for lowest_of in lowest):
         return undecided(STUDY.name, CLAIM, "these axes leave out a part of the matrices")
     worst = pd.concat(lowest, ignore_index=True)
-    absent = lacking(*tables.values())
+    absent = lacking(*plain.values())
     if absent:
         return undecided(STUDY.name, CLAIM, absent, _numbers(worst, known))
     holds, sentence = _judged(worst)

@@ -32,6 +32,7 @@ table { border-collapse: collapse; font-size: 0.85rem; min-width: 100%; }
 caption { text-align: left; padding: 0.4rem 0.6rem; color: #595959; }
 th, td { padding: 0.35rem 0.6rem; text-align: left; vertical-align: top; border-bottom: 1px solid #e6e6e6; }
 td { min-width: 3rem; max-width: 24rem; overflow-wrap: break-word; }
+td:not([class]):not(:has(a, .badge)) { min-width: 15rem; }
 td.short, td:has(a), td:has(.badge) { white-space: nowrap; }
 th { position: sticky; top: 0; background: #f6f6f4; white-space: nowrap; }
 td.number { font-variant-numeric: tabular-nums; text-align: right; white-space: nowrap; }

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.heatmap_figure import heatmap
 from analysis.infomin_heatmap import table
 from analysis.infomin_matrices import ACCURACY, ESTIMATE, Matrix
 from analysis.infomin_verdict import verdict as infomin_verdict
@@ -128,3 +129,14 @@ def test_axes_that_leave_out_a_part_cannot_be_judged() -> None:
     for part in (without, {ACCURACY: tables[ACCURACY]}, {}):
         given = infomin_verdict(part)
         assert given.holds is None and "leave out" in given.sentence
+
+
+def test_redrawn_questions_are_shown_but_not_judged() -> None:
+    tables = measured()
+    redrawn = tables[ESTIMATE].assign(task=tables[ESTIMATE]["task"] + "~0.5", value=0.0)
+    tables[ESTIMATE] = pd.concat([tables[ESTIMATE], redrawn], ignore_index=True)
+    assert infomin_verdict(tables) == infomin_verdict(measured())
+    plan = plan_of(redraw=(0.0, 0.5))
+    tidy = table(ESTIMATE, plan, pd.DataFrame(columns=["key", "kind"]))
+    assert dict(zip(tidy["task"], tidy["class_entropy_bits"], strict=True))["color~0.5"] == 2
+    assert len(heatmap(ESTIMATE, tidy).axes[0].get_yticks()) == 4
