@@ -61,7 +61,7 @@ def trial(
         data=data, pairing=pairing_called(pairing), arch=arch, k_tr=k_tr, temperature=temperature, views=views,
         learning_rate=learning_rate, seed=seed,
     )  # fmt: skip
-    frozen = Embedding(training=training)
+    frozen = Embedding(encoder=training)
     return (
         LinearEvaluation(embedding=frozen, task=task),
         Estimation(

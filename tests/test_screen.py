@@ -30,7 +30,7 @@ RESULTS = {
 
 def trial(*, pairing: str, task: str, seed: int = 0):
     training = Training(data=CDP(), pairing=SameClass(task=pairing), arch="test_resnet", seed=seed)
-    frozen = Embedding(training=training)
+    frozen = Embedding(encoder=training)
     return LinearEvaluation(embedding=frozen, task=task), Estimation(
         embedding=frozen, steps=70, pairing=SameClass(task=task)
     )

@@ -9,21 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, assert_never
+from typing import Any, assert_never
 
 import numpy as np
 from jaxtyping import Int64
 from PIL import Image
 
-Arrays = Literal["cifar-10", "cifar-100", "stl-10", "mnist"]
-Trees = Literal["imagenet-1k", "imagenet-100", "pacs", "folder"]
-Bundled = Literal["digits"]
-Name = Arrays | Trees | Bundled
-"""``imagenet-1k``: train/wnid and val/wnid; ``imagenet-100``: those of a class list; ``pacs``: domain/class;
-``folder``: class folders, or train/class with test/class (else val/class) beside it; ``digits``: scikit-learn's own."""
+from mi_ray.compute.choices import DOMAINS, Arrays, Dataset, Trees
 
-DOMAINS = ("art_painting", "cartoon", "photo", "sketch")
-"""PACS's domains, in the order of the second attribute."""
+Name = Dataset
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,35 @@ Mix = Literal["linear", "additive"]
 
 Precision = Literal["auto", "bfloat16", "float32"]
 """Number type of the networks; ``auto`` is bfloat16 where the hardware is faster at it."""
+
+Stem = Literal["imagenet", "cifar"]
+"""How a ResNet begins. ``imagenet``: as timm builds it, its first convolution and its pooling halve the image each.
+``cifar``: one 3 x 3 convolution of stride 1 and no pooling, for images of 32 pixels (Chen et al. 2020, App. B.9)."""
+
+Layout = Literal["flat", "swav", "dino", "moco", "moco-v3", "supcon", "vissl"]
+"""Where a checkpoint file keeps its encoder. ``flat``: under the encoder's own names, as torchvision, timm, the hubs of
+DINO and Barlow Twins, VISSL's converted files and our ``encoder.safetensors`` do. ``module.`` (DDP) may precede any."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """What an encoder was trained to see: square images of ``size`` pixels, 0..1, less ``mean``, over ``std`` (RGB)."""
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+Arrays = Literal["cifar-10", "cifar-100", "stl-10", "mnist"]
+Trees = Literal["imagenet-1k", "imagenet-100", "pacs", "folder"]
+Bundled = Literal["digits"]
+Dataset = Literal[Arrays, Trees, Bundled]
+"""Labelled data sets. ``imagenet-1k``: train/wnid and val/wnid; ``imagenet-100``: those of a class list; ``pacs``:
+domain/class; ``folder``: class folders, or train/class with test/class (else val/class) beside it; ``digits``:
+scikit-learn's own."""
+
+DOMAINS = ("art_painting", "cartoon", "photo", "sketch")
+"""PACS's domains, in the order of the second attribute."""
 
 _ENTRY_POINT = re.compile(r"^@register_model\ndef (\w+)\(", re.MULTILINE)
 

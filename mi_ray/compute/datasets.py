@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from PIL import Image
 
-from mi_ray.compute.catalogue import DOMAINS, Arrays, Bundled, Catalogue, Name, Trees, catalogue_of, missing
+from mi_ray.compute.catalogue import Catalogue, Name, catalogue_of, missing
+from mi_ray.compute.choices import DOMAINS, Arrays, Bundled, Trees
 from mi_ray.compute.images import SPLITS, ImageSet
 
 __all__ = [

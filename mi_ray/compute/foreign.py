@@ -14,17 +14,14 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, assert_never, cast
+from typing import Any, TypeVar, assert_never, cast
 
 import torch
 from torch import Tensor, nn
 
 from mi_ray.compute.checkpoints import load_tensors
-from mi_ray.compute.networks import Input, Stem, build
-
-Layout = Literal["flat", "swav", "dino", "moco", "moco-v3", "supcon", "vissl"]
-"""Where a file keeps its encoder. ``flat``: under the encoder's own names, as torchvision, timm, the hubs of DINO and
-Barlow Twins, VISSL's converted files and our ``encoder.safetensors`` do. ``module.`` (DDP) may precede any."""
+from mi_ray.compute.choices import Input, Layout, Stem
+from mi_ray.compute.networks import build
 
 CONTAINERS = (
     "classy_state_dict.base_model.model.trunk.base_model.",

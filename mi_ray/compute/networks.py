@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, cast
+from typing import cast
 
 import timm
 import torch
@@ -14,23 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torch.utils.flop_counter import FlopCounterMode
 
+from mi_ray.compute.choices import Input, Stem
 from mi_ray.compute.seeding import torch_seed
 
 MEAN, STD = 0.5, 0.25
-
-Stem = Literal["imagenet", "cifar"]
-"""How a ResNet begins. ``imagenet``: as timm builds it, its first convolution and its pooling halve the image each.
-``cifar``: one 3 x 3 convolution of stride 1 and no pooling, for images of 32 pixels (Chen et al. 2020, App. B.9)."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """What an encoder was trained to see: square images of ``size`` pixels, 0..1, less ``mean``, over ``std`` (RGB)."""
-
-    size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
 
 # Networks
 

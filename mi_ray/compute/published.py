@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mi_ray.compute.foreign import Layout, input_of
-from mi_ray.compute.networks import Input
+from mi_ray.compute.choices import Input, Layout
 
 IMAGENET = Input(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Read in the code of VISSL (SimCLR, Jigsaw), DINO and MoCo-v3; taken for the other ResNets."""
@@ -29,7 +28,10 @@ FILE = "the source's file name"
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A row of Tables VI to IX: its timm ``arch``, its file's ``layout`` and name, and its source."""
+    """A row of Tables VI to IX: its timm ``arch``, its file's ``layout`` and name, and its source.
+
+    ``trained_on``: what it was trained to see, as its source states; None where that is as timm states for ``arch``.
+    """
 
     row: str
     arch: str
@@ -38,11 +40,6 @@ class Published:
     source: str
     unknown: tuple[str, ...] = ()
     trained_on: Input | None = None
-
-    @property
-    def input(self) -> Input:
-        """What the encoder was trained to see: as its source states, else as timm does for ``arch``."""
-        return self.trained_on or input_of(self.arch)
 
 
 def _resnet50(row: str, layout: Layout, file: str, source: str, *unknown: str) -> Published:

@@ -8,25 +8,16 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from mi_ray.compute import cdp
-from mi_ray.compute.images import SPLITS, ImageSet, content_digest
-from mi_ray.compute.sources import (
-    Drawings,
-    Photograph,
-    folder_photographs,
-    mnist_drawings,
-    scikit_learn_drawings,
-    scikit_learn_photographs,
-    split_drawings,
-)
+from mi_ray.compute.images import ImageSet, content_digest
 from mi_ray.experiments.cells import Store, fsync, read_json, sha256, write_json
 from mi_ray.experiments.checks import Refused
-from mi_ray.experiments.declare import BUNDLED, CDP
+from mi_ray.experiments.declare import Data
 from mi_ray.experiments.folders import missing, refuse_missing
 from mi_ray.experiments.identity import canonical, own_fields
+from mi_ray.experiments.render import folders, render
 
 GENERATOR = 1
-"""Version of the image generator: raise it when the same declaration gives other pixels."""
+"""Version of `render`: raise it when the same declaration gives other pixels."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +35,7 @@ class PreparedData:
         return ImageSet.load(path)
 
 
-def prepared(data: CDP, store: Store) -> PreparedData | None:
+def prepared(data: Data, store: Store) -> PreparedData | None:
     """The images if this store already holds them; reads no pixels and makes nothing."""
     if missing(data):
         return None
@@ -54,20 +45,20 @@ def prepared(data: CDP, store: Store) -> PreparedData | None:
     return PreparedData(folder, read_json(folder / "manifest.json")["digest"])
 
 
-def prepare(data: CDP, store: Store) -> PreparedData:
+def prepare(data: Data, store: Store) -> PreparedData:
     """Make the images, or find them; refuses missing folders and corrupt images by name."""
     refuse_missing(data)
     return prepared(data, store) or _make(data, store)
 
 
-def _make(data: CDP, store: Store) -> PreparedData:
+def _make(data: Data, store: Store) -> PreparedData:
     folder = store.root / "data" / _recipe(data)
     for leftover in folder.parent.glob("*.partial-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
     partial.mkdir(parents=True)
     try:
-        splits = _render(data)
+        splits = render(data)
     except (FileNotFoundError, ValueError) as error:
         shutil.rmtree(partial)
         raise Refused(str(error)) from error
@@ -87,34 +78,10 @@ def _make(data: CDP, store: Store) -> PreparedData:
     return made
 
 
-def _render(data: CDP) -> dict[str, ImageSet]:
-    drawings = _drawings(data)
-    allowed = split_drawings(drawings, data.seed)
-    photographs = _photographs(data)
-    counts = {"train": data.train_images, "validation": data.validation_images, "test": data.test_images}
-    return {
-        split: cdp.render(
-            counts[split], drawings, allowed[split], photographs[split], canvas=data.canvas, mix=data.mix,
-            background_weight=data.background_weight, seed=data.seed, split=split,
-        )
-        for split in SPLITS
-    }  # fmt: skip
-
-
-def _drawings(data: CDP) -> Drawings:
-    return scikit_learn_drawings() if data.digits == BUNDLED else mnist_drawings(Path(data.digits))
-
-
-def _photographs(data: CDP) -> dict[str, list[Photograph]]:
-    if data.backgrounds == BUNDLED:
-        return scikit_learn_photographs()
-    return folder_photographs(Path(data.backgrounds), data.seed)
-
-
-def _recipe(data: CDP) -> str:
-    folders = [_fingerprint(Path(path)) for path in (data.digits, data.backgrounds) if path != BUNDLED]
-    text = canonical({"generator": GENERATOR, "declaration": own_fields(data), "folders": folders})
-    return f"cdp-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+def _recipe(data: Data) -> str:
+    read = [_fingerprint(path) for path in folders(data)]
+    text = canonical({"generator": GENERATOR, "declaration": own_fields(data), "folders": read})
+    return f"{type(data).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
 
 
 def _fingerprint(folder: Path) -> str:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from mi_ray.experiments.declare import CDP, Declaration, Pairing, SameClass, SimCLR, training_of, upstream
+from mi_ray.experiments.declare import Checkpoint, Declaration, data_of, upstream
 
-PROTOCOL = {"Training": 1, "Embedding": 1, "Estimation": 2, "LinearEvaluation": 1}
+PROTOCOL = {
+    "Training": 1, "Checkpoint": 1, "Embedding": 1, "Views": 1, "Estimation": 2, "LinearEvaluation": 1, "Geometry": 1,
+}  # fmt: skip
 """Version of what each kind of cell computes: raise it when its numbers move, and say so in the CHANGELOG."""
 
-UPSTREAM_FIELDS = frozenset({"training", "embedding", "data"})
+UPSTREAM_FIELDS = frozenset({"encoder", "embedding", "data"})
+LABELS = {"Checkpoint": frozenset({"name", "source", "allow_code"})}
+"""Fields that say where a thing is and what people call it, not what it is."""
+
+ABSENT = "absent"
+"""Stands for the contents of a checkpoint file that is not there; cells keyed with it are only ever listed."""
 
 
 def kind(declaration: Declaration) -> str:
-    """The kind of a cell, in lower case: training, embedding, estimation or linear evaluation."""
+    """The kind of a cell, in lower case: training, checkpoint, embedding, views, estimation, evaluation, geometry."""
     return {"LinearEvaluation": "evaluation"}.get(type(declaration).__name__, type(declaration).__name__.lower())
 
 
@@ -26,18 +35,41 @@ def cell_key(declaration: Declaration, data_digest: str) -> str:
     science = {
         "kind": type(declaration).__name__,
         "protocol": PROTOCOL[type(declaration).__name__],
-        "declaration": own_fields(declaration),
+        "declaration": _science(declaration),
         "upstream": cell_key(above, data_digest) if above else None,
         "data": data_digest,
     }
     return f"{kind(declaration)}-{hashlib.sha256(canonical(science).encode()).hexdigest()[:20]}"
 
 
-def own_fields(declaration: Declaration | Pairing | CDP) -> dict[str, Any]:
-    """The fields of a declaration without those upstream of it, as JSON values."""
+def _science(declaration: Declaration) -> dict[str, Any]:
+    """The fields that make the numbers; of a checkpoint file its contents, not its path."""
+    labels = LABELS.get(type(declaration).__name__, frozenset())
+    told = {name: value for name, value in own_fields(declaration).items() if name not in labels}
+    if isinstance(declaration, Checkpoint) and isinstance(declaration.source, str):
+        told["sha256"] = contents(Path(declaration.source))
+    return told
+
+
+def contents(path: Path) -> str:
+    """sha256 of a file, in hex, read once as long as it does not change; `ABSENT` where there is none."""
+    if not path.is_file():
+        return ABSENT
+    status = path.stat()
+    return _sha256(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, size: int, modified: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def own_fields(declared: Any) -> dict[str, Any]:
+    """The fields of a declared value without those upstream of it, as JSON values."""
     return {
-        field.name: _plain(getattr(declaration, field.name), field.type)
-        for field in fields(declaration)
+        field.name: _plain(getattr(declared, field.name), field.type)
+        for field in fields(declared)
         if field.name not in UPSTREAM_FIELDS
     }
 
@@ -46,7 +78,8 @@ def story(declaration: Declaration) -> dict[str, Any]:
     """The whole declaration, upstream and data included, as JSON values: what a cell's directory says of itself."""
     told: dict[str, Any] = {kind(declaration): own_fields(declaration)}
     above = upstream(declaration)
-    return told | (story(above) if above else {"data": own_fields(training_of(declaration).data)})
+    data = data_of(declaration)
+    return told | (story(above) if above else {"data": {"kind": type(data).__name__, **own_fields(data)}})
 
 
 def canonical(value: object) -> str:
@@ -57,6 +90,6 @@ def canonical(value: object) -> str:
 def _plain(value: Any, annotation: Any) -> Any:
     if annotation == "float":
         return float(value)
-    if isinstance(value, (SameClass, SimCLR)):
+    if is_dataclass(value):
         return {"kind": type(value).__name__, **own_fields(value)}
     return list(value) if isinstance(value, tuple) else value

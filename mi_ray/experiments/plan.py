@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from mi_ray.experiments.cells import Store
-from mi_ray.experiments.declare import CDP, Declaration, LinearEvaluation, Question, training_of, upstream
+from mi_ray.experiments.declare import Data, Declaration, LinearEvaluation, Question, data_of, upstream
 from mi_ray.experiments.identity import cell_key, kind
 from mi_ray.experiments.record import parameters
 
@@ -19,7 +19,7 @@ UNPREPARED = "unprepared"
 
 @dataclass(frozen=True)
 class Cell:
-    """One training, embedding or question: its key, what it is, and the key of the cell it needs."""
+    """One encoder, embedding or question: its key, what it is, and the key of the cell it needs."""
 
     key: str
     declaration: Declaration
@@ -28,7 +28,7 @@ class Cell:
 
     @property
     def kind(self) -> str:
-        """training, embedding, estimation or evaluation."""
+        """training, checkpoint, embedding, views, estimation, evaluation or geometry."""
         return kind(self.declaration)
 
     @property
@@ -39,8 +39,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Job:
-    """The cells that one trial computes together: one training, one embedding, one estimation, or all linear
-    evaluations of an encoder. They share ``needs``, the cell that must be committed first."""
+    """The cells that one trial computes together: one of any kind, but all linear evaluations of an encoder. They share
+    ``needs``, the cell that must be committed first."""
 
     cells: tuple[Cell, ...]
 
@@ -102,11 +102,11 @@ class Plan:
         return group(missing)
 
 
-def build(questions: Iterable[Question], digest_of: Callable[[CDP], str | None]) -> Plan:
+def build(questions: Iterable[Question], digest_of: Callable[[Data], str | None]) -> Plan:
     """The plan of some questions: each with its embedding and training, every cell once."""
     cells: dict[str, Cell] = {}
     for question in questions:
-        digest = digest_of(training_of(question).data) or UNPREPARED
+        digest = digest_of(data_of(question)) or UNPREPARED
         for declaration in _line(question):
             key = cell_key(declaration, digest)
             above = upstream(declaration)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from mi_ray.compute.estimation import Estimate, Learned
+from mi_ray.compute.estimation import Estimate, Learned, ViewsEstimate
+from mi_ray.theory.certificate import Reading
 from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.information import nominal_bound_bits, strict_bound_bits
 
@@ -13,18 +15,29 @@ Values = dict[str, Any]
 
 def told(estimate: Estimate) -> Values:
     """Each reading with its standard error, the bracket, the certificate or the reasons why not, and the critics."""
-    readings = {
+    probed = {"probe_train_bits": estimate.probed.train_bits}
+    return _readings(estimate.readings) | _bracket(estimate) | _fit(estimate.learned) | probed
+
+
+def told_views(estimate: ViewsEstimate) -> Values:
+    """The same under augmentation, where nothing is certified; with the bounds and ceilings of its readings."""
+    bounds = {f"{name}_bound_bits": value for name, value in estimate.bounds_bits.items()}
+    ceilings = {f"{name}_ceiling_bits": value for name, value in estimate.ceilings_bits.items()}
+    return _readings(estimate.readings) | _bracket(estimate) | _fit(estimate.learned) | bounds | ceilings
+
+
+def _readings(readings: Mapping[str, Reading]) -> Values:
+    return {
         name: value
-        for reading, found in estimate.readings.items()
+        for reading, found in readings.items()
         for name, value in (
             (f"{reading}_bits", found.bits),
             (f"{reading}_standard_error_bits", found.standard_error_bits),
         )
     }
-    return readings | _bracket(estimate) | _fit(estimate.learned) | {"probe_train_bits": estimate.probed.train_bits}
 
 
-def _bracket(estimate: Estimate) -> Values:
+def _bracket(estimate: Estimate | ViewsEstimate) -> Values:
     limits = estimate.bracket
     return {
         "lower_bits": limits.lower_bits,

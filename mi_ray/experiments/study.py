@@ -10,9 +10,11 @@ from typing import Any, get_type_hints
 
 from mi_ray.experiments.checks import Refused, one_of, refuse
 from mi_ray.experiments.declare import Question
+from mi_ray.experiments.search import Search
 
 Axes = Mapping[str, Sequence[Any]]
-Trial = Callable[..., Sequence[Question]]
+Trial = Callable[..., Any]
+"""Gives a sequence of questions or, in a study that searches, a `Search`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,8 @@ class Matrix:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """``trial`` maps axis values to questions; ``axes`` are swept by every preset, ``presets`` override them.
+    """``trial`` maps axis values to questions, or to a `Search` where its signature says so; ``axes`` are swept by
+    every preset, ``presets`` override them.
 
     Any parameter of ``trial`` can be an axis; those never named keep their default. ``analysis`` names the module of
     ``analysis/`` that draws the figures.
@@ -41,9 +44,11 @@ class Study:
     matrix: Matrix
     analysis: str
     types: Mapping[str, type] = field(init=False)
+    searches: bool = field(init=False)
 
     def __post_init__(self) -> None:
         hints = get_type_hints(self.trial)
+        object.__setattr__(self, "searches", hints.get("return") is Search)
         object.__setattr__(self, "types", {name: hints[name] for name in inspect.signature(self.trial).parameters})
 
     def grid(self, preset: str, overrides: Axes) -> dict[str, tuple[Any, ...]]:
@@ -62,6 +67,13 @@ class Study:
         """Every question of the grid, axis by axis."""
         for values in product(*grid.values()):
             yield from self.trial(**dict(zip(grid, values, strict=True)))
+
+    def search(self, grid: Axes) -> Search:
+        """The search of a grid with one value for every axis; refuses several."""
+        for name, values in grid.items():
+            if len(values) > 1:
+                raise refuse(f"axis {name}", ",".join(map(str, values)), "one value in a search")
+        return self.trial(**{name: value for name, (value,) in grid.items()})
 
     def parse_axis(self, text: str) -> tuple[str, tuple[Any, ...]]:
         """``NAME=V1,V2`` as a name and values of the type that the trial function gives that axis."""

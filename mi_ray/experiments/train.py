@@ -37,7 +37,8 @@ class Progress:
 
 
 def train(trainer: Trainer, attempt: Attempt) -> list[dict[str, float]]:
-    """Train to the end; returns the history: step, loss in nats and the in-training estimate of Eq. 4 in bits.
+    """Train to the end; returns the history: step, loss in nats and, where the objective makes one, the in-training
+    estimate of Eq. 4 in bits.
 
     Raises Diverged when the loss is not finite. The history and the weights do not depend on where it was cut off.
     """
@@ -67,8 +68,10 @@ def _report(trainer: Trainer, losses: list[Tensor]) -> dict[str, float]:
     loss = torch.stack(losses).mean().item()
     if not abs(loss) < float("inf"):
         raise Diverged(f"loss is {loss} at step {trainer.step_number}; lower learning_rate or raise temperature")
-    in_training = nominal_bound_bits(trainer.k_tr) - bits(loss)
-    return {"step": trainer.step_number, "loss_nats": loss, "in_training_bits": in_training}
+    told: dict[str, float] = {"step": trainer.step_number, "loss_nats": loss}
+    if not trainer.objective.estimates:
+        return told
+    return told | {"in_training_bits": nominal_bound_bits(trainer.k_tr) - bits(loss)}
 
 
 def _save(trainer: Trainer, history: list[dict[str, float]], attempt: Attempt) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mi_ray.experiments.plan import Job
 from mi_ray.orchestration.cluster import Capacity
 
-ON_GPU = {"training": 1.0, "embedding": 1.0}
+ON_GPU = {"training": 1.0, "embedding": 1.0, "views": 1.0}
 """GPUs per job by kind, on clusters that have any; kinds not named here ask a processor core only."""
 
 

@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 
 from mi_ray.experiments.cells import CommittedCell, Store, sha256
-from mi_ray.experiments.declare import training_of
+from mi_ray.experiments.declare import encoder_of, training_of
 from mi_ray.experiments.identity import cell_key
 from mi_ray.experiments.plan import Cell, Plan
 from mi_ray.tracking.store import (
@@ -190,11 +190,11 @@ class Recorder:
         return self._client.create_run(self.experiment_id, tags=tags, run_name=self.sweep).info.run_id
 
     def _parent(self, cell: Cell, store: Store) -> str:
-        """The training's run; for a training, or where the store lost it, the sweep run."""
-        training = training_of(cell.declaration)
-        key = cell_key(training, cell.data_digest)
+        """The run of the training, or of a checkpoint of others; the sweep run for these, or if the store lost them."""
+        root = training_of(cell.declaration) or encoder_of(cell.declaration)
+        key = cell_key(root, cell.data_digest)
         if key != cell.key and store.has(key):
-            self.mirror(Cell(key, training, None, cell.data_digest), store)
+            self.mirror(Cell(key, root, None, cell.data_digest), store)
         return self.sweep_run_id if key == cell.key else self._runs.get(key, self.sweep_run_id)
 
     def _create(self, cell: Cell, committed: CommittedCell, parent: str) -> str:

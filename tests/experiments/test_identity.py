@@ -4,28 +4,38 @@ from dataclasses import fields, replace
 
 import pytest
 
+from mi_ray.compute.published import IMAGENET
 from mi_ray.experiments import identity
 from mi_ray.experiments.declare import (
     CDP,
+    Checkpoint,
     Embedding,
     Estimation,
+    Geometry,
     LinearEvaluation,
     SameClass,
     SimCLR,
+    SupCon,
     Training,
+    Views,
 )
-from mi_ray.experiments.identity import UPSTREAM_FIELDS, canonical, cell_key, story
+from mi_ray.experiments.identity import LABELS, UPSTREAM_FIELDS, canonical, cell_key, story
 
 DIGEST = "0" * 64
 TRAINING = Training(data=CDP(), pairing=SameClass(task="color"), arch="resnet10t")
-EMBEDDING = Embedding(training=TRAINING)
+EMBEDDING = Embedding(encoder=TRAINING)
 ESTIMATION = Estimation(embedding=EMBEDDING, pairing=SameClass(task="digit"), temperature=0.1, weight_decay=1e-2)
 EVALUATION = LinearEvaluation(embedding=EMBEDDING, task="digit")
+CHECKPOINT = Checkpoint(data=CDP(), arch="resnet10t", source=TRAINING)
+VIEWS = Views(encoder=TRAINING, pairing=SimCLR())
+GEOMETRY = Geometry(embedding=EMBEDDING, pairing=SameClass(task="digit"))
 
 OTHERWISE = {
     TRAINING: {
         "pairing": SameClass(task="all"),
         "arch": "resnet18",
+        "stem": "cifar",
+        "objective": SupCon(task="color"),
         "k_tr": 65,
         "temperature": 0.3,
         "views": 90_000,
@@ -54,6 +64,9 @@ OTHERWISE = {
         "seed": 1,
     },
     EVALUATION: {"task": "all", "penalties": (1e-3,)},
+    CHECKPOINT: {"layout": "moco", "stem": "cifar", "input": IMAGENET, "hidden": 256, "out": 64},
+    VIEWS: {"pairing": SimCLR(flip=0.0), "per_image": 3, "seed": 1},
+    GEOMETRY: {"pairing": SameClass(task="all")},
 }
 """Another value for every field of every kind of cell."""
 
@@ -73,7 +86,9 @@ def key(declaration, digest=DIGEST):
 @pytest.mark.parametrize("declaration", [*OTHERWISE, *PAIRINGS], ids=lambda d: type(d).__name__)
 def test_the_tables_here_name_every_field(declaration):
     own = {field.name for field in fields(declaration)} - UPSTREAM_FIELDS
-    assert own == set((OTHERWISE | PAIRINGS)[declaration])
+    assert own - LABELS.get(type(declaration).__name__, set()) - {"arch"} == set(
+        (OTHERWISE | PAIRINGS)[declaration]
+    ) - {"arch"}
 
 
 @pytest.mark.parametrize(("declaration", "name"), CHANGES, ids=lambda v: v if isinstance(v, str) else type(v).__name__)
@@ -87,9 +102,17 @@ def test_any_field_of_a_pairing_changes_the_key_of_its_training(pairing, name):
     assert key(replace(TRAINING, pairing=other)) != key(replace(TRAINING, pairing=pairing))
 
 
-@pytest.mark.parametrize("question", [EMBEDDING, ESTIMATION, EVALUATION], ids=lambda d: type(d).__name__)
+def test_a_checkpoint_file_is_known_by_its_contents_wherever_it_lies(tmp_path):
+    for name, text in (("a.pth", "one"), ("b.pth", "one"), ("c.pth", "two")):
+        (tmp_path / name).write_text(text)
+    a, b, c, gone = (replace(CHECKPOINT, source=str(tmp_path / f"{name}.pth")) for name in "abcd")
+    assert key(a) == key(b) == key(replace(a, name="SwAV", allow_code=True))
+    assert len({key(a), key(c), key(gone), key(CHECKPOINT)}) == 4
+
+
+@pytest.mark.parametrize("question", [EMBEDDING, ESTIMATION, EVALUATION, GEOMETRY], ids=lambda d: type(d).__name__)
 def test_the_key_changes_with_what_is_upstream(question):
-    other = Embedding(training=replace(TRAINING, seed=1))
+    other = Embedding(encoder=replace(TRAINING, seed=1))
     changed = other if question is EMBEDDING else replace(question, embedding=other)
     assert key(changed) != key(question)
 
@@ -104,9 +127,12 @@ def test_folders_never_enter_a_key(declaration):
     moved = replace(TRAINING, data=CDP(digits="/scratch/mnist", backgrounds="/scratch/imagenet"))
     elsewhere = {
         TRAINING: moved,
-        EMBEDDING: Embedding(training=moved),
-        ESTIMATION: replace(ESTIMATION, embedding=Embedding(training=moved)),
-        EVALUATION: replace(EVALUATION, embedding=Embedding(training=moved)),
+        EMBEDDING: Embedding(encoder=moved),
+        ESTIMATION: replace(ESTIMATION, embedding=Embedding(encoder=moved)),
+        EVALUATION: replace(EVALUATION, embedding=Embedding(encoder=moved)),
+        CHECKPOINT: replace(CHECKPOINT, data=moved.data, source=moved),
+        VIEWS: replace(VIEWS, encoder=moved),
+        GEOMETRY: replace(GEOMETRY, embedding=Embedding(encoder=moved)),
     }
     assert key(elsewhere[declaration]) == key(declaration)
 
@@ -120,7 +146,7 @@ def test_the_protocol_version_enters_the_key(declaration, monkeypatch):
 
 def test_the_kind_is_told_by_the_key():
     kinds = [key(declaration).rpartition("-")[0] for declaration in OTHERWISE]
-    assert kinds == ["training", "embedding", "estimation", "evaluation"]
+    assert kinds == ["training", "embedding", "estimation", "evaluation", "checkpoint", "views", "geometry"]
 
 
 def test_golden_keys_stand_still():
@@ -129,10 +155,13 @@ def test_golden_keys_stand_still():
 
 
 GOLDEN = [
-    "training-8e7809949bfe3f6d250d",
-    "embedding-57bf4d7f54fb4a337df1",
-    "estimation-b1689f2cb4825511445f",
-    "evaluation-73276a49449bc38728fe",
+    "training-7aa08ab90a245f94d47f",
+    "embedding-46002411ff1d29ddcf47",
+    "estimation-99f4184ae06a1cf584ff",
+    "evaluation-5c3cb564e65827a35375",
+    "checkpoint-d85e92fdef4218f23ea3",
+    "views-1e3cb648a4c8fafaf3dc",
+    "geometry-e9ddeacb5988658fa43d",
 ]
 
 

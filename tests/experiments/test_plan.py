@@ -17,7 +17,7 @@ def questions(pairings=TASKS, tasks=TASKS, seeds=(0,), k_est=256):
     for seed in seeds:
         for pairing in pairings:
             training = Training(data=CDP(), pairing=SameClass(task=pairing), arch="test_resnet", seed=seed)
-            frozen = Embedding(training=training)
+            frozen = Embedding(encoder=training)
             for task in tasks:
                 yield LinearEvaluation(embedding=frozen, task=task)
                 yield Estimation(embedding=frozen, pairing=SameClass(task=task), k_est=k_est, seed=seed)
@@ -56,7 +56,7 @@ def test_the_evaluations_of_an_encoder_share_a_job(store):
 
 
 def test_evaluations_with_other_penalties_do_not_share_a_job(store):
-    frozen = Embedding(training=Training(data=CDP(), pairing=SameClass(task="color"), arch="test_resnet"))
+    frozen = Embedding(encoder=Training(data=CDP(), pairing=SameClass(task="color"), arch="test_resnet"))
     asked = [LinearEvaluation(embedding=frozen, task=t, penalties=p) for t in TASKS for p in [(1e-3,), (1e-2,)]]
     jobs = build(asked, lambda data: DIGEST).missing_jobs(store)
     assert sorted(len(job.cells) for job in jobs if job.kind == "evaluation") == [4, 4]
@@ -113,7 +113,7 @@ def test_names_tell_augmentations_apart():
     trainings = [
         Training(data=data, pairing=SimCLR(jitter_strength=strength), arch="test_resnet") for strength in (0.5, 1.0)
     ]
-    asked = [LinearEvaluation(embedding=Embedding(training=training), task="color") for training in trainings]
+    asked = [LinearEvaluation(embedding=Embedding(encoder=training), task="color") for training in trainings]
     plan = build(asked, lambda data: DIGEST)
     assert len({plan.name(cell) for cell in plan.cells.values()}) == len(plan.cells) == 6
 
@@ -133,7 +133,7 @@ def test_images_that_are_not_prepared_key_cells_of_their_own():
 
 
 def test_an_estimation_costs_more_with_more_critics_steps_and_pairs():
-    frozen = Embedding(training=Training(data=CDP(), pairing=SameClass(task="color"), arch="test_resnet"))
+    frozen = Embedding(encoder=Training(data=CDP(), pairing=SameClass(task="color"), arch="test_resnet"))
 
     def work(**fields):
         small = {"critics": 2, "steps": 50, "k_fit": 64, "k_est": 256, "batches": 2}

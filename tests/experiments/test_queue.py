@@ -17,7 +17,7 @@ some_tasks = st.lists(st.sampled_from(TASKS), min_size=1, unique=True)
 
 def plan_of(pairings, tasks, steps=400):
     frozen = [
-        Embedding(training=Training(data=CDP(), pairing=SameClass(task=pairing), arch="test_resnet"))
+        Embedding(encoder=Training(data=CDP(), pairing=SameClass(task=pairing), arch="test_resnet"))
         for pairing in pairings
     ]
     evaluations = [LinearEvaluation(embedding=h, task=task) for h in frozen for task in tasks]

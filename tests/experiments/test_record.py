@@ -6,7 +6,7 @@ from mi_ray.experiments.declare import CDP, Embedding, Estimation, LinearEvaluat
 from mi_ray.experiments.record import PLAIN, parameters
 
 TRAINING = Training(data=CDP(seed=3), pairing=SameClass(task="color"), arch="test_resnet", temperature=0.2, seed=1)
-FROZEN = Embedding(training=TRAINING)
+FROZEN = Embedding(encoder=TRAINING)
 ESTIMATION = Estimation(
     embedding=FROZEN,
     pairing=SameClass(task="digit", prior="empirical", redraw=0.25),

@@ -13,7 +13,7 @@ def trial(*, pairing: str, task: str, seed: int = 0, temperature: float = 0.2, v
     training = Training(
         data=CDP(), pairing=SameClass(task=pairing), arch="test_resnet", seed=seed, temperature=temperature, views=views
     )
-    return (LinearEvaluation(embedding=Embedding(training=training), task=task),)
+    return (LinearEvaluation(embedding=Embedding(encoder=training), task=task),)
 
 
 STUDY = Study(
@@ -45,11 +45,11 @@ def test_an_axis_is_typed_by_the_signature_of_the_trial():
 def test_a_preset_overrides_the_study_and_a_flag_overrides_the_preset():
     assert STUDY.grid("smoke", {})["seed"] == (7,)
     assert STUDY.grid("smoke", parse_axes(STUDY, ["seed=1"]))["seed"] == (1,)
-    assert {question.embedding.training.views for question in asked(preset="smoke")} == {1000}
+    assert {question.embedding.encoder.views for question in asked(preset="smoke")} == {1000}
 
 
 def test_what_is_no_axis_keeps_its_default():
-    assert {question.embedding.training.temperature for question in asked()} == {0.2}
+    assert {question.embedding.encoder.temperature for question in asked()} == {0.2}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,160 @@
+"""Images that can be declared: CDP, the labelled data sets of the paper's tables, and what negatives come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import log2
+from typing import Literal, assert_never, get_args
+
+from mi_ray.compute.choices import DOMAINS, Dataset, Mix
+from mi_ray.experiments.checks import at_least, instance, one_of, refuse, within
+from mi_ray.theory.tasks import TASKS, Task
+
+BUNDLED = "scikit-learn"
+"""Digits and photographs that scikit-learn ships; any other value is a folder."""
+
+CANVASES = (32, 64, 224)
+
+N_CLASSES: dict[Dataset, int] = {
+    "cifar-10": 10, "cifar-100": 100, "stl-10": 10, "mnist": 10, "imagenet-1k": 1000, "imagenet-100": 100, "pacs": 7,
+    "digits": 10,
+}  # fmt: skip
+"""Classes of a data set; those of a folder are known once it is read."""
+
+LEAST_SIDE = 32
+"""Encoders halve an image five times; below it, PyTorch's bfloat16 convolutions on a CPU read memory they must not."""
+
+HALVED = ("cifar-10", "cifar-100", "digits")
+Half = Literal["", "first", "second"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CDP:
+    """Colour-digit-position images (Sec. III-B).
+
+    ``digits``: bundled, or a folder holding MNIST; ``backgrounds``: bundled, or a folder of images. Image counts are
+    per split; drawings and photographs are disjoint between splits.
+    """
+
+    canvas: int = 32
+    digits: str = BUNDLED
+    backgrounds: str = BUNDLED
+    mix: Mix = "linear"
+    background_weight: float = 0.3
+    train_images: int = 16384
+    validation_images: int = 4096
+    test_images: int = 4096
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        one_of("canvas", self.canvas, CANVASES)
+        one_of("mix", self.mix, get_args(Mix))
+        within("background_weight", self.background_weight, 0, 1)
+        at_least("train_images", self.train_images, 1024)
+        at_least("validation_images", self.validation_images, 1024)
+        at_least("test_images", self.test_images, 1024)
+        at_least("data seed", self.seed, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """Images of uniform random pixels, as negatives (Table X)."""
+
+    images: int = 4096
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        at_least("noise images", self.images, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crops:
+    """Random crops of the photographs that scikit-learn ships, as negatives of another domain."""
+
+    images: int = 4096
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        at_least("crop images", self.images, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """A labelled data set below ``root``, or an ``ImageFolder`` at it, every image a square of ``side`` pixels.
+
+    ``half`` keeps the first or second half of the classes (CIFAR-5A, 5B, 50A, 50B; Table X), ``domain`` one domain of
+    PACS. ``held_out`` is the share of a class that validation gets (and test, where there is no official one).
+    ``negatives``: the set D- that training draws its negatives from; the images themselves if None.
+    """
+
+    name: Dataset
+    root: str = "data"
+    side: int = 32
+    held_out: float = 0.1
+    class_list: str = ""
+    half: Half = ""
+    domain: str = ""
+    negatives: Labelled | Noise | Crops | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        one_of("data", self.name, get_args(Dataset))
+        at_least("side", self.side, LEAST_SIDE)
+        within("held_out", self.held_out, 0.01, 0.49)
+        one_of("half", self.half, get_args(Half))
+        if self.half and self.name not in HALVED:
+            raise refuse("half", self.half, f"'' for {self.name}; halves are of {', '.join(HALVED)}")
+        one_of("domain", self.domain, ["", *DOMAINS] if self.name == "pacs" else [""])
+        if self.name == "imagenet-100" and not self.class_list:
+            raise refuse("class_list", self.class_list, "the file with the 100 wnids")
+        instance("negatives", self.negatives, Labelled, Noise, Crops, type(None))
+        if isinstance(self.negatives, Labelled) and self.negatives.negatives is not None:
+            raise refuse("negatives", self.negatives.negatives, "None: negatives have no negatives")
+        at_least("data seed", self.seed, 0)
+
+    @property
+    def sibling(self) -> Labelled:
+        """The other half of the classes."""
+        one_of("half", self.half, ("first", "second"))
+        return replace(self, half="second" if self.half == "first" else "first", negatives=None)
+
+
+Data = CDP | Labelled
+
+CLASS = ("class",)
+
+
+def tasks(data: Data) -> tuple[str, ...]:
+    """Names of the downstream tasks that the labels of ``data`` allow."""
+    match data:
+        case CDP():
+            return tuple(task.name for task in TASKS)
+        case Labelled():
+            return ("class", "domain") if data.name == "pacs" and not data.domain else CLASS
+        case _:
+            assert_never(data)
+
+
+def n_classes(data: Data, task: str) -> int | None:
+    """Classes of a downstream task; None for a folder, which has to be read first."""
+    match data:
+        case CDP():
+            return Task(task).n_classes
+        case Labelled():
+            if task == "domain":
+                return len(DOMAINS)
+            whole = N_CLASSES.get(data.name)
+            return whole // 2 if whole and data.half else whole
+        case _:
+            assert_never(data)
+
+
+def entropy_bits(data: Data, task: str) -> float | None:
+    """Class entropy H(C) in bits when every class is drawn alike; None where the number of classes is not known."""
+    known = n_classes(data, task)
+    return log2(known) if known else None
+
+
+def side(data: Data) -> int:
+    """Pixels along an image."""
+    return data.canvas if isinstance(data, CDP) else data.side

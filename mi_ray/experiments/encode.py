@@ -1,0 +1,175 @@
+"""Encoders and what they make of images: the cells that need a GPU where there is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, assert_never
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from torch import Tensor, nn
+
+from mi_ray.compute import embeddings, foreign, networks, views
+from mi_ray.compute.checkpoints import load_tensors, save_tensors
+from mi_ray.compute.choices import Input
+from mi_ray.compute.images import SPLITS, ImageSet
+from mi_ray.compute.layouts import laid_out
+from mi_ray.compute.objectives import NT_XENT, NTXentAgainst
+from mi_ray.compute.objectives import Objective as Loss
+from mi_ray.compute.objectives import SupCon as SupConLoss
+from mi_ray.compute.precision import number_type
+from mi_ray.compute.training import Trainer
+from mi_ray.experiments.cells import Attempt, Store
+from mi_ray.experiments.couples import couple, labelled, view
+from mi_ray.experiments.data import PreparedData
+from mi_ray.experiments.declare import (
+    Checkpoint,
+    Embedding,
+    Encoder,
+    NTXent,
+    SupCon,
+    Training,
+    Views,
+    data_of,
+    encoder_of,
+)
+from mi_ray.experiments.plan import Cell
+from mi_ray.experiments.render import NEGATIVES
+from mi_ray.experiments.train import Progress, train
+from mi_ray.theory.information import nominal_bound_bits
+
+Values = dict[str, Any]
+Embedded = dict[str, NDArray[np.float32]]
+
+ENCODER, FILE = "encoder.safetensors", "checkpoint.pth"
+IN_TRAINING_SHARE = 0.1
+"""The in-training estimate is averaged over this last share of the reports."""
+
+
+def trained(declaration: Training, data: PreparedData, attempt: Attempt, device: torch.device) -> Values:
+    """Train an encoder and its projector; keeps both."""
+    images = data.split("train")
+    encoder = networks.encoder(declaration.arch, seed=declaration.seed, stem=declaration.stem)
+    projector = networks.projector(
+        _width(declaration), hidden=declaration.hidden, out=declaration.out, seed=declaration.seed
+    )
+    trainer = Trainer(
+        encoder,
+        projector,
+        images,
+        couple(declaration.pairing, images),
+        view(declaration.pairing),
+        k_tr=declaration.k_tr,
+        steps=declaration.steps,
+        temperature=declaration.temperature,
+        optimizer=declaration.optimizer,
+        learning_rate=declaration.learning_rate,
+        weight_decay=declaration.weight_decay,
+        warmup_steps=round(declaration.warmup * declaration.steps),
+        seed=declaration.seed,
+        dtype=number_type(declaration.precision, device),
+        device=device,
+        objective=_objective(declaration, data, images),
+    )
+    history = train(trainer, attempt)
+    save_tensors(encoder.state_dict(), attempt.payload / ENCODER)
+    save_tensors(projector.state_dict(), attempt.payload / "projector.safetensors")
+    return _summary(declaration, history)
+
+
+def _summary(declaration: Training, history: list[dict[str, float]]) -> Values:
+    last = history[-max(1, round(IN_TRAINING_SHARE * len(history))) :]
+    means = {name: float(np.mean([record[name] for record in last])) for name in last[-1] if name != "step"}
+    bound = {"in_training_bound_bits": nominal_bound_bits(declaration.k_tr)} if "in_training_bits" in means else {}
+    return means | bound | {"steps": declaration.steps}
+
+
+def _objective(declaration: Training, data: PreparedData, images: ImageSet) -> Loss:
+    match declaration.objective:
+        case SupCon():
+            return SupConLoss(labelled(declaration.objective.task, images)[0])
+        case NTXent():
+            declared = data_of(declaration)
+            apart = getattr(declared, "negatives", None) is not None
+            return NTXentAgainst(data.split(NEGATIVES).images) if apart else NT_XENT
+        case _:
+            assert_never(declaration.objective)
+
+
+def read_back(declaration: Checkpoint, attempt: Attempt, store: Store, upstream: str | None) -> Values:
+    """Read an encoder out of a checkpoint file, ours written first; keeps its state alone."""
+    if upstream is not None:
+        state = load_tensors(store.read(upstream).file(ENCODER))
+        torch.save(laid_out(state, declaration.layout), attempt.payload / FILE)
+    path = Path(declaration.source) if isinstance(declaration.source, str) else attempt.payload / FILE
+    found = foreign.read_state(path, allow_code=declaration.allow_code)
+    state = foreign.encoder_state(found.tensors, declaration.arch, stem=declaration.stem)
+    save_tensors(state, attempt.payload / ENCODER)
+    layout = foreign.recognise(found.tensors)
+    return {"sha256": found.sha256, "layout": layout, "ran_code": found.ran_code, "tensors": len(state)}
+
+
+def embedded(cell: Cell, data: PreparedData, attempt: Attempt, store: Store, device: torch.device) -> Values:
+    """The frozen encoder's h of every image, or of fresh views of them."""
+    declaration = cell.declaration
+    assert isinstance(declaration, Embedding | Views)
+    encoder, progress = _frozen(cell, store), Progress(attempt)
+    h: Embedded = {}
+    for done, split in enumerate(SPLITS, start=1):
+        h[split] = _embed(encoder, data.split(split), declaration, device, split)
+        progress(done / len(SPLITS))
+    save_file(h, attempt.payload / "h.safetensors")
+    return {"width": _width(encoder_of(declaration)), "images": sum(map(len, h.values()))}
+
+
+def _embed(
+    encoder: nn.Module, images: ImageSet, declaration: Embedding | Views, device: torch.device, split: str
+) -> NDArray[np.float32]:
+    seen = _input(declaration.encoder)
+    match declaration:
+        case Embedding():
+            return embeddings.embed(encoder, images, device=device, input=seen)
+        case Views():
+            return views.embed_views(
+                encoder, images, view(declaration.pairing), per_image=declaration.per_image, seed=declaration.seed,
+                device=device, input=seen,
+                purpose=f"views {split}",
+            )  # fmt: skip
+        case _:
+            assert_never(declaration)
+
+
+def h_of(cell: Cell, store: Store) -> Embedded:
+    """What the embedding upstream of a question holds: [n, width], of views [n, per_image, width]."""
+    assert cell.upstream
+    return load_file(store.read(cell.upstream).file("h.safetensors"))
+
+
+def _frozen(cell: Cell, store: Store) -> nn.Module:
+    assert cell.upstream
+    declared = encoder_of(cell.declaration)
+    encoder = networks.encoder(declared.arch, seed=0, stem=declared.stem)
+    encoder.load_state_dict(_state(store, cell.upstream))
+    return encoder
+
+
+def _state(store: Store, key: str) -> dict[str, Tensor]:
+    return load_tensors(store.read(key).file(ENCODER))
+
+
+def _width(encoder: Encoder) -> int:
+    return networks.width(encoder.arch, encoder.stem)
+
+
+def _input(encoder: Encoder) -> Input | None:
+    """What an encoder was trained to see, if that is not the images as they are."""
+    match encoder:
+        case Training():
+            return None
+        case Checkpoint():
+            as_timm_states = foreign.input_of(encoder.arch) if isinstance(encoder.source, str) else None
+            return encoder.input or as_timm_states
+        case _:
+            assert_never(encoder)
