@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from mi_ray.compute.checkpoints import save_tensors
-from mi_ray.compute.foreign import Layout, encoder_state, input_of, read_state
-from mi_ray.compute.networks import Input, encoder
-from mi_ray.compute.published import CIFAR_10, CIFAR_100, RESNETS, VITS, missing
+from mi_ray.compute.choices import Input, Layout
+from mi_ray.compute.foreign import encoder_state, input_of, read_state
+from mi_ray.compute.networks import encoder
+from mi_ray.compute.published import CIFAR_10, CIFAR_100, RESNETS, VITS, Published, missing
 
 ARCH = "test_resnet"
 
@@ -93,6 +94,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 # What an encoder was trained to see, and the published ones
 
 
+def seen(encoder: Published) -> Input:
+    return encoder.trained_on or input_of(encoder.arch)
+
+
 @pytest.mark.parametrize("arch", ["resnet50", "vit_small_patch16_224.dino", "deit_tiny_patch16_224.fb_in1k"])
 def test_input_is_that_of_imagenet(arch):
     assert input_of(arch) == Input(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -117,17 +122,17 @@ def test_the_published_encoders_are_those_of_the_tables():
 
 @pytest.mark.parametrize("encoder", RESNETS + VITS, ids=lambda encoder: encoder.row)
 def test_every_published_encoder_can_be_built_and_fed(encoder):
-    assert encoder.input.size == 224
+    assert seen(encoder).size == 224
     assert encoder.layout in get_args(Layout)
 
 
 def test_swav_divides_red_by_0_228():
-    assert {encoder.row for encoder in RESNETS if encoder.input.std[0] == 0.228} == {"SwAV", "DCv2", "SeLa"}
+    assert {encoder.row for encoder in RESNETS if seen(encoder).std[0] == 0.228} == {"SwAV", "DCv2", "SeLa"}
 
 
 def test_moco_v3_sees_what_it_was_trained_on_and_not_what_timm_says_of_its_arch():
     moco_v3 = next(encoder for encoder in VITS if encoder.row == "MoCov3")
-    assert moco_v3.input.mean != input_of(moco_v3.arch).mean
+    assert seen(moco_v3).mean != input_of(moco_v3.arch).mean
 
 
 def test_files_that_a_folder_lacks_are_named_in_order(tmp_path):

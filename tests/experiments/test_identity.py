@@ -159,7 +159,7 @@ GOLDEN = [
     "embedding-46002411ff1d29ddcf47",
     "estimation-99f4184ae06a1cf584ff",
     "evaluation-5c3cb564e65827a35375",
-    "checkpoint-d85e92fdef4218f23ea3",
+    "checkpoint-d4a726f1d6db27b278ed",
     "views-1e3cb648a4c8fafaf3dc",
     "geometry-e9ddeacb5988658fa43d",
 ]
