@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from numbers import Real
@@ -49,6 +49,12 @@ def _plain(value: Any) -> float | str:
 def undecided(study: str, claim: str, why: str, numbers: Mapping[str, float | str] | None = None) -> Verdict:
     """A verdict that cannot be given: ``why`` in a few words."""
     return Verdict(study, claim, None, f"Cannot be judged: {why}.", numbers or {})
+
+
+def all_hold(parts: Iterable[bool | None]) -> bool | None:
+    """Does a claim of several parts hold: False if a part does not, None if one cannot be judged."""
+    known = list(parts)
+    return False if False in known else None if None in known else True
 
 
 def lacking(*tables: pd.DataFrame) -> str:

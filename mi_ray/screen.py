@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 PENDING, RUNNING, FAILED, BLOCKED = "·", "…", "failed", "blocked"
-HEADLINES = {"training": "in_training_bits"}
+HEADLINES = {"training": "in_training_bits", "estimation": "nominal_bits"}
 """The value told of a kind that has no matrix of its own."""
 
 

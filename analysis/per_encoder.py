@@ -1,0 +1,43 @@
+"""What cells of several kinds say of one encoder, side by side, and what tells the panels of a figure apart."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pandas as pd
+
+from analysis.command import cells_of
+from analysis.tidy import SEEDS, asked_and_measured
+from mi_ray.experiments.plan import Plan
+
+ENCODER = "encoder"
+
+
+def by_encoder(plan: Plan, mirrored: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """`asked_and_measured`, and in column ``encoder`` the key of the training behind each cell."""
+    cells = asked_and_measured(plan, mirrored, kind)
+    return cells.assign(**{ENCODER: [root(plan, key) for key in cells["key"]]})
+
+
+def root(plan: Plan, key: str) -> str:
+    """The key of the cell that a cell's line begins with."""
+    above = plan.cells[key].upstream
+    return key if above is None else root(plan, above)
+
+
+def beside(cells: pd.DataFrame, others: pd.DataFrame, *values: str) -> pd.DataFrame:
+    """Cells, each with some columns of ``others`` on the same encoder; NaN where those lack a column or the encoder."""
+    return cells.merge(others.reindex(columns=[ENCODER, *values]), on=ENCODER, how="left")
+
+
+def panel_names(plan: Plan, kind: str, shown: Collection[str]) -> list[str]:
+    """What tells panels apart: arch, and what varies among a kind's cells but for what a panel shows and the seeds."""
+    asked = pd.DataFrame(cell.parameters for cell in cells_of(plan, kind))
+    rest = asked.columns.difference(["arch", *shown, *SEEDS], sort=False)
+    return ["arch", *(name for name in rest if asked[name].nunique() > 1)]
+
+
+def panel_title(names: Collection[str], values: Collection[str]) -> str:
+    """``resnet18, temperature=0.5``: the encoder, then what else tells its panel apart."""
+    arch, *others = values
+    return ", ".join([arch, *(f"{name}={value}" for name, value in zip(list(names)[1:], others, strict=True))])
