@@ -8,6 +8,8 @@ from math import isnan, nan
 from statistics import fmean
 from typing import Any
 
+OURS = "mi_ray_"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -53,6 +55,11 @@ class Row:
         """Mean error in bits; nan unless every seed gave an answer."""
         return nan if self.failures else fmean(self.errors)
 
+    @property
+    def absolute_error(self) -> float:
+        """Mean of the absolute errors in bits; nan unless every seed gave an answer."""
+        return nan if self.failures else fmean(map(abs, self.errors))
+
 
 def print_problems(rows: list[Row]) -> None:
     """One line per problem and peer."""
@@ -71,16 +78,23 @@ def _told(failures: tuple[str, ...]) -> list[str]:
 
 
 def print_summary(rows: list[Row]) -> None:
-    """One line per peer: mean |error| over problems, on how many it is nearest, processor time with tuning."""
+    """One line per peer over the problems that every peer answered: mean |error|, on how many it is nearer than every
+    estimator of others, processor seconds of a call, and hours with tuning."""
     answered = [row for row in rows if not row.failures]
-    nearest = Counter(_nearest([row for row in answered if row.problem == p]) for p in {r.problem for r in answered})
-    print(f"\n{'peer':<22}{'mean |error|':>13}{'problems':>10}{'nearest on':>12}{'cpu h':>8}")
-    for peer in dict.fromkeys(row.peer for row in rows):
-        own = [row for row in answered if row.peer == peer]
-        error = fmean(abs(row.mean_error) for row in own) if own else nan
-        hours = sum(row.total_seconds for row in rows if row.peer == peer) / 3600
-        print(f"{peer:<22}{error:>8.3f} bits{len(own):>10}{nearest[peer]:>12}{hours:>8.2f}")
+    peers, of_problem = list(dict.fromkeys(row.peer for row in rows)), Counter(row.problem for row in answered)
+    shared = [row for row in answered if of_problem[row.problem] == len(peers)]
+    print(f"\nover the {len({row.problem for row in shared})} problems that all answered:")
+    print(f"{'peer':<22}{'mean |error|':>13}{'nearest on':>12}{'cpu s':>8}{'cpu h':>8}")
+    for peer in peers:
+        own = [row for row in shared if row.peer == peer]
+        if own:
+            hours = sum(row.total_seconds for row in own) / 3600
+            told = f"{fmean(row.absolute_error for row in own):>8.3f} bits{_nearest_on(peer, shared):>12}"
+            print(f"{peer:<22}{told}{fmean(row.seconds for row in own):>8.1f}{hours:>8.2f}")
 
 
-def _nearest(rows: list[Row]) -> str:
-    return min(rows, key=lambda row: abs(row.mean_error)).peer
+def _nearest_on(peer: str, rows: list[Row]) -> int:
+    """On how many problems ``peer`` is nearer to the truth than every estimator of others (ours are not compared)."""
+    own = {row.problem: row.absolute_error for row in rows if row.peer == peer}
+    others = [row for row in rows if row.peer != peer and not row.peer.startswith(OURS)]
+    return sum(all(own[p] < row.absolute_error for row in others if row.problem == p) for p in own)

@@ -2,6 +2,7 @@
 
     python benchmarks/estimators.py                                        # every peer on every problem, for hours
     python benchmarks/estimators.py --peers latentmi_lmi --problems 'classes-*' --seeds 2
+    python benchmarks/estimators.py --out benchmarks/answers --told        # print what is answered, ask nothing
 
 Every peer has the same budget: three choices of settings on the first seed, of which the one with the highest value on
 the validation pairs is kept for all seeds. A seed stands for fresh pairs and a fresh start of the peer. Each answer is
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from math import isnan
@@ -31,18 +33,25 @@ CHOICES = 3
 Answer = dict[str, Any]
 
 
+class Unanswered(LookupError):
+    """A question that was never asked, and is not to be asked now."""
+
+
 class Answers:
     """The answers given so far, on disk."""
 
-    def __init__(self, folder: Path, limit: float) -> None:
+    def __init__(self, folder: Path, limit: float, *, told: bool = False) -> None:
+        """``limit``: wall seconds per call; ``told``: ask nothing new."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._path, self._limit = folder / "answers.jsonl", limit
+        self._path, self._limit, self._told = folder / "answers.jsonl", limit, told
         lines = self._path.read_text().splitlines() if self._path.is_file() else []
         self._known = {_key(answer): answer for answer in map(json.loads, lines)}
 
     def get(self, question: Answer, instance: Arrays) -> Answer:
-        """The answer to a question, asked now if it never was."""
+        """The answer to a question, asked now if it never was; Unanswered if it may not be."""
         if _key(question) not in self._known:
+            if self._told:
+                raise Unanswered(_key(question))
             with TemporaryDirectory() as folder:
                 path = Path(folder) / "problem.npz"
                 np.savez(path, **instance)
@@ -68,11 +77,16 @@ def compare(problem: Problem, peers: list[str], seeds: int, answers: Answers) ->
     """One row per peer: its errors over the seeds with the choice made on the first."""
     instances = [problem.draw(seed) for seed in range(seeds)]
     for peer in peers:
-        asked = [_question(problem, instance, peer, seed) for seed, instance in enumerate(instances)]
-        tuning = _tune(asked[0], instances[0], answers)
-        choice = _best(tuning)
-        given = [answers.get(q | {"choice": choice}, i) for q, i in zip(asked, instances, strict=True)]
-        yield Row.of(problem.name, peer, float(instances[0]["true_bits"]), problem.upper, choice, given, tuning)
+        with suppress(Unanswered):
+            yield _row(problem, peer, instances, answers)
+
+
+def _row(problem: Problem, peer: str, instances: list[Arrays], answers: Answers) -> Row:
+    asked = [_question(problem, instance, peer, seed) for seed, instance in enumerate(instances)]
+    tuning = _tune(asked[0], instances[0], answers)
+    choice = _best(tuning)
+    given = [answers.get(q | {"choice": choice}, i) for q, i in zip(asked, instances, strict=True)]
+    return Row.of(problem.name, peer, float(instances[0]["true_bits"]), problem.upper, choice, given, tuning)
 
 
 def _question(problem: Problem, instance: Arrays, peer: str, seed: int) -> Answer:
@@ -109,6 +123,7 @@ def _flags() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5, help="fresh pairs and starts per problem (%(default)s)")
     parser.add_argument("--store", type=Path, default=Path("runs"), help="a finished sweep, for cdp-* (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path(".peers/answers"), help="folder of answers (%(default)s)")
+    parser.add_argument("--told", action="store_true", help="print what is answered already, ask nothing")
     parser.add_argument("--limit", type=float, default=300, help="wall seconds per call (%(default)s)")
     return parser.parse_args()
 
@@ -119,7 +134,7 @@ def main() -> None:
     found, absent = problems(flags.store)
     peers = _chosen(list(PEERS), flags.peers, "peers")
     named = _chosen([*(p.name for p in found), *absent], flags.problems, "problems")
-    answers = Answers(flags.out, flags.limit)
+    answers = Answers(flags.out, flags.limit, told=flags.told)
     rows = [row for p in found if p.name in named for row in compare(p, peers, flags.seeds, answers)]
     print_problems(rows)
     print_summary(rows)
