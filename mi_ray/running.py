@@ -1,0 +1,251 @@
+"""Below the roof: a study is computed round by round, mirrored and drawn; one round, unless it searches."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from contextlib import ExitStack
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from mi_ray.experiments.checks import refuse
+from mi_ray.experiments.study import Axes, Study
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mi_ray.accounting import Accounting
+    from mi_ray.experiments.cells import Store
+    from mi_ray.experiments.data import PreparedData
+    from mi_ray.experiments.declare import Data, Question
+    from mi_ray.experiments.plan import Job, Plan
+    from mi_ray.orchestration.cluster import Capacity
+    from mi_ray.screen import Screen
+    from mi_ray.tracking.background import BackgroundRecorder
+
+DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+NO_MLFLOW = ("MLflow", "not installed here; the same command, run where it is, mirrors every finished cell")
+
+
+def stop_in_order_when_told() -> None:
+    """Treat SIGTERM (Slurm, Kubernetes) as Ctrl-C. Ray puts a handler of its own in place when it connects."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(*_: object) -> None:
+    """As Ctrl-C would, also where a shell that started us in the background has Ctrl-C ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
+
+
+def plans(
+    questions: Sequence[Question], digest_of: Callable[[Data], str | None], only: str | None
+) -> tuple[Plan, Plan]:
+    """The whole plan, and the part of it that ``--only`` asks for."""
+    from mi_ray.experiments.plan import build
+
+    whole = build(questions, digest_of)
+    plan = whole.only(only) if only else whole
+    if not plan.cells:
+        names = [whole.name(cell) for cell in whole.cells.values()]
+        raise refuse("only", only, f"a pattern that matches a cell, such as {names[0]!r}")
+    return whole, plan
+
+
+def sweep(study: Study, grid: Axes, questions: Sequence[Question], store: Store, flags: argparse.Namespace) -> int:
+    """Prepare the images, compute what is missing, mirror it, draw it, and say where everything is."""
+    data = _prepare_all(questions, store)
+    recorder = _recorder(study, store, flags)
+    with Runner(flags, {made.digest: made for made in data.values()}, store) as runner:
+        rounds = Rounds(study, grid, {declaration: made.digest for declaration, made in data.items()}, runner, recorder)
+        code = rounds.run()
+    lines = _mirrored(study, rounds.whole, store, recorder, code) if recorder else [NO_MLFLOW]
+    rounds.screen.summary([*rounds.told(), ("store", str(store.root)), *lines])
+    if code == INTERRUPTED:
+        print(f"{study.name}: interrupted; what is committed is kept, the same command goes on", file=sys.stderr)
+    return code
+
+
+def _prepare_all(questions: Sequence[Question], store: Store) -> dict[Data, PreparedData]:
+    from mi_ray.experiments.data import prepare
+    from mi_ray.experiments.declare import data_of
+
+    declared = dict.fromkeys(map(data_of, questions))
+    return {data: prepare(data, store) for data in declared}
+
+
+class Rounds:
+    """Asks, computes what is missing, and asks again until nothing new is asked; every round has a screen of its own,
+    and one account of the slots runs through all of them."""
+
+    def __init__(
+        self, study: Study, grid: Axes, digests: dict[Data, str], runner: Runner, recorder: BackgroundRecorder | None
+    ) -> None:
+        self._study, self._grid, self._digests = study, grid, digests
+        self._runner, self._recorder = runner, recorder
+        self._titles: list[str] = []
+        self._accounting: Accounting | None = None
+        self._computed = 0
+        self.whole: Plan
+        self.screen: Screen
+
+    def run(self) -> int:
+        """Returns the exit code that the rounds deserve: that of the first that did not end well, if one did not."""
+        code = DONE
+        while code == DONE and (jobs := self._ask()):
+            code = self._compute(jobs)
+            if not self._study.searches:
+                break
+        return code
+
+    def _ask(self) -> list[Job]:
+        """What is to be computed by what the store holds, and a screen for it."""
+        from mi_ray.asking import questions_of, rounds_of
+        from mi_ray.screen import Screen
+
+        store, flags = self._runner.store, self._runner.flags
+        rounds = rounds_of(self._study, self._grid, self._digests.get, store)
+        self.whole, plan = plans(questions_of(rounds), self._digests.get, flags.only)
+        self.screen = Screen(self._study, plan, store, slots=_slots(flags))
+        self.screen.accounting = self._accounting = self._accounting or self.screen.accounting
+        self._titles = [one.title for one in rounds if one.title]
+        return plan.missing_jobs(store)
+
+    def _compute(self, jobs: list[Job]) -> int:
+        """Run the jobs under the screen; returns the exit code that they deserve."""
+        screen = self.screen
+        self._computed += sum(len(job.cells) for job in jobs)
+        for title in self._titles[-1:]:
+            print(f"\n{title}", flush=True)
+        try:
+            with screen:
+                self._runner.run(jobs, _Both(screen, self._recorder))
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        if screen.failures:
+            return FAILED
+        return INTERRUPTED if screen.plan.missing_jobs(screen.store) else DONE
+
+    def told(self) -> list[tuple[str, str]]:
+        """The rounds, how many cells were computed and how long that took."""
+        searched = [(f"round {number}", title) for number, title in enumerate(self._titles, start=1)]
+        if not self._computed:
+            return [*searched, ("computed", "0 cells: everything was in the store")]
+        return [*searched, ("computed", f"{self._computed} cells"), ("time", self.screen.accounting.report())]
+
+
+def _slots(flags: argparse.Namespace) -> int:
+    from os import cpu_count
+
+    return 1 if flags.on == "here" else cpu_count() or 1
+
+
+class Runner:
+    """Runs jobs where the flags say; connects to Ray with the first of them and leaves it at the end."""
+
+    def __init__(self, flags: argparse.Namespace, data: dict[str, PreparedData], store: Store) -> None:
+        self.flags, self.store = flags, store
+        self._data = data
+        self._open = ExitStack()
+        self._capacity: Capacity | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._open.close()
+
+    def run(self, jobs: list[Job], listener: _Both) -> None:
+        """Run jobs one after another in this process, or on Ray."""
+        if self.flags.on == "here":
+            from mi_ray.experiments.serial import run_here
+
+            run_here(jobs, self._data, self.store, listener)
+            return
+        from mi_ray.orchestration.placement import training_slots
+        from mi_ray.orchestration.sweep import run_on_ray
+
+        capacity = self._capacity = self._capacity or self._connect()
+        listener.screen.slots = training_slots(capacity)
+        run_on_ray(jobs, self._data, self.store, listener, capacity=capacity)
+
+    def _connect(self) -> Capacity:
+        from mi_ray.orchestration.cluster import connected
+
+        capacity = self._open.enter_context(connected(self.flags.address))
+        stop_in_order_when_told()
+        return capacity
+
+
+class _Both:
+    """Listens for the screen and the recorder."""
+
+    def __init__(self, screen: Screen, recorder: BackgroundRecorder | None) -> None:
+        self.screen, self._recorder = screen, recorder
+
+    def started(self, job: Job) -> None:
+        self.screen.started(job)
+
+    def finished(self, job: Job) -> None:
+        self.screen.finished(job)
+        if self._recorder:
+            for cell in job.cells:
+                self._recorder.tell(cell)
+
+    def failed(self, job: Job, reason: str) -> None:
+        self.screen.failed(job, reason)
+
+    def tick(self) -> None:
+        self.screen.tick()
+
+
+def _recorder(study: Study, store: Store, flags: argparse.Namespace) -> BackgroundRecorder | None:
+    """The mirror into MLflow, its database and sweep run made before anything else; None where mlflow is absent."""
+    if find_spec("mlflow") is None:
+        return None
+    from mi_ray.tracking.background import BackgroundRecorder
+    from mi_ray.tracking.recorder import Recorder
+
+    bundled = flags.tracking_uri is None
+    uri = f"sqlite:///{store.root}/mlflow.db" if bundled else flags.tracking_uri
+    artifacts = store.root / "artifacts" if bundled else None
+    sweep = f"{study.name}/{flags.preset}"
+    recorder = BackgroundRecorder(Recorder(uri, experiment=study.name, sweep=sweep, artifacts=artifacts), store)
+    recorder.begin()
+    return recorder
+
+
+def _mirrored(
+    study: Study, whole: Plan, store: Store, recorder: BackgroundRecorder, code: int
+) -> list[tuple[str, str]]:
+    """Mirror what is left, draw the figures from MLflow, and say where both are; MLflow's failure loses nothing."""
+    from mi_ray.tracking.store import Unreachable
+
+    mlflow = recorder.recorder
+    unsynced = recorder.drain(whole)
+    if unsynced:
+        return [("MLflow", f"unsynced: {unsynced} cells ({recorder.failure}); the same command mirrors them")]
+    try:
+        figures = _draw(study, whole, store, recorder)
+        mlflow.finish({DONE: "FINISHED", INTERRUPTED: "KILLED"}.get(code, "FAILED"))
+    except Unreachable as error:
+        return [("MLflow", f"{error}; the same command draws the figures")]
+    return [
+        *(("figure", str(path)) for path in figures if path.suffix != ".pdf"),
+        ("MLflow", f"{mlflow.tracking_uri}, experiment {mlflow.experiment}"),
+        ("open it", mlflow.url or f"mlflow ui --backend-store-uri {mlflow.tracking_uri}"),
+    ]
+
+
+def _draw(study: Study, whole: Plan, store: Store, recorder: BackgroundRecorder) -> list[Path]:
+    """The figures of the whole plan (cells not asked for are hatched), attached to the sweep run."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    analysis = import_module(f"analysis.{study.analysis}")
+    mlflow = recorder.recorder
+    figures = analysis.draw(whole, mlflow.tracking_uri, store.root / "figures" / mlflow.sweep, partial=True)
+    mlflow.attach(figures)
+    return figures
