@@ -27,6 +27,7 @@ from mi_ray.experiments.declare import (
     side,
     task_of,
 )
+from mi_ray.experiments.encode import seen_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,7 +111,8 @@ def _classes(question: Question) -> int:
 
 def _forward(encoder: Encoder) -> int:
     """Operations of one image; a checkpoint of others sees images at the size that it was trained on."""
-    return forward_flops(encoder.arch, side(encoder.data), encoder.stem)
+    seen = seen_by(encoder)
+    return forward_flops(encoder.arch, seen.size if seen else side(encoder.data), encoder.stem)
 
 
 def _width(encoder: Encoder) -> int:

@@ -127,7 +127,7 @@ def embedded(cell: Cell, data: PreparedData, attempt: Attempt, store: Store, dev
 def _embed(
     encoder: nn.Module, images: ImageSet, declaration: Embedding | Views, device: torch.device, split: str
 ) -> NDArray[np.float32]:
-    seen = _input(declaration.encoder)
+    seen = seen_by(declaration.encoder)
     match declaration:
         case Embedding():
             return embeddings.embed(encoder, images, device=device, input=seen)
@@ -163,7 +163,7 @@ def _width(encoder: Encoder) -> int:
     return networks.width(encoder.arch, encoder.stem)
 
 
-def _input(encoder: Encoder) -> Input | None:
+def seen_by(encoder: Encoder) -> Input | None:
     """What an encoder was trained to see, if that is not the images as they are."""
     match encoder:
         case Training():

@@ -21,7 +21,7 @@ LABELS = {"Checkpoint": frozenset({"name", "source", "allow_code"})}
 """Fields that say where a thing is and what people call it, not what it is."""
 
 ABSENT = "absent"
-"""Stands for the contents of a checkpoint file that is not there; cells keyed with it are only ever listed."""
+"""Stands, with the path, for the contents of a checkpoint file that is not there: its cells are only ever listed."""
 
 
 def kind(declaration: Declaration) -> str:
@@ -52,9 +52,9 @@ def _science(declaration: Declaration) -> dict[str, Any]:
 
 
 def contents(path: Path) -> str:
-    """sha256 of a file, in hex, read once as long as it does not change; `ABSENT` where there is none."""
+    """sha256 of a file, in hex, read once as long as it does not change; `ABSENT` and its path where there is none."""
     if not path.is_file():
-        return ABSENT
+        return f"{ABSENT}: {path}"
     status = path.stat()
     return _sha256(path, status.st_size, status.st_mtime_ns)
 

@@ -1,0 +1,213 @@
+"""Tables I, II and VI to IX: which measure of a frozen encoder tells how well it will do?
+
+Encoders of different quality are read from checkpoint files and asked for their linear accuracy, for the mutual
+information between embeddings of same-class pairs (I_class) and of two SimCLR views (I_SimCLR), and for alignment,
+uniformity and tolerance under both pairings. The paper: over 16 ResNet-50 and 13 vision transformers I_class agrees
+with the accuracy almost perfectly and better than any other measure, in Pearson's and in Kendall's sense.
+
+    python sweeps/encoder_zoo.py                             # laptop preset, about fifteen minutes on two cores
+    python sweeps/encoder_zoo.py --preset smoke              # every part of it in about a minute
+    python sweeps/encoder_zoo.py --preset paper --dry-run    # what is missing: files by name, and the images
+    python sweeps/encoder_zoo.py --axis encoder=all,color,file:mine.pth:resnet18    # one of your own beside two of ours
+
+``encoder`` is one of these names.
+
+- ``color``, ``digit``, ``position``, ``all``: trained here with same-class sampling, those of ``infomin_grid``, so that
+  one store trains them once. ``all/5``: on a fifth of the views; ``simclr/4``: SimCLR's pairing on a quarter of them;
+  ``supcon/4``: the supervised contrastive loss. Each is written in the layout of a published method and read back.
+- A row of Tables VI to IX, such as ``SwAV`` or ``DeiTB``: its file in the folder ``checkpoints``, as
+  ``compute/published.py`` calls it. The paper names no variants; they are the best matches by accuracy.
+- ``timm:ARCH``: ``ARCH.safetensors`` in that folder, the ``model.safetensors`` that timm publishes for it.
+- ``file:PATH:ARCH``: any file of a known layout that holds the timm encoder ARCH. Images are shown as timm states.
+
+``paper`` has the 29 encoders on ImageNet-100 (Tables VI and VIII), ``paper-1k`` 27 of them on ImageNet-1k (VII and IX;
+its images take some 200 GB of memory). K_est is 256 and 512 there, read off the largest printed estimates; the paper
+gives no other setting. A pickle that needs code to be read is refused until ``--axis allow_code=yes``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from mi_ray.compute.choices import Dataset, Layout
+from mi_ray.compute.published import RESNETS, VITS
+from mi_ray.experiments.checks import one_of, refuse
+from mi_ray.experiments.declare import (
+    BUNDLED,
+    CDP,
+    Checkpoint,
+    Data,
+    Embedding,
+    Estimation,
+    Geometry,
+    Labelled,
+    LinearEvaluation,
+    NTXent,
+    Objective,
+    Pairing,
+    Question,
+    SameClass,
+    SimCLR,
+    SupCon,
+    Training,
+    Views,
+)
+from mi_ray.experiments.study import Matrix, Study
+from mi_ray.launch import launch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How an encoder is trained here, on one part in ``part`` of the views, and the layout of its file."""
+
+    pairing: Pairing
+    layout: Layout
+    objective: Objective = field(default_factory=NTXent)
+    part: int = 1
+
+
+ALL = SameClass(task="all")
+OURS = {
+    "color": Recipe(pairing=SameClass(task="color"), layout="moco"),
+    "digit": Recipe(pairing=SameClass(task="digit"), layout="vissl"),
+    "position": Recipe(pairing=SameClass(task="position"), layout="swav"),
+    "all": Recipe(pairing=ALL, layout="flat"),
+    "all/5": Recipe(pairing=ALL, layout="dino", part=5),
+    "all/10": Recipe(pairing=ALL, layout="moco-v3", part=10),
+    "all/20": Recipe(pairing=ALL, layout="moco", part=20),
+    "all/50": Recipe(pairing=ALL, layout="flat", part=50),
+    "simclr/4": Recipe(pairing=SimCLR(), layout="vissl", part=4),
+    "simclr/20": Recipe(pairing=SimCLR(), layout="swav", part=20),
+    "supcon/4": Recipe(pairing=SimCLR(), layout="supcon", objective=SupCon(task="all"), part=4),
+}
+PUBLISHED = {encoder.row: encoder for encoder in RESNETS + VITS}
+LARGEST = ("SwinB", "PiTB")
+"""Left out of Table IX."""
+
+
+def trial(
+    *,
+    encoder: str,
+    dataset: str = "cdp",
+    arch: str = "resnet10t",
+    seed: int = 0,
+    k_tr: int = 64,
+    temperature: float = 0.2,
+    views: int = 100_000,
+    learning_rate: float = 1e-3,
+    canvas: int = 32,
+    digits: str = BUNDLED,
+    backgrounds: str = BUNDLED,
+    train_images: int = 16384,
+    test_images: int = 4096,
+    root: str = "data/imagenet",
+    class_list: str = "data/imagenet100_wnids.txt",
+    side: int = 224,
+    checkpoints: str = "data/checkpoints",
+    allow_code: str = "no",
+    views_per_image: int = 2,
+    k_est: int = 4096,
+    batches: int = 4,
+    critics: int = 5,
+    critic_steps: int = 70,
+) -> tuple[Question, ...]:
+    """One encoder's linear accuracy, and every measure of it.
+
+    ``arch`` to ``learning_rate`` are of encoders trained here, ``canvas`` to ``test_images`` of CDP images, ``root`` to
+    ``side`` of any other ``dataset``.
+    """
+    one_of("dataset", dataset, ["cdp", *get_args(Dataset)])
+    one_of("allow_code", allow_code, ["yes", "no"])
+    cdp = CDP(
+        canvas=canvas, digits=digits, backgrounds=backgrounds,
+        train_images=train_images, validation_images=test_images, test_images=test_images,
+    )  # fmt: skip
+    listed = class_list if dataset == "imagenet-100" else ""
+    data = cdp if dataset == "cdp" else Labelled(name=dataset, root=root, class_list=listed, side=side)
+    settings = {
+        "arch": arch, "k_tr": k_tr, "temperature": temperature, "learning_rate": learning_rate, "seed": seed,
+    }  # fmt: skip
+    if encoder in OURS:
+        read = of_ours(encoder, data, views, settings)
+    else:
+        read = of_others(encoder, data, checkpoints, allow_code=allow_code == "yes")
+    same_class, simclr = SameClass(task="all" if data == cdp else "class"), SimCLR()
+    plain, viewed = Embedding(encoder=read), Views(encoder=read, pairing=simclr, per_image=views_per_image, seed=seed)
+    asked = {"k_est": k_est, "batches": batches, "critics": critics, "steps": critic_steps, "seed": seed}
+    return (
+        LinearEvaluation(embedding=plain, task=same_class.task),
+        Estimation(embedding=plain, pairing=same_class, **asked),
+        Geometry(embedding=plain, pairing=same_class),
+        Estimation(embedding=viewed, pairing=simclr, **asked),
+        Geometry(embedding=viewed, pairing=simclr),
+    )
+
+
+def of_ours(name: str, data: Data, views: int, settings: Mapping[str, Any]) -> Checkpoint:
+    """An encoder trained here by its recipe, written to a file and read back."""
+    recipe = OURS[name]
+    training = Training(
+        data=data, pairing=recipe.pairing, objective=recipe.objective, views=views // recipe.part, **settings
+    )
+    return Checkpoint(data=data, arch=training.arch, source=training, layout=recipe.layout, name=name)
+
+
+def of_others(name: str, data: Data, folder: str, *, allow_code: bool) -> Checkpoint:
+    """An encoder that others trained, by the name of its row, ``timm:ARCH`` or ``file:PATH:ARCH``."""
+    if name in PUBLISHED:
+        row = PUBLISHED[name]
+        return Checkpoint(
+            data=data, arch=row.arch, source=f"{folder}/{row.file}", layout=row.layout, input=row.trained_on,
+            allow_code=allow_code, name=name,
+        )  # fmt: skip
+    arch, path = _arch_and_path(name, folder)
+    return Checkpoint(data=data, arch=arch, source=path, allow_code=allow_code, name=name)
+
+
+def _arch_and_path(name: str, folder: str) -> tuple[str, str]:
+    kind, _, rest = name.partition(":")
+    path, _, arch = rest.rpartition(":")
+    if kind == "timm" and arch and not path:
+        return arch, f"{folder}/{arch}.safetensors"
+    if kind == "file" and arch and path:
+        return arch, path
+    raise refuse("encoder", name, f"{', '.join((*OURS, *PUBLISHED))}, timm:ARCH or file:PATH:ARCH")
+
+
+IMAGENET_AT_SCALE = {"critic_steps": (400,), "dataset": ("imagenet-100",), "k_est": (256,), "batches": (64,)}
+
+STUDY = Study(
+    name="encoder_zoo",
+    trial=trial,
+    axes={"encoder": tuple(OURS), "seed": (0,)},
+    presets={
+        "smoke": {
+            "encoder": ("color", "all", "all/10", "simclr/4"),
+            "views": (4_000,),
+            "train_images": (2048,),
+            "test_images": (1024,),
+            "critic_steps": (20,),
+            "k_est": (1024,),
+            "critics": (2,),
+        },
+        "laptop": {},
+        "paper": {"encoder": tuple(PUBLISHED), **IMAGENET_AT_SCALE},
+        "paper-1k": {
+            "encoder": tuple(row for row in PUBLISHED if row not in LARGEST),
+            **IMAGENET_AT_SCALE,
+            "dataset": ("imagenet-1k",),
+            "k_est": (512,),
+            "batches": (32,),
+        },
+    },
+    default_preset="laptop",
+    matrix=Matrix(
+        row="encoder",
+        column="task",
+        panels={"evaluation": "linear_accuracy", "estimation": "nominal_bits", "geometry": "alignment"},
+    ),
+    analysis="measure_agreement",
+)
+
+if __name__ == "__main__":
+    launch(STUDY)
