@@ -143,9 +143,10 @@ def _counts(n: int, rng: np.random.Generator, resamples: int) -> Floats:
 def _intervals(pearson: Floats, kendall: Floats, level: float) -> Bootstrap:
     if not 0 < level < 1:
         raise ValueError(f"bootstrap: level {level!r} must lie in (0, 1)")
-    pearson, kendall = (drawn[np.isfinite(drawn)] for drawn in (pearson, kendall))
+    drawn = len(pearson)
+    pearson, kendall = (values[np.isfinite(values)] for values in (pearson, kendall))
     if not len(pearson):
-        raise ValueError("bootstrap: none of the resamples had a correlation; draw more")
+        raise ValueError(f"bootstrap: none of {drawn} resamples had a correlation; draw more")
     return Bootstrap(_middle(pearson, level), _middle(kendall, level), len(pearson))
 
 
