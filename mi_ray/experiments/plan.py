@@ -10,7 +10,7 @@ from functools import cached_property
 
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.declare import Data, Declaration, LinearEvaluation, Question, data_of, upstream
-from mi_ray.experiments.identity import cell_key, kind
+from mi_ray.experiments.identity import canonical, cell_key, kind, own_fields
 from mi_ray.experiments.record import parameters
 
 UNPREPARED = "unprepared"
@@ -103,14 +103,19 @@ class Plan:
 
 
 def build(questions: Iterable[Question], digest_of: Callable[[Data], str | None]) -> Plan:
-    """The plan of some questions: each with its embedding and training, every cell once."""
+    """The plan of some questions: each with its embedding and training, every cell once.
+
+    ``digest_of``: of images, None of those not prepared, whose declaration then tells their cells apart.
+    """
     cells: dict[str, Cell] = {}
     for question in questions:
-        digest = digest_of(data_of(question)) or UNPREPARED
+        data = data_of(question)
+        digest = digest_of(data) or UNPREPARED
+        content = f"{digest} {canonical(own_fields(data))}" if digest == UNPREPARED else digest
         for declaration in _line(question):
-            key = cell_key(declaration, digest)
+            key = cell_key(declaration, content)
             above = upstream(declaration)
-            cells.setdefault(key, Cell(key, declaration, cell_key(above, digest) if above else None, digest))
+            cells.setdefault(key, Cell(key, declaration, cell_key(above, content) if above else None, digest))
     return Plan(cells)
 
 

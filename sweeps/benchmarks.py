@@ -1,0 +1,97 @@
+"""Data sets that Tables III-V train on: images, downstream task, and the recipe of training for each.
+
+The paper names data sets, encoders and temperatures. The rest of a recipe is that of the closest public code, on
+cosine-annealed SGD: CIFAR-10 as SupContrast (1000 epochs; lr .05 at a batch of 256; temperature .5, supervised .1),
+ImageNet-100 and ImageNet-1k as VNE of the paper's own lab (lr .4 for a batch of 256), for 400 and 100 epochs. K_Tr
+follows from the losses that Tables IV and V print: at most 256 pairs for CIFAR-10 and some 128 for ImageNet-100.
+"""
+
+from dataclasses import dataclass
+
+from mi_ray.compute.choices import Stem
+from mi_ray.experiments.checks import one_of
+from mi_ray.experiments.declare import CDP, Data, Labelled, NTXent, Objective, Pairing, SimCLR, Training, color_jitter
+from mi_ray.experiments.declare.encoders import OptimizerName
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """Images, the task that their labels make, and how encoders are trained on them.
+
+    ``augmentation``: the best known for this task; ``views``: images that training sees.
+    """
+
+    title: str
+    data: Data
+    task: str = "class"
+    stem: Stem = "imagenet"
+    augmentation: SimCLR = SimCLR(jitter_strength=1.0)
+    k_tr: int
+    temperature: float
+    supervised_temperature: float = 0.1
+    views: int
+    optimizer: OptimizerName = "sgd"
+    learning_rate: float
+
+    def training(
+        self,
+        pairing: Pairing,
+        arch: str,
+        *,
+        seed: int,
+        temperature: float | None = None,
+        share: float = 1.0,
+        objective: Objective | None = None,
+    ) -> Training:
+        """Training by this recipe on a ``share`` of its views; NT-Xent at the recipe's temperature if not told."""
+        return Training(
+            data=self.data,
+            pairing=pairing,
+            arch=arch,
+            stem=self.stem,
+            objective=objective or NTXent(),
+            k_tr=self.k_tr,
+            temperature=temperature or self.temperature,
+            views=round(share * self.views),
+            optimizer=self.optimizer,
+            learning_rate=self.learning_rate,
+            seed=seed,
+        )
+
+
+def _cdp(title: str, data: CDP, views: int) -> Benchmark:
+    """As `infomin_grid` trains, so that a store holds the encoders of both once."""
+    return Benchmark(
+        title=title, data=data, task="all", augmentation=color_jitter(0.5), k_tr=64, temperature=0.2,
+        supervised_temperature=0.2, views=views, optimizer="adamw", learning_rate=1e-3,
+    )  # fmt: skip
+
+
+BENCHMARKS = {
+    "cdp": _cdp("CDP", CDP(), 100_000),
+    "cdp-small": _cdp("CDP, small", CDP(train_images=2048, validation_images=1024, test_images=1024), 2_000),
+    "cifar-10": Benchmark(
+        title="CIFAR-10", data=Labelled(name="cifar-10"), stem="cifar", k_tr=256, temperature=0.5, views=100_000_000,
+        learning_rate=0.05,
+    ),
+    "imagenet-100": Benchmark(
+        title="ImageNet-100",
+        data=Labelled(name="imagenet-100", root="data/imagenet", side=224, class_list="data/imagenet100_wnids.txt"),
+        k_tr=128, temperature=0.3, views=100_000_000, learning_rate=0.2,
+    ),
+    "imagenet-1k": Benchmark(
+        title="ImageNet-1k", data=Labelled(name="imagenet-1k", root="data/imagenet", side=224), k_tr=256,
+        temperature=0.2, views=256_000_000, learning_rate=0.4,
+    ),
+}  # fmt: skip
+
+
+def benchmark_called(name: str) -> Benchmark:
+    """The benchmark of a name; refuses any other."""
+    one_of("data", name, list(BENCHMARKS))
+    return BENCHMARKS[name]
+
+
+def benchmark_of(data: Data) -> str:
+    """The name of the benchmark whose images these are."""
+    return next(name for name, benchmark in BENCHMARKS.items() if benchmark.data == data)
