@@ -242,7 +242,10 @@ def _mirrored(
 
 
 def _draw(study: Study, whole: Plan, store: Store, recorder: BackgroundRecorder) -> list[Path]:
-    """The figures of the whole plan (cells not asked for are hatched), attached to the sweep run."""
+    """The figures of the whole plan (cells not asked for are hatched), attached to the sweep run; none if the study
+    names no analysis."""
+    if not study.analysis:
+        return []
     sys.path.insert(0, str(Path(__file__).parents[1]))
     analysis = import_module(f"analysis.{study.analysis}")
     mlflow = recorder.recorder

@@ -33,7 +33,7 @@ class Study:
     every preset, ``presets`` override them.
 
     Any parameter of ``trial`` can be an axis; those never named keep their default. ``analysis`` names the module of
-    ``analysis/`` that draws the figures.
+    ``analysis/`` that draws the figures; empty, none are drawn.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Study:
     presets: Mapping[str, Axes]
     default_preset: str
     matrix: Matrix
-    analysis: str
+    analysis: str = ""
     types: Mapping[str, type] = field(init=False)
     searches: bool = field(init=False)
 
