@@ -35,6 +35,12 @@ MEASURES = (
     Measure("tolerance", "tolerance"),
     Measure("contrastive_loss_nats", f"{MINUS}contrastive loss", -1),
 )
+OF_VIEWS = (
+    Measure("alignment_simclr", f"{MINUS}alignment, SimCLR pairs", -1),
+    Measure("uniformity_simclr", f"{MINUS}uniformity, SimCLR views", -1),
+)
+"""What a sweep measures beside: the unsupervised versions that the paper tells of in words (Sec. IV-B)."""
+
 NAMES, ACCURACY = ("table", "dataset", "pool", "model"), "acc"
 COLUMNS = (*NAMES, ACCURACY, *(measure.column for measure in MEASURES))
 
@@ -110,4 +116,5 @@ def _check_table(name: str, rows: pd.DataFrame) -> None:
 
 def measures_of(rows: pd.DataFrame) -> list[Measure]:
     """The measures that a table's rows have."""
-    return [measure for measure in MEASURES if rows[measure.column].notna().any()]
+    known = [measure for measure in (*MEASURES, *OF_VIEWS) if measure.column in rows]
+    return [measure for measure in known if rows[measure.column].notna().any()]

@@ -1,10 +1,12 @@
-"""Tables II and IV-IX: how well each measure of an encoder agrees with its linear accuracy, and how firmly.
+"""Tables I, II and IV-IX: how well each measure of an encoder agrees with its linear accuracy, and how firmly.
 
-Reads a csv with one row per encoder (columns: analysis/encoder_tables.py), be it of the paper's printed rows or of a
-sweep's results, and tells per table and measure: Pearson's r and Kendall's tau-b, 95 % bootstrap intervals over
-encoders, what is left without each encoder in turn, and how many of the three best it finds. Alignment, uniformity and
-the contrastive loss are multiplied by -1, as in the paper: +1 is always full agreement. As .csv, .png and .pdf.
+Reads the encoder zoo from MLflow or, with --table, a csv with one row per encoder (columns: analysis/encoder_tables.py)
+such as the paper's printed rows, and tells per table and measure: Pearson's r and Kendall's tau-b, 95 % bootstrap
+intervals over encoders, what is left without each encoder in turn, and how many of the three best it finds. Alignment,
+uniformity and the contrastive loss are multiplied by -1, as in the paper: +1 is always full agreement. As .csv, .png
+and .pdf; of the zoo as .md too, with ``encoder-zoo`` as Tables VI to IX, ``encoders.csv`` for --table, and the verdict.
 
+    python analysis/measure_agreement.py --preset laptop
     python analysis/measure_agreement.py --table tests/analysis/paper_tables.csv
     python analysis/measure_agreement.py --table tests/analysis/paper_tables.csv --without Jigsaw,RotNet
 """
@@ -22,13 +24,21 @@ import pandas as pd
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from analysis.encoder_tables import ACCURACY, NAMES, Measure, measures_of, read
+from analysis import agreement_print, command
+from analysis.agreement_verdict import leads, verdict
+from analysis.encoder_tables import ACCURACY, COLUMNS, NAMES, Measure, measures_of, read
+from analysis.encoder_zoo_rows import KINDS, SOURCES, columns_of, rows
 from analysis.measure_agreement_figure import write
 from mi_ray.experiments.checks import Refused, refuse
+from mi_ray.experiments.plan import Plan
 from mi_ray.matrices import aligned
 from mi_ray.theory.agreement import bootstrap, correlation, leave_one_out, most_influential, top_k
+from sweeps.encoder_zoo import STUDY
 
 BEST = 3
+OUT = Path("runs/figures/measure_agreement")
+"""Of what --table draws, if no other folder is given."""
+
 SEED = 0
 """Of the bootstrap; each measure of a table sees the same resamples of its encoders."""
 
@@ -89,6 +99,44 @@ def _figures(oriented: np.ndarray, accuracy: np.ndarray, names: list[str]) -> di
     }
 
 
+# The zoo
+
+
+def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> list[Path]:
+    """Read the zoo's cells from MLflow and write its encoders, their agreement and the verdict to ``out``.
+
+    Raises `MissingCells` when one is not there, unless ``partial``: encoders that lack a measure are left out then.
+    """
+    mirrored = command.mirrored(STUDY, plan, tracking_uri, KINDS, partial=partial)
+    out.mkdir(parents=True, exist_ok=True)
+    columns = columns_of(plan, mirrored)
+    encoders = rows(plan, columns, mirrored)
+    agreement, unranked = ranked(encoders.dropna(subset=list(SOURCES)))
+    written = [*_save(encoders, out), *agreement_print.write(encoders, agreement, out)]
+    drawn = [] if agreement.empty else write(agreement, out)
+    return command.publish(plan, out, [*written, *drawn], verdict(columns, agreement, unranked))
+
+
+def ranked(encoders: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The agreement of every measure beside the lead of I_class over it, and why some tables have none."""
+    found, unranked = [], []
+    for _, of_table in encoders.groupby("table", sort=False):
+        try:
+            found.append(table(of_table).merge(leads(of_table), how="left"))
+        except (Refused, ValueError) as reason:
+            unranked.append(str(reason))
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(), unranked
+
+
+def _save(encoders: pd.DataFrame, out: Path) -> list[Path]:
+    """All that is known of the encoders, and the columns that --table reads."""
+    told = encoders.dropna(subset=list(SOURCES))[list(COLUMNS)]
+    paths = [out / "encoder-zoo.csv", out / "encoders.csv"]
+    for path, frame in zip(paths, (encoders, told), strict=True):
+        frame.to_csv(path, index=False)
+    return paths
+
+
 # Text
 
 HEAD = ("measure", "r", "95 %", "less one", "most: r without", "tau", "95 %", "less one", f"top {BEST}")
@@ -126,27 +174,28 @@ def _told(row: pd.Series, name: str) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the table and where its files are; 1, with one line on why, when the csv does not allow it."""
+    """Draw the zoo, or print the table and where its files are; 1, with one line on why, when that cannot be done."""
     flags = _flags().parse_args(argv)
+    if flags.table is None:
+        return command.main(STUDY, draw, argv)
     try:
         tidy = table(read(flags.table), flags.without)
     except Refused as reason:
         print(reason, file=sys.stderr)
         return 1
-    print(text(tidy), "", *write(tidy, flags.out), sep="\n")
+    print(text(tidy), "", *write(tidy, flags.out or OUT), sep="\n")
     return 0
 
 
 def _flags() -> argparse.ArgumentParser:
-    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--table", type=Path, required=True, metavar="CSV", help="one row per encoder")
-    flags.add_argument("--out", type=Path, default=Path("runs/figures/measure_agreement"), help="folder (%(default)s)")
+    flags = command.flags_of(STUDY, __doc__)
+    flags.add_argument("--table", type=Path, metavar="CSV", help="one row per encoder; read instead of the sweep")
     flags.add_argument(
         "--without",
         type=lambda names: [name.strip() for name in names.split(",")],
         default=[],
         metavar="ENCODER[,ENCODER]",
-        help="show each table without these encoders too, named as in its model column",
+        help="with --table: show each table without these encoders too, named as in its model column",
     )
     return flags
 

@@ -24,6 +24,9 @@ CERTIFICATE_TYPES = {CERTIFIED: "boolean", NOT_CERTIFIED: "string"}
 TRUTH = {True: "true", False: "false"}
 """How a tag tells a boolean."""
 
+READ = ("layout", "sha256")
+"""Words that a checkpoint's result says of the file that was read."""
+
 HISTORY = "history/"
 """Curves are metrics below this prefix, so that a curve and the result read from it never share a name."""
 
@@ -81,7 +84,7 @@ def read_cells(tracking_uri: str, experiment: str, keys: Collection[str]) -> pd.
     """One row per mirrored cell among ``keys``: ``key``, ``kind``, its parameters and its final metrics.
 
     A metric that is called like a parameter is found under ``measured_<name>``; parameters that are numbers in every
-    row are numbers. ``certified`` is a nullable boolean and ``not_certified`` a nullable string, empty where there is
+    row are numbers. ``read_layout`` and ``read_sha256`` are of a checkpoint's file. ``certified`` is a nullable boolean and ``not_certified`` a nullable string, empty where there is
     nothing against a certificate; both are null on cells that are not asked for one. Half-mirrored cells are left out.
     Refuses a database or experiment that does not exist.
     """
@@ -114,7 +117,8 @@ def _row(run: Run) -> dict[str, object]:
     metrics = {name: value for name, value in run.data.metrics.items() if not name.startswith(HISTORY)}
     measured = {f"measured_{name}" if name in parameters else name: value for name, value in metrics.items()}
     named = {"key": run.data.tags[CELL_KEY], "kind": run.data.params["kind"]}
-    return named | parameters | measured | _certificate(run.data.tags)
+    read = {f"read_{name}": run.data.tags[name] for name in READ if name in run.data.tags}
+    return named | parameters | measured | read | _certificate(run.data.tags)
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
