@@ -16,10 +16,11 @@ from typing import Any, Protocol
 import pandas as pd
 
 from analysis.verdict import Verdict, write
+from mi_ray.asking import plan_of
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.checks import Refused
 from mi_ray.experiments.data import prepared
-from mi_ray.experiments.plan import Cell, Plan, build
+from mi_ray.experiments.plan import Cell, Plan
 from mi_ray.experiments.study import Study, parse_axes
 from mi_ray.tracking.store import Unreachable, read_cells
 
@@ -49,7 +50,7 @@ def planned(study: Study, preset: str, axes: Sequence[str], store: Store) -> Pla
             )
         return images.digest
 
-    return build(study.questions(study.grid(preset, parse_axes(study, axes))), digest)
+    return plan_of(study, study.grid(preset, parse_axes(study, axes)), digest, store)
 
 
 def mirrored(study: Study, plan: Plan, tracking_uri: str, kinds: Collection[str], *, partial: bool) -> pd.DataFrame:

@@ -137,7 +137,7 @@ def _promotion(search: Search, promoted: int, candidates: int, noise: Sequence[f
 
 
 def _fresh(search: Search, promoted: Sequence[Candidate], values: Sequence[Value]) -> Round:
-    winners = [promoted[place] for place in best_of_each(values)]
+    winners = [promoted[place] for place in dict.fromkeys(best_of_each(values))]
     challengers = [one for one in winners if one != search.default]
     on_front = f", of {len(front(values))} on the Pareto front" if len(search.objectives) > 1 else ""
     if not challengers:

@@ -40,9 +40,9 @@ def front(values: Sequence[Value]) -> list[int]:
 
 
 def best_of_each(values: Sequence[Value]) -> list[int]:
-    """The place of the best value in each objective, each once; on the Pareto front, and the earliest of equals."""
+    """The place of the best value in each objective, all on the Pareto front; of equals the earliest."""
     on_front = front(values)
-    return list(dict.fromkeys(max(on_front, key=lambda i: values[i][which]) for which in range(len(values[0]))))
+    return [max(on_front, key=lambda place: values[place][which]) for which in range(len(values[0]))]
 
 
 def _dominates(other: Value, value: Value) -> bool:
