@@ -21,7 +21,7 @@ TITLES = {"jitter": "colour jitter, by strength", "crop": "resized crop, by leas
 LABEL_GAP = 0.2
 """Inches that labels of strengths keep from each other."""
 
-PANEL, HIGH, GAP, BETWEEN, LEFT, RIGHT, TOP, BOTTOM = 3.5, 2.5, 0.75, 1.15, 0.72, 0.3, 0.98, 1.05
+PANEL, HIGH, GAP, BETWEEN, LEFT, RIGHT, TOP, BOTTOM = 3.5, 2.5, 0.75, 1.15, 0.72, 0.3, 0.86, 1.02
 """Inches: a panel's width and height, gaps across and down, and the margins."""
 
 
@@ -88,9 +88,19 @@ def _guide(axes: Axes, encoders: pd.DataFrame) -> None:
     inches = (x - x[0] + margin) / (np.ptp(x) + 2 * margin) * PANEL
     for at, strength, label in zip(x, encoders["strength"], spaced(inches, LABEL_GAP, PANEL), strict=True):
         axes.axvline(at, color=GUIDE, lw=0.6, zorder=1)
-        axes.annotate(f"{strength:g}", (at, 1), (label / PANEL, 1.045), xycoords=("data", "axes fraction"),
-                      textcoords="axes fraction", ha="center", va="bottom", fontsize=7.5, color=FAINT,
-                      arrowprops={"arrowstyle": "-", "color": GUIDE, "lw": 0.6, "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+        _write_strength(axes, at, strength, label / PANEL)
+
+
+def _write_strength(axes: Axes, at: float, strength: float, label: float) -> None:
+    """``strength`` above the panel, ``label`` of its width along, with a thin line to its rule."""
+    thin = {"arrowstyle": "-", "color": GUIDE, "lw": 0.6, "shrinkA": 0, "shrinkB": 0}
+    place = {
+        "xy": (at, 1),
+        "xytext": (label, 1.045),
+        "xycoords": ("data", "axes fraction"),
+        "textcoords": "axes fraction",
+    }
+    axes.annotate(f"{strength:g}", ha="center", va="bottom", fontsize=7.5, color=FAINT, arrowprops=thin, **place)
 
 
 def spaced(places: Sequence[float], gap: float, end: float) -> list[float]:

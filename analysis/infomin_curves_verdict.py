@@ -5,7 +5,9 @@ Curves are judged over the strength, which sets the MI: whatever the estimate, e
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,9 @@ SURE = 2.0
 
 FEWEST = 3
 """Strengths that it takes to see a peak between two ends."""
+
+
+SHAPES = {True: "a reverse U", False: "highest at an end", None: "as high at an end as at the peak, within noise"}
 
 
 @dataclass(frozen=True)
@@ -63,26 +68,35 @@ class Curves:
 
     @property
     def sentence(self) -> str:
-        """Where each task peaks, whether together, and which curves are no reverse U."""
+        """Where each task peaks, whether together, and which curves are a reverse U."""
         return f"{self.name}: {self._where}; {self._shapes}"
 
     @property
     def _where(self) -> str:
-        places: dict[float, list[str]] = {}
-        for peak in self.peaks:
-            places.setdefault(peak.at, []).append(peak.task)
         if self.together:
-            return f"all tasks peak at {self.peaks[0].at:g}"
-        told = ", ".join(f"{' and '.join(tasks)} at {at:g}" for at, tasks in places.items())
-        return f"peaks are {told}, " + ("apart" if self.together is False else f"not surely apart by {SURE:g} spreads")
+            return f"every task peaks at {self.peaks[0].at:g}"
+        told = ", ".join(f"{_listed(tasks)} at {at:g}" for at, tasks in self._by(lambda peak: peak.at).items())
+        apart = "surely not all together" if self.together is False else "which noise may set apart"
+        return f"peaks are {told}, {apart}"
 
     @property
     def _shapes(self) -> str:
-        shapes = {True: "a reverse U", False: "highest at an end", None: "perhaps as high at an end as at its peak"}
-        told = {
-            words: [peak.task for peak in self.peaks if peak.reverse_u is is_one] for is_one, words in shapes.items()
-        }
-        return ", ".join(f"{' and '.join(tasks)} {words}" for words, tasks in told.items() if tasks)
+        by_shape = self._by(lambda peak: SHAPES[peak.reverse_u])
+        return ", ".join(
+            f"{'every task' if len(by_shape) == 1 else _listed(tasks)} {shape}" for shape, tasks in by_shape.items()
+        )
+
+    def _by(self, what: Callable[[Peak], Any]) -> dict[Any, list[str]]:
+        """Tasks by what is said of their peaks."""
+        tasks: dict[Any, list[str]] = {}
+        for peak in self.peaks:
+            tasks.setdefault(what(peak), []).append(f"task {peak.task}" if peak.task == "all" else peak.task)
+        return tasks
+
+
+def _listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def verdict(tidy: pd.DataFrame) -> Verdict:
