@@ -13,6 +13,8 @@ from mi_ray.experiments.checks import one_of
 from mi_ray.experiments.declare import CDP, Data, Labelled, NTXent, Objective, Pairing, SimCLR, Training, color_jitter
 from mi_ray.experiments.declare.encoders import OptimizerName
 
+FULL_JITTER = SimCLR(jitter_strength=1.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
@@ -25,7 +27,7 @@ class Benchmark:
     data: Data
     task: str = "class"
     stem: Stem = "imagenet"
-    augmentation: SimCLR = SimCLR(jitter_strength=1.0)
+    augmentation: SimCLR = FULL_JITTER
     k_tr: int
     temperature: float
     supervised_temperature: float = 0.1

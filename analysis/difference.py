@@ -1,0 +1,52 @@
+"""How much one training does better than another, paired by seed, with a 95 % interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import hypot, nan, sqrt
+
+import pandas as pd
+from scipy.stats import norm, t
+
+LEVEL = 0.95
+OVER_SEEDS, OVER_IMAGES = "Student's t over seeds", "normal over test images, one seed"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean difference over common seeds, its interval from ``low`` to ``high``, and what that is taken over."""
+
+    mean: float
+    low: float
+    high: float
+    seeds: int
+    interval_is: str
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the interval lies on one side of zero, else 0: not told."""
+        return int(self.low > 0) - int(self.high < 0)
+
+
+UNKNOWN = Difference(nan, nan, nan, 0, "not measured")
+
+
+def paired(one: pd.DataFrame, other: pd.DataFrame, value: str, standard_error: str) -> Difference:
+    """``one`` less ``other`` in ``value``; each has one row per ``seed``.
+
+    Several common seeds: Student's interval of the mean of their differences. One: both standard errors, taken as
+    independent, though the test images are the same, which errs on the wide side.
+    """
+    both = one.merge(other, on="seed", suffixes=("", "_other")).dropna(subset=[value, f"{value}_other"])
+    if both.empty:
+        return UNKNOWN
+    differences = both[value] - both[f"{value}_other"]
+    if len(both) == 1:
+        error = hypot(both[standard_error].iloc[0], both[f"{standard_error}_other"].iloc[0])
+        return _between(differences.mean(), norm.ppf((1 + LEVEL) / 2) * error, 1, OVER_IMAGES)
+    error = differences.std(ddof=1) / sqrt(len(both))
+    return _between(differences.mean(), t.ppf((1 + LEVEL) / 2, len(both) - 1) * error, len(both), OVER_SEEDS)
+
+
+def _between(mean: float, half: float, seeds: int, interval_is: str) -> Difference:
+    return Difference(float(mean), float(mean - half), float(mean + half), seeds, interval_is)

@@ -1,0 +1,52 @@
+"""Tables in print layout: a Markdown file of captioned tables and what their signs mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+ABSENT, PLUS_MINUS, MINUS = "\N{EN DASH}", "\N{PLUS-MINUS SIGN}", "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True)
+class Printed:
+    """One table: its caption, the header, lines of text below it, and notes on what stands there."""
+
+    caption: str
+    header: Sequence[str]
+    lines: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+def write_markdown(path: Path, tables: Sequence[Printed]) -> Path:
+    """The tables one below the other, in a Markdown file."""
+    path.write_text("\n\n".join(map(_text, tables)) + "\n", encoding="utf-8")
+    return path
+
+
+def _text(table: Printed) -> str:
+    rule = [":--", *["--:"] * (len(table.header) - 1)]
+    grid = "\n".join(f"| {' | '.join(line)} |" for line in (table.header, rule, *table.lines))
+    return "\n\n".join([f"**{table.caption}**", grid, *table.notes])
+
+
+def number(value: float, digits: int, *, sign: bool = False) -> str:
+    """A number with so many digits, no zero with a minus, a dash where there is none."""
+    told = f"{value:{'+' if sign else ''}z.{digits}f}"
+    return ABSENT if pd.isna(value) else told.replace("-", MINUS)
+
+
+def with_spread(value: float, spread: float, digits: int) -> str:
+    """A number and how far it may be off, where that is known."""
+    told = number(value, digits)
+    return told if pd.isna(value) or pd.isna(spread) else f"{told} {PLUS_MINUS} {number(spread, digits)}"
+
+
+def spread_note(table: pd.DataFrame) -> str:
+    """What ± means in a table of `tidy.over_seeds`."""
+    seeds = int(table["n_seeds_asked"].max())
+    over = f"the standard deviation over {seeds} seeds"
+    return f"{PLUS_MINUS}: {over if seeds > 1 else 'the standard error over test images, one seed'}."

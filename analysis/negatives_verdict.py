@@ -1,0 +1,64 @@
+"""The verdict of Table X: do negatives of the sibling half help, and do those of other domains and noise harm?"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.verdict import Verdict, lacking, undecided
+from sweeps.negatives import STUDY
+
+OWN, APART, SIBLING = "own", "apart", "sibling"
+CLAIM = (
+    "Negatives need not come from the data's own distribution: those of the sibling half of the classes improve on D's "
+    "own, while those of another domain or of uniform noise degrade (Appendix C, Table X)."
+)
+WORDS = {True: "as the paper says", False: "against the paper", None: "too close to tell"}
+
+
+def verdict(tidy: pd.DataFrame) -> Verdict:
+    """The verdict from the differences to own: not given where an interval holds zero and none is against the paper."""
+    asked = set(tidy["negatives"])
+    absent = lacking(tidy)
+    numbers = {_title(row, OWN): _points(row, OWN) for _, row in tidy.iterrows() if row["negatives"] != OWN}
+    numbers |= {_title(row, APART): _points(row, APART) for _, row in tidy.iterrows() if row["negatives"] == SIBLING}
+    if absent or not {OWN, SIBLING} < asked - {APART}:
+        return undecided(STUDY.name, CLAIM, absent or "these axes leave out own, sibling or all others", numbers)
+    rows = tidy[~tidy["negatives"].isin([OWN, APART])]
+    judged = [_judged(row) for _, row in rows.iterrows()]
+    holds = False if False in judged else None if None in judged else True
+    return Verdict(STUDY.name, CLAIM, holds, _sentence(rows, judged, holds) + _control(tidy), numbers)
+
+
+def _judged(row: pd.Series) -> bool | None:
+    """Whether a D- surely does to accuracy what the paper says, or surely the opposite."""
+    sign = 1 if row["negatives"] == SIBLING else -1
+    low, high = sorted(sign * row[f"less_{OWN}_{end}"] for end in ("low", "high"))
+    return True if low > 0 else False if high < 0 else None
+
+
+def _sentence(rows: pd.DataFrame, judged: list[bool | None], holds: bool | None) -> str:
+    """What is found of every D-, those against the paper first."""
+    start = {True: "Holds", False: "Does not hold", None: "Cannot be judged"}[holds]
+    found = [(of, _found(row)) for of, (_, row) in zip(judged, rows.iterrows(), strict=True)]
+    found.sort(key=lambda one: [False, None, True].index(one[0]))
+    return f"{start}: against own, {'; '.join(f'{told}, {WORDS[of]}' for of, told in found)}."
+
+
+def _found(row: pd.Series) -> str:
+    return f"{row['negatives']} gives {row['data']} {_points(row, OWN)} points"
+
+
+def _control(tidy: pd.DataFrame) -> str:
+    """What drawing D's negatives apart does by itself, where that is asked."""
+    told = [f"{_points(row, OWN)} points on {row['data']}" for _, row in tidy.iterrows() if row["negatives"] == APART]
+    return f" Control: to draw D's own images apart gives {', '.join(told)}." if told else ""
+
+
+def _title(row: pd.Series, reference: str) -> str:
+    return f"{row['data']}, {row['arch']}, {row['negatives']} less {reference}, points"
+
+
+def _points(row: pd.Series, reference: str) -> str:
+    """A difference with its interval, in points."""
+    mean, low, high = (100 * row[f"less_{reference}_{end}"] for end in ("mean", "low", "high"))
+    return f"{mean:+z.1f} ({low:+z.1f} to {high:+z.1f})"

@@ -1,0 +1,73 @@
+"""The verdict of Table III: is more than the task's information needed, and does more than it help?"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.verdict import Verdict, lacking, undecided
+from sweeps.benchmarks import BENCHMARKS
+from sweeps.objectives import STUDY
+
+NAMES = {"simclr": "L_SimCLR", "augmented": "L_aug,best-known", "class": "L_class", "supcon": "L_SupCon"}
+COMPARISONS = {
+    ("class", "simclr"): "every",
+    ("supcon", "class"): "every",
+    ("supcon", "augmented"): "every",
+    ("augmented", "class"): "some",
+}
+"""Which objective the paper finds above which, and on how many of its three data sets."""
+
+CLAIM = (
+    "Information about the downstream task alone is not sufficient as an objective: L_class is above L_SimCLR, but "
+    "L_SupCon is above L_class and L_aug,best-known on every data set, and L_aug,best-known above L_class on some "
+    "(Sec. V-A, Table III)."
+)
+
+
+def verdict(tidy: pd.DataFrame, differences: pd.DataFrame) -> Verdict:
+    """The verdict from the table and its `COMPARISONS`: not given where a comparison's intervals hold zero."""
+    numbers = {f"{_title(row)}, points": _points(row) for _, row in differences.iterrows()}
+    absent = lacking(tidy)
+    if absent or differences["mean"].isna().any():
+        return undecided(STUDY.name, CLAIM, absent or "these axes leave out objectives", numbers)
+    judged = {names: _judged(_of(differences, names), many) for names, many in COMPARISONS.items()}
+    holds = False if False in judged.values() else None if None in judged.values() else True
+    return Verdict(STUDY.name, CLAIM, holds, _sentence(judged, differences, holds), numbers)
+
+
+def _of(differences: pd.DataFrame, names: tuple[str, str]) -> pd.DataFrame:
+    return differences[(differences["better"] == names[0]) & (differences["worse"] == names[1])]
+
+
+def _judged(rows: pd.DataFrame, many: str) -> bool | None:
+    """Whether one objective is surely above another on every or on some data set, or surely is not."""
+    above, below = rows["low"] > 0, rows["high"] < 0
+    if many == "every":
+        return False if below.any() else True if above.all() else None
+    return True if above.any() else False if below.all() else None
+
+
+WORDS = {True: "as the paper says", False: "against the paper", None: "too close to tell"}
+
+
+def _sentence(judged: dict[tuple[str, str], bool | None], differences: pd.DataFrame, holds: bool | None) -> str:
+    """What is found of every comparison, those against the paper first."""
+    start = {True: "Holds", False: "Does not hold", None: "Cannot be judged"}[holds]
+    order = sorted(judged, key=lambda names: [False, None, True].index(judged[names]))
+    told = [f"{_found(_of(differences, names))}, {WORDS[judged[names]]}" for names in order]
+    return f"{start}: {'; '.join(told)}."
+
+
+def _found(rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    where = ", ".join(f"{_points(row)} points on {BENCHMARKS[row['data']].title}" for _, row in rows.iterrows())
+    return f"{NAMES[first['better']]} less {NAMES[first['worse']]} is {where}"
+
+
+def _title(row: pd.Series) -> str:
+    return f"{BENCHMARKS[row['data']].title}, {row['arch']}, {NAMES[row['better']]} less {NAMES[row['worse']]}"
+
+
+def _points(row: pd.Series) -> str:
+    """A difference with its interval, in points."""
+    return f"{100 * row['mean']:+z.1f} ({100 * row['low']:+z.1f} to {100 * row['high']:+z.1f})"

@@ -1,0 +1,115 @@
+"""Table III from the record: rows are the store's, differences are paired by seed, the verdict goes every way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from analysis import verdict as verdicts
+from analysis.command import MissingCells
+from analysis.objectives_table import ACCURACY, ESTIMATE, differences, draw, printed, table
+from analysis.objectives_verdict import verdict
+from mi_ray.experiments.declare import training_of
+from mi_ray.experiments.plan import Cell, Plan, build
+from sweeps.objectives import STUDY, objective_of
+from tests.committed import Result, estimate, result_of
+from tests.made_up import mirrored_frame, mirrored_store
+
+AS_PRINTED = {"simclr": 0.60, "class": 0.80, "augmented": 0.85, "supcon": 0.90}
+FILES = {"objectives-table.csv", "objectives-differences.csv", "objectives-table.md", "verdict.json", "cells.csv"}
+
+
+def plan_of(**axes: tuple[Any, ...]) -> Plan:
+    return build(STUDY.questions(STUDY.grid("smoke", axes)), lambda data: "d" * 64)
+
+
+PLAN, SMALL = plan_of(seed=(0, 1, 2)), plan_of(seed=(0,))
+
+
+def accuracy(cell: Cell, accuracies: Mapping[str, float]) -> float:
+    training = training_of(cell.declaration)
+    return accuracies[objective_of(training)] + 0.001 * training.seed * (1 + (objective_of(training) == "class"))
+
+
+def told(accuracies: Mapping[str, float]) -> Result:
+    def result(cell: Cell) -> dict[str, Any]:
+        if cell.kind == "evaluation":
+            return {"linear_accuracy": accuracy(cell, accuracies), "linear_standard_error": 0.01}
+        return estimate(accuracy(cell, accuracies), 6.0) if cell.kind == "estimation" else result_of(cell)
+
+    return result
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return mirrored_store(SMALL, STUDY, tmp_path_factory.mktemp("printed"), told(AS_PRINTED))
+
+
+@pytest.fixture(scope="module")
+def mirrored() -> pd.DataFrame:
+    return mirrored_frame(PLAN, told(AS_PRINTED))
+
+
+def test_a_row_is_the_mean_over_seeds_with_its_spread(mirrored: pd.DataFrame) -> None:
+    tidy = table(PLAN, mirrored).set_index(["quantity", "objective"])
+    assert len(tidy) == 8 and set(tidy["data"]) == {"cdp-small"} and set(tidy["n_seeds"]) == {3}
+    assert tidy.loc[(ACCURACY, "simclr"), "mean"] == pytest.approx(0.601)
+    assert tidy.loc[(ACCURACY, "simclr"), "spread"] == pytest.approx(0.001)
+    assert tidy.loc[(ESTIMATE, "supcon"), "mean"] == pytest.approx(6 * 0.901)
+    assert set(tidy["class_entropy_bits"]) == {6.0} and tidy.loc[(ESTIMATE, "supcon"), "certified"]
+
+
+def test_differences_are_paired_by_seed(mirrored: pd.DataFrame) -> None:
+    found = differences(PLAN, mirrored).set_index(["better", "worse"])
+    assert found.loc[("supcon", "augmented"), ["mean", "low", "high"]].tolist() == pytest.approx([0.05] * 3)
+    assert found.loc[("class", "simclr"), "mean"] == pytest.approx(0.201)
+    assert found.loc[("class", "simclr"), "low"] < 0.2 and found["seeds"].tolist() == [3] * 4
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "holds"),
+    [
+        (AS_PRINTED, True),
+        (AS_PRINTED | {"supcon": 0.7}, False),
+        (AS_PRINTED | {"augmented": 0.7}, False),
+        (AS_PRINTED | {"simclr": 0.9}, False),
+        (AS_PRINTED | {"supcon": 0.851, "augmented": 0.799}, None),
+    ],
+)
+def test_the_verdict_follows_the_table(accuracies: dict[str, float], holds: bool | None) -> None:
+    cells = mirrored_frame(PLAN, told(accuracies))
+    given = verdict(table(PLAN, cells), differences(PLAN, cells))
+    assert given.holds is holds and len(given.numbers) == 4 and "points on CDP, small" in given.sentence
+
+
+def test_all_is_written_from_the_record(uri: str, tmp_path: Path) -> None:
+    assert {path.name for path in draw(SMALL, uri, tmp_path)} == FILES
+    text = (tmp_path / "objectives-table.md").read_text()
+    assert "standard error over test images, one seed" in text and "| 60.0 ± 1.0 |" in text
+    assert verdicts.read(tmp_path).holds is True
+
+
+def test_missing_cells_are_named_or_printed_as_a_dash(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(MissingCells, match="seed=1"):
+        draw(plan_of(seed=(0, 1)), uri, tmp_path)
+    draw(plan_of(seed=(1,)), uri, tmp_path, partial=True)
+    assert verdicts.read(tmp_path).holds is None and "8 of 8 cells" in verdicts.read(tmp_path).sentence
+    assert "| \N{EN DASH} |" in (tmp_path / "objectives-table.md").read_text()
+
+
+def test_axes_without_an_objective_leave_the_verdict_open(mirrored: pd.DataFrame) -> None:
+    plan = plan_of(seed=(0, 1, 2), objective=("simclr", "class"))
+    given = verdict(table(plan, mirrored), differences(plan, mirrored))
+    assert given.holds is None and "leave out" in given.sentence
+
+
+def test_a_second_setting_makes_rows_of_its_own() -> None:
+    plan = plan_of(k_est=(512, 1024))
+    cells = mirrored_frame(plan, told(AS_PRINTED))
+    tidy, compared = table(plan, cells), differences(plan, cells)
+    assert len(tidy[tidy["quantity"] == ESTIMATE]) == 8 and len(tidy[tidy["quantity"] == ACCURACY]) == 4
+    assert [len(one.lines) for one in printed(tidy, compared)] == [1, 2, 4]

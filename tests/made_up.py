@@ -1,0 +1,37 @@
+"""What MLflow would hold of a plan, with results made up by a test: no store, no database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mi_ray.experiments.cells import Store
+from mi_ray.experiments.plan import Cell, Plan
+from mi_ray.experiments.study import Study
+from mi_ray.tracking.recorder import Recorder
+from tests.committed import commit_all
+
+Result = Callable[[Cell], dict[str, Any]]
+KEPT = (int, float, bool, str)
+
+
+def mirrored_frame(plan: Plan, result: Result) -> pd.DataFrame:
+    """The cells of ``plan`` as `mi_ray.tracking.store.read_cells` gives them."""
+    told = [{"key": cell.key, "kind": cell.kind} | _flat(result(cell)) for cell in plan.cells.values()]
+    return pd.DataFrame(told)
+
+
+def _flat(result: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if isinstance(value, KEPT)}
+
+
+def mirrored_store(plan: Plan, study: Study, folder: Path, result: Result) -> str:
+    """A store in ``folder`` with the cells of ``plan``, mirrored into its own MLflow database; returns the URI."""
+    store, uri = Store(folder), f"sqlite:///{folder}/mlflow.db"
+    commit_all(plan.cells.values(), store, result)
+    recorder = Recorder(uri, experiment=study.name, sweep=f"{study.name}/smoke", artifacts=folder / "artifacts")
+    assert recorder.mirror_all(plan, store) == 0
+    return uri
