@@ -34,8 +34,8 @@ def curves(tidy: pd.DataFrame) -> Figure:
     for row, (values, of_encoder) in zip(places, encoders, strict=True):
         for letter, axes, kind in zip("abcdefgh", row, kinds, strict=False):
             panel = of_encoder[of_encoder["augmentation"] == kind]
-            _curves(axes, panel)
             _title(axes, f"({letter}) {TITLES[kind]}", panel_title(names, values))
+            _curves(axes, panel)
         row[0].set_ylabel("linear accuracy, %", color=INK)
     _write_around(figure, tidy)
     return figure

@@ -75,9 +75,9 @@ class Curves:
     def _where(self) -> str:
         if self.together:
             return f"every task peaks at {self.peaks[0].at:g}"
-        told = ", ".join(f"{_listed(tasks)} at {at:g}" for at, tasks in self._by(lambda peak: peak.at).items())
+        told = _listed([f"{at:g} ({', '.join(tasks)})" for at, tasks in self._by(lambda peak: peak.at).items()])
         apart = "surely not all together" if self.together is False else "which noise may set apart"
-        return f"peaks are {told}, {apart}"
+        return f"peaks at {told}, {apart}"
 
     @property
     def _shapes(self) -> str:

@@ -128,8 +128,8 @@ def plateau(task: str, strength: float) -> float:
     ("height", "holds", "words"),
     [
         (hill, True, "every task peaks at 3; every task a reverse U"),
-        (apart, False, "peaks are color at 2, digit, position and task all at 4, surely not all together"),
-        (a_bit_apart, None, "color at 2, digit, position and task all at 3, which noise may set apart"),
+        (apart, False, "peaks at 2 (color) and 4 (digit, position, task all), surely not all together"),
+        (a_bit_apart, None, "peaks at 2 (color) and 3 (digit, position, task all), which noise may set apart"),
         (falling, False, "every task peaks at 1; every task highest at an end"),
         (plateau, None, "every task peaks at 3; every task as high at an end as at the peak, within noise"),
     ],

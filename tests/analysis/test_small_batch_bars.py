@@ -120,7 +120,9 @@ def test_another_axis_makes_panels_of_its_own(uri: str) -> None:
 def test_the_claim_holds_where_estimates_and_accuracies_are_flat_and_readings_follow(uri: str) -> None:
     given = verdict(tidy_of(PLAN, uri))
     assert given.holds is True
-    assert "at K_tr = 8 the post-training estimate is 5.9" in given.sentence and "above the bound 3.91" in given.sentence
+    assert (
+        "at K_tr = 8 the post-training estimate is 5.9" in given.sentence and "above the bound 3.91" in given.sentence
+    )
 
 
 def changed(tidy: pd.DataFrame, quantity: str, k_tr: int, by: float) -> pd.DataFrame:
@@ -139,9 +141,7 @@ def changed(tidy: pd.DataFrame, quantity: str, k_tr: int, by: float) -> pd.DataF
         (ACCURACY, 128, -0.1, "accuracy ranges over 10."),
     ],
 )
-def test_each_part_of_the_claim_can_fail_and_is_told(
-    quantity: str, k_tr: int, by: float, told: str, uri: str
-) -> None:
+def test_each_part_of_the_claim_can_fail_and_is_told(quantity: str, k_tr: int, by: float, told: str, uri: str) -> None:
     given = verdict(changed(tidy_of(PLAN, uri), quantity, k_tr, by))
     assert given.holds is False and told in given.sentence
 
