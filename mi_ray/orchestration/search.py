@@ -15,6 +15,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import TPESampler
 from optuna.trial import Trial
 
+from mi_ray.experiments.declare import Question
 from mi_ray.experiments.search import DIGITS, Candidate, Found, NotYet, Range, Round, Search
 from mi_ray.theory.selection import Value, best_of_each, front, hopeless, margin
 
@@ -87,15 +88,16 @@ def _quiet() -> Iterator[None]:
 def _generation(search: Search, number: int, candidates: Sequence[Candidate]) -> Round:
     """A generation on the short budget; with the first go the seeds of the default that tell seed noise."""
     asked = [question for one in candidates for question in search.quick(one, search.seed)]
-    title = f"generation {number} of {len(search.generations)}: {len(candidates)} candidates at {_views(search, False)}"
+    proposed = f"{len(candidates)} candidate{'s' * (len(candidates) > 1)}"
+    title = f"generation {number} of {len(search.generations)}: {proposed} at {search.short_views} views"
     if number > 1:
         return Round(title, asked)
-    noise = [question for questions in _noise(search) for question in questions]
+    noise = [question for asked_again in _noise(search)[1:] for question in asked_again]
     told = f"{title}, the first of them the default, which {search.noise_seeds} seeds try for seed noise"
     return Round(told, [*asked, *noise])
 
 
-def _noise(search: Search) -> list[list]:
+def _noise(search: Search) -> list[list[Question]]:
     """What is asked of the default with each seed, on the short budget."""
     return [search.quick(search.default, seed) for seed in search.of_seeds(search.noise_seeds)]
 
@@ -131,7 +133,7 @@ def _promotion(search: Search, promoted: int, candidates: int, noise: Sequence[f
         f"{amount:.3g} of {name}" for amount, name in zip(noise, search.objectives.values(), strict=True)
     )
     return (
-        f"promotion: {promoted} of {candidates} candidates to {_views(search, True)};"
+        f"promotion: {promoted} of {candidates} candidates to {search.views} views;"
         f" hopeless is what another beats by more than seed noise, {told}"
     )
 
@@ -146,10 +148,6 @@ def _fresh(search: Search, promoted: Sequence[Candidate], values: Sequence[Value
     asked = [question for one in [*challengers, search.default] for s in seeds for question in search.thorough(one, s)]
     told = "; ".join(map(_name, challengers))
     return Round(f"fresh seeds {', '.join(map(str, seeds))} for the default and the best{on_front}: {told}", asked)
-
-
-def _views(search: Search, full: bool) -> str:
-    return f"{search.views if full else search.short_views} views"
 
 
 def _name(candidate: Mapping[str, float]) -> str:
