@@ -104,11 +104,13 @@ def _numbers(agreement: pd.DataFrame) -> dict[str, float | str]:
 def _of_row(row: pd.Series) -> dict[str, float | str]:
     about = f"table {row['table']}, {row['label']}"
     told = {f"{about}, {short}": row[name] for name, short in STATISTICS.items()}
-    spans = {f"{about}, {short}, 95 %": _span(row, name) for name, short in STATISTICS.items()}
-    ahead = {
-        f"{about}, lead of I_class in {short}, 95 %": _span(row, f"{name}_lead") for name, short in STATISTICS.items()
-    }
-    return told | spans | (ahead if row["measure"] != CHAMPION else {})
+    if row["measure"] == CHAMPION:
+        return told | {f"{about}, {short}, 95 %": _span(row, name) for name, short in STATISTICS.items()}
+    return told | {f"{about}, behind I_class by, 95 %": _leads(row)}
+
+
+def _leads(row: pd.Series) -> str:
+    return " and ".join(f"{short} {_span(row, f'{name}_lead')}" for name, short in STATISTICS.items())
 
 
 def _span(row: pd.Series, name: str) -> str:

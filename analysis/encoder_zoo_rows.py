@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -57,25 +58,27 @@ SOURCES = {
 
 def columns_of(plan: Plan, mirrored: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Each column of `SOURCES` as a table of `over_seeds`, one row per encoder and whatever else varies for it."""
-    return {column: _column(plan, mirrored, source) for column, source in SOURCES.items()}
+    kinds = {source.kind: asked_and_measured(plan, mirrored, source.kind) for source in SOURCES.values()}
+    varying = {kind: _varying(plan, kind) for kind in kinds}
+    return {
+        column: _column(kinds[source.kind], [PLACE, *varying[source.kind]], source)
+        for column, source in SOURCES.items()
+    }
 
 
-def _column(plan: Plan, mirrored: pd.DataFrame, source: Source) -> pd.DataFrame:
-    cells = asked_and_measured(plan, mirrored, source.kind)
-    cells = cells[(cells["task"] == VIEWED) == source.viewed]
-    places = [PLACE, *_varying(cells[_asked(plan, source.kind)])]
-    found = over_seeds(cells, places, source.value, source.standard_error)
+def _column(cells: pd.DataFrame, places: list[str], source: Source) -> pd.DataFrame:
+    of_pairing = cells[(cells["task"] == VIEWED) == source.viewed]
+    found = over_seeds(of_pairing, places, source.value, source.standard_error)
     return found.assign(mean=source.scale * found["mean"], spread=source.scale * found["spread"])
 
 
-def _asked(plan: Plan, kind: str) -> list[str]:
-    return list(dict.fromkeys(name for cell in cells_of(plan, kind) for name in cell.parameters))
-
-
-def _varying(asked: pd.DataFrame) -> list[str]:
-    """What an encoder is asked with several values of, seeds left out."""
-    several = asked.groupby(PLACE).nunique().max() > 1
-    return [name for name in asked.columns.drop(PLACE) if several[name] and not _is_seed(name)]
+def _varying(plan: Plan, kind: str) -> list[str]:
+    """What an encoder is asked under one pairing with several values of, seeds left out."""
+    values: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for told in (cell.parameters for cell in cells_of(plan, kind)):
+        for name, value in told.items():
+            values[told[PLACE], told.get("task", ""), name].add(value)
+    return list(dict.fromkeys(name for (*_, name), seen in values.items() if len(seen) > 1 and not _is_seed(name)))
 
 
 def _is_seed(name: str) -> bool:
@@ -110,7 +113,7 @@ def _places(found: pd.DataFrame) -> list[str]:
 def _files(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
     """Of each encoder its architecture, images, and the layout and sha256 of what it was read from."""
     read = asked_and_measured(plan, mirrored, "checkpoint").assign(dataset=_dataset)
-    places = [PLACE, *_varying(read[[name for name in _asked(plan, "checkpoint") if name != "layout"]])]
+    places = [PLACE, *_varying(plan, "checkpoint")]
     told = {name: name for name in ("arch", "dataset", "read_layout", "read_sha256") if name not in places}
     return read.reindex(columns=[*places, *told]).groupby(places, sort=False).agg(_joined).reset_index()
 

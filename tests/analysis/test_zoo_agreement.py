@@ -1,0 +1,237 @@
+"""Tables I and II from the record: rows are the store's, the verdict goes both ways, what is missing is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from analysis import verdict as verdicts
+from analysis.agreement_verdict import verdict
+from analysis.command import MissingCells
+from analysis.encoder_tables import read
+from analysis.encoder_zoo_rows import columns_of, pool_of, rows
+from analysis.measure_agreement import draw, main, ranked, table
+from mi_ray.experiments.cells import Store
+from mi_ray.experiments.plan import Cell, Plan, build
+from mi_ray.tracking.recorder import Recorder
+from sweeps.encoder_zoo import OURS, STUDY
+from tests.committed import commit_all, result_of
+
+FILES = {
+    *(f"measure-agreement.{suffix}" for suffix in ("csv", "md", "png", "pdf")),
+    *("encoder-zoo.csv", "encoder-zoo.md", "encoders.csv", "verdict.json", "cells.csv"),
+}
+NAMES = ("color", "digit", "all", "all/5", "all/20", "simclr/4", "supcon/4")
+QUALITY = {name: 0.3 + 0.1 * place for place, name in enumerate(NAMES)}
+SHUFFLED = dict(zip(NAMES, (0.5, 0.1, 0.9, 0.3, 0.2, 0.8, 0.4), strict=True))
+Told = Callable[[Cell], dict[str, Any]]
+
+
+def told(good: str, *, seeds: Mapping[str, float] | None = None) -> Told:
+    """Results in which accuracy is `QUALITY`, ``good`` follows it and every other measure is `SHUFFLED`."""
+
+    def measure(name: str, cell: Cell) -> float:
+        encoder = cell.parameters["encoder"]
+        plain = QUALITY[encoder] if good == name else SHUFFLED[encoder]
+        return plain + (seeds or {}).get(cell.parameters["seed"], 0.0)
+
+    def result(cell: Cell) -> dict[str, Any]:
+        viewed = cell.parameters.get("task") == "simclr"
+        match cell.kind:
+            case "evaluation":
+                return {"linear_accuracy": QUALITY[cell.parameters["encoder"]], "linear_standard_error": 0.01}
+            case "estimation":
+                bits = 6 * measure("i_simclr_bits" if viewed else "i_class_bits", cell)
+                return {
+                    "nominal_bits": bits,
+                    "nominal_standard_error_bits": 0.02,
+                    "certified": True,
+                    "not_certified": "",
+                }
+            case "geometry":
+                return _geometry(1 - measure("tolerance" if not viewed else "alignment_simclr", cell), viewed)
+            case "checkpoint":
+                return {"sha256": f"{cell.key[-6:]}ef", "layout": cell.parameters["layout"], "ran_code": False}
+            case "views":
+                return {"width": 512, "images": 4096}
+            case _:
+                return result_of(cell)
+
+    return result
+
+
+def _geometry(alignment: float, viewed: bool) -> dict[str, Any]:
+    measures = {"alignment": 2 * alignment, "uniformity": -3 * alignment**2}
+    measures |= {} if viewed else {"tolerance": 1 - alignment}
+    return measures | {f"{name}_standard_error": 0.005 for name in measures}
+
+
+def plan_of(**axes: tuple[Any, ...]) -> Plan:
+    return build(STUDY.questions(STUDY.grid("smoke", {"encoder": NAMES} | axes)), lambda data: "d" * 64)
+
+
+PLAN = plan_of(views=(10_000,))
+
+
+def mirrored(plan: Plan, folder: Path, results: Told) -> str:
+    store, uri = Store(folder), f"sqlite:///{folder}/mlflow.db"
+    commit_all(plan.cells.values(), store, results)
+    recorder = Recorder(uri, experiment=STUDY.name, sweep="encoder_zoo/smoke", artifacts=folder / "artifacts")
+    assert recorder.mirror_all(plan, store) == 0
+    return uri
+
+
+def frame_of(plan: Plan, results: Told) -> pd.DataFrame:
+    """What `read_cells` would give of a plan whose cells have these results."""
+    cells = [(cell, results(cell)) for cell in plan.cells.values()]
+    return pd.DataFrame(
+        [
+            {"key": cell.key, "kind": cell.kind, **cell.parameters, **_mirror(cell.kind, result)}
+            for cell, result in cells
+        ],
+        columns=None if cells else ["key", "kind"],
+    )
+
+
+def _mirror(kind: str, result: dict[str, Any]) -> dict[str, Any]:
+    if kind == "checkpoint":
+        return {f"read_{name}": result[name] for name in ("layout", "sha256")}
+    return {name: value for name, value in result.items() if not isinstance(value, list)}
+
+
+def encoders_of(plan: Plan, results: Told) -> pd.DataFrame:
+    frame = frame_of(plan, results)
+    return rows(plan, columns_of(plan, frame), frame)
+
+
+def judged(plan: Plan, results: Told) -> verdicts.Verdict:
+    frame = frame_of(plan, results)
+    columns = columns_of(plan, frame)
+    return verdict(columns, *ranked(rows(plan, columns, frame)))
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return mirrored(PLAN, tmp_path_factory.mktemp("zoo"), told("i_class_bits"))
+
+
+@pytest.fixture(scope="module")
+def out(uri: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("figures")
+    assert {path.name for path in draw(PLAN, uri, folder)} == FILES
+    return folder
+
+
+def test_a_row_is_the_stores_values_with_their_standard_errors_layout_and_sha256(out: Path) -> None:
+    found = pd.read_csv(out / "encoder-zoo.csv").set_index("model")
+    assert list(found.index) == list(NAMES)
+    for name, row in found.iterrows():
+        assert row["acc"] == pytest.approx(100 * QUALITY[name]) and row["acc_spread"] == pytest.approx(1)
+        assert row["i_class_bits"] == pytest.approx(6 * QUALITY[name])
+        assert row["i_simclr_bits"] == pytest.approx(6 * SHUFFLED[name])
+        assert row["tolerance"] == pytest.approx(SHUFFLED[name]) and row["tolerance_spread"] == 0.005
+        assert (row["read_layout"], row["tolerance_spread_is"]) == (OURS[name].layout, "standard error")
+        assert row["read_sha256"].endswith("ef") and row["arch"] == "resnet10t"
+    assert [set(found[name]) for name in ("table", "dataset", "pool")] == [{"zoo"}, {"cdp"}, {"ResNets"}]
+
+
+def test_encoders_csv_is_read_as_any_table_and_gives_the_same_agreement(out: Path) -> None:
+    agreement = pd.read_csv(out / "measure-agreement.csv").set_index("measure")
+    again = table(read(out / "encoders.csv")).set_index("measure")
+    assert set(agreement.index) - set(again.index) == {"alignment_simclr", "uniformity_simclr"}
+    for name in again.index:
+        assert agreement.loc[name, "kendall"] == pytest.approx(again.loc[name, "kendall"])
+    assert agreement.loc["i_class_bits", "pearson"] == pytest.approx(1)
+    assert agreement.loc["alignment", "pearson"] == pytest.approx(agreement.loc["tolerance", "pearson"])
+
+
+def test_the_claim_holds_where_the_class_estimate_alone_follows_accuracy(out: Path) -> None:
+    found = verdicts.read(out)
+    assert found.holds is True and found.sentence.endswith("its lead over each of them is beyond chance.")
+    assert "I_class r 1.00 and tau 1.00" in found.sentence
+    assert found.numbers["table zoo, estimate, class pairs, r"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("better", ["tolerance", "i_simclr_bits", "alignment_simclr"])
+def test_the_claim_falls_where_another_measure_follows_accuracy(better: str) -> None:
+    found = judged(PLAN, told(better))
+    assert found.holds is False and found.sentence.startswith("I_class does not agree best: table zoo (7 encoders)")
+
+
+def test_markdown_has_the_best_encoder_first_and_the_correlations_last(out: Path) -> None:
+    lines = (out / "encoder-zoo.md").read_text().splitlines()
+    assert lines[0] == "## Table zoo: cdp, ResNets"
+    body = [line for line in lines if line.startswith("| ")][2:]
+    assert body[0].startswith("| supcon/4 | 90.00 ± 1.00 |") and body[6].startswith("| color | 30.00")
+    assert [line.split(" | ")[0] for line in body[7:9]] == ["| Pearson's r", "| Kendall's tau"]
+    assert "| supcon/4 | resnet10t | supcon |" in "\n".join(lines)
+    assert "## Table zoo: cdp, ResNets, 7 encoders" in (out / "measure-agreement.md").read_text()
+
+
+def test_missing_cells_are_named_or_shown_as_missing(uri: str, tmp_path: Path) -> None:
+    plan = plan_of(views=(10_000,), encoder=(*NAMES[:6], "SwAV"))
+    with pytest.raises(MissingCells, match="encoder=SwAV"):
+        draw(plan, uri, tmp_path)
+    draw(plan, uri, tmp_path, partial=True)
+    assert "| SwAV | missing |" in (tmp_path / "encoder-zoo.md").read_text()
+    found = verdicts.read(tmp_path)
+    assert found.holds is None and "of 56 cells are missing" in found.sentence
+    assert pd.read_csv(tmp_path / "measure-agreement.csv")["encoders"].tolist() == [6] * 7
+
+
+def test_few_encoders_are_not_ranked_and_fewer_than_three_have_no_agreement(uri: str, tmp_path: Path) -> None:
+    for n, words in ((4, "4 encoders are too few to rank"), (2, "2 encoders; a correlation needs")):
+        draw(plan_of(views=(10_000,), encoder=NAMES[:n]), uri, tmp_path / str(n))
+        found = verdicts.read(tmp_path / str(n))
+        assert found.holds is None and words in found.sentence
+    assert "No table has three encoders" in (tmp_path / "2" / "measure-agreement.md").read_text()
+
+
+def test_seeds_are_averaged_and_other_axes_make_tables_of_their_own() -> None:
+    plan = plan_of(views=(10_000,), encoder=NAMES[:6], seed=(0, 1), k_est=(512, 1024))
+    found = encoders_of(plan, told("i_class_bits", seeds={"1": 0.1}))
+    assert sorted(set(found["table"])) == ["zoo, k_est=1024", "zoo, k_est=512"] and len(found) == 12
+    assert found["i_class_bits"].to_numpy() == pytest.approx([6 * (QUALITY[name] + 0.05) for name in found["model"]])
+    assert set(found["i_class_bits_spread_is"]) == {"sd over seeds"} and found["acc"].notna().all()
+
+
+def test_encoders_of_another_architecture_make_a_table_of_their_own() -> None:
+    plan = plan_of(views=(10_000,), encoder=NAMES[:3], arch=("resnet10t", "resnet18"))
+    found = encoders_of(plan, told("i_class_bits"))
+    assert sorted(set(found["table"])) == ["zoo, arch=resnet10t", "zoo, arch=resnet18"]
+    assert (found["read_sha256"].str.len() == 8).all()
+
+
+@pytest.mark.parametrize(("preset", "tables"), [("paper", {"VI": 16, "VIII": 13}), ("paper-1k", {"VII": 16, "IX": 11})])
+def test_published_encoders_stand_in_the_papers_tables(preset: str, tables: dict[str, int]) -> None:
+    plan = build(STUDY.questions(STUDY.grid(preset, {})), lambda data: "d" * 64)
+    columns = columns_of(plan, frame_of(plan.only("nothing"), told("i_class_bits")))
+    found = rows(plan, columns, frame_of(plan.only("nothing"), told("i_class_bits")))
+    assert dict(found["table"].value_counts()) == tables
+
+
+def test_redrawing_the_same_record_gives_the_same_bytes(uri: str, out: Path, tmp_path: Path) -> None:
+    draw(PLAN, uri, tmp_path)
+    assert all((out / name).read_bytes() == (tmp_path / name).read_bytes() for name in FILES)
+
+
+@pytest.mark.parametrize(
+    ("arch", "pool"),
+    [
+        ("resnet50", "ResNets"),
+        ("pit_s_224.in1k", "ViTs"),
+        ("vit_base_patch16_224.dino", "ViTs"),
+        ("convnext_tiny", "other encoders"),
+    ],
+)
+def test_encoders_are_pooled_as_the_paper_does(arch: str, pool: str) -> None:
+    assert pool_of(arch) == pool
+
+
+def test_the_command_draws_a_sweep_unless_a_table_is_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--preset", "smoke", "--store", str(tmp_path)]) == 1
+    assert "run the sweep first" in capsys.readouterr().err
