@@ -1,0 +1,166 @@
+"""Every refusal that `docs/bring-your-own.md` shows is provoked, and told in its words."""
+
+import argparse
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+
+from mi_ray.experiments.cells import Store
+from mi_ray.experiments.data import prepare
+from mi_ray.experiments.declare import (
+    Checkpoint,
+    Embedding,
+    Estimation,
+    LinearEvaluation,
+    SameClass,
+    SimCLR,
+    Training,
+    Views,
+)
+from mi_ray.experiments.folders import refuse_missing_files
+from mi_ray.experiments.plan import build
+from mi_ray.experiments.run import compute
+from tests.bring_your_own import REFUSALS, Desk, draw_photos, folder, in_moco, run
+
+PHOTOS = folder()
+
+
+def prepared(root="photos", **changed):
+    prepare(folder(root, held_out=0.1, **changed), Store(Path("store")))
+
+
+def one_class():
+    shutil.rmtree("photos")
+    draw_photos(Path("whole"), per_class=2)
+    shutil.copytree("whole/red-disc", "photos/red-disc")
+    prepared()
+
+
+def empty_class():
+    Path("photos/green-disc").mkdir()
+    prepared()
+
+
+def too_few():
+    for path in sorted(Path("photos/red-disc").iterdir())[14:]:
+        path.unlink()
+    prepared()
+
+
+def broken_file():
+    Path("photos/red-disc/07.png").write_bytes(b"no picture")
+    prepared()
+
+
+def class_of_one_part():
+    shutil.move("photos", "whole")
+    for part in ("train", "test"):
+        shutil.copytree("whole", f"photos/{part}")
+    shutil.rmtree("photos/test/red-disc")
+    prepared()
+
+
+def evaluate(arch="resnet10t", **changed):
+    """Compute the checkpoint in weights/moco.pth."""
+    read = Checkpoint(data=PHOTOS, arch=arch, source="weights/moco.pth", name="moco", **changed)
+    question = LinearEvaluation(embedding=Embedding(encoder=read), task="class")
+    store = Store(Path("store"))
+    store.prepare()
+    images = prepare(PHOTOS, store)
+    job, *_ = build([question], lambda data: images.digest).missing_jobs(store)
+    compute(job, images, store, device=torch.device("cpu"))
+
+
+def saved(content, **changed):
+    torch.save(content, "weights/moco.pth")
+    evaluate(**changed)
+
+
+def half_a_file():
+    path = Path("weights/moco.pth")
+    path.write_bytes(path.read_bytes()[:10_000])
+    evaluate()
+
+
+def trained(pairing):
+    return Training(data=PHOTOS, pairing=pairing, arch="resnet10t")
+
+
+def other_views():
+    views = Views(encoder=trained(SimCLR()), pairing=SimCLR())
+    Estimation(embedding=views, pairing=SimCLR(grayscale=1.0))
+
+
+def missing_checkpoint():
+    Path("weights/moco.pth").unlink()
+    read = Checkpoint(data=PHOTOS, arch="resnet10t", source="weights/moco.pth", name="moco")
+    refuse_missing_files([LinearEvaluation(embedding=Embedding(encoder=read), task="class")])
+
+
+PROVOKED = {
+    "no such folder": lambda: shutil.rmtree("photos") or prepared(),
+    "a single class": one_class,
+    "a class without images": empty_class,
+    "too few images": too_few,
+    "a broken file": broken_file,
+    "a class of one part alone": class_of_one_part,
+    "small images": lambda: prepared(side=16),
+    "more than 16 GiB decoded": lambda: prepared(side=16384),
+    "an unknown name": lambda: Training(data=PHOTOS, pairing=SimCLR(), arch="resnet10"),
+    "no such file": missing_checkpoint,
+    "a pickle that needs code": lambda: saved(in_moco() | {"args": argparse.Namespace(lr=0.1)}),
+    "a pickled module, code allowed": lambda: saved(timm.create_model("resnet10t"), allow_code=True),
+    "another architecture": lambda: evaluate(arch="resnet18"),
+    "half a file": half_a_file,
+    "a label that the images do not have": lambda: trained(SameClass(task="digit")),
+    "a crop of nothing": lambda: SimCLR(crop_min_scale=0),
+    "views through another augmentation than the pairing's": other_views,
+}
+
+
+def pattern(told):
+    """The page's words, … being any."""
+    return "^" + ".*".join(map(re.escape, told.split("…"))) + "$"
+
+
+def test_every_refusal_of_the_page_is_provoked():
+    assert REFUSALS.keys() == PROVOKED.keys()
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory):
+    return Desk(tmp_path_factory.mktemp("originals")).lay().folder
+
+
+@pytest.fixture
+def here(originals, tmp_path, monkeypatch):
+    """A copy of the page's folder, to be spoilt, as the working directory."""
+    shutil.copytree(originals, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("wrong", PROVOKED)
+def test_nonsense_is_refused_in_the_words_of_the_page(wrong, here):
+    with pytest.raises(ValueError, match=pattern(REFUSALS[wrong])):
+        PROVOKED[wrong]()
+
+
+def test_a_missing_folder_is_refused_before_anything_starts(here):
+    shutil.rmtree("photos")
+    refused = run("python photos.py --on here", here)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == f"photos: {REFUSALS['no such folder']}\n"
+    assert not Path("runs").exists()
+
+
+def test_what_is_wrong_inside_a_file_fails_its_cell_alone(here):
+    torch.save(in_moco() | {"args": argparse.Namespace(lr=0.1)}, "weights/moco.pth")
+    failed = run("python encoders.py --on here --only evaluation*", here)
+    assert failed.code == 1
+    assert "needs code to be read (argparse.Namespace)" in failed.out + failed.err
+    assert len(list(Path("runs/cells").glob("evaluation-*"))) == 1
