@@ -9,6 +9,7 @@ from mi_ray.theory.agreement import (
     Interval,
     LeaveOneOut,
     bootstrap,
+    bootstrap_lead,
     correlation,
     leave_one_out,
     most_influential,
@@ -107,6 +108,21 @@ def test_the_bootstrap_is_percentiles_of_scipys_correlation_over_the_resamples_d
     brute = [by_scipy(np.repeat(m, count), np.repeat(a, count)) for count in counts]
     for interval, values in zip((found.pearson, found.kendall), np.transpose(brute), strict=True):
         assert (interval.low, interval.high) == pytest.approx(np.quantile(values, [0.05, 0.95]), abs=1e-12)
+
+
+def test_a_lead_is_the_difference_of_both_correlations_on_the_same_resamples():
+    (m, a), (o, _) = drawn(tied=True, seed=3), drawn(tied=False, seed=4)
+    found = bootstrap_lead(m, o, a, np.random.default_rng(5), resamples=200, level=0.9)
+    counts = np.random.default_rng(5).multinomial(len(m), np.full(len(m), 1 / len(m)), size=200)
+    pairs = [[by_scipy(np.repeat(of, count), np.repeat(a, count)) for of in (m, o)] for count in counts]
+    leads = np.transpose([np.subtract(*pair) for pair in pairs])
+    for interval, values in zip((found.pearson, found.kendall), leads, strict=True):
+        assert (interval.low, interval.high) == pytest.approx(np.quantile(values, [0.05, 0.95]), abs=1e-12)
+
+
+def test_no_measure_leads_itself():
+    found = bootstrap_lead(MEASURE, 2 * MEASURE, ACCURACY, np.random.default_rng(0), resamples=50)
+    assert (found.pearson.low, found.kendall.high) == pytest.approx((0, 0), abs=1e-12)
 
 
 def test_the_bootstrap_follows_its_generator_alone():
