@@ -4,7 +4,8 @@ Reads the encoder zoo from MLflow or, with --table, a csv with one row per encod
 such as the paper's printed rows, and tells per table and measure: Pearson's r and Kendall's tau-b, 95 % bootstrap
 intervals over encoders, what is left without each encoder in turn, and how many of the three best it finds. Alignment,
 uniformity and the contrastive loss are multiplied by -1, as in the paper: +1 is always full agreement. As .csv, .png
-and .pdf; of the zoo as .md too, with ``encoder-zoo`` as Tables VI to IX, ``encoders.csv`` for --table, and the verdict.
+and .pdf; of the zoo as .md too, with ``encoder-zoo``, its encoders as in Tables VI to IX, ``encoders.csv``, which
+--table reads, and the verdict.
 
     python analysis/measure_agreement.py --preset laptop
     python analysis/measure_agreement.py --table tests/analysis/paper_tables.csv
@@ -24,7 +25,7 @@ import pandas as pd
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from analysis import agreement_print, command
+from analysis import agreement_print, command, encoder_zoo_figure
 from analysis.agreement_verdict import leads, verdict
 from analysis.encoder_tables import ACCURACY, COLUMNS, NAMES, Measure, measures_of, read
 from analysis.encoder_zoo_rows import KINDS, SOURCES, columns_of, rows
@@ -112,9 +113,10 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     columns = columns_of(plan, mirrored)
     encoders = rows(plan, columns, mirrored)
     agreement, unranked = ranked(encoders.dropna(subset=list(SOURCES)))
-    written = [*_save(encoders, out), *agreement_print.write(encoders, agreement, out)]
-    drawn = [] if agreement.empty else write(agreement, out)
-    return command.publish(plan, out, [*written, *drawn], verdict(columns, agreement, unranked))
+    told = [*_save(encoders, out), *agreement_print.write(encoders, agreement, out)]
+    drawn = encoder_zoo_figure.write(encoders, agreement, out)
+    ranking = [] if agreement.empty else write(agreement, out)
+    return command.publish(plan, out, [*told, *drawn, *ranking], verdict(columns, agreement, unranked))
 
 
 def ranked(encoders: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
