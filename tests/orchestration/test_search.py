@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -203,8 +204,10 @@ def test_a_search_takes_the_flags_of_every_sweep():
 
 
 def refused(*flags: str, capsys) -> str:
+    before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as stopped:
         launch(STUDY, [*flags, "--preset", "smoke", "--on", "here"])
+    signal.signal(signal.SIGTERM, before)
     assert stopped.value.code == 2
     return capsys.readouterr().err
 
@@ -286,5 +289,5 @@ def test_the_papers_scale_is_told_without_its_images_and_in_gpu_hours(tmp_path):
     assert "GPU-hours on one H100 (assumed 30 TFLOP/s achieved" in listed.out
 
 
-def test_the_default_of_the_space_is_simclrs(monkeypatch):
+def test_the_default_of_the_space_is_simclrs():
     assert searching().default == {name: getattr(augmentation_search.DEFAULT, name) for name in SPACE}
