@@ -37,7 +37,8 @@ def paired(one: pd.DataFrame, other: pd.DataFrame, value: str, standard_error: s
     Several common seeds: Student's interval of the mean of their differences. One: both standard errors, taken as
     independent, though the test images are the same, which errs on the wide side.
     """
-    both = one.merge(other, on="seed", suffixes=("", "_other")).dropna(subset=[value, f"{value}_other"])
+    told = [rows.reindex(columns=["seed", value, standard_error]) for rows in (one, other)]
+    both = told[0].merge(told[1], on="seed", suffixes=("", "_other")).dropna(subset=[value, f"{value}_other"])
     if both.empty:
         return UNKNOWN
     differences = both[value] - both[f"{value}_other"]

@@ -44,14 +44,21 @@ QUANTITIES = {
     ACCURACY: ("evaluation", "linear_accuracy", "linear_standard_error"),
     ESTIMATE: ("estimation", "nominal_bits", "nominal_standard_error_bits"),
 }
-PLACES = ["data", "objective", "arch"]
 
 
 def table(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
     """One row per quantity, data set and objective: mean over seeds, spread, seeds found and asked for, H(C)."""
-    tidy = pd.concat([_quantity(plan, mirrored, name) for name in QUANTITIES], ignore_index=True)
+    parts = [_quantity(plan, mirrored, name) for name in QUANTITIES]
+    first = dict.fromkeys(name for part in parts for name in _places(part))
+    tidy = pd.concat(parts, ignore_index=True)
     benchmarks = [BENCHMARKS[name] for name in tidy["data"]]
-    return tidy.assign(class_entropy_bits=[entropy_bits(one.data, one.task) for one in benchmarks])
+    tidy = tidy.assign(class_entropy_bits=[entropy_bits(one.data, one.task) for one in benchmarks])
+    return tidy[[*first, *tidy.columns.difference(list(first), sort=False)]]
+
+
+def _places(rows: pd.DataFrame) -> list[str]:
+    """What tells the rows of a table of `over_seeds` apart; some of it of one quantity alone."""
+    return [name for name in rows.columns[: rows.columns.get_loc("mean")] if rows[name].notna().any()]
 
 
 def _quantity(plan: Plan, mirrored: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -60,7 +67,8 @@ def _quantity(plan: Plan, mirrored: pd.DataFrame, name: str) -> pd.DataFrame:
     tidy = over_seeds(cells, places, value, standard_error)
     if name == ESTIMATE:
         tidy = tidy.join(certificates_over_seeds(cells, places, value).drop(columns=places))
-    return tidy.assign(quantity=name)
+    tidy.insert(0, "quantity", name)
+    return tidy
 
 
 def _names(cell: Cell) -> dict[str, str]:
@@ -117,7 +125,7 @@ def _accuracies(accuracy: pd.DataFrame) -> Iterator[list[str]]:
 
 
 def _lines(rows: pd.DataFrame, scale: float, digits: int) -> Iterator[list[str]]:
-    settings = [name for name in rows.columns[: rows.columns.get_loc("mean")] if name != "objective"]
+    settings = [name for name in _places(rows) if name not in ("quantity", "objective")]
     for place, of_place in rows.groupby(settings, sort=False):
         by_name = of_place.set_index("objective")[["mean", "spread"]].reindex(OBJECTIVES) * scale
         entropy = of_place["class_entropy_bits"].iloc[0]

@@ -14,9 +14,9 @@ negatives of the marginal, that speaks for it and against MI maximisation.
 ``apart`` differ by is owed to how negatives are drawn; only what is left is owed to where they come from.
 
 A laptop has scikit-learn's 1797 digits: D is 0 to 4, its sibling 5 to 9, ``crops`` of photographs are the other domain.
-A quarter of D is its test part, some 225 images, so that one accuracy is sure to about a point and a half; each seed
-therefore splits D anew, and D- are compared within seeds. The paper's preset trains for 1000 epochs by CIFAR-10's
-recipe in `benchmarks`; the paper tells no more than the data sets.
+Digits are easy, so a tenth of D's 901 images train, and equal parts of the rest validate and test. Which ones they are
+moves accuracy by more than D- does; each seed splits D anew, and D- are compared within seeds. The paper's preset
+trains for 1000 epochs by CIFAR-10's recipe in `benchmarks`; the paper tells no more than the data sets.
 """
 
 from dataclasses import replace
@@ -50,10 +50,10 @@ def trial(
     seed: int = 0,
     k_tr: int = 64,
     temperature: float = 0.5,
-    views: int = 20_000,
+    views: int = 10_000,
     optimizer: str = "adamw",
     learning_rate: float = 1e-3,
-    held_out: float = 0.25,
+    held_out: float = 0.45,
 ) -> tuple[Question, ...]:
     """One row of the table: an encoder of D trained against ``negatives``, asked for D's classes."""
     training = Training(
@@ -92,7 +92,7 @@ STUDY = Study(
     axes={
         "data": ("digits-5A",),
         "negatives": ("own", "apart", "sibling", "crops", "noise"),
-        "seed": (0, 1, 2, 3, 4),
+        "seed": (0, 1, 2, 3, 4, 5),
     },
     presets={
         "smoke": {"views": (1_000,), "seed": (0, 1)},

@@ -25,7 +25,7 @@ TRAININGS = {
     ("temperature", "paper"): 18,
     ("temperature", "paper-imagenet-100"): 18,
     ("negatives", "smoke"): 10,
-    ("negatives", "laptop"): 25,
+    ("negatives", "laptop"): 30,
     ("negatives", "paper"): 48,
 }
 
