@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, assert_never, cast
 
@@ -236,6 +237,7 @@ def _several(kind: str, names: list[str]) -> list[str]:
     return [f"{len(names)} {kind} ({shown})"] if names else []
 
 
+@lru_cache(maxsize=64)
 def input_of(arch: str) -> Input:
     """Size, mean and std that timm states for ``arch``, with its own stem; a tag after the dot (``.dino``) may change
     all three."""

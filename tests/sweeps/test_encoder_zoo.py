@@ -11,12 +11,13 @@ from safetensors.torch import save_file
 
 from mi_ray.compute.foreign import input_of
 from mi_ray.compute.networks import encoder as fresh
-from mi_ray.compute.published import RESNETS, SWAV, VITS
+from mi_ray.compute.published import RESNETS, SWAV, VITS, Published
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.checks import Refused
 from mi_ray.experiments.cost import predicted_work
 from mi_ray.experiments.declare import CDP, Checkpoint, Declaration, Embedding, Training, encoder_of
 from mi_ray.experiments.encode import seen_by
+from mi_ray.experiments.folders import missing_files
 from mi_ray.experiments.plan import Plan, build
 from mi_ray.launch import launch
 from sweeps import infomin_grid
@@ -104,17 +105,26 @@ def test_nonsense_is_refused_by_its_field(axes: dict[str, tuple[object, ...]], w
 
 
 @pytest.mark.parametrize(("preset", "rows"), [("paper", RESNETS + VITS), ("paper-1k", RESNETS + VITS[1:2] + VITS[3:])])
-def test_a_dry_run_of_the_paper_names_every_missing_file_and_the_images(
-    preset: str, rows: tuple, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_every_file_of_the_paper_and_its_images_are_missing_by_name(
+    preset: str, rows: tuple[Published, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    missing = missing_files(STUDY.questions(STUDY.grid(preset, {})))
+    files = {f"checkpoint {row.row}: data/checkpoints/{row.file}" for row in rows}
+    assert files < set(missing) and all("data/imagenet" in line for line in set(missing) - files)
+
+
+@pytest.mark.parametrize("preset", ["paper", "paper-1k"])
+def test_a_dry_run_of_the_paper_makes_nothing_and_names_what_is_missing(
+    preset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as done:
-        launch(STUDY, ["--preset", preset, "--dry-run", "--store", str(tmp_path)])
-    lines = capsys.readouterr().out.splitlines()
-    missing = [line for line in lines if line.startswith("missing")]
+        launch(STUDY, ["--preset", preset, "--axis", "encoder=SwAV,DeiTT", "--dry-run", "--store", str(tmp_path)])
+    told = capsys.readouterr().out
     assert done.value.code == 0 and not list(tmp_path.iterdir())
-    assert {f"missing   checkpoint {row.row}: data/checkpoints/{row.file}" for row in rows} <= set(missing)
-    assert [line for line in missing if "imagenet" in line and "checkpoint" not in line]
+    assert "missing   checkpoint SwAV: data/checkpoints/swav_800ep_pretrain.pth.tar" in told.splitlines()
+    assert "missing   checkpoint DeiTT: " in told and "missing   imagenet-1" in told
 
 
 def test_missing_files_stay_apart_in_a_plan_though_none_has_contents(tmp_path: Path) -> None:
