@@ -66,8 +66,9 @@ def panels(study: Study, plan: Plan) -> list[Panel]:
 
 def standard_error(result: Mapping[str, Any], value: str) -> float | None:
     """The standard error that a result carries for ``value``, if it carries one."""
-    stem, unit = (value.removesuffix("_bits"), "_bits") if value.endswith("_bits") else (value.rpartition("_")[0], "")
-    return result.get(f"{stem}_standard_error{unit}")
+    if value.endswith("_bits"):
+        return result.get(f"{value.removesuffix('_bits')}_standard_error_bits")
+    return result.get(f"{value.rpartition('_')[0] or value}_standard_error")
 
 
 def certified(results: Sequence[Mapping[str, Any]]) -> bool:

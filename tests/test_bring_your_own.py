@@ -58,6 +58,11 @@ def test_a_study_of_ones_own_fills_its_matrix(desk):
     assert re.search(r"^ +class +simclr$", desk(MIRRORED).out, re.MULTILINE)
 
 
+def test_what_a_question_measures_is_shown_with_its_standard_error(desk):
+    shown = desk("python augmentation.py --preset smoke --on here").out.partition("alignment (±")[2]
+    assert re.search(r"^0 +[\d.]+ ± [\d.]+$", shown, re.MULTILINE)
+
+
 def test_the_layout_of_a_checkpoint_is_recognised(desk):
     told = desk.results("checkpoint")
     assert {result["layout"] for result in told} == {"moco", "flat"}
