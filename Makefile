@@ -5,13 +5,22 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 STORE ?= runs
 
-.PHONY: sweep smoke figures ui test coverage check format bench clean
+.PHONY: sweep smoke studies report figures ui test coverage check format bench clean
 
 sweep: $(READY)            ## the main job: train, embed, ask, draw (about ten minutes on two cores)
 	$(BIN)/python sweeps/infomin_grid.py --store $(STORE)
 
 smoke: $(READY)            ## every part of the system in about a minute
 	$(BIN)/python sweeps/infomin_grid.py --preset smoke --store $(STORE)
+
+STUDIES = infomin_grid small_batch infomin_strength temperature objectives negatives encoder_zoo augmentation_search
+
+studies: $(READY)          ## every figure and table in its laptop preset, one after another, then the report
+	for study in $(STUDIES); do $(BIN)/python sweeps/$$study.py --store $(STORE) || exit $$?; done
+	$(BIN)/python analysis/report.py --store $(STORE)
+
+report: $(READY)           ## one page of all that the store holds: figures, verdicts, provenance
+	$(BIN)/python analysis/report.py --store $(STORE)
 
 figures: $(READY)          ## draw the heatmaps again from MLflow
 	$(BIN)/python analysis/infomin_heatmap.py --store $(STORE)
