@@ -18,7 +18,7 @@ RULE, GUIDE = "#e4e4e4", "#cfcfcf"
 COLOURS = {"color": "#a3123f", "digit": "#d07f45", "position": "#3f8f5b", "all": INK}
 MARKERS = {"color": "o", "digit": "s", "position": "^", "all": "D"}
 TITLES = {"jitter": "colour jitter, by strength", "crop": "resized crop, by least share kept"}
-LABEL_GAP = 0.2
+LABEL_GAP = 0.36
 """Inches that labels of strengths keep from each other."""
 
 PANEL, HIGH, GAP, BETWEEN, LEFT, RIGHT, TOP, BOTTOM = 3.5, 2.5, 0.75, 1.15, 0.72, 0.3, 0.86, 1.02

@@ -112,7 +112,7 @@ def _ticks(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 TICKS = {
-    "bound_bits": ("bound log$_2$(2K$_{Tr}$ \N{MINUS SIGN} 1)", {"color": BOUND, "lw": 1.5}),
+    "bound_bits": (f"bound log$_2$(2K$_{{Tr}}$ \N{MINUS SIGN} 1), up to {TOP_BITS:g}", {"color": BOUND, "lw": 1.5}),
     "ceiling_bits": ("ceiling: a perfect encoder of 64 classes", {"color": CEILING, "lw": 1.3}),
     "cosine_ceiling_bits": (
         "ceiling through its cosine and temperature",
