@@ -5,9 +5,10 @@ encoder cannot either. Encoders are trained on CDP images with same-class sampli
 bits) and ``k_tr`` positive pairs a step, every one on the same number of views; each frozen encoder is asked for the
 post-training estimate under the same pairing, with one large ``k_est`` for all, and for its linear accuracy on ``all``.
 Expected: in-training estimates follow their ceilings, of which those of K_tr <= 32 lie below H(C); post-training
-estimates are flat near 6 bits and linear accuracies flat near their best (paper: 96.0 to 99.8 %). As many views are
-fewer steps where K_tr is large: 195 for K_tr = 256 in the laptop preset, whose in-training estimate ended 1.1 bits below
-its ceiling. The verdict then says that readings do not follow, and more views are what it takes.
+estimates are flat near 6 bits and linear accuracies flat near their best (paper: 96.0 to 99.8 %).
+
+As many views are fewer steps where K_tr is large: 195 for K_tr = 256 in the laptop preset, whose in-training estimate
+ended 1.1 bits below its ceiling in one run. The verdict then says that readings do not follow.
 
     python sweeps/small_batch.py                       # laptop preset, about fifteen minutes on two cores
     python sweeps/small_batch.py --preset smoke        # every part of it in less than a minute

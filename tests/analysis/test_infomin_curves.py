@@ -187,7 +187,7 @@ def test_the_figure_has_a_panel_per_augmentation_and_a_row_per_encoder(uri: str)
 
 def test_labels_keep_their_distance_and_their_order() -> None:
     moved = spaced([1.0, 1.01, 1.02, 3.45], LABEL_GAP, 3.5)
-    assert moved[0] == 1.0 and moved[-1] == 3.45
+    assert (moved[0], moved[-1]) == pytest.approx((1.0, 3.45))
     assert np.diff(moved).min() == pytest.approx(LABEL_GAP)
     assert spaced([3.4, 3.5, 3.5], 0.2, 3.5) == pytest.approx([3.1, 3.3, 3.5])
 
