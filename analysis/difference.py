@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot, nan, sqrt
 
@@ -51,3 +52,25 @@ def paired(one: pd.DataFrame, other: pd.DataFrame, value: str, standard_error: s
 
 def _between(mean: float, half: float, seeds: int, interval_is: str) -> Difference:
     return Difference(float(mean), float(mean - half), float(mean + half), seeds, interval_is)
+
+
+# What differences say of a claim
+
+STARTS = {True: "Holds", False: "Does not hold", None: "Cannot be judged"}
+WORDS = {False: "against the paper", None: "too close to tell", True: "as the paper says"}
+
+
+def weighed(found: Sequence[tuple[bool | None, str]]) -> tuple[bool | None, str]:
+    """Whether a claim holds and in what words, from its parts: each surely as claimed, surely not, or not told.
+
+    One part that surely is not as claimed is enough against it; all must surely be for it.
+    """
+    parts = [of for of, _ in found]
+    holds = False if False in parts else None if None in parts else True
+    told = [f"{WORDS[part]}: {', '.join(text for of, text in found if of is part)}" for part in WORDS if part in parts]
+    return holds, f"{STARTS[holds]}; {'; '.join(told)}."
+
+
+def points(mean: float, low: float, high: float) -> str:
+    """A difference in accuracy with its interval, in points."""
+    return f"{100 * mean:+z.1f} ({100 * low:+z.1f} to {100 * high:+z.1f})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.difference import points, weighed
 from analysis.verdict import Verdict, lacking, undecided
 from sweeps.negatives import STUDY
 
@@ -12,7 +13,6 @@ CLAIM = (
     "Negatives need not come from the data's own distribution: those of the sibling half of the classes improve on D's "
     "own, while those of another domain or of uniform noise degrade (Appendix C, Table X)."
 )
-WORDS = {True: "as the paper says", False: "against the paper", None: "too close to tell"}
 
 
 def verdict(tidy: pd.DataFrame) -> Verdict:
@@ -24,9 +24,8 @@ def verdict(tidy: pd.DataFrame) -> Verdict:
     if absent or not {OWN, SIBLING} < asked - {APART}:
         return undecided(STUDY.name, CLAIM, absent or "these axes leave out own, sibling or all others", numbers)
     rows = tidy[~tidy["negatives"].isin([OWN, APART])]
-    judged = [_judged(row) for _, row in rows.iterrows()]
-    holds = False if False in judged else None if None in judged else True
-    return Verdict(STUDY.name, CLAIM, holds, _sentence(rows, judged, holds) + _control(tidy), numbers)
+    holds, sentence = weighed([(_judged(row), _found(row)) for _, row in rows.iterrows()])
+    return Verdict(STUDY.name, CLAIM, holds, sentence + _control(tidy), numbers)
 
 
 def _judged(row: pd.Series) -> bool | None:
@@ -36,22 +35,14 @@ def _judged(row: pd.Series) -> bool | None:
     return True if low > 0 else False if high < 0 else None
 
 
-def _sentence(rows: pd.DataFrame, judged: list[bool | None], holds: bool | None) -> str:
-    """What is found of every D-, those against the paper first."""
-    start = {True: "Holds", False: "Does not hold", None: "Cannot be judged"}[holds]
-    found = [(of, _found(row)) for of, (_, row) in zip(judged, rows.iterrows(), strict=True)]
-    found.sort(key=lambda one: [False, None, True].index(one[0]))
-    return f"{start}: against own, {'; '.join(f'{told}, {WORDS[of]}' for of, told in found)}."
-
-
 def _found(row: pd.Series) -> str:
-    return f"{row['negatives']} gives {row['data']} {_points(row, OWN)} points"
+    return f"{row['negatives']} less own is {_points(row, OWN)} points on {row['data']}"
 
 
 def _control(tidy: pd.DataFrame) -> str:
-    """What drawing D's negatives apart does by itself, where that is asked."""
-    told = [f"{_points(row, OWN)} points on {row['data']}" for _, row in tidy.iterrows() if row["negatives"] == APART]
-    return f" Control: to draw D's own images apart gives {', '.join(told)}." if told else ""
+    """What it does by itself to draw D's own images apart, where that is asked."""
+    told = [_found(row) for _, row in tidy.iterrows() if row["negatives"] == APART]
+    return f" Control: {', '.join(told)}." if told else ""
 
 
 def _title(row: pd.Series, reference: str) -> str:
@@ -59,6 +50,4 @@ def _title(row: pd.Series, reference: str) -> str:
 
 
 def _points(row: pd.Series, reference: str) -> str:
-    """A difference with its interval, in points."""
-    mean, low, high = (100 * row[f"less_{reference}_{end}"] for end in ("mean", "low", "high"))
-    return f"{mean:+z.1f} ({low:+z.1f} to {high:+z.1f})"
+    return points(*(row[f"less_{reference}_{end}"] for end in ("mean", "low", "high")))

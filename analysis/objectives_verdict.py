@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.difference import points, weighed
 from analysis.verdict import Verdict, lacking, undecided
 from sweeps.benchmarks import BENCHMARKS
 from sweeps.objectives import STUDY
@@ -30,9 +31,8 @@ def verdict(tidy: pd.DataFrame, differences: pd.DataFrame) -> Verdict:
     absent = lacking(tidy)
     if absent or differences["mean"].isna().any():
         return undecided(STUDY.name, CLAIM, absent or "these axes leave out objectives", numbers)
-    judged = {names: _judged(_of(differences, names), many) for names, many in COMPARISONS.items()}
-    holds = False if False in judged.values() else None if None in judged.values() else True
-    return Verdict(STUDY.name, CLAIM, holds, _sentence(judged, differences, holds), numbers)
+    found = [_found(_of(differences, names), many) for names, many in COMPARISONS.items()]
+    return Verdict(STUDY.name, CLAIM, *weighed(found), numbers)
 
 
 def _of(differences: pd.DataFrame, names: tuple[str, str]) -> pd.DataFrame:
@@ -47,21 +47,10 @@ def _judged(rows: pd.DataFrame, many: str) -> bool | None:
     return True if above.any() else False if below.all() else None
 
 
-WORDS = {True: "as the paper says", False: "against the paper", None: "too close to tell"}
-
-
-def _sentence(judged: dict[tuple[str, str], bool | None], differences: pd.DataFrame, holds: bool | None) -> str:
-    """What is found of every comparison, those against the paper first."""
-    start = {True: "Holds", False: "Does not hold", None: "Cannot be judged"}[holds]
-    order = sorted(judged, key=lambda names: [False, None, True].index(judged[names]))
-    told = [f"{_found(_of(differences, names))}, {WORDS[judged[names]]}" for names in order]
-    return f"{start}: {'; '.join(told)}."
-
-
-def _found(rows: pd.DataFrame) -> str:
+def _found(rows: pd.DataFrame, many: str) -> tuple[bool | None, str]:
     first = rows.iloc[0]
-    where = ", ".join(f"{_points(row)} points on {BENCHMARKS[row['data']].title}" for _, row in rows.iterrows())
-    return f"{NAMES[first['better']]} less {NAMES[first['worse']]} is {where}"
+    where = " and ".join(f"{_points(row)} points on {BENCHMARKS[row['data']].title}" for _, row in rows.iterrows())
+    return _judged(rows, many), f"{NAMES[first['better']]} less {NAMES[first['worse']]} is {where}"
 
 
 def _title(row: pd.Series) -> str:
@@ -69,5 +58,4 @@ def _title(row: pd.Series) -> str:
 
 
 def _points(row: pd.Series) -> str:
-    """A difference with its interval, in points."""
-    return f"{100 * row['mean']:+z.1f} ({100 * row['low']:+z.1f} to {100 * row['high']:+z.1f})"
+    return points(row["mean"], row["low"], row["high"])

@@ -105,8 +105,9 @@ def bootstrap_lead(
     m, a = _columns(measure, accuracy)
     o, _ = _columns(other, accuracy)
     counts = _counts(len(m), rng, resamples)
-    leads = (of_m - of_o for of_m, of_o in zip(_weighted(m, a, counts), _weighted(o, a, counts), strict=True))
-    return _intervals(*leads, level)
+    pearson, kendall = _weighted(m, a, counts)
+    pearson_of_other, kendall_of_other = _weighted(o, a, counts)
+    return _intervals(pearson - pearson_of_other, kendall - kendall_of_other, level)
 
 
 def leave_one_out(measure: ArrayLike, accuracy: ArrayLike) -> LeaveOneOut:

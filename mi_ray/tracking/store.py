@@ -84,8 +84,9 @@ def read_cells(tracking_uri: str, experiment: str, keys: Collection[str]) -> pd.
     """One row per mirrored cell among ``keys``: ``key``, ``kind``, its parameters and its final metrics.
 
     A metric that is called like a parameter is found under ``measured_<name>``; parameters that are numbers in every
-    row are numbers. ``read_layout`` and ``read_sha256`` are of a checkpoint's file. ``certified`` is a nullable boolean and ``not_certified`` a nullable string, empty where there is
-    nothing against a certificate; both are null on cells that are not asked for one. Half-mirrored cells are left out.
+    row are numbers. ``read_layout`` and ``read_sha256`` are of a checkpoint's file. ``certified`` is a nullable boolean
+    and ``not_certified`` a nullable string, empty where there is nothing against a certificate; both are null on cells
+    that are not asked for one. Half-mirrored cells are left out.
     Refuses a database or experiment that does not exist.
     """
     file = database(tracking_uri)
