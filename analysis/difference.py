@@ -35,7 +35,8 @@ UNKNOWN = Difference(nan, nan, nan, 0, "not measured")
 def paired(one: pd.DataFrame, other: pd.DataFrame, value: str, standard_error: str) -> Difference:
     """``one`` less ``other`` in ``value``; each has one row per ``seed``.
 
-    Several common seeds: Student's interval of the mean of their differences. One: both standard errors, taken as
+    Several common seeds: Student's interval of the mean of their differences, which tells of other seeds and, where seeds
+    share their test images, not of other images. One: both standard errors, taken as
     independent, though the test images are the same, which errs on the wide side.
     """
     told = [rows.reindex(columns=["seed", value, standard_error]) for rows in (one, other)]
