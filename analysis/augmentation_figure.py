@@ -19,7 +19,7 @@ from mi_ray.theory.selection import front
 STYLE = {"font.size": 8.5, "axes.linewidth": 0.7, "axes.edgecolor": FAINT}
 RULE, DEFAULT, OTHER, WINNER = "#e4e4e4", "#d07f45", "#8a8a8a", "#a3123f"
 AXIS = {"accuracy": "linear accuracy, %", "estimate": "estimate of I$_{class}$, bits"}
-WIDE, ROW, LEFT, RIGHT, TOP, BOTTOM, BETWEEN, GAP = 8.8, 2.15, 0.82, 0.2, 0.66, 1.12, 0.9, 0.86
+WIDE, ROW, LEFT, RIGHT, TOP, BOTTOM, BETWEEN, GAP = 8.8, 2.15, 0.82, 0.2, 0.66, 1.26, 0.9, 0.86
 """Inches: the figure's width, a row's height, margins, and gaps down and across."""
 
 
@@ -99,7 +99,7 @@ def _against(axes: Axes, found: Record) -> None:
         axes.annotate(str(number), (across, up), (4, 3), textcoords="offset points", fontsize=7, color=FAINT)
     if len(found.objectives) > 1 and len(known):
         best = sorted((x[i], y[i]) for i in front(list(zip(x, y, strict=True))))
-        axes.step(*zip(*best, strict=True), where="post", color=FAINT, lw=0.9, zorder=1)
+        axes.step(*zip(*best, strict=True), where="pre", color=FAINT, lw=0.9, zorder=1)
     axes.margins(0.12)
     axes.set(xlabel=AXIS["accuracy"], ylabel=AXIS["estimate"])
 
@@ -133,7 +133,7 @@ def _write_around(drawn: Figure, found: Record) -> None:
         Line2D([], [], ls="", marker="o", mfc=PAPER, mec=OTHER, label=f"{found.short:,} views (full: {found.views:,})"),
         Line2D([], [], ls="", marker="x", color=INK, label="hopeless"),
     ]
-    drawn.legend(handles=handles, ncols=5, loc="lower left", bbox_to_anchor=(0.04 / across, 0.4 / up), frameon=False,
+    drawn.legend(handles=handles, ncols=5, loc="lower left", bbox_to_anchor=(0.04 / across, 0.52 / up), frameon=False,
                  fontsize=7.5, handlelength=1.0, columnspacing=1.2)  # fmt: skip
     for line, text in enumerate(reversed(caption(found))):
         drawn.text(0.12 / across, (0.1 + 0.14 * line) / up, text, fontsize=7, color=FAINT)
