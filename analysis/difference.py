@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import hypot, nan, sqrt
+from math import hypot, isnan, nan, sqrt
 
 import pandas as pd
 from scipy.stats import norm, t
 
 LEVEL = 0.95
+COARSE = 1e-9
+"""Differences that agree to this are the same, up to rounding of floats."""
+
 OVER_SEEDS, OVER_IMAGES = "Student's t over seeds", "normal over test images, one seed"
 
 
@@ -35,9 +38,9 @@ UNKNOWN = Difference(nan, nan, nan, 0, "not measured")
 def paired(one: pd.DataFrame, other: pd.DataFrame, value: str, standard_error: str) -> Difference:
     """``one`` less ``other`` in ``value``; each has one row per ``seed``.
 
-    Several common seeds: Student's interval of the mean of their differences, which tells of other seeds and, where seeds
-    share their test images, not of other images. One: both standard errors, taken as
-    independent, though the test images are the same, which errs on the wide side.
+    Several common seeds: Student's interval of the mean of their differences, which tells of other seeds but, where all
+    have the same test images, not of other images; none where accuracies are so coarse that the differences agree. One:
+    both standard errors, taken as independent, which errs on the wide side.
     """
     told = [rows.reindex(columns=["seed", value, standard_error]) for rows in (one, other)]
     both = told[0].merge(told[1], on="seed", suffixes=("", "_other")).dropna(subset=[value, f"{value}_other"])
@@ -48,7 +51,8 @@ def paired(one: pd.DataFrame, other: pd.DataFrame, value: str, standard_error: s
         error = hypot(both[standard_error].iloc[0], both[f"{standard_error}_other"].iloc[0])
         return _between(differences.mean(), norm.ppf((1 + LEVEL) / 2) * error, 1, OVER_IMAGES)
     error = differences.std(ddof=1) / sqrt(len(both))
-    return _between(differences.mean(), t.ppf((1 + LEVEL) / 2, len(both) - 1) * error, len(both), OVER_SEEDS)
+    half = t.ppf((1 + LEVEL) / 2, len(both) - 1) * error if error > COARSE else nan
+    return _between(differences.mean(), half, len(both), OVER_SEEDS)
 
 
 def _between(mean: float, half: float, seeds: int, interval_is: str) -> Difference:
@@ -74,4 +78,7 @@ def weighed(found: Sequence[tuple[bool | None, str]]) -> tuple[bool | None, str]
 
 def points(mean: float, low: float, high: float) -> str:
     """A difference in accuracy with its interval, in points."""
-    return f"{100 * mean:+z.1f} ({100 * low:+z.1f} to {100 * high:+z.1f})"
+    if isnan(mean):
+        return "not measured"
+    told = f"{100 * mean:+z.1f}"
+    return f"{told} (the same for all seeds)" if isnan(low) else f"{told} ({100 * low:+z.1f} to {100 * high:+z.1f})"

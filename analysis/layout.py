@@ -45,6 +45,11 @@ def with_spread(value: float, spread: float, digits: int) -> str:
     return told if pd.isna(value) or pd.isna(spread) else f"{told} {PLUS_MINUS} {number(spread, digits)}"
 
 
+def span(low: float, high: float, digits: int, *, sign: bool = False) -> str:
+    """An interval, a dash where there is none."""
+    return ABSENT if pd.isna(low) else f"{number(low, digits, sign=sign)} to {number(high, digits, sign=sign)}"
+
+
 def spread_note(table: pd.DataFrame) -> str:
     """What ± means in a table of `tidy.over_seeds`."""
     seeds = int(table["n_seeds_asked"].max())

@@ -23,7 +23,7 @@ if __package__ in (None, ""):
 
 from analysis import command
 from analysis.difference import paired
-from analysis.layout import Printed, number, spread_note, with_spread, write_markdown
+from analysis.layout import Printed, number, span, spread_note, with_spread, write_markdown
 from analysis.negatives_verdict import APART, OWN, verdict
 from analysis.places import placed
 from analysis.tidy import over_seeds
@@ -101,8 +101,8 @@ def _lines(rows: pd.DataFrame) -> Iterator[list[str]]:
 def _told(row: pd.Series, reference: str) -> list[str]:
     if row["negatives"] == reference:
         return ["", ""]
-    mean, low, high = (number(100 * row[f"less_{reference}_{end}"], 1, sign=True) for end in ("mean", "low", "high"))
-    return [mean, f"{low} to {high}"]
+    mean, low, high = (100 * row[f"less_{reference}_{end}"] for end in ("mean", "low", "high"))
+    return [number(mean, 1, sign=True), span(low, high, 1, sign=True)]
 
 
 def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> list[Path]:

@@ -23,7 +23,7 @@ if __package__ in (None, ""):
 
 from analysis import command
 from analysis.difference import Difference, paired
-from analysis.layout import Printed, number, spread_note, with_spread, write_markdown
+from analysis.layout import Printed, number, span, spread_note, with_spread, write_markdown
 from analysis.objectives_verdict import COMPARISONS, NAMES, verdict
 from analysis.places import placed
 from analysis.tidy import certificates_over_seeds, over_seeds
@@ -138,8 +138,9 @@ def _comparisons(told: pd.DataFrame) -> Iterator[list[str]]:
     settings = list(told.columns[: told.columns.get_loc("better")])
     for _, row in told.iterrows():
         where = _place(settings, tuple(row[settings]))
-        mean, low, high = (number(100 * row[name], 1, sign=True) for name in ("mean", "low", "high"))
-        yield [f"{where}: {NAMES[row['better']]} less {NAMES[row['worse']]}", mean, f"{low} to {high}"]
+        mean, low, high = (100 * row[name] for name in ("mean", "low", "high"))
+        compared = f"{where}: {NAMES[row['better']]} less {NAMES[row['worse']]}"
+        yield [compared, number(mean, 1, sign=True), span(low, high, 1, sign=True)]
 
 
 def _place(settings: list[str], place: tuple[str, ...]) -> str:

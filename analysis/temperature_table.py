@@ -22,7 +22,7 @@ if __package__ in (None, ""):
 
 from analysis import command, measure_agreement_figure
 from analysis.encoder_tables import COLUMNS
-from analysis.layout import Printed, number, spread_note, with_spread, write_markdown
+from analysis.layout import Printed, number, span, spread_note, with_spread, write_markdown
 from analysis.measure_agreement import ranked
 from analysis.temperature_rows import HEADS, KINDS, LABEL, rows
 from analysis.temperature_verdict import verdict
@@ -84,14 +84,14 @@ def _lines(rows: pd.DataFrame, agreement: pd.DataFrame) -> Iterator[list[str]]:
         return
     of = agreement[agreement["table"] == rows["table"].iloc[0]].set_index("measure")
     for name, words in STATISTICS.items():
-        yield [words, *(number(of[name].get(column, float("nan")), 3) for column in HEADS)]
+        yield [words, *(number(of[name][column], 3) if column in of.index else "" for column in HEADS)]
         yield ["95 %", *(_span(of, name, column) for column in HEADS)]
 
 
 def _span(of: pd.DataFrame, name: str, column: str) -> str:
     if column not in of.index:
         return ""
-    return " to ".join(number(of.loc[column, f"{name}_{end}"], 2) for end in ("low", "high"))
+    return span(of.loc[column, f"{name}_low"], of.loc[column, f"{name}_high"], 2)
 
 
 if __name__ == "__main__":

@@ -41,12 +41,13 @@ class Panel:
     def name(self, cell: Cell) -> str:
         """What sets a cell apart in this matrix: its place, and its seed where there are several."""
         told = cell.parameters
-        return " ".join(f"{name}={told[name]}" for name in self._varying) or cell.kind
+        return " ".join(f"{name}={told[name]}" for name in self._varying if name in told) or cell.kind
 
     @cached_property
     def _varying(self) -> list[str]:
         told = [cell.parameters for cells in self.cells.values() for cell in cells]
-        return [name for name in told[0] if len({parameters[name] for parameters in told}) > 1]
+        names = dict.fromkeys(name for parameters in told for name in parameters)
+        return [name for name in names if len({parameters.get(name) for parameters in told}) > 1]
 
 
 def panels(study: Study, plan: Plan) -> list[Panel]:

@@ -26,8 +26,13 @@ def test_several_seeds_give_students_interval_of_the_paired_difference() -> None
 
 
 def test_what_seeds_share_does_not_widen_the_interval() -> None:
-    found = paired(of({"0": 0.9, "1": 0.2, "2": 0.5}), of({"0": 0.8, "1": 0.1, "2": 0.4}), "accuracy", "error")
-    assert (found.low, found.high) == pytest.approx((0.1, 0.1))
+    found = paired(of({"0": 0.9, "1": 0.2, "2": 0.5}), of({"0": 0.8, "1": 0.1, "2": 0.4001}), "accuracy", "error")
+    assert (found.low, found.high) == pytest.approx((0.1, 0.1), abs=2e-4) and found.sign == 1
+
+
+def test_differences_that_agree_to_the_last_image_have_no_interval_and_tell_nothing() -> None:
+    found = paired(of({"0": 0.9, "1": 0.2}), of({"0": 0.8, "1": 0.1}), "accuracy", "error")
+    assert isnan(found.low) and found.sign == 0 and found.mean == pytest.approx(0.1)
 
 
 def test_seeds_are_matched_by_name_and_those_that_one_side_lacks_do_not_count() -> None:
