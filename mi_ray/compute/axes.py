@@ -21,7 +21,7 @@ class PrincipalAxes:
         self._mean, self._std = h.mean(0), h.std(0)
         self._std[self._std <= CONSTANT * self._mean.abs()] = torch.inf
         standard = self._standard(h)
-        self._variances, self._rotation = torch.linalg.eigh(standard.T @ standard / len(h))
+        self._variances, self._rotation = _eigen(standard.T @ standard / len(h))
 
     def __call__(self, h: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
         """Coordinates along the axes; distances between standardised h are kept."""
@@ -33,3 +33,12 @@ class PrincipalAxes:
 
     def _standard(self, h: Tensor) -> Tensor:
         return ((h - self._mean) / self._std).clamp(-FAR, FAR)
+
+
+def _eigen(covariance: Float[Tensor, "width width"]) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors; in double precision where single does not converge (nearly constant embeddings)."""
+    try:
+        return torch.linalg.eigh(covariance)
+    except torch.linalg.LinAlgError:
+        values, vectors = torch.linalg.eigh(covariance.double())
+        return values.float(), vectors.float()

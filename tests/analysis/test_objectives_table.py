@@ -79,7 +79,7 @@ def test_differences_are_paired_by_seed(mirrored: pd.DataFrame) -> None:
         (AS_PRINTED | {"supcon": 0.7}, False),
         (AS_PRINTED | {"augmented": 0.7}, False),
         (AS_PRINTED | {"simclr": 0.9}, False),
-        (AS_PRINTED | {"supcon": 0.801, "augmented": 0.75}, None),
+        (AS_PRINTED | {"supcon": 0.801, "augmented": 0.799}, None),
     ],
 )
 def test_the_verdict_follows_the_table(accuracies: dict[str, float], holds: bool | None) -> None:
