@@ -18,7 +18,7 @@ KINDS = ("evaluation", "geometry", "training", "estimation")
 """Kinds of cells that a row is made from."""
 
 PAPER = {"cifar-10": "IV", "imagenet-100": "V"}
-"""The paper's table of a benchmark; any other has the benchmark's name."""
+"""The paper's table of a benchmark; any other is one like them, named by its images."""
 
 LABEL = "model"
 PLACES = ["benchmark", "arch", "temperature"]
@@ -74,7 +74,7 @@ def rows(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
 
 
 def _table(row: pd.Series) -> str:
-    return PAPER.get(row["benchmark"], BENCHMARKS[row["benchmark"]].title)
+    return PAPER.get(row["benchmark"], f"IV/V, {BENCHMARKS[row['benchmark']].title}")
 
 
 def _column(plan: Plan, mirrored: pd.DataFrame, source: Source) -> pd.DataFrame:

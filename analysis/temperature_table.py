@@ -62,7 +62,7 @@ def printed(tidy: pd.DataFrame, agreement: pd.DataFrame) -> list[Printed]:
 
 
 def _caption(rows: pd.DataFrame) -> str:
-    return f"Measures by temperature, {rows['dataset'].iloc[0]} (table {rows['table'].iloc[0]})"
+    return f"Measures of encoders by temperature (Table {rows['table'].iloc[0]})"
 
 
 def _notes(rows: pd.DataFrame) -> list[str]:

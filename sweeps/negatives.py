@@ -7,7 +7,7 @@ Each frozen encoder is asked for its linear accuracy on D. The paper: D's siblin
 negatives of the marginal, that speaks for it and against MI maximisation.
 
     python sweeps/negatives.py                    # laptop preset, about twelve minutes on two cores
-    python sweeps/negatives.py --preset smoke     # every part of it in about half a minute
+    python sweeps/negatives.py --preset smoke     # every part of it in about a minute
     python sweeps/negatives.py --preset paper --dry-run
 
 ``apart`` is a control beyond the table: D again, but drawn apart from the pairs as any other D- is. What ``own`` and
@@ -92,7 +92,7 @@ STUDY = Study(
     axes={
         "data": ("digits-5A",),
         "negatives": ("own", "apart", "sibling", "crops", "noise"),
-        "seed": (0, 1, 2, 3, 4, 5),
+        "seed": (0, 1, 2, 3, 4, 5, 6, 7),
     },
     presets={
         "smoke": {"views": (1_000,), "seed": (0, 1)},

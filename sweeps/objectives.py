@@ -8,7 +8,7 @@ paper: ``class`` is above ``simclr``, below ``supcon`` on all three data sets an
 information that it maximises is the task's own; so other learning signals help.
 
     python sweeps/objectives.py                       # laptop preset, about fifteen minutes on two cores
-    python sweeps/objectives.py --preset smoke        # every part of it in about half a minute
+    python sweeps/objectives.py --preset smoke        # every part of it in about a minute
     python sweeps/objectives.py --preset paper --dry-run
 
 On CDP the task is ``all`` of colour, digit and position (64 classes). ``augmented`` is there colour jitter of strength

@@ -6,7 +6,7 @@ augmentation that it was trained with, I_SimCLR, and the MI of its same-class pa
 contrastive loss. The paper's six encoders a table: I_class agrees best with accuracy (Pearson .634 and .805), which no
 measure without classes does, the loss least of all, whose scale is the temperature's.
 
-    python sweeps/temperature.py                                 # laptop preset, about twelve minutes on two cores
+    python sweeps/temperature.py                                 # laptop preset, about eleven minutes on two cores
     python sweeps/temperature.py --preset smoke                  # every part of it in about a minute
     python sweeps/temperature.py --preset paper --dry-run        # Table IV, CIFAR-10
     python sweeps/temperature.py --preset paper-imagenet-100 --dry-run    # Table V

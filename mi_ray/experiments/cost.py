@@ -59,7 +59,8 @@ def predicted_work(declaration: Declaration) -> float:
     match declaration:
         case Training():
             per_view = FORWARD_AND_BACKWARD * _forward(declaration)
-            return declaration.views * per_view + declaration.steps * STEP_OVERHEAD
+            seen = declaration.views * (2 if _against_another(declaration.data) else 1)
+            return seen * per_view + declaration.steps * STEP_OVERHEAD
         case Checkpoint():
             return STEP_OVERHEAD
         case Embedding():
@@ -90,6 +91,11 @@ def rates(cells: Iterable[CommittedCell]) -> dict[str, float]:
             continue
         seen.setdefault(manifest["kind"], []).append(manifest["work"] / max(manifest["seconds"], 1e-3))
     return {kind: median(values) for kind, values in seen.items()}
+
+
+def _against_another(data: Data) -> bool:
+    """Whether negatives come from another data set: then a step sees as many views of that as of the images."""
+    return isinstance(data, Labelled) and data.negatives is not None
 
 
 def _critics_work(declaration: Estimation) -> float:

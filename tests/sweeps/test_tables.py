@@ -25,7 +25,7 @@ TRAININGS = {
     ("temperature", "paper"): 18,
     ("temperature", "paper-imagenet-100"): 18,
     ("negatives", "smoke"): 10,
-    ("negatives", "laptop"): 30,
+    ("negatives", "laptop"): 40,
     ("negatives", "paper"): 48,
 }
 
