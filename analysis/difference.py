@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import hypot, isnan, nan, sqrt
+from math import hypot, isnan, nan
 
 import pandas as pd
-from scipy.stats import norm, t
+from scipy.stats import norm
 
-LEVEL = 0.95
+from mi_ray.theory import selection
+
 COARSE = 1e-9
 """Differences that agree to this are the same, up to rounding of floats."""
 
@@ -49,10 +50,9 @@ def paired(one: pd.DataFrame, other: pd.DataFrame, value: str, standard_error: s
     differences = both[value] - both[f"{value}_other"]
     if len(both) == 1:
         error = hypot(both[standard_error].iloc[0], both[f"{standard_error}_other"].iloc[0])
-        return _between(differences.mean(), norm.ppf((1 + LEVEL) / 2) * error, 1, OVER_IMAGES)
-    error = differences.std(ddof=1) / sqrt(len(both))
-    half = t.ppf((1 + LEVEL) / 2, len(both) - 1) * error if error > COARSE else nan
-    return _between(differences.mean(), half, len(both), OVER_SEEDS)
+        return _between(differences.mean(), norm.ppf((1 + selection.CONFIDENCE) / 2) * error, 1, OVER_IMAGES)
+    half = selection.paired(differences.tolist()).half_width
+    return _between(differences.mean(), half if half > COARSE else nan, len(both), OVER_SEEDS)
 
 
 def _between(mean: float, half: float, seeds: int, interval_is: str) -> Difference:

@@ -29,8 +29,8 @@ from analysis.places import placed
 from analysis.tidy import certificates_over_seeds, over_seeds
 from mi_ray.experiments.declare import entropy_bits, training_of
 from mi_ray.experiments.plan import Cell, Plan
-from sweeps.benchmarks import BENCHMARKS, benchmark_of
 from sweeps.objectives import OBJECTIVES, STUDY, objective_of
+from sweeps.recipes import BENCHMARKS, benchmark_of
 
 PRINTED = {
     "cifar-10": (93.0, 94.1, 93.1, 96.0),

@@ -6,8 +6,8 @@ import pandas as pd
 
 from analysis.difference import points, weighed
 from analysis.verdict import Verdict, lacking, undecided
-from sweeps.benchmarks import BENCHMARKS
 from sweeps.objectives import STUDY
+from sweeps.recipes import BENCHMARKS
 
 NAMES = {"simclr": "L_SimCLR", "augmented": "L_aug,best-known", "class": "L_class", "supcon": "L_SupCon"}
 COMPARISONS = {

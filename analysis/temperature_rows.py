@@ -12,7 +12,7 @@ from analysis.places import placed
 from analysis.tidy import over_seeds
 from mi_ray.experiments.declare import SameClass, data_of
 from mi_ray.experiments.plan import Cell, Plan
-from sweeps.benchmarks import BENCHMARKS, benchmark_of
+from sweeps.recipes import BENCHMARKS, benchmark_of
 
 KINDS = ("evaluation", "geometry", "training", "estimation")
 """Kinds of cells that a row is made from."""

@@ -6,10 +6,10 @@ Pareto front. Candidates are trained on few views; all but the hopeless, beaten 
 the full budget; the best and SimCLR's default are then trained with fresh seeds. Everything is chosen on validation
 images; the table compares winner and default on test images, seed by seed. Expected: no more than it says there.
 
-    python sweeps/augmentation_search.py                              # laptop preset, at most 15 minutes on two cores
-    python sweeps/augmentation_search.py --preset smoke               # every part of it in two minutes
-    python sweeps/augmentation_search.py --axis objective=both        # accuracy and estimate as a Pareto front
-    python sweeps/augmentation_search.py --dry-run                    # the first generation, and what all would cost
+    python sweeps/augmentation_search.py                      # laptop preset; --dry-run predicts at most 23 core-minutes
+    python sweeps/augmentation_search.py --preset smoke       # every part of it
+    python sweeps/augmentation_search.py --axis objective=both# accuracy and estimate as a Pareto front
+    python sweeps/augmentation_search.py --dry-run            # the first generation, and what all would cost
 """
 
 from functools import partial
@@ -29,6 +29,7 @@ from mi_ray.experiments.declare import (
 from mi_ray.experiments.search import Range, Search
 from mi_ray.experiments.study import Matrix, Study
 from mi_ray.launch import launch
+from sweeps.recipes import AT_SCALE, FEW_IMAGES
 
 DEFAULT = SimCLR()
 SPACE = {
@@ -101,24 +102,16 @@ STUDY = Study(
             "views": (1_000,),
             "noise_seeds": (2,),
             "fresh_seeds": (2,),
-            "train_images": (2048,),
-            "test_images": (1024,),
-            "critic_steps": (20,),
-            "k_est": (1024,),
-            "critics": (2,),
+            **FEW_IMAGES,
         },
         "laptop": {},
         "paper": {
             "candidates": (40,),
             "generation": (8,),
             "short_views": (1_000_000,),
-            "views": (4_000_000,),
             "fresh_seeds": (5,),
             "arch": ("resnet18",),
-            "canvas": (64,),
-            "critic_steps": (400,),
-            "digits": ("data/mnist",),
-            "backgrounds": ("data/imagenet/train",),
+            **AT_SCALE,
         },
     },
     default_preset="laptop",

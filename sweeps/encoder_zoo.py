@@ -5,8 +5,8 @@ information between embeddings of same-class pairs (I_class) and of two SimCLR v
 uniformity and tolerance under both pairings. The paper: over 16 ResNet-50 and 13 vision transformers I_class agrees
 with the accuracy almost perfectly and better than any other measure, in Pearson's and in Kendall's sense.
 
-    python sweeps/encoder_zoo.py                             # laptop preset, about fifteen minutes on two cores
-    python sweeps/encoder_zoo.py --preset smoke              # every part of it in about a minute
+    python sweeps/encoder_zoo.py                             # laptop preset; --dry-run predicts 28 core-minutes
+    python sweeps/encoder_zoo.py --preset smoke              # every part of it
     python sweeps/encoder_zoo.py --preset paper --dry-run    # what is missing: files by name, and the images
     python sweeps/encoder_zoo.py --axis encoder=all,color,file:mine.pth:resnet18    # one of your own beside two of ours
 
@@ -54,6 +54,7 @@ from mi_ray.experiments.declare import (
 )
 from mi_ray.experiments.study import Matrix, Study
 from mi_ray.launch import launch
+from sweeps.recipes import FEW_IMAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,21 +117,18 @@ def trial(
     ``arch`` to ``learning_rate`` are of encoders trained here, ``canvas`` to ``test_images`` of CDP images, ``root`` to
     ``side`` of any other ``dataset``.
     """
-    one_of("dataset", dataset, ["cdp", *get_args(Dataset)])
     one_of("allow_code", allow_code, ["yes", "no"])
     cdp = CDP(
         canvas=canvas, digits=digits, backgrounds=backgrounds,
         train_images=train_images, validation_images=test_images, test_images=test_images,
     )  # fmt: skip
-    listed = class_list if dataset == "imagenet-100" else ""
-    data = cdp if dataset == "cdp" else Labelled(name=dataset, root=root, class_list=listed, side=side)
-    settings = {
-        "arch": arch, "k_tr": k_tr, "temperature": temperature, "learning_rate": learning_rate, "seed": seed,
-    }  # fmt: skip
-    if encoder in OURS:
-        read = of_ours(encoder, data, views, settings)
-    else:
-        read = of_others(encoder, data, checkpoints, allow_code=allow_code == "yes")
+    data = cdp if dataset == "cdp" else photographs(dataset, root, class_list, side)
+    settings = {"arch": arch, "k_tr": k_tr, "temperature": temperature, "learning_rate": learning_rate, "seed": seed}
+    read = (
+        of_ours(encoder, data, views, settings)
+        if encoder in OURS
+        else of_others(encoder, data, checkpoints, allow_code=allow_code == "yes")
+    )
     same_class, simclr = SameClass(task="all" if data == cdp else "class"), SimCLR()
     plain, viewed = Embedding(encoder=read), Views(encoder=read, pairing=simclr, per_image=views_per_image, seed=seed)
     asked = {"k_est": k_est, "batches": batches, "critics": critics, "steps": critic_steps, "seed": seed}
@@ -141,6 +139,12 @@ def trial(
         Estimation(embedding=viewed, pairing=simclr, **asked),
         Geometry(embedding=viewed, pairing=simclr),
     )
+
+
+def photographs(dataset: str, root: str, class_list: str, side: int) -> Labelled:
+    """A labelled data set; the list of classes is ImageNet-100's alone."""
+    one_of("dataset", dataset, ["cdp", *get_args(Dataset)])
+    return Labelled(name=dataset, root=root, class_list=class_list if dataset == "imagenet-100" else "", side=side)
 
 
 def of_ours(name: str, data: Data, views: int, settings: Mapping[str, Any]) -> Checkpoint:
@@ -181,15 +185,7 @@ STUDY = Study(
     trial=trial,
     axes={"encoder": tuple(OURS), "seed": (0,)},
     presets={
-        "smoke": {
-            "encoder": ("color", "all", "all/10", "simclr/4"),
-            "views": (4_000,),
-            "train_images": (2048,),
-            "test_images": (1024,),
-            "critic_steps": (20,),
-            "k_est": (1024,),
-            "critics": (2,),
-        },
+        "smoke": {"encoder": ("color", "all", "all/10", "simclr/4"), "views": (4_000,), **FEW_IMAGES},
         "laptop": {},
         "paper": {"encoder": tuple(PUBLISHED), **IMAGENET_AT_SCALE},
         "paper-1k": {

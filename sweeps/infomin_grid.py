@@ -23,6 +23,7 @@ from mi_ray.experiments.declare import (
 )
 from mi_ray.experiments.study import Matrix, Study
 from mi_ray.launch import launch
+from sweeps.recipes import AT_SCALE, FEW_IMAGES
 
 PAIRINGS = ("color", "digit", "position", "all")
 
@@ -80,24 +81,9 @@ STUDY = Study(
     trial=trial,
     axes={"pairing": PAIRINGS, "task": PAIRINGS, "arch": ("resnet10t",), "seed": (0,)},
     presets={
-        "smoke": {
-            "views": (2_000,),
-            "train_images": (2048,),
-            "test_images": (1024,),
-            "critic_steps": (20,),
-            "k_est": (1024,),
-            "critics": (2,),
-        },
+        "smoke": {"views": (2_000,), **FEW_IMAGES},
         "laptop": {},
-        "paper": {
-            "arch": ("resnet18", "resnet50"),
-            "seed": (0, 1, 2),
-            "canvas": (64,),
-            "views": (4_000_000,),
-            "critic_steps": (400,),
-            "digits": ("data/mnist",),
-            "backgrounds": ("data/imagenet/train",),
-        },
+        "paper": {"arch": ("resnet18", "resnet50"), "seed": (0, 1, 2), **AT_SCALE},
     },
     default_preset="laptop",
     matrix=Matrix(row="task", column="pairing", panels={"evaluation": "linear_accuracy", "estimation": "nominal_bits"}),

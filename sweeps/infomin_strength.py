@@ -11,8 +11,8 @@ on some views have no colour at all. White stays apart from the others until the
 crop of a quarter of the image can hold one quadrant alone and zooming moves a digit across; a small crop cuts ``digit``
 and may miss it, and then ``color`` too. Neither flips: that would mirror ``position``, and 2 into nearly 5.
 
-    python sweeps/infomin_strength.py                      # laptop preset, about fifteen minutes on two cores
-    python sweeps/infomin_strength.py --preset smoke       # every part of it in about a minute
+    python sweeps/infomin_strength.py                      # laptop preset; --dry-run predicts 26 core-minutes
+    python sweeps/infomin_strength.py --preset smoke       # every part of it
     python sweeps/infomin_strength.py --axis "augmentation=jitter 0.5,crop 0.2" --axis seed=0,1
 
 ``augmentation`` is ``jitter STRENGTH``, 0 to 2.5 (brightness, contrast and saturation by up to 0.8, hue by up to 0.2,
@@ -37,6 +37,7 @@ from mi_ray.experiments.declare import (
 )
 from mi_ray.experiments.study import Matrix, Study
 from mi_ray.launch import launch
+from sweeps.recipes import AT_SCALE, FEW_IMAGES
 
 TASKS = ("color", "digit", "position", "all")
 AUGMENTATIONS = {"jitter": color_jitter, "crop": resized_crop}
@@ -111,11 +112,7 @@ STUDY = Study(
         "smoke": {
             "augmentation": ("jitter 0.5", "jitter 2", "crop 0.2", "crop 1"),
             "views": (2_000,),
-            "train_images": (2048,),
-            "test_images": (1024,),
-            "critic_steps": (20,),
-            "k_est": (1024,),
-            "critics": (2,),
+            **FEW_IMAGES,
         },
         "laptop": {},
         "paper": {
@@ -125,11 +122,7 @@ STUDY = Study(
             ),
             "arch": ("resnet50",),
             "seed": (0, 1, 2),
-            "canvas": (64,),
-            "views": (4_000_000,),
-            "critic_steps": (400,),
-            "digits": ("data/mnist",),
-            "backgrounds": ("data/imagenet/train",),
+            **AT_SCALE,
         },
     },
     default_preset="laptop",

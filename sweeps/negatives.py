@@ -6,8 +6,8 @@ Each frozen encoder is asked for its linear accuracy on D. The paper: D's siblin
 (CIFAR-5A) and 0.77 (CIFAR-50A); all domains of PACS and noise are worse. As noise-contrastive estimation needs no
 negatives of the marginal, that speaks for it and against MI maximisation.
 
-    python sweeps/negatives.py                    # laptop preset, about twelve minutes on two cores
-    python sweeps/negatives.py --preset smoke     # every part of it in about a minute
+    python sweeps/negatives.py                    # laptop preset; --dry-run predicts 24 core-minutes
+    python sweeps/negatives.py --preset smoke     # every part of it
     python sweeps/negatives.py --preset paper --dry-run
 
 ``apart`` is a control beyond the table: D again, but drawn apart from the pairs as any other D- is. What ``own`` and
@@ -16,7 +16,7 @@ negatives of the marginal, that speaks for it and against MI maximisation.
 A laptop has scikit-learn's 1797 digits: D is 0 to 4, its sibling 5 to 9, ``crops`` of photographs are the other domain.
 Digits are easy, so a tenth of D's 901 images train, and equal parts of the rest validate and test. Which ones they are
 moves accuracy by more than D- does; each seed splits D anew, and D- are compared within seeds. The paper's preset
-trains for 1000 epochs by CIFAR-10's recipe in `benchmarks`; the paper tells no more than the data sets.
+trains for 1000 epochs by CIFAR-10's recipe in `recipes`; the paper tells no more than the data sets.
 """
 
 from dataclasses import replace

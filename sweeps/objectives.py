@@ -7,8 +7,8 @@ Each frozen encoder is asked for its linear accuracy and, beyond the table, for 
 paper: ``class`` is above ``simclr``, below ``supcon`` on all three data sets and below ``augmented`` on two, though the
 information that it maximises is the task's own; so other learning signals help.
 
-    python sweeps/objectives.py                       # laptop preset, about fifteen minutes on two cores
-    python sweeps/objectives.py --preset smoke        # every part of it in about a minute
+    python sweeps/objectives.py                       # laptop preset; --dry-run predicts 31 core-minutes
+    python sweeps/objectives.py --preset smoke        # every part of it
     python sweeps/objectives.py --preset paper --dry-run
 
 On CDP the task is ``all`` of colour, digit and position (64 classes). ``augmented`` is there colour jitter of strength
@@ -19,7 +19,7 @@ split. The encoders of ``class`` are those of pairing ``all`` in `infomin_grid`:
 
 The paper's ``augmented`` cells are other methods of other authors (SWD, MoCHi, HCA). Its preset takes SimCLR's
 augmentation with colour jitter of full strength instead, where Tian et al. (2020) see the best accuracy. Temperatures
-of its SimCLR encoders are the best in Tables IV and V; the recipes are in `benchmarks`.
+of its SimCLR encoders are the best in Tables IV and V; the recipes are in `recipes`.
 """
 
 from mi_ray.experiments.checks import one_of
@@ -38,7 +38,7 @@ from mi_ray.experiments.declare import (
 )
 from mi_ray.experiments.study import Matrix, Study
 from mi_ray.launch import launch
-from sweeps.benchmarks import BENCHMARKS, Benchmark, benchmark_called, benchmark_of
+from sweeps.recipes import BENCHMARKS, FEW_QUESTIONS, Benchmark, benchmark_called, benchmark_of
 
 UNSUPERVISED, SUPERVISED = ("simclr", "augmented"), ("class", "supcon")
 OBJECTIVES = UNSUPERVISED + SUPERVISED
@@ -98,7 +98,7 @@ STUDY = Study(
     trial=trial,
     axes={"data": ("cdp",), "objective": OBJECTIVES, "arch": ("resnet10t",), "seed": (0, 1)},
     presets={
-        "smoke": {"data": ("cdp-small",), "critic_steps": (20,), "k_est": (1024,), "critics": (2,)},
+        "smoke": {"data": ("cdp-small",), **FEW_QUESTIONS},
         "laptop": {},
         "paper": {
             "data": ("cifar-10", "imagenet-100", "imagenet-1k"),

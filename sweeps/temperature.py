@@ -6,8 +6,8 @@ augmentation that it was trained with, I_SimCLR, and the MI of its same-class pa
 contrastive loss. The paper's six encoders a table: I_class agrees best with accuracy (Pearson .634 and .805), which no
 measure without classes does, the loss least of all, whose scale is the temperature's.
 
-    python sweeps/temperature.py                                 # laptop preset, about eleven minutes on two cores
-    python sweeps/temperature.py --preset smoke                  # every part of it in about a minute
+    python sweeps/temperature.py                                 # laptop preset; --dry-run predicts 21 core-minutes
+    python sweeps/temperature.py --preset smoke                  # every part of it
     python sweeps/temperature.py --preset paper --dry-run        # Table IV, CIFAR-10
     python sweeps/temperature.py --preset paper-imagenet-100 --dry-run    # Table V
 
@@ -28,7 +28,7 @@ from mi_ray.experiments.declare import (
 )
 from mi_ray.experiments.study import Matrix, Study
 from mi_ray.launch import launch
-from sweeps.benchmarks import benchmark_called
+from sweeps.recipes import FEW_QUESTIONS, benchmark_called
 
 AUGMENTATION = SimCLR()
 
@@ -66,7 +66,7 @@ STUDY = Study(
     trial=trial,
     axes={"data": ("cdp",), "arch": ("resnet10t", "resnet18"), "temperature": (0.1, 0.2, 0.5), "seed": (0,)},
     presets={
-        "smoke": {"data": ("cdp-small",), "critic_steps": (20,), "k_est": (1024,), "critics": (2,)},
+        "smoke": {"data": ("cdp-small",), **FEW_QUESTIONS},
         "laptop": {"share": (0.5,)},
         "paper": {
             "data": ("cifar-10",),

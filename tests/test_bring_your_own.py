@@ -17,6 +17,7 @@ from mi_ray.experiments.identity import cell_key
 from mi_ray.experiments.plan import build
 from mi_ray.experiments.serial import run_here
 from tests.bring_your_own import BLOCKS, COMMANDS, FILES, MIRRORED, Desk, draw_photos, folder
+from tests.quiet import Quiet
 
 
 @pytest.fixture(scope="module")
@@ -123,22 +124,6 @@ def embedding(encoder, images, store):
     run_here(plan.missing_jobs(store), {images.digest: images}, store, Quiet())
     (key,) = (cell.key for cell in plan.cells.values() if cell.kind == "embedding")
     return load_file(store.read(key).file("h.safetensors"))["test"]
-
-
-class Quiet:
-    """Listens and fails where a job does."""
-
-    def started(self, job):
-        pass
-
-    def finished(self, job):
-        pass
-
-    def failed(self, job, reason):
-        raise AssertionError(reason)
-
-    def tick(self):
-        pass
 
 
 def test_a_vit_takes_images_of_its_own_size_alone():

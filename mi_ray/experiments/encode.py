@@ -28,11 +28,11 @@ from mi_ray.experiments.declare import (
     Checkpoint,
     Embedding,
     Encoder,
+    Labelled,
     NTXent,
     SupCon,
     Training,
     Views,
-    data_of,
     encoder_of,
 )
 from mi_ray.experiments.plan import Cell
@@ -91,8 +91,7 @@ def _objective(declaration: Training, data: PreparedData, images: ImageSet) -> L
         case SupCon():
             return SupConLoss(labelled(declaration.objective.task, images)[0])
         case NTXent():
-            declared = data_of(declaration)
-            apart = getattr(declared, "negatives", None) is not None
+            apart = isinstance(declaration.data, Labelled) and declaration.data.negatives is not None
             return NTXentAgainst(data.split(NEGATIVES).images) if apart else NT_XENT
         case _:
             assert_never(declaration.objective)

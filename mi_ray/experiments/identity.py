@@ -48,6 +48,7 @@ def _science(declaration: Declaration) -> dict[str, Any]:
     told = {name: value for name, value in own_fields(declaration).items() if name not in labels}
     if isinstance(declaration, Checkpoint) and isinstance(declaration.source, str):
         told["sha256"] = contents(Path(declaration.source))
+        del told["layout"]  # it is recognised by the contents
     return told
 
 

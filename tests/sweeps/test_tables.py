@@ -13,7 +13,7 @@ from mi_ray.experiments.plan import Plan, build
 from mi_ray.experiments.study import Study
 from mi_ray.launch import launch
 from sweeps import infomin_grid, negatives, objectives, temperature
-from sweeps.benchmarks import BENCHMARKS, benchmark_called, benchmark_of
+from sweeps.recipes import BENCHMARKS, benchmark_called, benchmark_of
 
 STUDIES = {study.name: study for study in (objectives.STUDY, temperature.STUDY, negatives.STUDY)}
 TRAININGS = {

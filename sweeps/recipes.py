@@ -1,4 +1,4 @@
-"""Data sets that Tables III-V train on: images, downstream task, and the recipe of training for each.
+"""What sweeps share: scales of presets on CDP images, and for each data set of the tables a recipe of training.
 
 The paper names data sets, encoders and temperatures. The rest of a recipe is that of the closest public code, on
 cosine-annealed SGD: CIFAR-10 as SupContrast (1000 epochs; lr .05 at a batch of 256; temperature .5, supervised .1),
@@ -12,6 +12,16 @@ from mi_ray.compute.choices import Stem
 from mi_ray.experiments.checks import one_of
 from mi_ray.experiments.declare import CDP, Data, Labelled, NTXent, Objective, Pairing, SimCLR, Training, color_jitter
 from mi_ray.experiments.declare.encoders import OptimizerName
+
+FEW_QUESTIONS = {"critic_steps": (20,), "k_est": (1024,), "critics": (2,)}
+FEW_IMAGES = {"train_images": (2048,), "test_images": (1024,), **FEW_QUESTIONS}
+"""Of ``smoke`` presets: every part runs, nothing is learned well."""
+
+AT_SCALE = {
+    "canvas": (64,), "critic_steps": (400,), "digits": ("data/mnist",), "backgrounds": ("data/imagenet/train",),
+    "views": (4_000_000,),
+}  # fmt: skip
+"""Of ``paper`` presets on CDP images: the paper gives no size of images and no length of training."""
 
 FULL_JITTER = SimCLR(jitter_strength=1.0)
 
