@@ -126,12 +126,17 @@ def _training(cell: CommittedCell) -> dict:
     return _declaration(cell)["training"]
 
 
+def _images(cell: CommittedCell) -> CDP:
+    """The images of an embedding, as its record declares them."""
+    return CDP(**{name: value for name, value in _declaration(cell)["data"].items() if name != "kind"})
+
+
 def _declaration(cell: CommittedCell) -> dict:
     return read_json(cell.path / "declaration.json")
 
 
 def _embedded(store: Path, encoder: CommittedCell, task: Task, seed: int) -> Arrays:
-    images = prepared(CDP(**_declaration(encoder)["data"]), Store(store))
+    images = prepared(_images(encoder), Store(store))
     assert images is not None, f"the store has lost the images of {encoder.key}"
     h = load_file(encoder.file("h.safetensors"))
     instance = _told((task.entropy_bits, 0.0), task.n_classes)
