@@ -31,10 +31,12 @@ def beside(cells: pd.DataFrame, others: pd.DataFrame, *values: str) -> pd.DataFr
 
 
 def panel_names(plan: Plan, kind: str, shown: Collection[str]) -> list[str]:
-    """What tells panels apart: arch, and what varies among a kind's cells but for what a panel shows and the seeds."""
+    """What tells panels apart: arch, and what varies among a kind's cells, the seeds aside, while what a panel shows
+    stays the same: a learning rate that follows from K_tr tells no panels over K_tr apart."""
     asked = pd.DataFrame(cell.parameters for cell in cells_of(plan, kind))
     rest = asked.columns.difference(["arch", *shown, *SEEDS], sort=False)
-    return ["arch", *(name for name in rest if asked[name].nunique() > 1)]
+    alike = asked.groupby(list(asked.columns.intersection(list(shown))) or (lambda row: 0), dropna=False)
+    return ["arch", *(name for name in rest if (alike[name].nunique() > 1).any())]
 
 
 def panel_title(names: Collection[str], values: Collection[str]) -> str:

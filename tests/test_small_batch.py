@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from analysis.per_encoder import panel_names
 from mi_ray.experiments.plan import Plan, build
 from mi_ray.experiments.study import Study
 from mi_ray.launch import launch
@@ -22,15 +23,19 @@ def count(plan: Plan, kind: str) -> int:
     return sum(cell.kind == kind for cell in plan.cells.values())
 
 
-@pytest.mark.parametrize(("preset", "encoders"), [("smoke", 3), ("laptop", 6), ("paper", 8 * 2 * 3)])
+@pytest.mark.parametrize(("preset", "encoders"), [("smoke", 3), ("laptop", 5), ("paper", 8 * 2 * 3)])
 def test_a_preset_trains_one_encoder_per_k_tr_and_asks_it_two_questions(preset: str, encoders: int) -> None:
     plan = plan_of(STUDY, preset)
     assert [count(plan, kind) for kind in ("training", "embedding", "estimation", "evaluation")] == 4 * [encoders]
 
 
-def test_the_laptops_k_tr_of_64_is_the_infomin_grids_cell_for_cell() -> None:
-    shared = plan_of(STUDY, "laptop").cells.keys() & plan_of(infomin_grid.STUDY, "laptop").cells.keys()
-    assert shared == plan_of(STUDY, "laptop", k_tr=(64,)).cells.keys() and len(shared) == 4
+@pytest.mark.parametrize("preset", STUDY.presets)
+def test_the_learning_rate_is_linear_in_k_tr(preset: str) -> None:
+    rates = {
+        float(cell.parameters["learning_rate"]) / int(cell.parameters["k_tr"])
+        for cell in plan_of(STUDY, preset).cells.values()
+    }
+    assert rates == {1e-3 / 64}
 
 
 def test_the_papers_k_tr_of_64_are_the_infomin_grids_encoders() -> None:
@@ -66,3 +71,9 @@ def test_a_dry_run_of_the_paper_names_the_data_that_it_lacks(
     told = capsys.readouterr().out
     assert end.value.code == 0
     assert "192 cells, 0 done" in told and "digits: data/mnist" in told and "backgrounds: data/imagenet/train" in told
+
+
+def test_a_learning_rate_that_follows_from_k_tr_tells_no_panels_apart_and_one_that_is_swept_does() -> None:
+    assert panel_names(plan_of(STUDY, "laptop"), "estimation", {"k_tr"}) == ["arch"]
+    swept = plan_of(STUDY, "laptop", base_learning_rate=(1e-3, 2e-3))
+    assert panel_names(swept, "estimation", {"k_tr"}) == ["arch", "learning_rate"]
