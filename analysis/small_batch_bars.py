@@ -1,9 +1,10 @@
 """Fig. 4: in-training and post-training estimates and linear accuracy over K_tr, as a table first and then as bars.
 
 Reads MLflow alone, and the axes from the sweep. ``small-batch.csv`` has a row per encoder, K_tr and quantity:
-``in-training`` is Eq. 4 on the training's own batches, averaged over its last tenth, ``post-training`` the nominal
-estimate on the frozen encoder, both in bits, with the bound log2(2K - 1) and the ceiling of 64 classes at the K of that
-very reading; ``accuracy`` a share of 1. Drawn as .png and .pdf; the verdict as verdict.json.
+``in-training`` is Eq. 4 on the training's own batches, averaged over its last tenth, with the standard error by which
+its reports differ, ``post-training`` the nominal estimate on the frozen encoder, both in bits, with the bound
+log2(2K - 1) and the ceiling of 64 classes at the K of that very reading; ``accuracy`` a share of 1. Drawn as .png and
+.pdf; the verdict as verdict.json.
 
     python analysis/small_batch_bars.py --preset laptop
     python analysis/small_batch_bars.py --axis k_tr=8,64 --partial    # leave out what is not there yet
@@ -34,7 +35,7 @@ from sweeps.small_batch import STUDY, TASK
 
 STEM = "small-batch"
 QUANTITIES = {
-    IN_TRAINING: ("in_training_bits", None),
+    IN_TRAINING: ("in_training_bits", "in_training_standard_error_bits"),
     POST_TRAINING: ("nominal_bits", "nominal_standard_error_bits"),
     ACCURACY: ("linear_accuracy", "linear_standard_error"),
 }
@@ -61,7 +62,7 @@ def _per_estimation(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
     estimations, trainings, evaluations = (
         by_encoder(plan, mirrored, kind) for kind in ("estimation", "training", "evaluation")
     )
-    return beside(beside(estimations, trainings, *QUANTITIES[IN_TRAINING][:1]), evaluations, *QUANTITIES[ACCURACY])
+    return beside(beside(estimations, trainings, *QUANTITIES[IN_TRAINING]), evaluations, *QUANTITIES[ACCURACY])
 
 
 def _quantity(name: str, found: pd.DataFrame, places: list[str]) -> pd.DataFrame:

@@ -144,7 +144,7 @@ def _write_around(figure: Figure, tidy: pd.DataFrame) -> None:
 def caption(tidy: pd.DataFrame) -> Sequence[str]:
     """What error bars are, whether bars are missing, what the mark means."""
     asked = int(tidy["n_seeds_asked"].max())
-    one = "error bars: standard error, one seed; none is known of an in-training estimate"
+    one = "error bars: standard error, one seed"
     spread = f"error bars: standard deviation over {asked} seeds" if asked > 1 else one
     gaps = "; some cells are missing" if (tidy["n_seeds"] < tidy["n_seeds_asked"]).any() else ""
     marked = tidy["certified"].fillna(False).astype(bool).any()

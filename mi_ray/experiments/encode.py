@@ -80,10 +80,19 @@ def trained(declaration: Training, data: PreparedData, attempt: Attempt, device:
 
 
 def _summary(declaration: Training, history: list[dict[str, float]]) -> Values:
+    """Means over the last reports; of the in-training estimate its bound, and its standard error as reports differ."""
     last = history[-max(1, round(IN_TRAINING_SHARE * len(history))) :]
     means = {name: float(np.mean([record[name] for record in last])) for name in last[-1] if name != "step"}
-    bound = {"in_training_bound_bits": nominal_bound_bits(declaration.k_tr)} if "in_training_bits" in means else {}
-    return means | bound | {"steps": declaration.steps}
+    told = means | {"steps": declaration.steps}
+    return told | _in_training(declaration, last) if "in_training_bits" in means else told
+
+
+def _in_training(declaration: Training, last: list[dict[str, float]]) -> Values:
+    bound = {"in_training_bound_bits": nominal_bound_bits(declaration.k_tr)}
+    if len(last) < 2:
+        return bound
+    spread = np.std([record["in_training_bits"] for record in last], ddof=1)
+    return bound | {"in_training_standard_error_bits": float(spread / len(last) ** 0.5)}
 
 
 def _objective(declaration: Training, data: PreparedData, images: ImageSet) -> Loss:

@@ -16,7 +16,7 @@ from mi_ray.compute.images import ImageSet
 from mi_ray.compute.networks import encoder, projector
 from mi_ray.compute.pairings import WithinClass
 from mi_ray.compute.training import Trainer
-from mi_ray.experiments import failpoints
+from mi_ray.experiments import encode, failpoints
 from mi_ray.experiments import train as loop
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.data import prepare
@@ -214,6 +214,13 @@ def test_a_diverging_run_commits_nothing(store, data):
     with pytest.raises(loop.Diverged):
         train_cell(store, data, replace(DECLARATION, learning_rate=1e38))
     assert list(store.cells.iterdir()) == []
+
+
+def test_the_in_training_estimate_is_the_mean_of_the_last_tenth_and_its_standard_error_how_they_differ():
+    history = [{"step": step, "loss_nats": 1.0, "in_training_bits": float(step)} for step in range(40)]
+    told = encode._summary(DECLARATION, history)
+    assert (told["in_training_bits"], told["loss_nats"]) == (37.5, 1.0)
+    assert told["in_training_standard_error_bits"] == pytest.approx((5 / 3) ** 0.5 / 2)
 
 
 def test_the_history_tells_step_loss_and_in_training_estimate(uninterrupted):
