@@ -27,7 +27,23 @@ MAX_STRENGTH = 2.5
 """Beyond it the hue would turn by more than half a circle."""
 
 
-def plain(images: Tensor, seed: int) -> Tensor:
+@dataclass(frozen=True)
+class Rows:
+    """Which rows of a batch of ``of`` rows are viewed here: what is drawn for them is what the whole batch would get.
+
+    ``places``: [n], of those ``of``.
+    """
+
+    places: NDArray[np.int64]
+    of: int
+
+    @classmethod
+    def all(cls, n: int) -> Rows:
+        """A whole batch of n rows."""
+        return cls(np.arange(n), of=n)
+
+
+def plain(images: Tensor, seed: int, rows: Rows | None = None) -> Tensor:
     """The view is the identity (Fig. 1c): images [n, 3, side, side] come back untouched, whatever the seed."""
     return images
 
@@ -56,32 +72,35 @@ class SimCLRView:
             if not 0 <= getattr(self, field) <= 1:
                 raise ValueError(f"{field}: {getattr(self, field)} is no probability; allowed: 0 to 1")
 
-    def __call__(self, images: Tensor, seed: int) -> Tensor:
-        """View centred images [n, 3, side, side] (see `networks.pixels`), a function of (images, seed) alone."""
+    def __call__(self, images: Tensor, seed: int, rows: Rows | None = None) -> Tensor:
+        """View centred images [n, 3, side, side] (see `networks.pixels`), a function of (images, seed, rows) alone.
+
+        ``rows``: which of a larger batch the images are; None: all of it.
+        """
+        rows = rows or Rows.all(len(images))
         if self.crop_min_scale is not None or self.flip:
-            images = self._resample(images, seed)
+            images = self._resample(images, seed, rows)
         if self.jitter * self.jitter_strength or self.grayscale:
-            images = self._recolor(images * STD + MEAN, seed).sub(MEAN).div(STD)
+            images = self._recolor(images * STD + MEAN, seed, rows).sub(MEAN).div(STD)
         return images.contiguous(memory_format=torch.channels_last)
 
-    def _resample(self, images: Tensor, seed: int) -> Tensor:
-        n = len(images)
-        boxes = np.tile([1.0, 1.0, 0.0, 0.0], (n, 1))
+    def _resample(self, images: Tensor, seed: int, rows: Rows) -> Tensor:
+        boxes = np.tile([1.0, 1.0, 0.0, 0.0], (len(images), 1))
         if self.crop_min_scale is not None:
-            boxes = crop_boxes(n, self.crop_min_scale, stream(seed, "crop"))
-        mirrored = stream(seed, "flip").random(n) < self.flip
+            boxes = crop_boxes(rows.of, self.crop_min_scale, stream(seed, "crop"))[rows.places]
+        mirrored = stream(seed, "flip").random(rows.of)[rows.places] < self.flip
         theta = torch.from_numpy(_affine(boxes, mirrored)).to(images)
         grid = affine_grid(theta, list(images.shape), align_corners=False)
         return grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
-    def _recolor(self, rgb: Tensor, seed: int) -> Tensor:
+    def _recolor(self, rgb: Tensor, seed: int, rows: Rows) -> Tensor:
         if self.jitter * self.jitter_strength:
-            factors = jitter_factors(len(rgb), self.jitter_strength, self.jitter, stream(seed, "jitter"))
-            brightness, contrast, saturation, hue = _per_row(factors, rgb)
+            factors = jitter_factors(rows.of, self.jitter_strength, self.jitter, stream(seed, "jitter"))
+            brightness, contrast, saturation, hue = _per_row(factors[rows.places], rgb)
             rgb = adjust_contrast(adjust_brightness(rgb, brightness), contrast)
             rgb = shift_hue(adjust_saturation(rgb, saturation), hue)
-        kept = stream(seed, "grayscale").random((len(rgb), 1)) >= self.grayscale
-        return adjust_saturation(rgb, _per_row(kept, rgb)[0])
+        kept = stream(seed, "grayscale").random((rows.of, 1)) >= self.grayscale
+        return adjust_saturation(rgb, _per_row(kept[rows.places], rgb)[0])
 
 
 def crop_boxes(n: int, min_scale: float, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mi_ray.compute.images import ImageSet
 from mi_ray.compute.losses import nt_xent, nt_xent_against, sup_con
+from mi_ray.compute.workers import ALONE, Workers
 
 Indices = Int64[np.ndarray, " views"]
 Projections = Float[Tensor, "rows d"]
@@ -29,10 +30,10 @@ class NTXent:
     estimates: ClassVar[bool] = True
     negatives: ClassVar[None] = None
 
-    def __call__(self, z: Projections, indices: Indices, *, temperature: float) -> Loss:
-        """z: [2k, d]; indices: [2k], the images that x, then y are views of."""
+    def __call__(self, z: Projections, indices: Indices, *, temperature: float, workers: Workers = ALONE) -> Loss:
+        """z: [2k, d]; indices: [2k], the images that x, then y are views of; both of this worker's pairs."""
         k = len(indices) // 2
-        return nt_xent(z[:k], z[k:], temperature=temperature)
+        return nt_xent(z[:k], z[k:], temperature=temperature, workers=workers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,13 +47,14 @@ class SupCon:
     estimates: ClassVar[bool] = False
     negatives: ClassVar[None] = None
 
-    def __call__(self, z: Projections, indices: Indices, *, temperature: float) -> Loss:
-        """z: [2k, d]; indices: [2k]. ValueError if a pair joins two classes."""
+    def __call__(self, z: Projections, indices: Indices, *, temperature: float, workers: Workers = ALONE) -> Loss:
+        """z: [2k, d]; indices: [2k]; both of this worker's pairs. ValueError if a pair joins two classes."""
         k = len(indices) // 2
         of_x, of_y = self.labels[indices].reshape(2, k)
         if (of_x != of_y).any():
             raise ValueError("couple: a pair joins two classes; allowed with SupCon: both images of one class")
-        return sup_con(z[:k], z[k:], torch.from_numpy(of_x), temperature=temperature)
+        labels = torch.from_numpy(workers.gather_integers(of_x))
+        return sup_con(z[:k], z[k:], labels, temperature=temperature, workers=workers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +68,8 @@ class NTXentAgainst:
     negatives: UInt8[np.ndarray, "m 3 side side"]
     estimates: ClassVar[bool] = False
 
-    def __call__(self, z: Projections, indices: Indices, *, temperature: float) -> Loss:
-        """z: [2k + m, d], m views from D- last; indices: [2k]."""
+    def __call__(self, z: Projections, indices: Indices, *, temperature: float, workers: Workers = ALONE) -> Loss:
+        """z: [2k + m, d], m views from D- last; indices: [2k]. One worker alone (`refuse_misfit`)."""
         n = len(indices)
         return nt_xent_against(z[: n // 2], z[n // 2 : n], z[n:], temperature=temperature)
 
@@ -77,8 +79,9 @@ Objective = NTXent | SupCon | NTXentAgainst
 NT_XENT = NTXent()
 
 
-def refuse_misfit(objective: Objective, data: ImageSet) -> None:
-    """ValueError if the labels or the negatives of ``objective`` do not go with the images of ``data``."""
+def refuse_misfit(objective: Objective, data: ImageSet, workers: Workers = ALONE) -> None:
+    """ValueError if the labels or the negatives of ``objective`` do not go with the images of ``data``, or if D- is
+    asked of more than one worker."""
     match objective:
         case NTXent():
             return
@@ -86,6 +89,10 @@ def refuse_misfit(objective: Objective, data: ImageSet) -> None:
             if len(objective.labels) != len(data):
                 raise ValueError(f"labels: {len(objective.labels)} are given; allowed: one per image, {len(data)}")
         case NTXentAgainst():
+            if workers.size > 1:
+                raise ValueError(
+                    f"workers: {workers.size} is not allowed with negatives of another data set; allowed: 1"
+                )
             side = data.images.shape[-1]
             if not len(objective.negatives) or objective.negatives.shape[-1] != side:
                 raise ValueError(

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mi_ray.compute.augmentation import Rows
 from mi_ray.compute.images import ImageSet
 from mi_ray.compute.networks import pixels
 from mi_ray.compute.objectives import NT_XENT, Objective, refuse_misfit
@@ -16,9 +17,11 @@ from mi_ray.compute.pairings import Couple, Indices
 from mi_ray.compute.precision import autocast
 from mi_ray.compute.schedule import warmup_cosine
 from mi_ray.compute.seeding import stream
+from mi_ray.compute.workers import ALONE, Workers
 
-View = Callable[[Tensor, int], Tensor]
-"""Views images [n, 3, h, w] (float, channels last) given a seed; the identity for same-class sampling."""
+View = Callable[..., Tensor]
+"""Views images [n, 3, h, w] (float, channels last) given a seed and, where they are part of a larger batch, their
+`Rows` of it; the identity for same-class sampling."""
 
 
 class Trainer:
@@ -27,6 +30,9 @@ class Trainer:
     Step ``s`` draws its pairs and views from (seed, s) alone, so a run resumed from `state` continues bit for bit.
     The negatives of an objective have a stream of their own, so pairs and views are those of any other objective; they
     pass through the networks together with them: batch normalisation takes its moments over D and D- alike.
+
+    ``workers`` that train together share the pairs of each step; all draw the same, so that their number changes
+    nothing but the order of sums.
     """
 
     def __init__(
@@ -48,14 +54,18 @@ class Trainer:
         dtype: torch.dtype,
         device: torch.device,
         objective: Objective = NT_XENT,
+        workers: Workers = ALONE,
     ) -> None:
-        """``k_tr`` counts positive pairs per step; ``dtype`` is the networks' autocast type, the loss is float32.
+        """``k_tr`` counts positive pairs per step over all workers; ``dtype`` is the networks' autocast type, the loss
+        is float32.
 
-        ValueError if labels or negatives of ``objective`` do not go with ``data``.
+        ValueError if labels or negatives of ``objective`` do not go with ``data``, or ``k_tr`` with ``workers``.
         """
-        refuse_misfit(objective, data)
+        refuse_misfit(objective, data, workers)
+        self.workers, self._rows = workers, workers.share(k_tr)
         self.networks = nn.ModuleDict({"encoder": encoder, "projector": projector})
         self.networks.to(device).to(memory_format=torch.channels_last).train()
+        self._project = workers.together(nn.Sequential(encoder, projector), device)
         self._images = torch.from_numpy(data.images).to(device)
         self._negatives = None if objective.negatives is None else torch.from_numpy(objective.negatives).to(device)
         self.objective = objective
@@ -66,7 +76,7 @@ class Trainer:
         self.step_number = 0
 
     def step(self) -> Tensor:
-        """Take one optimiser step; returns the loss in nats, still on the device."""
+        """Take one optimiser step; returns the loss of this worker's pairs in nats, still on the device."""
         for group in self._optimizer.param_groups:
             group["lr"] = self._learning_rate * warmup_cosine(self.step_number, self.steps, self._warmup)
         loss = self._loss()
@@ -78,13 +88,13 @@ class Trainer:
 
     def _loss(self) -> Tensor:
         rng = stream(self._seed, "pairs", self.step_number)
-        indices = np.concatenate(self._couple(self.k_tr, rng))
-        views = self._viewed(self._images, indices, rng)
+        indices = np.concatenate(self._couple(self.k_tr, rng))[self._rows.places]
+        views = self._viewed(self._images, indices, rng, self._rows)
         if self._negatives is not None:
             views = torch.cat([views, self._negative_views(self._negatives)])
         with autocast(views.device, self._dtype):
-            z = self.networks["projector"](self.networks["encoder"](views))
-        return self.objective(z, indices, temperature=self._temperature)
+            z = self._project(views)
+        return self.objective(z, indices, temperature=self._temperature, workers=self.workers)
 
     def _negative_views(self, images: Tensor) -> Tensor:
         """Two views each of ``k_tr`` - 1 images of D-, drawn uniformly and independently: [2 k_tr - 2, 3, h, w]."""
@@ -92,9 +102,9 @@ class Trainer:
         drawn = rng.integers(len(images), size=self.k_tr - 1)
         return self._viewed(images, np.tile(drawn, 2), rng)
 
-    def _viewed(self, images: Tensor, indices: Indices, rng: np.random.Generator) -> Tensor:
+    def _viewed(self, images: Tensor, indices: Indices, rng: np.random.Generator, rows: Rows | None = None) -> Tensor:
         chosen = images[torch.from_numpy(indices).to(images.device)]
-        return self._view(pixels(chosen), int(rng.integers(2**63)))
+        return self._view(pixels(chosen), int(rng.integers(2**63)), rows)
 
     def state(self) -> dict[str, Tensor]:
         """All that the next step depends on, as named tensors; they share its memory, so save them before stepping."""

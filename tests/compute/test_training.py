@@ -136,8 +136,8 @@ def test_augmentation_based_training_learns_an_easy_problem():
 def test_two_views_of_one_image_are_not_the_same():
     seen = []
 
-    def spy(images, seed):
-        seen.append(SimCLRView()(images, seed))
+    def spy(images, seed, rows):
+        seen.append(SimCLRView()(images, seed, rows))
         return seen[-1]
 
     trainer(view=spy).step()
