@@ -9,17 +9,18 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from mi_ray.experiments.checks import Refused, refuse
 from mi_ray.experiments.study import Axes, Study, parse_axes
-from mi_ray.running import DONE, INTERRUPTED, REFUSED, plans, stop_in_order_when_told, sweep
+from mi_ray.running import DONE, INTERRUPTED, REFUSED, plans, stop_in_order_when_told, sweep, team_of
 
 if TYPE_CHECKING:
     from mi_ray.experiments.cells import Store
-    from mi_ray.experiments.declare import Question
+    from mi_ray.experiments.declare import Data, Question
 
 
 def launch(study: Study, argv: Sequence[str] | None = None) -> NoReturn:
@@ -52,6 +53,10 @@ def flags_of(study: Study) -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="list cells, what is done, and the predicted cost")
     add("--on", choices=("ray", "here"), default="ray", help="Ray Tune, or one after another in this process")
     add("--address", help="a running Ray cluster (auto, or host:port); a local one is started otherwise")
+    add("--workers", type=int, default=1, help="workers that train one encoder together, by Ray Train (%(default)s)")
+    add(
+        "--gpus", type=float, help="GPUs of each of them and of an embedding, such as 0.5 (1 where the cluster has any)"
+    )
     add("--store", type=Path, default=Path("runs"), help="folder of finished cells (%(default)s)")
     add("--tracking-uri", help="MLflow tracking URI (SQLite in the store)")
     return parser
@@ -70,6 +75,7 @@ def _launch(study: Study, flags: argparse.Namespace) -> int:
     if flags.dry_run:
         return _dry_run(study, grid, questions, store, flags)
     _refuse_what_is_not_there(questions, flags)
+    _refuse_what_cannot_fit(questions, store, flags)
     store.prepare()
     with driver_lock(store.root):
         return sweep(study, grid, questions, store, flags)
@@ -85,6 +91,8 @@ def _refuse_what_a_search_cannot(study: Study, flags: argparse.Namespace) -> Non
 def _refuse_what_is_not_installed(flags: argparse.Namespace) -> None:
     if flags.on == "ray" and find_spec("ray") is None:
         raise refuse("on", "ray", "here (ray is not installed in this environment)")
+    if flags.on == "here" and flags.workers != 1:
+        raise refuse("workers", flags.workers, "1 with --on here")
     if flags.tracking_uri and find_spec("mlflow") is None:
         raise refuse("tracking-uri", flags.tracking_uri, "nothing (mlflow is not installed in this environment)")
 
@@ -96,17 +104,36 @@ def _refuse_what_is_not_there(questions: list[Question], flags: argparse.Namespa
     plans(questions, lambda data: None, flags.only)
 
 
+def _refuse_what_cannot_fit(questions: list[Question], store: Store, flags: argparse.Namespace) -> None:
+    """Refuse, before images are made, jobs that would wait for ever; one core or one GPU is always there."""
+    if flags.on == "here" or (flags.workers, flags.gpus) == (1, None):
+        return
+    from mi_ray.orchestration.cluster import connected, local
+    from mi_ray.orchestration.placement import refuse_what_cannot_fit
+
+    team = team_of(flags)
+    _, plan = plans(questions, _known_digests(questions, store).get, flags.only)
+    with connected(flags.address) if flags.address else nullcontext(local()) as capacity:
+        refuse_what_cannot_fit(plan.missing_jobs(store), capacity, team)
+
+
+def _known_digests(questions: list[Question], store: Store) -> dict[Data, str]:
+    """Digests of the images that the store holds already."""
+    from mi_ray.experiments.data import prepared
+    from mi_ray.experiments.declare import data_of
+
+    declared = dict.fromkeys(map(data_of, questions))
+    return {data: made.digest for data in declared if (made := prepared(data, store))}
+
+
 def _dry_run(study: Study, grid: Axes, questions: list[Question], store: Store, flags: argparse.Namespace) -> int:
     """List the cells that are known by now, which are done, and what the rest is predicted to cost; computes and
     writes nothing."""
     from mi_ray.asking import questions_of, rounds_of
-    from mi_ray.experiments.data import prepared
-    from mi_ray.experiments.declare import data_of
     from mi_ray.experiments.folders import missing_files
     from mi_ray.experiments.forecast import forecast, forecast_search
 
-    declared = dict.fromkeys(map(data_of, questions))
-    digests = {data: made.digest for data in declared if (made := prepared(data, store))}
+    digests = _known_digests(questions, store)
     rounds = rounds_of(study, grid, digests.get, store)
     _, plan = plans(questions_of(rounds), digests.get, flags.only)
     for line in [*(one.title for one in rounds if one.title), *forecast(plan, store)]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mi_ray.experiments.declare import Data, Question
     from mi_ray.experiments.plan import Job, Plan
     from mi_ray.orchestration.cluster import Capacity
+    from mi_ray.orchestration.placement import Team
     from mi_ray.screen import Screen
     from mi_ray.tracking.background import BackgroundRecorder
 
@@ -151,7 +152,7 @@ class Runner:
         self.flags, self.store = flags, store
         self._data = data
         self._open = ExitStack()
-        self._capacity: Capacity | None = None
+        self._is_connected = False
 
     def __enter__(self) -> Self:
         return self
@@ -169,16 +170,26 @@ class Runner:
         from mi_ray.orchestration.placement import training_slots
         from mi_ray.orchestration.sweep import run_on_ray
 
-        capacity = self._capacity = self._capacity or self._connect()
-        listener.screen.slots = training_slots(capacity)
-        run_on_ray(jobs, self._data, self.store, listener, capacity=capacity)
+        capacity, team = self._connected(), team_of(self.flags)
+        listener.screen.slots = training_slots(capacity, team)
+        run_on_ray(jobs, self._data, self.store, listener, capacity=capacity, team=team)
 
-    def _connect(self) -> Capacity:
-        from mi_ray.orchestration.cluster import connected
+    def _connected(self) -> Capacity:
+        """What the cluster has now; connects to it the first time."""
+        from mi_ray.orchestration.cluster import capacity, connected
 
-        capacity = self._open.enter_context(connected(self.flags.address))
-        stop_in_order_when_told()
-        return capacity
+        if not self._is_connected:
+            self._open.enter_context(connected(self.flags.address))
+            stop_in_order_when_told()
+            self._is_connected = True
+        return capacity()
+
+
+def team_of(flags: argparse.Namespace) -> Team:
+    """How many workers train together, and what of a GPU each takes."""
+    from mi_ray.orchestration.placement import Team
+
+    return Team(workers=flags.workers, gpus=flags.gpus)
 
 
 class _Both:
@@ -186,6 +197,9 @@ class _Both:
 
     def __init__(self, screen: Screen, recorder: BackgroundRecorder | None) -> None:
         self.screen, self._recorder = screen, recorder
+
+    def waiting(self, job: Job, reason: str) -> None:
+        self.screen.waiting(job, reason)
 
     def started(self, job: Job) -> None:
         self.screen.started(job)

@@ -82,6 +82,10 @@ class Screen:
         seconds = self.accounting.ended(job, self._computed(job))
         self._say("done", self.name(job), f"in {seconds:.{int(seconds < 10)}f} s", self._headline(job), counts=True)
 
+    def waiting(self, job: Job, reason: str) -> None:
+        """``job`` has found no room on the cluster yet; ``reason``: what it waits for, and what is free."""
+        self._say("waits", self.name(job), f"for {reason}")
+
     def failed(self, job: Job, reason: str) -> None:
         """``job`` is given up; what needs it is blocked."""
         self._running.pop(job.key, None)

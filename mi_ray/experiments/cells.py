@@ -156,6 +156,11 @@ class Store:
                 (folder / str(number) / "cell").mkdir()
                 return Attempt(self, key, number)
 
+    def attempts(self, key: str) -> int:
+        """How many attempts at a cell that is not committed have begun."""
+        folder = self.work / key
+        return sum(path.name.isdigit() for path in folder.iterdir()) if folder.is_dir() else 0
+
     def progress(self, key: str) -> float:
         """Share of a running cell that is done, 0 when unknown."""
         folder = self.work / key

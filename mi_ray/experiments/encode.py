@@ -21,6 +21,7 @@ from mi_ray.compute.objectives import Objective as Loss
 from mi_ray.compute.objectives import SupCon as SupConLoss
 from mi_ray.compute.precision import number_type
 from mi_ray.compute.training import Trainer
+from mi_ray.compute.workers import ALONE, Workers
 from mi_ray.experiments.cells import Attempt, Store
 from mi_ray.experiments.couples import couple, labelled, view
 from mi_ray.experiments.data import PreparedData
@@ -48,8 +49,10 @@ IN_TRAINING_SHARE = 0.1
 """The in-training estimate is averaged over this last share of the reports."""
 
 
-def trained(declaration: Training, data: PreparedData, attempt: Attempt, device: torch.device) -> Values:
-    """Train an encoder and its projector; keeps both."""
+def trained(
+    declaration: Training, data: PreparedData, attempt: Attempt | None, device: torch.device, workers: Workers = ALONE
+) -> Values:
+    """Train an encoder and its projector; the worker that has the attempt keeps both."""
     images = data.split("train")
     encoder = networks.encoder(declaration.arch, seed=declaration.seed, stem=declaration.stem)
     projector = networks.projector(
@@ -72,10 +75,12 @@ def trained(declaration: Training, data: PreparedData, attempt: Attempt, device:
         dtype=number_type(declaration.precision, device),
         device=device,
         objective=_objective(declaration, data, images),
+        workers=workers,
     )
     history = train(trainer, attempt)
-    save_tensors(encoder.state_dict(), attempt.payload / ENCODER)
-    save_tensors(projector.state_dict(), attempt.payload / "projector.safetensors")
+    if attempt:
+        save_tensors(encoder.state_dict(), attempt.payload / ENCODER)
+        save_tensors(projector.state_dict(), attempt.payload / "projector.safetensors")
     return _summary(declaration, history)
 
 

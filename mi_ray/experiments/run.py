@@ -8,6 +8,7 @@ from typing import Any, assert_never
 import torch
 
 from mi_ray.compute.precision import number_type
+from mi_ray.compute.workers import Workers
 from mi_ray.experiments.ask import estimated, evaluated, measured
 from mi_ray.experiments.cells import Attempt, Store
 from mi_ray.experiments.cost import predicted_work
@@ -46,6 +47,21 @@ def compute(job: Job, data: PreparedData, store: Store, *, device: torch.device)
         attempts[cell.key].publish(manifest, result=result, declaration=story(cell.declaration))
 
 
+def compute_together(job: Job, data: PreparedData, store: Store, *, device: torch.device, workers: Workers) -> None:
+    """Train the encoder of ``job`` with other workers, each of which calls this; the first of them commits it."""
+    (cell,) = job.cells
+    assert isinstance(cell.declaration, Training)
+    attempt = store.attempt(cell.key) if workers.first and not store.has(cell.key) else None
+    if not workers.from_first(attempt is not None):
+        return
+    started, clock = time.time(), time.monotonic()
+    result = trained(cell.declaration, data, attempt, device, workers)
+    if attempt:
+        manifest = _manifest(cell, device, started, time.monotonic() - clock) | {"workers": workers.size}
+        attempt.publish(manifest, result=result, declaration=story(cell.declaration))
+    workers.from_first(None)
+
+
 def _results(
     cells: list[Cell], attempts: dict[str, Attempt], data: PreparedData, store: Store, device: torch.device
 ) -> list[Values]:
@@ -78,6 +94,7 @@ def _manifest(cell: Cell, device: torch.device, started: float, seconds: float) 
         "device": str(device),
         "precision": str(precision).removeprefix("torch."),
         "threads": torch.get_num_threads(),
+        "workers": 1,
         "work": predicted_work(cell.declaration),
         "seconds": seconds,
         "started_at": started,

@@ -36,11 +36,12 @@ class Progress:
         (self.attempt.path / "progress").write_text(f"{share:.4f}")
 
 
-def train(trainer: Trainer, attempt: Attempt) -> list[dict[str, float]]:
+def train(trainer: Trainer, attempt: Attempt | None) -> list[dict[str, float]]:
     """Train to the end; returns the history: step, loss in nats and, where the objective makes one, the in-training
     estimate of Eq. 4 in bits.
 
-    Raises Diverged when the loss is not finite. The history and the weights do not depend on where it was cut off.
+    Of workers that train together the first has the attempt: it alone writes, and reads what an earlier one left for
+    all. Raises Diverged when the loss is not finite. The history and the weights do not depend on where it was cut off.
     """
     history = _resume(trainer, attempt)
     every = max(1, trainer.steps // REPORTS)
@@ -52,20 +53,23 @@ def train(trainer: Trainer, attempt: Attempt) -> list[dict[str, float]]:
         last = trainer.step_number == trainer.steps
         if trainer.step_number % every and not last:
             continue
-        attempt.refuse_if_stale()
         history.append(_report(trainer, losses))
         losses.clear()
+        if attempt is None:
+            continue
+        attempt.refuse_if_stale()
         Progress(attempt)(trainer.step_number / trainer.steps)
         if time.monotonic() - saved > CHECKPOINT_SECONDS and not last:
             _save(trainer, history, attempt)
             saved = time.monotonic()
-    for record in history:
-        append_line(attempt.payload / "history.jsonl", record)
+    if attempt:
+        for record in history:
+            append_line(attempt.payload / "history.jsonl", record)
     return history
 
 
 def _report(trainer: Trainer, losses: list[Tensor]) -> dict[str, float]:
-    loss = torch.stack(losses).mean().item()
+    loss = trainer.workers.mean(torch.stack(losses).mean()).item()
     if not abs(loss) < float("inf"):
         raise Diverged(f"loss is {loss} at step {trainer.step_number}; lower learning_rate or raise temperature")
     told: dict[str, float] = {"step": trainer.step_number, "loss_nats": loss}
@@ -86,15 +90,21 @@ def _save(trainer: Trainer, history: list[dict[str, float]], attempt: Attempt) -
     failpoint("train.checkpoint")
 
 
-def _resume(trainer: Trainer, attempt: Attempt) -> list[dict[str, float]]:
-    """Load the newest intact checkpoint of any earlier attempt; its history is returned with it."""
+def _resume(trainer: Trainer, attempt: Attempt | None) -> list[dict[str, float]]:
+    """Continue, on every worker, from the newest intact checkpoint of any earlier attempt; its history is returned."""
+    state = trainer.workers.from_first(_left(attempt) if attempt else None)
+    if not state:
+        return []
+    trainer.load({name: tensor for name, tensor in state.items() if not name.startswith("history.")})
+    return _as_records(state)
+
+
+def _left(attempt: Attempt) -> dict[str, Tensor]:
+    """The newest intact checkpoint; nothing where there is none."""
     for path in _checkpoints(attempt):
-        if sha256(path)[:32] != path.stem.partition("-")[2]:
-            continue
-        state = load_tensors(path)
-        trainer.load({name: tensor for name, tensor in state.items() if not name.startswith("history.")})
-        return _as_records(state)
-    return []
+        if sha256(path)[:32] == path.stem.partition("-")[2]:
+            return load_tensors(path)
+    return {}
 
 
 def _checkpoints(attempt: Attempt) -> Iterator[Path]:

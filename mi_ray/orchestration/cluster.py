@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import ray
+import torch
 
 from mi_ray.experiments.checks import Refused
 
@@ -22,11 +23,58 @@ QUIET = {
 
 
 @dataclass(frozen=True)
-class Capacity:
-    """What the cluster has: processor cores and GPUs."""
+class Share:
+    """Processor cores and GPUs."""
 
     cpus: float
     gpus: float
+
+    def __add__(self, other: Share) -> Share:
+        return Share(self.cpus + other.cpus, self.gpus + other.gpus)
+
+    def __rmul__(self, times: int) -> Share:
+        return Share(times * self.cpus, times * self.gpus)
+
+    def __floordiv__(self, one: Share) -> int:
+        """How many times ``one`` fits in here."""
+        times = [(have + SLACK) // want for have, want in ((self.cpus, one.cpus), (self.gpus, one.gpus)) if want]
+        return int(min(times))
+
+    def __str__(self) -> str:
+        return f"{self.cpus:g} CPU and {self.gpus:g} GPU"
+
+
+SLACK = 1e-6
+"""Sums of shares are as exact as Ray's own, a ten-thousandth of a core."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What the cluster has on each of its nodes, and the most that it may grow to."""
+
+    nodes: tuple[Share, ...]
+    grows_to: Share | None = None
+
+    @property
+    def total(self) -> Share:
+        """All nodes together."""
+        return sum(self.nodes, Share(0.0, 0.0))
+
+    @property
+    def most(self) -> Share:
+        """What there is, or may be once an autoscaler has added nodes."""
+        total, may = self.total, self.grows_to or Share(0.0, 0.0)
+        return Share(max(total.cpus, may.cpus), max(total.gpus, may.gpus))
+
+    def places(self, one: Share) -> int:
+        """How many of ``one`` find room, each on a node; by totals alone where nodes may be added."""
+        here = sum(node // one for node in self.nodes)
+        return max(here, self.most // one) if self.grows_to else here
+
+    def __str__(self) -> str:
+        nodes = ", ".join(f"{node}" for node in self.nodes)
+        grows = f", and grows to {self.grows_to}" if self.grows_to else ""
+        return f"{len(self.nodes)} node{'s' * (len(self.nodes) != 1)} with {nodes}{grows}"
 
 
 @contextmanager
@@ -40,10 +88,35 @@ def connected(address: str | None) -> Iterator[Capacity]:
     except ConnectionError as error:
         raise Refused(f"address: {address!r} does not answer ({error}); allowed: a running Ray cluster") from error
     try:
-        total = ray.cluster_resources()
-        yield Capacity(total.get("CPU", 0.0), total.get("GPU", 0.0))
+        yield capacity()
     finally:
         ray.shutdown()
+
+
+def capacity() -> Capacity:
+    """What the cluster that this process is connected to has now."""
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return Capacity(tuple(map(_share, alive)), _grows_to())
+
+
+def free() -> Share:
+    """What no job occupies at the moment."""
+    return _share(ray.available_resources())
+
+
+def _share(resources: dict[str, float]) -> Share:
+    return Share(resources.get("CPU", 0.0), resources.get("GPU", 0.0))
+
+
+def _grows_to() -> Share | None:
+    """What the autoscaler of the cluster may make of it; None where there is none, or it does not say."""
+    most = ray._private.state.state.get_max_resources_from_cluster_config()
+    return _share(most) if most else None
+
+
+def local() -> Capacity:
+    """What a cluster that is started here will have."""
+    return Capacity((Share(float(os.cpu_count() or 1), float(torch.cuda.device_count())),))
 
 
 def _arguments(address: str | None) -> dict:

@@ -6,6 +6,8 @@ Tune's state: whether a cell is done is read from the store, so resuming is runn
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from ray.tune import Callback
@@ -16,10 +18,18 @@ from mi_ray.experiments.cells import Store
 from mi_ray.experiments.plan import Job
 from mi_ray.experiments.queue import Queue
 from mi_ray.experiments.serial import Listener
+from mi_ray.orchestration.cluster import capacity, free
 from mi_ray.orchestration.placement import Occupancy
 
 FAILED = "failed"
 """Name of the result by which a trial says that its job cannot succeed, however often it is tried."""
+
+
+WAIT_SECONDS = 60.0
+"""How long a job may wait for room on the cluster before that is said, and said again."""
+
+LOOK_SECONDS = 5.0
+"""How often is looked whether nodes have come or gone, and whether what was offered has begun."""
 
 
 class DependentSearch(SearchAlgorithm):
@@ -30,6 +40,8 @@ class DependentSearch(SearchAlgorithm):
         self._listener, self._retries = listener, retries
         self._experiment: Any = None
         self.jobs: dict[str, Job] = {}
+        self._offered: dict[str, tuple[float, int]] = {}
+        self._told: dict[str, int] = {}
 
     def __getstate__(self) -> dict:
         return {}  # Tune pickles its configuration for `Tuner.restore`, which is never used
@@ -47,7 +59,28 @@ class DependentSearch(SearchAlgorithm):
             return None
         self._occupancy.take(job)
         self.jobs[job.key] = job
+        self._offered[job.key] = time.monotonic(), self._begun(job)
         return self._trial(job)
+
+    def _begun(self, job: Job) -> int:
+        """How many attempts at the job's cells have begun that are not over."""
+        return sum(self._store.attempts(cell.key) for cell in job.cells)
+
+    def look(self) -> None:
+        """See what the cluster has become, and tell of jobs that have waited for room on it a minute, or one more."""
+        self._occupancy.capacity = capacity()
+        for job, waited in self._waiting():
+            self._listener.waiting(job, f"{self._occupancy.wanted(job)} since {waited:.0f} s; free: {free()}")
+
+    def _waiting(self) -> Iterator[tuple[Job, float]]:
+        now = time.monotonic()
+        for key, (since, before) in list(self._offered.items()):
+            job = self.jobs[key]
+            if self._begun(job) > before:
+                del self._offered[key]
+            elif now - since >= WAIT_SECONDS * (1 + self._told.get(key, 0)):
+                self._told[key] = self._told.get(key, 0) + 1
+                yield job, now - since
 
     def _trial(self, job: Job) -> Trial:
         spec = self._experiment.spec
@@ -64,6 +97,7 @@ class DependentSearch(SearchAlgorithm):
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         """Ask the store whether the trial's cells are there: a trial that ended without them has failed."""
         job = self.jobs[trial_id]
+        self._offered.pop(trial_id, None)
         self._occupancy.free(job)
         if all(self._store.has(cell.key) for cell in job.cells):
             self._queue.done(job)
@@ -84,10 +118,11 @@ class DependentSearch(SearchAlgorithm):
 
 
 class Relay(Callback):
-    """Tells the listener when trials really start, and that time passes."""
+    """Tells the listener when trials really start, and that time passes; has the search look at the cluster."""
 
     def __init__(self, search: DependentSearch, listener: Listener) -> None:
         self._search, self._listener = search, listener
+        self._looked = time.monotonic()
 
     def __getstate__(self) -> dict:
         return {}
@@ -97,3 +132,6 @@ class Relay(Callback):
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._listener.tick()
+        if time.monotonic() - self._looked > LOOK_SECONDS:
+            self._search.look()
+            self._looked = time.monotonic()

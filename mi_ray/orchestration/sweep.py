@@ -6,6 +6,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from ray import tune
@@ -16,57 +18,98 @@ from mi_ray.experiments.plan import Job
 from mi_ray.experiments.queue import Queue
 from mi_ray.experiments.run import compute
 from mi_ray.experiments.serial import DataByDigest, Listener
-from mi_ray.orchestration.cluster import Capacity
+from mi_ray.orchestration.cluster import Capacity, Share
+from mi_ray.orchestration.data_parallel import train_together
 from mi_ray.orchestration.dependent_search import FAILED, DependentSearch, Relay
-from mi_ray.orchestration.placement import Occupancy, share, training_slots
+from mi_ray.orchestration.placement import (
+    ONE_WORKER,
+    Occupancy,
+    Team,
+    of_trial,
+    refuse_what_cannot_fit,
+    together,
+    training_slots,
+    worker,
+)
 
 RETRIES = 2
 """How often a job whose worker died is tried again; a job that raises is not."""
 
 
 def run_on_ray(
-    jobs: Iterable[Job], data: DataByDigest, store: Store, listener: Listener, *, capacity: Capacity
+    jobs: Iterable[Job],
+    data: DataByDigest,
+    store: Store,
+    listener: Listener,
+    *,
+    capacity: Capacity,
+    team: Team = ONE_WORKER,
 ) -> None:
-    """Run every job whose upstream is, or becomes, committed. A failed job blocks those below it and no others."""
+    """Run every job whose upstream is, or becomes, committed. A failed job blocks those below it and no others.
+
+    Refuses, before anything starts, jobs that would never fit the cluster.
+    """
     table = {job.key: job for job in jobs}
     if not table:
         return
-    slots = training_slots(capacity)
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(slots, int(capacity.cpus)))
+    refuse_what_cannot_fit(table.values(), capacity, team)
+    slots = training_slots(capacity, team)
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(slots, int(capacity.most.cpus)))
     queue = Queue(table.values(), store, slots=slots)
-    search = DependentSearch(queue, Occupancy(capacity), store, listener, retries=RETRIES)
-    shares = {key: share(job, capacity) for key, job in table.items()}
-    trainable = tune.with_resources(
-        tune.with_parameters(_trial, jobs=table, data=dict(data), store=store),
-        lambda config: PlacementGroupFactory([_bundle(shares[config["job"]].cpus, shares[config["job"]].gpus)]),
-    )
+    search = DependentSearch(queue, Occupancy(capacity, team), store, listener, retries=RETRIES)
+    shares = {key: of_trial(job, capacity, team) for key, job in table.items()}
     for leftover in store.work.glob("tune-*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    scratch = tempfile.mkdtemp(prefix="tune-", dir=store.work)
+    scratch = Path(tempfile.mkdtemp(prefix="tune-", dir=store.work))
+    work = Work(dict(data), store, team, worker(capacity, team), scratch)
+    trainable = tune.with_resources(
+        tune.with_parameters(_trial, jobs=table, work=work),
+        lambda config: PlacementGroupFactory([_bundle(shares[config["job"]])]),
+    )
     try:
         tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(search_alg=search, reuse_actors=True),
             run_config=tune.RunConfig(
-                name="trials", storage_path=scratch, verbose=0, callbacks=[Relay(search, listener)]
+                name="trials", storage_path=str(scratch), verbose=0, callbacks=[Relay(search, listener)]
             ),
         ).fit()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _bundle(cpus: float, gpus: float) -> dict[str, float]:
-    return {"CPU": cpus} | ({"GPU": gpus} if gpus else {})
+def _bundle(share: Share) -> dict[str, float]:
+    return {"CPU": share.cpus} | ({"GPU": share.gpus} if share.gpus else {})
 
 
-def _trial(config: dict, jobs: dict[str, Job], data: DataByDigest, store: Store) -> None:
+@dataclass(frozen=True)
+class Work:
+    """What every trial needs beside its job."""
+
+    data: DataByDigest
+    store: Store
+    team: Team
+    worker: Share
+    scratch: Path
+
+    def compute(self, job: Job) -> str:
+        """Compute a job in this process or by workers; returns why it cannot succeed, nothing where it did."""
+        images = self.data[job.cells[0].data_digest]
+        if together(job, self.team):
+            return train_together(
+                job, images, self.store, workers=self.team.workers, each=self.worker, retries=RETRIES,
+                scratch=self.scratch,
+            )  # fmt: skip
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+        on_gpu = torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES")
+        compute(job, images, self.store, device=torch.device("cuda" if on_gpu else "cpu"))
+        return ""
+
+
+def _trial(config: dict, jobs: dict[str, Job], work: Work) -> None:
     """Compute one job in a worker. What the mathematics raises is reported, not raised: a retry would do the same."""
-    job = jobs[config["job"]]
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    device = torch.device("cuda" if torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES") else "cpu")
     try:
-        compute(job, data[job.cells[0].data_digest], store, device=device)
+        failed = work.compute(jobs[config["job"]])
     except Exception as error:
-        tune.report({FAILED: f"{type(error).__name__}: {error}"})
-    else:
-        tune.report({FAILED: ""})
+        failed = f"{type(error).__name__}: {error}"
+    tune.report({FAILED: failed})

@@ -1,0 +1,61 @@
+"""Ray Train: one training by several workers, started inside the trial that is answerable for it.
+
+The workers run the loop that a trial alone would run. None of them calls Ray: the first commits the cell to the store,
+so that Train's own state is worth nothing once it is over, and an interrupted training goes on from its checkpoints.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer, get_device
+
+from mi_ray.compute.workers import Workers
+from mi_ray.experiments.cells import Store
+from mi_ray.experiments.data import PreparedData
+from mi_ray.experiments.plan import Job
+from mi_ray.experiments.run import compute_together
+from mi_ray.orchestration.cluster import Share
+
+START_SECONDS = 600
+"""How long Train waits for room for its workers before it calls the try a failure."""
+
+
+def train_together(
+    job: Job, data: PreparedData, store: Store, *, workers: int, each: Share, retries: int, scratch: Path
+) -> str:
+    """Train with ``workers`` workers that take ``each``; returns why that cannot succeed, nothing where it did.
+
+    A worker that dies takes the others with it: all start again from the newest checkpoint, ``retries`` times. What
+    Ray Train raises after that is raised.
+    """
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(START_SECONDS))
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={"job": job, "data": data, "store": store},
+        scaling_config=ScalingConfig(
+            num_workers=workers, use_gpu=each.gpus > 0, resources_per_worker={"CPU": each.cpus, "GPU": each.gpus}
+        ),
+        run_config=RunConfig(
+            name=f"{job.key}-{uuid.uuid4().hex[:8]}",  # a name that Train knows would be restored from its own state
+            storage_path=str(scratch),
+            failure_config=FailureConfig(max_failures=retries, controller_failure_limit=retries),
+        ),
+    )
+    return trainer.fit().return_value or ""
+
+
+def _worker(config: dict[str, Any]) -> str:
+    """What every worker runs. What the mathematics raises, it raises on all alike: it is told, as a retry would do the
+    same."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    try:
+        compute_together(config["job"], config["data"], config["store"], device=get_device(), workers=Workers.here())
+    except (ArithmeticError, LookupError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
