@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -104,7 +104,7 @@ def free() -> Share:
     return _share(ray.available_resources())
 
 
-def _share(resources: dict[str, float]) -> Share:
+def _share(resources: Mapping[str, float]) -> Share:
     return Share(resources.get("CPU", 0.0), resources.get("GPU", 0.0))
 
 

@@ -2,6 +2,7 @@
 
 The workers run the loop that a trial alone would run. None of them calls Ray: the first commits the cell to the store,
 so that Train's own state is worth nothing once it is over, and an interrupted training goes on from its checkpoints.
+(Type checkers see the names of Train V1 in ray.train; those of V2 are there at run time.)
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def train_together(
     """
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(START_SECONDS))
     trainer = TorchTrainer(
-        _worker,
+        _worker,  # type: ignore[arg-type]
         train_loop_config={"job": job, "data": data, "store": store},
         scaling_config=ScalingConfig(
             num_workers=workers, use_gpu=each.gpus > 0, resources_per_worker={"CPU": each.cpus, "GPU": each.gpus}
@@ -44,10 +45,13 @@ def train_together(
         run_config=RunConfig(
             name=f"{job.key}-{uuid.uuid4().hex[:8]}",  # a name that Train knows would be restored from its own state
             storage_path=str(scratch),
-            failure_config=FailureConfig(max_failures=retries, controller_failure_limit=retries),
+            failure_config=FailureConfig(
+                max_failures=retries,
+                controller_failure_limit=retries,  # type: ignore[call-arg]
+            ),
         ),
     )
-    return trainer.fit().return_value or ""
+    return trainer.fit().return_value or ""  # type: ignore[attr-defined]
 
 
 def _worker(config: dict[str, Any]) -> str:

@@ -35,7 +35,7 @@ class Team:
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise refuse("workers", self.workers, "1 or more")
-        if self.gpus is not None and not (0 <= self.gpus <= 1 or self.gpus > 1 and float(self.gpus).is_integer()):
+        if self.gpus is not None and not (0 <= self.gpus <= 1 or (self.gpus > 1 and float(self.gpus).is_integer())):
             raise refuse("gpus", self.gpus, "0 to 1, or a whole number")
 
 
