@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,42 @@ def run_on_ray(
 
     Refuses, before anything starts, jobs that would never fit the cluster.
     """
+    work = Work(dict(data), store, team, worker(capacity, team))
+    run_trials(jobs, work, store, listener, capacity=capacity, team=team)
+
+
+@dataclass(frozen=True)
+class Work:
+    """How a trial computes its job: in its own process, or by the workers of a ``team``."""
+
+    data: DataByDigest
+    store: Store
+    team: Team
+    worker: Share
+
+    def __call__(self, job: Job, scratch: Path) -> str:
+        """Compute a job; returns why it cannot succeed, nothing where it did."""
+        images = self.data[job.cells[0].data_digest]
+        if together(job, self.team):
+            return train_together(
+                job, images, self.store, workers=self.team.workers, each=self.worker, retries=RETRIES, scratch=scratch
+            )
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+        on_gpu = torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES")
+        compute(job, images, self.store, device=torch.device("cuda" if on_gpu else "cpu"))
+        return ""
+
+
+def run_trials(
+    jobs: Iterable[Job],
+    work: Callable[[Job, Path], str],
+    store: Store,
+    listener: Listener,
+    *,
+    capacity: Capacity,
+    team: Team = ONE_WORKER,
+) -> None:
+    """The same for any ``work`` on a job, given a folder for what is over with the run, that returns why it failed."""
     table = {job.key: job for job in jobs}
     if not table:
         return
@@ -57,16 +94,11 @@ def run_on_ray(
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(slots, int(capacity.most.cpus)))
     queue = Queue(table.values(), store, slots=slots)
     search = DependentSearch(queue, Occupancy(capacity, team), store, listener, retries=RETRIES)
-    shares = {key: of_trial(job, capacity, team) for key, job in table.items()}
-    for leftover in store.work.glob("tune-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    scratch = Path(tempfile.mkdtemp(prefix="tune-", dir=store.work))
-    work = Work(dict(data), store, team, worker(capacity, team), scratch)
-    trainable = tune.with_resources(
-        tune.with_parameters(_trial, jobs=table, work=work),
-        lambda config: PlacementGroupFactory([_bundle(shares[config["job"]])]),
-    )
-    try:
+    with _scratch(store) as scratch:
+        trainable = tune.with_resources(
+            tune.with_parameters(_trial, jobs=table, work=work, scratch=scratch),
+            lambda config: PlacementGroupFactory([_bundle(of_trial(table[config["job"]], capacity, team))]),
+        )
         tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(search_alg=search, reuse_actors=True),
@@ -74,6 +106,16 @@ def run_on_ray(
                 name="trials", storage_path=str(scratch), verbose=0, callbacks=[Relay(search, listener)]
             ),
         ).fit()
+
+
+@contextmanager
+def _scratch(store: Store) -> Iterator[Path]:
+    """A folder for Tune's and Train's own state, which is over with the run; sweeps what a killed run left."""
+    for leftover in store.work.glob("tune-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix="tune-", dir=store.work))
+    try:
+        yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -82,34 +124,10 @@ def _bundle(share: Share) -> dict[str, float]:
     return {"CPU": share.cpus} | ({"GPU": share.gpus} if share.gpus else {})
 
 
-@dataclass(frozen=True)
-class Work:
-    """What every trial needs beside its job."""
-
-    data: DataByDigest
-    store: Store
-    team: Team
-    worker: Share
-    scratch: Path
-
-    def compute(self, job: Job) -> str:
-        """Compute a job in this process or by workers; returns why it cannot succeed, nothing where it did."""
-        images = self.data[job.cells[0].data_digest]
-        if together(job, self.team):
-            return train_together(
-                job, images, self.store, workers=self.team.workers, each=self.worker, retries=RETRIES,
-                scratch=self.scratch,
-            )  # fmt: skip
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-        on_gpu = torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES")
-        compute(job, images, self.store, device=torch.device("cuda" if on_gpu else "cpu"))
-        return ""
-
-
-def _trial(config: dict, jobs: dict[str, Job], work: Work) -> None:
+def _trial(config: dict, jobs: dict[str, Job], work: Callable[[Job, Path], str], scratch: Path) -> None:
     """Compute one job in a worker. What the mathematics raises is reported, not raised: a retry would do the same."""
     try:
-        failed = work.compute(jobs[config["job"]])
+        failed = work(jobs[config["job"]], scratch)
     except Exception as error:
         failed = f"{type(error).__name__}: {error}"
     tune.report({FAILED: failed})

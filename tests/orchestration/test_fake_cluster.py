@@ -1,0 +1,66 @@
+"""A cluster of several nodes on this machine, with GPUs in name: half-GPU jobs lie as planned, and a node may die."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+from ray.util import placement_group_table
+
+from mi_ray.experiments.cells import CommittedCell
+from tests.orchestration.conftest import start
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+FLAGS = ("--gpus", "0.5", "--axis", "task=color", "--axis", "views=20000")
+TRAININGS, CELLS = 4, 4 * 4
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A head without GPUs and two nodes with one each."""
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "num_gpus": 0})
+    for _ in range(2):
+        made.add_node(num_cpus=2, num_gpus=1)
+    ray.init(address=made.address)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def nodes_of_running_jobs() -> Counter[str]:
+    """How many half-GPU jobs each node holds."""
+    made = [group for group in placement_group_table().values() if group["state"] == "CREATED"]
+    halves = [group for group in made if group["bundles"][0].get("GPU") == 0.5]
+    return Counter(group["bundles_to_node_id"][0] for group in halves)
+
+
+def committed(store: Path) -> dict[str, dict]:
+    return {path.name: CommittedCell(path).manifest for path in (store / "cells").iterdir()}
+
+
+def test_half_gpu_jobs_fill_both_gpus_and_a_dead_nodes_jobs_go_on_elsewhere(cluster: Cluster, tmp_path: Path):
+    store = tmp_path / "runs"
+    driver = start(*FLAGS, "--address", cluster.address, store=store)
+    placed: Counter[str] = Counter()
+    while sorted(placed.values()) != [2, 2]:
+        assert driver.poll() is None, driver.communicate()
+        placed = nodes_of_running_jobs()
+        time.sleep(0.5)
+    while len(list((store / "work").glob("training-*/1/progress"))) < TRAININGS:
+        assert driver.poll() is None, driver.communicate()
+        time.sleep(0.5)
+    before = committed(store) if (store / "cells").is_dir() else {}
+    lost = next(node for node in cluster.worker_nodes if node.node_id in placed)
+    cluster.remove_node(lost, allow_graceful=False)
+    out, err = driver.communicate(timeout=400)
+    assert driver.returncode == 0, err
+    after = committed(store)
+    assert len(after) == CELLS and {key: after[key] for key in before} == before
+    attempts = Counter(manifest["attempt"] for manifest in after.values() if manifest["kind"] == "training")
+    assert attempts == {1: 2, 2: 2}, out
