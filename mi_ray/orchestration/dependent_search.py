@@ -7,7 +7,7 @@ Tune's state: whether a cell is done is read from the store, so resuming is runn
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from ray.tune import Callback
@@ -40,8 +40,8 @@ class DependentSearch(SearchAlgorithm):
         self._listener, self._retries = listener, retries
         self._experiment: Any = None
         self.jobs: dict[str, Job] = {}
-        self._offered: dict[str, tuple[float, int]] = {}
-        self._told: dict[str, int] = {}
+        self._attempts: dict[str, int] = {}
+        self._waits = Waits()
 
     def __getstate__(self) -> dict:
         return {}  # Tune pickles its configuration for `Tuner.restore`, which is never used
@@ -59,28 +59,25 @@ class DependentSearch(SearchAlgorithm):
             return None
         self._occupancy.take(job)
         self.jobs[job.key] = job
-        self._offered[job.key] = time.monotonic(), self._begun(job)
+        self._attempts[job.key] = self._count(job)
         return self._trial(job)
 
-    def _begun(self, job: Job) -> int:
+    def _count(self, job: Job) -> int:
         """How many attempts at the job's cells have begun that are not over."""
         return sum(self._store.attempts(cell.key) for cell in job.cells)
 
-    def look(self) -> None:
-        """See what the cluster has become, and tell of jobs that have waited for room on it a minute, or one more."""
+    def look(self, trials: Iterable[Trial]) -> None:
+        """See what the cluster has become, and tell of jobs that wait for room on it: at first, or once more because
+        their node is gone."""
         self._occupancy.capacity = capacity()
-        for job, waited in self._waiting():
-            self._listener.waiting(job, f"{self._occupancy.wanted(job)} since {waited:.0f} s; free: {free()}")
-
-    def _waiting(self) -> Iterator[tuple[Job, float]]:
-        now = time.monotonic()
-        for key, (since, before) in list(self._offered.items()):
-            job = self.jobs[key]
-            if self._begun(job) > before:
-                del self._offered[key]
-            elif now - since >= WAIT_SECONDS * (1 + self._told.get(key, 0)):
-                self._told[key] = self._told.get(key, 0) + 1
-                yield job, now - since
+        for trial in trials:
+            if trial.status not in (Trial.PENDING, Trial.RUNNING):
+                continue
+            job = self.jobs[trial.trial_id]
+            waits = trial.status == Trial.PENDING or self._count(job) <= self._attempts[job.key]
+            seconds = self._waits.seen(job.key, waits, time.monotonic())
+            if seconds is not None:
+                self._listener.waiting(job, f"{self._occupancy.wanted(job)} since {seconds:.0f} s; free: {free()}")
 
     def _trial(self, job: Job) -> Trial:
         spec = self._experiment.spec
@@ -97,7 +94,6 @@ class DependentSearch(SearchAlgorithm):
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         """Ask the store whether the trial's cells are there: a trial that ended without them has failed."""
         job = self.jobs[trial_id]
-        self._offered.pop(trial_id, None)
         self._occupancy.free(job)
         if all(self._store.has(cell.key) for cell in job.cells):
             self._queue.done(job)
@@ -117,6 +113,26 @@ class DependentSearch(SearchAlgorithm):
         raise NotImplementedError("a study is resumed by running its command again")
 
 
+class Waits:
+    """Since when jobs wait, and when that is to be said: after `WAIT_SECONDS`, and as often again."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+        self._said: dict[str, float] = {}
+
+    def seen(self, key: str, waits: bool, now: float) -> float | None:
+        """Whether the job waits at ``now``; returns the seconds that it has waited where that is to be said."""
+        if not waits:
+            self._since.pop(key, None)
+            self._said.pop(key, None)
+            return None
+        since = self._since.setdefault(key, now)
+        if now - self._said.get(key, since) < WAIT_SECONDS:
+            return None
+        self._said[key] = now
+        return now - since
+
+
 class Relay(Callback):
     """Tells the listener when trials really start, and that time passes; has the search look at the cluster."""
 
@@ -133,5 +149,5 @@ class Relay(Callback):
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._listener.tick()
         if time.monotonic() - self._looked > LOOK_SECONDS:
-            self._search.look()
+            self._search.look(trials)
             self._looked = time.monotonic()
