@@ -23,14 +23,14 @@ def trainings(store: Path) -> list[CommittedCell]:
 
 
 def test_two_workers_train_the_encoder_of_one(tmp_path: Path):
-    """As far as the order of sums in float32 lets them: both see the same views of the same pairs, and read as much."""
+    """As far as the order of sums in bfloat16 lets them: both see the same views of the same pairs, and read as much."""
     ran = sweep(*ONE_ENCODER, *TWO, store=tmp_path / "two")
     assert ran.code == 0, ran.err
     assert sweep(*ONE_ENCODER, "--on", "here", store=tmp_path / "one").code == 0
     (two,), (one,) = trainings(tmp_path / "two"), trainings(tmp_path / "one")
     assert (two.manifest["workers"], one.manifest["workers"]) == (2, 1) and two.key == one.key
     assert two.result["steps"] == one.result["steps"]
-    assert two.history[0]["loss_nats"] == pytest.approx(one.history[0]["loss_nats"], abs=1e-5)
+    assert two.history[0]["loss_nats"] == pytest.approx(one.history[0]["loss_nats"], abs=5e-3)
     assert two.result["in_training_bits"] == pytest.approx(one.result["in_training_bits"], abs=0.05)
     assert {path.name for path in two.path.iterdir()} == {path.name for path in one.path.iterdir()}
     accuracy = [CommittedCell(next((tmp_path / name / "cells").glob("evaluation-*"))).result for name in ("two", "one")]
