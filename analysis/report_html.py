@@ -12,6 +12,9 @@ class Html(str):
     __slots__ = ()
 
 
+LONGEST = 6
+"""Digits of a fraction that are shown as they are."""
+
 SHORT = 24
 VOID = frozenset({"img", "meta"})
 
@@ -39,7 +42,7 @@ def grid(header: Sequence[object], rows: Iterable[Sequence[object]], caption: ob
 def _cell(value: object) -> Html:
     """A cell of a table: numbers stand right, short words are kept on one line."""
     if _is_number(value):
-        return tag("td", value, class_="number")
+        return tag("td", _legible(str(value)), class_="number", title=value)
     return tag("td", value, class_="short") if len(str(value)) <= SHORT else tag("td", value)
 
 
@@ -49,6 +52,11 @@ def _is_number(value: object) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _legible(number: str) -> str:
+    """A number with a long fraction in six digits; the whole of it is the cell's title."""
+    return f"{float(number):.6g}" if len(number.partition(".")[2]) > LONGEST else number
 
 
 def facts(pairs: Iterable[tuple[object, object]]) -> Html:

@@ -42,13 +42,13 @@ def _head() -> Html:
     )
 
 
+COLUMNS = ("study", "preset", "verdict", "cells", "computing", "certified", "claim")
+
+
 def _overview(report: Report) -> Html:
     rows = [_summary(f"study-{number}", one) for number, one in enumerate(report.shown, start=1)]
-    return joined([
-        tag("p", _tally(report.shown)),
-        grid(("study", "preset", "verdict", "claim", "cells", "computing", "certified"), rows, "Every study"),
-        tag("p", _shared(report)),
-    ])  # fmt: skip
+    table = tag("div", grid(COLUMNS, rows, "Every study"), class_="overview")
+    return joined([tag("p", _tally(report.shown)), table, tag("p", _shared(report))])
 
 
 def _shared(report: Report) -> str:
@@ -65,7 +65,8 @@ def _tally(shown: Iterable[Shown]) -> str:
 def _summary(anchor: str, one: Shown) -> tuple[object, ...]:
     claim = one.verdict.claim if one.verdict else one.question
     link = tag("a", one.study, href=f"#{anchor}")
-    return link, one.preset, _badge(one.verdict), claim, _held(one.record), _time(one.record.seconds), _certified(one)
+    known = _held(one.record), _time(one.record.seconds), _certified(one)
+    return link, one.preset, _badge(one.verdict), *known, claim
 
 
 def _badge(verdict: Verdict | None) -> Html:

@@ -28,6 +28,8 @@ a:focus-visible, summary:focus-visible, .box:focus-visible { outline: 3px solid 
 .trouble { color: #9b1c1c; }
 img { display: block; max-width: 100%; height: auto; margin: 0.6rem 0; }
 .box { overflow-x: auto; max-height: 32rem; overflow-y: auto; margin: 0.8rem 0; border: 1px solid #d5d5d5; }
+.overview .box { max-height: none; }
+.overview td:last-child { min-width: 12rem; font-size: 0.8rem; }
 table { border-collapse: collapse; font-size: 0.85rem; min-width: 100%; }
 caption { text-align: left; padding: 0.4rem 0.6rem; color: #595959; }
 th, td { padding: 0.35rem 0.6rem; text-align: left; vertical-align: top; border-bottom: 1px solid #e6e6e6; }

@@ -148,7 +148,7 @@ def test_text_from_runs_never_becomes_markup(root: Path) -> None:
     names = {name for _, attributes in shown.elements for name in attributes}
     assert names <= {
         "lang", "charset", "http-equiv", "content", "name", "id", "class", "href", "src", "alt", "open", "scope",
-        "tabindex", "role", "aria-label",
+        "tabindex", "role", "aria-label", "title",
     }  # fmt: skip
 
 
