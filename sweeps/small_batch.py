@@ -11,7 +11,7 @@ As many views are fewer steps where K_tr is large, so the learning rate, 1e-3 up
 K_tr beyond them (Goyal et al. 2017). A rate of 1e-3 for all left K_tr = 256 behind: after 195 steps its in-training
 estimate was 4.36 bits, and 4.94 by this rule. Small K_tr have steps enough: one of 1.25e-4 left K_tr = 8 behind.
 
-    python sweeps/small_batch.py                       # laptop preset; --dry-run predicts 24 core-minutes
+    python sweeps/small_batch.py                       # laptop preset: 10 minutes on two cores
     python sweeps/small_batch.py --preset smoke        # every part of it
     python sweeps/small_batch.py --axis k_tr=4,64      # two batch sizes alone
 

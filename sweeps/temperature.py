@@ -6,7 +6,7 @@ augmentation that it was trained with, I_SimCLR, and the MI of its same-class pa
 contrastive loss. The paper's six encoders a table: I_class agrees best with accuracy (Pearson .634 and .805), which no
 measure without classes does, the loss least of all, whose scale is the temperature's.
 
-    python sweeps/temperature.py                                 # laptop preset; --dry-run predicts 21 core-minutes
+    python sweeps/temperature.py                                 # laptop preset: 10 minutes on two cores
     python sweeps/temperature.py --preset smoke                  # every part of it
     python sweeps/temperature.py --preset paper --dry-run        # Table IV, CIFAR-10
     python sweeps/temperature.py --preset paper-imagenet-100 --dry-run    # Table V
