@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-READY = $(VENV)/.ready
+EXTRAS ?= dev
+READY = $(VENV)/.ready-$(EXTRAS)
 STORE ?= runs
 
-.PHONY: sweep smoke studies report figures ui test coverage check format bench clean
+.PHONY: sweep smoke studies report figures ui setup test coverage cluster-test check format bench clean
 
 sweep: $(READY)            ## the main job: train, embed, ask, draw (about ten minutes on two cores)
 	$(BIN)/python sweeps/infomin_grid.py --store $(STORE)
@@ -28,11 +29,17 @@ figures: $(READY)          ## draw the heatmaps again from MLflow
 ui: $(READY)               ## open MLflow on http://127.0.0.1:5000
 	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///$(abspath $(STORE))/mlflow.db
 
+setup: $(READY)            ## nothing but the set-up; EXTRAS=dev,aws adds what `ray up cluster.yaml` needs
+
 test: $(READY)             ## the test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 coverage: $(READY)         ## is the truth where the bracket says? 200 draws of each problem, about half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/compute/test_coverage.py
+
+cluster-test:              ## a cluster of three network namespaces by `ray up`; needs root, sshd, rsync and iproute2
+	$(MAKE) setup EXTRAS=dev,cluster
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/cluster
 
 check: $(READY)            ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -53,5 +60,5 @@ clean:
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mi-ray needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	touch $@
