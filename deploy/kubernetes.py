@@ -1,0 +1,113 @@
+"""Refuse KubeRay manifests that Kubernetes would drop fields of, or that expose more than they say.
+
+The schemas hold the fields of KubeRay 1.7 and of a pod that a study may need, no others: a field that is missing here
+is added here first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from deploy.mistakes import Mistake, standing_open, strings
+from deploy.schemas import ANY, FLAG, TEXT, WHOLE, WORDS, against, mapping, several
+
+QUANTITIES = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
+RESOURCES = mapping("limits", limits=QUANTITIES, requests=QUANTITIES)
+CONTAINER = mapping(
+    "name", "image", "resources",
+    name=TEXT, image=TEXT, imagePullPolicy={"enum": ["Always", "IfNotPresent", "Never"]},
+    command=several(TEXT), args=several(TEXT), workingDir=TEXT, resources=RESOURCES,
+    env=several(mapping("name", name=TEXT, value=TEXT, valueFrom=ANY)), envFrom=several(ANY),
+    ports=several(mapping("containerPort", containerPort=WHOLE, name=TEXT, protocol=TEXT)),
+    volumeMounts=several(mapping("name", "mountPath", name=TEXT, mountPath=TEXT, subPath=TEXT, readOnly=FLAG)),
+    lifecycle=ANY, livenessProbe=ANY, readinessProbe=ANY, startupProbe=ANY, securityContext=ANY,
+)  # fmt: skip
+POD = mapping(
+    "containers",
+    containers=several(CONTAINER, 1), initContainers=several(CONTAINER), volumes=several(ANY), affinity=ANY,
+    nodeSelector=WORDS, tolerations=several(ANY), serviceAccountName=TEXT, automountServiceAccountToken=FLAG,
+    imagePullSecrets=several(ANY), priorityClassName=TEXT, restartPolicy=TEXT, securityContext=ANY,
+    terminationGracePeriodSeconds=WHOLE,
+)  # fmt: skip
+METADATA = mapping(name=TEXT, namespace=TEXT, labels=WORDS, annotations=WORDS)
+TEMPLATE = mapping("spec", metadata=METADATA, spec=POD)
+HEAD = mapping(
+    "rayStartParams", "template",
+    rayStartParams=WORDS, template=TEMPLATE, serviceType=TEXT, labels=WORDS, resources=QUANTITIES,
+)  # fmt: skip
+WORKERS = mapping(
+    "groupName", "replicas", "minReplicas", "maxReplicas", "rayStartParams", "template",
+    groupName=TEXT, replicas=WHOLE, minReplicas=WHOLE, maxReplicas=WHOLE, numOfHosts=WHOLE, idleTimeoutSeconds=WHOLE,
+    priority=WHOLE, rayStartParams=WORDS, template=TEMPLATE, labels=WORDS, resources=QUANTITIES,
+)  # fmt: skip
+CLUSTER = mapping(
+    "authOptions", "rayVersion", "headGroupSpec", "workerGroupSpecs",
+    authOptions=mapping("mode", mode={"enum": ["token"]}, secretName=TEXT),
+    rayVersion=TEXT, enableInTreeAutoscaling=FLAG,
+    autoscalerOptions=mapping(
+        version={"enum": ["v1", "v2"]}, upscalingMode={"enum": ["Default", "Aggressive", "Conservative"]},
+        idleTimeoutSeconds=WHOLE, resources=RESOURCES,
+    ),
+    headGroupSpec=HEAD, workerGroupSpecs=several(WORKERS, 1),
+)  # fmt: skip
+JOB = mapping(
+    "entrypoint", "rayClusterSpec",
+    entrypoint=TEXT, entrypointNumCpus={"type": "number"}, entrypointNumGpus={"type": "number"},
+    entrypointResources=TEXT, runtimeEnvYAML=TEXT, rayClusterSpec=CLUSTER, backoffLimit=WHOLE, suspend=FLAG,
+    activeDeadlineSeconds=WHOLE, shutdownAfterJobFinishes=FLAG, ttlSecondsAfterFinished=WHOLE,
+    submissionMode={"enum": ["K8sJobMode", "HTTPMode", "SidecarMode", "InteractiveMode"]},
+    submitterPodTemplate=TEMPLATE,
+)  # fmt: skip
+CLAIM = mapping(
+    "accessModes", "resources",
+    accessModes=several({"enum": ["ReadWriteMany", "ReadWriteOnce"]}, 1),
+    resources=mapping("requests", requests=QUANTITIES), storageClassName=TEXT, volumeName=TEXT, volumeMode=TEXT,
+)  # fmt: skip
+POLICY = mapping(
+    "podSelector", "policyTypes",
+    podSelector=ANY, policyTypes=several(TEXT, 1), ingress=several(ANY), egress=several(ANY),
+)  # fmt: skip
+KINDS = {
+    "RayCluster": ("ray.io/v1", CLUSTER),
+    "RayJob": ("ray.io/v1", JOB),
+    "PersistentVolumeClaim": ("v1", CLAIM),
+    "NetworkPolicy": ("networking.k8s.io/v1", POLICY),
+}
+SPOT = {"cloud.google.com/gke-spot", "eks.amazonaws.com/capacityType", "karpenter.sh/capacity-type"}
+"""Labels of nodes that say spot in one of their values."""
+
+PINNED = re.compile(r"@sha256:|:(?!latest$)[\w.-]+$")
+"""At the end of an image's name: a digest, or a tag that stays what it is."""
+
+
+def manifest(document: dict[str, Any], constraints: Path) -> Iterator[Mistake]:
+    """What is wrong with one document of a manifest."""
+    if document.get("kind") not in KINDS:
+        yield Mistake("kind", document.get("kind"), ", ".join(KINDS))
+        return
+    version, spec = KINDS[document["kind"]]
+    whole = mapping("apiVersion", "kind", "metadata", "spec", apiVersion={"enum": [version]}, kind=TEXT,
+                    metadata=METADATA, spec=spec)  # fmt: skip
+    wrong = list(against(document, whole))
+    yield from wrong
+    yield from standing_open(document)
+    if not wrong and document["kind"].startswith("Ray"):
+        where = "spec.rayClusterSpec" if document["kind"] == "RayJob" else "spec"
+        yield from _cluster(document["spec"].get("rayClusterSpec", document["spec"]), where, constraints)
+
+
+def _cluster(spec: dict[str, Any], where: str, constraints: Path) -> Iterator[Mistake]:
+    (pinned,) = re.findall(r"^ray==(\S+)$", constraints.read_text(), re.MULTILINE)
+    if spec["rayVersion"] != pinned:
+        yield Mistake(f"{where}.rayVersion", spec["rayVersion"], f"{pinned}, as {constraints.name} pins it")
+    selected = spec["headGroupSpec"]["template"]["spec"].get("nodeSelector", {})
+    for label in SPOT & selected.keys():
+        if selected[label].lower() in ("spot", "true"):
+            path = f"{where}.headGroupSpec.template.spec.nodeSelector.{label}"
+            yield Mistake(path, selected[label], "no spot node for the head: the driver lives there")
+    for path, value in strings(spec, where):
+        if path.endswith(".image") and not PINNED.search(value):
+            yield Mistake(path, value, "an image with a tag other than latest")

@@ -1,0 +1,62 @@
+"""What is wrong with a file, as lines that name the path, the value and what is allowed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+FEW = 12
+"""As many allowed values are listed in full; of more, those that look like the refused one."""
+
+ANYWHERE = re.compile(r"\b0\.0\.0\.0\b|::/0|\[::\]")
+HOST = re.compile(r"--(?:dashboard-)?host[= ](\S+)")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A value where it must not be; ``path`` is dotted, from the top of its document."""
+
+    path: str
+    value: object
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.value!r} is not allowed; allowed: {self.allowed}"
+
+
+def joined(path: str, name: object) -> str:
+    return f"{path}.{name}" if path else str(name)
+
+
+def nearest(name: str, allowed: Collection[object]) -> str:
+    """All that is allowed, or of many what resembles ``name``."""
+    words = sorted(map(str, allowed))
+    if len(words) <= FEW:
+        return ", ".join(words)
+    return ", ".join([*(get_close_matches(name, words, 3) or words[:3]), f"... ({len(words)} in all)"])
+
+
+def strings(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every text below ``value``, with its path."""
+    match value:
+        case str():
+            yield path, value
+        case dict():
+            for name, below in value.items():
+                yield from strings(below, joined(path, name))
+        case list():
+            for place, below in enumerate(value):
+                yield from strings(below, joined(path, place))
+
+
+def standing_open(document: object) -> Iterator[Mistake]:
+    """Where something listens, or lets in, beyond the machine that it is on."""
+    for path, value in strings(document):
+        if ANYWHERE.search(value):
+            yield Mistake(path, value, f"{LOOPBACK[0]}, or addresses that you know")
+        for host in HOST.findall(value):
+            if host not in LOOPBACK and not ANYWHERE.search(host):
+                yield Mistake(path, host, f"one of {', '.join(LOOPBACK)} as host")
