@@ -38,7 +38,13 @@ start() {
 
 stop() {
     [ -f "$folder/server.pid" ] || return 0
-    kill -- "-$(cat "$folder/server.pid")" 2> /dev/null || true
+    group=-$(cat "$folder/server.pid")
+    kill -- "$group" 2> /dev/null || true
+    for _ in $(seq 40); do
+        kill -0 -- "$group" 2> /dev/null || break
+        sleep 0.5
+    done
+    kill -KILL -- "$group" 2> /dev/null || true
     rm -f "$folder/server.pid"
 }
 
