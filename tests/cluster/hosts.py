@@ -1,0 +1,196 @@
+"""Three hosts on one machine: network namespaces on a bridge, each with processes, home, /tmp/ray and sshd of its own.
+
+Each has this interpreter's packages in a virtual environment at ~/venv, as `make setup` leaves it, but for mi_ray,
+which is to be brought to ~/mi-ray; and one folder of this machine as /mnt/shared. Separate processes, since `ray stop`
+ends every process of Ray that it sees.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+BRIDGE = "mi-ray"
+NETWORK = "10.77.0"
+NAMES = ("head", "worker-1", "worker-2")
+HOME = "/srv"
+"""Where each host has its own home: a folder that is there and empty on any Debian."""
+
+TOOLS = {"ip": "iproute2", "ssh": "openssh-client", "sshd": "openssh-server", "rsync": "rsync", "unshare": "util-linux",
+         "make": "make"}  # fmt: skip
+SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+SSHD = """
+ListenAddress {address}
+HostKey {keys}/host
+AuthorizedKeysFile {keys}/authorized
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+UsePAM no
+StrictModes no
+PidFile none
+"""
+ENTER = """
+set -e
+hostname {name}
+mkdir -p /tmp/ray
+mount --bind {folder}/ray /tmp/ray
+mount --bind {folder}/home {home}
+mount --bind {folder}/passwd /etc/passwd
+mount --bind {shared} /mnt
+exec {sshd} -D -e -f {folder}/sshd_config
+"""
+
+
+def missing() -> str | None:
+    """Why there can be no such hosts here."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    absent = [package for tool, package in TOOLS.items() if not shutil.which(tool, path=SBIN)]
+    return f"not installed here: {', '.join(absent)}" if absent else None
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Hosts that are up: the first is to be the head."""
+
+    folder: Path
+
+    @property
+    def key(self) -> Path:
+        """The private key that opens every host to root."""
+        return self.folder / "keys" / "root"
+
+    @property
+    def shared(self) -> Path:
+        """What every host sees as /mnt/shared."""
+        return self.folder / "mnt" / "shared"
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        return {name: f"{NETWORK}.{place}" for place, name in enumerate(NAMES, start=2)}
+
+    def ssh(self, name: str, *options: str) -> list[str]:
+        """The command that opens a host; what is to be done there is appended."""
+        trust = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR"]
+        told = [word for option in trust for word in ("-o", option)]
+        return ["ssh", *told, "-i", str(self.key), *options, f"root@{self.addresses[name]}"]
+
+    def run(self, name: str, command: str) -> str:
+        """What a command prints on a host; CalledProcessError when it fails."""
+        done = subprocess.run([*self.ssh(name), command], check=True, capture_output=True, text=True, timeout=60)
+        return done.stdout
+
+
+@contextmanager
+def hosts(folder: Path) -> Iterator[Hosts]:
+    """Bring the hosts up, and take them down whatever happens."""
+    made = Hosts(folder)
+    _clear()
+    with ExitStack() as undone:
+        undone.callback(_clear)
+        _keys(folder / "keys")
+        made.shared.mkdir(parents=True)
+        Path("/run/sshd").mkdir(exist_ok=True)
+        _ip("link", "add", BRIDGE, "type", "bridge")
+        _ip("addr", "add", f"{NETWORK}.1/24", "dev", BRIDGE)
+        _ip("link", "set", BRIDGE, "up")
+        for name, address in made.addresses.items():
+            _wire(name, address)
+            _furnish(folder / name, address, folder / "keys")
+            undone.callback(_end, _boot(name, folder / name, folder / "mnt"))
+        for name in made.addresses:
+            _wait(made, name)
+        yield made
+
+
+def _ip(*words: str, check: bool = True) -> None:
+    silent = None if check else subprocess.DEVNULL
+    subprocess.run(["ip", *words], check=check, env=os.environ | {"PATH": SBIN}, stderr=silent)
+
+
+def _clear() -> None:
+    """Take away what this run, or one that was killed, has put up."""
+    for name, address in Hosts(Path()).addresses.items():
+        _ip("link", "del", _cable(address), check=False)
+        _ip("netns", "del", f"{BRIDGE}-{name}", check=False)
+    _ip("link", "del", BRIDGE, check=False)
+
+
+def _cable(address: str) -> str:
+    """This machine's end of a host's wire."""
+    return f"{BRIDGE}-{address.rpartition('.')[2]}"
+
+
+def _keys(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for name in ("host", "root"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
+    shutil.copy(folder / "root.pub", folder / "authorized")
+
+
+def _wire(name: str, address: str) -> None:
+    """A namespace with one interface, on the bridge."""
+    space, outer = f"{BRIDGE}-{name}", _cable(address)
+    _ip("netns", "add", space)
+    _ip("link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", space)
+    _ip("link", "set", outer, "master", BRIDGE, "up")
+    _ip("-n", space, "addr", "add", f"{address}/24", "dev", "eth0")
+    for device in ("lo", "eth0"):
+        _ip("-n", space, "link", "set", device, "up")
+    _ip("-n", space, "route", "add", "default", "via", f"{NETWORK}.1")
+
+
+def _furnish(folder: Path, address: str, keys: Path) -> None:
+    """A host's own files: home with its environment, /tmp/ray, and an /etc/passwd that says where home is."""
+    (folder / "ray").mkdir(parents=True)
+    (folder / "home").mkdir()
+    (folder / "sshd_config").write_text(SSHD.format(address=address, keys=keys))
+    accounts = Path("/etc/passwd").read_text()
+    (folder / "passwd").write_text(accounts.replace(":/root:", f":{HOME}:", 1))
+    (folder / "home" / ".profile").write_text("source ~/.bashrc\n")
+    (folder / "home" / ".bashrc").touch()
+    _environment(folder / "home" / "venv")
+
+
+def _environment(folder: Path) -> None:
+    """What `make setup VENV=~/venv EXTRAS=cluster` leaves, by links to what is installed here."""
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    here = [path for path in sys.path if path.endswith("-packages")]
+    (packages / "here.pth").write_text("\n".join([*here, f"{HOME}/mi-ray"]))
+    for name, module, function in (("ray", "ray.scripts.scripts", "main"), ("mlflow", "mlflow.cli", "cli")):
+        script = folder / "bin" / name
+        script.write_text(f"#!{HOME}/venv/bin/python\nfrom {module} import {function}\n{function}()\n")
+        script.chmod(0o755)
+    (folder / ".ready-cluster").touch()
+
+
+def _boot(name: str, folder: Path, shared: Path) -> subprocess.Popen[bytes]:
+    sshd = shutil.which("sshd", path=SBIN)
+    script = ENTER.format(name=name, folder=folder, home=HOME, shared=shared, sshd=sshd)
+    own = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--uts", "--mount-proc"]
+    return subprocess.Popen(
+        ["ip", "netns", "exec", f"{BRIDGE}-{name}", *own, "bash", "-c", script],
+        env=os.environ | {"PATH": SBIN},
+        stdout=(folder / "sshd.log").open("w"),
+        stderr=subprocess.STDOUT,
+    )
+
+
+def _end(host: subprocess.Popen[bytes]) -> None:
+    """With its first process every other process of a host ends."""
+    host.kill()
+    host.wait()
+
+
+def _wait(made: Hosts, name: str) -> None:
+    command = [*made.ssh(name, "-o", "ConnectTimeout=2", "-o", "ConnectionAttempts=30"), "true"]
+    if subprocess.run(command, timeout=90).returncode:
+        raise RuntimeError(f"{name} does not come up: {(made.folder / name / 'sshd.log').read_text()}")

@@ -1,0 +1,95 @@
+"""`ray up`, a job, MLflow behind the tunnel, and nothing open: what docs/cluster.md says, on three hosts.
+
+Run by `make cluster-test`. The tests go through the life of one cluster, in the order of this file.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import subprocess
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.cluster.conftest import DASHBOARD, MLFLOW, SWEEP, Cluster
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+Ran = subprocess.CompletedProcess[str]
+
+
+def cells(tracked: str) -> list:
+    client = MlflowClient(tracked)
+    experiment = client.get_experiment_by_name("infomin_grid")
+    found = client.search_runs([experiment.experiment_id], max_results=1000)
+    return [run.data.tags for run in found if "cell_key" in run.data.tags]
+
+
+def test_the_smoke_grid_runs_as_a_job(job: Ran):
+    assert job.returncode == 0, job.stdout + job.stderr
+    assert "40 cells" in job.stdout
+
+
+def test_its_results_are_in_the_mlflow_server_of_the_head(job: Ran, cluster: Cluster):
+    told = cells(MLFLOW)
+    assert {tags["kind"] for tags in told} == {"training", "embedding", "evaluation", "estimation"}
+    assert sorted(tags["cell_key"] for tags in told) == sorted(
+        path.name for path in (cluster.hosts.shared / "runs" / "cells").iterdir()
+    )
+
+
+def test_its_cells_were_computed_on_every_host(job: Ran, cluster: Cluster):
+    assert {tags["host"] for tags in cells(MLFLOW)} == set(cluster.hosts.addresses)
+
+
+def test_the_same_command_computes_nothing_twice(job: Ran, cluster: Cluster):
+    again = cluster.submit(*SWEEP)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "0 cells: everything was in the store" in again.stdout
+
+
+def test_a_client_without_the_token_is_refused(cluster: Cluster):
+    assert cluster.ray("job", "list", "--address", DASHBOARD).returncode == 0
+    refused = cluster.ray("job", "list", "--address", DASHBOARD, token=False)
+    assert refused.returncode != 0
+    assert "401" in refused.stdout + refused.stderr or "uthentication" in refused.stdout + refused.stderr
+
+
+def test_a_host_without_the_token_cannot_join_or_ask(cluster: Cluster):
+    head = cluster.hosts.addresses["head"]
+    asks = f"HOME=/tmp RAY_AUTH_MODE=disabled ~/venv/bin/ray status --address {head}:6379 2>&1; echo code $?"
+    said = cluster.hosts.run("worker-1", asks)
+    assert "code 0" not in said
+    assert "uthentication" in said
+
+
+def test_the_token_is_its_owner_s_alone_on_every_host(cluster: Cluster):
+    for name in cluster.hosts.addresses:
+        assert cluster.hosts.run(name, "stat -c %a ~/.ray/auth_token") == "600\n"
+
+
+def test_nothing_listens_but_on_loopback_and_the_cluster_s_own_addresses(job: Ran, cluster: Cluster):
+    for name, address in cluster.hosts.addresses.items():
+        listening = [line.split()[3] for line in cluster.hosts.run(name, "ss -ltnH").splitlines()]
+        outside = [at for at in listening if not own(at.rpartition(":")[0], address)]
+        assert listening and not outside, f"{name}: {outside}"
+
+
+def own(at: str, address: str) -> bool:
+    """Whether an address that something listens on is the host's loopback or its address in the cluster."""
+    at = at.strip("[]").partition("%")[0].removeprefix("::ffff:")
+    return at == address or (at != "*" and ipaddress.ip_address(at).is_loopback)
+
+
+def test_the_dashboard_and_mlflow_do_not_answer_beyond_the_head(cluster: Cluster):
+    head = cluster.hosts.addresses["head"]
+    for port in (8265, 5000):
+        asks = f"timeout 5 bash -c '</dev/tcp/{head}/{port}' 2>&1; echo code $?"
+        assert "code 0" not in cluster.hosts.run("worker-1", asks)
+
+
+def test_ray_down_ends_ray_on_every_host_and_keeps_the_store(job: Ran, cluster: Cluster):
+    down = cluster.ray("down", "-y", str(cluster.file))
+    assert down.returncode == 0, down.stdout + down.stderr
+    for name in cluster.hosts.addresses:
+        assert "raylet" not in cluster.hosts.run(name, "ps -eo comm")
+    assert list((cluster.hosts.shared / "runs" / "cells").iterdir())
