@@ -6,12 +6,13 @@ is added here first.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deploy.mistakes import Mistake, standing_open, strings
+from deploy.mistakes import Mistake, growth, overstated, standing_open, strings
 from deploy.schemas import ANY, FLAG, TEXT, WHOLE, WORDS, against, mapping, several
 
 QUANTITIES = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
@@ -103,6 +104,7 @@ def _cluster(spec: dict[str, Any], where: str, constraints: Path) -> Iterator[Mi
     (pinned,) = re.findall(r"^ray==(\S+)$", constraints.read_text(), re.MULTILINE)
     if spec["rayVersion"] != pinned:
         yield Mistake(f"{where}.rayVersion", spec["rayVersion"], f"{pinned}, as {constraints.name} pins it")
+    yield from _grown(spec, where)
     selected = spec["headGroupSpec"]["template"]["spec"].get("nodeSelector", {})
     for label in SPOT & selected.keys():
         if selected[label].lower() in ("spot", "true"):
@@ -111,3 +113,22 @@ def _cluster(spec: dict[str, Any], where: str, constraints: Path) -> Iterator[Mi
     for path, value in strings(spec, where):
         if path.endswith(".image") and not PINNED.search(value):
             yield Mistake(path, value, "an image with a tag other than latest")
+
+
+def _grown(spec: dict[str, Any], where: str) -> Iterator[Mistake]:
+    workers = [(group["maxReplicas"], _has(group)) for group in spec["workerGroupSpecs"]]
+    path = f"{where}.headGroupSpec.rayStartParams.resources"
+    said = spec["headGroupSpec"]["rayStartParams"].get("resources", '"{}"')
+    try:
+        told = json.loads(json.loads(said))
+    except (ValueError, TypeError):
+        yield Mistake(path, said, 'JSON within a string of JSON, for the shell: \'"{\\"driver\\": 1}"\'')
+        return
+    yield from overstated(told, growth(workers, sum(size for size, _ in workers)), path)
+
+
+def _has(group: dict[str, Any]) -> dict[str, int]:
+    """Whole cores and GPUs of one pod of a group."""
+    limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
+    told = {name: str(limits.get(key, 0)) for name, key in (("CPU", "cpu"), ("GPU", "nvidia.com/gpu"))}
+    return {name: int(amount) if amount.isdigit() else 0 for name, amount in told.items()}

@@ -18,7 +18,7 @@ from jsonschema import ValidationError
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from deploy import nodes
-from deploy.mistakes import Mistake, nearest, standing_open, strings
+from deploy.mistakes import Mistake, growth, nearest, overstated, standing_open, strings
 from deploy.schemas import against, explained
 
 SCHEMA = Path(ray.autoscaler.__file__).with_name("ray-schema.json")
@@ -96,9 +96,16 @@ def _node_types(whole: dict[str, Any], kind: str) -> Iterator[Mistake]:
     schema = nodes.aws() if kind == "aws" else nodes.GCP
     for name, node in whole["available_node_types"].items():
         yield from against(node["node_config"], schema, f"available_node_types.{name}.node_config")
-    yield from _spot_head(
-        whole["available_node_types"][whole["head_node_type"]]["node_config"], whole["head_node_type"]
-    )
+    yield from _grown(whole)
+    head = whole["head_node_type"]
+    yield from _spot_head(whole["available_node_types"][head]["node_config"], head)
+
+
+def _grown(whole: dict[str, Any]) -> Iterator[Mistake]:
+    types, name = dict(whole["available_node_types"]), whole["head_node_type"]
+    said = types.pop(name)["resources"]
+    workers = [(node["max_workers"], node["resources"]) for node in types.values()]
+    yield from overstated(said, growth(workers, whole["max_workers"]), f"available_node_types.{name}.resources")
 
 
 def _spot_head(node: dict[str, Any], head: str) -> Iterator[Mistake]:

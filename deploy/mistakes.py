@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -50,6 +50,22 @@ def strings(value: object, path: str = "") -> Iterator[tuple[str, str]]:
         case list():
             for place, below in enumerate(value):
                 yield from strings(below, joined(path, place))
+
+
+def growth(workers: Collection[tuple[int, Mapping[str, int]]], most: int) -> dict[str, int]:
+    """What ``most`` nodes have at the most, of groups given as their size and what one of their nodes has."""
+    grown = {}
+    for name in ("CPU", "GPU"):
+        each = sorted((has.get(name, 0) for size, has in workers for _ in range(size)), reverse=True)
+        grown[f"most_{name}"] = sum(each[:most])
+    return grown
+
+
+def overstated(said: Mapping[str, int], grown: Mapping[str, int], path: str) -> Iterator[Mistake]:
+    """Where a head's resources say otherwise than the sizes of groups what the cluster may grow to."""
+    for name, amount in grown.items():
+        if said.get(name) != amount:
+            yield Mistake(joined(path, name), said.get(name), f"{amount}, which all workers have together")
 
 
 def standing_open(document: object) -> Iterator[Mistake]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,6 +21,9 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+
+MOST = "most_"
+"""Before CPU or GPU: a resource of the head's own, how many the cluster may grow to (``cluster.yaml``)."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,13 @@ def connected(address: str | None) -> Iterator[Capacity]:
 
 def capacity() -> Capacity:
     """What the cluster that this process is connected to has now."""
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return Capacity(tuple(map(_share, alive)), _grows_to())
+    return capacity_of([node["Resources"] for node in ray.nodes() if node["Alive"]])
+
+
+def capacity_of(nodes: Sequence[Mapping[str, float]]) -> Capacity:
+    """What nodes with these resources have, and what their head says that there may be: Ray does not tell a driver."""
+    most = Share(*(max((node.get(MOST + name, 0.0) for node in nodes), default=0.0) for name in ("CPU", "GPU")))
+    return Capacity(tuple(map(_share, nodes)), most if most.cpus or most.gpus else None)
 
 
 def free() -> Share:
@@ -107,12 +115,6 @@ def free() -> Share:
 
 def _share(resources: Mapping[str, float]) -> Share:
     return Share(resources.get("CPU", 0.0), resources.get("GPU", 0.0))
-
-
-def _grows_to() -> Share | None:
-    """What the autoscaler of the cluster may make of it; None where there is none, or it does not say."""
-    most = ray._private.state.state.get_max_resources_from_cluster_config()
-    return _share(most) if most else None
 
 
 def local() -> Capacity:

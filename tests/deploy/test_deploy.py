@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 LAUNCHED = ("cluster.yaml", "deploy/gcp.yaml", "deploy/onprem.yaml")
 KUBERNETES = ("deploy/raycluster.yaml", "deploy/rayjob.yaml", "deploy/shared.yaml")
 HEAD_NODE = "available_node_types.head.node_config"
+HEAD_HAS = "available_node_types.head.resources"
+HEAD_STARTS = "spec.headGroupSpec.rayStartParams"
 HEAD_POD = "spec.headGroupSpec.template.spec"
 
 
@@ -224,6 +226,24 @@ def test_mistakes_in_a_manifest_are_refused(tmp_path: Path, file: str, path: str
 def test_a_manifest_that_says_nothing_of_the_token_is_refused(tmp_path: Path):
     (line,) = refused(tmp_path, "deploy/raycluster.yaml", lambda document: document["spec"].pop("authOptions"))
     assert line == "spec.authOptions: None is not allowed; allowed: a value: it is required"
+
+
+@pytest.mark.parametrize(
+    ("file", "path", "value", "said"),
+    [
+        ("cluster.yaml", "available_node_types.gpu.max_workers", 4, f"{HEAD_HAS}.most_GPU: 8 is not allowed; allowed: 4, "),
+        ("cluster.yaml", "max_workers", 2, f"{HEAD_HAS}.most_CPU: 32 is not allowed; allowed: 8, which all workers have"),
+        ("deploy/gcp.yaml", HEAD_HAS, {"CPU": 0}, f"{HEAD_HAS}.most_GPU: None is not allowed; allowed: 8, "),
+        ("deploy/raycluster.yaml", "spec.workerGroupSpecs.0.maxReplicas", 3,
+         f"{HEAD_STARTS}.resources.most_GPU: 8 is not allowed; allowed: 3, "),
+        ("deploy/raycluster.yaml", f"{HEAD_STARTS}.resources", '{"driver": 1}',
+         f"{HEAD_STARTS}.resources: '{{\"driver\": 1}}' is not allowed; allowed: JSON within a string of JSON"),
+    ],
+)  # fmt: skip
+def test_a_head_that_says_otherwise_than_its_groups_how_far_the_cluster_grows_is_refused(
+    tmp_path: Path, file: str, path: str, value: object, said: str
+):
+    assert any(line.startswith(said) for line in refused(tmp_path, file, at(path, value)))
 
 
 @pytest.mark.parametrize("text", ["- a\n- list\n", "cluster_name: without-provider\n", "a: [\n", None])

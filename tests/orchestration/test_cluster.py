@@ -1,0 +1,25 @@
+"""What a driver takes a cluster to hold."""
+
+import pytest
+
+from mi_ray.orchestration.cluster import Share, capacity_of
+
+HEAD = {"driver": 1.0, "most_CPU": 32.0, "most_GPU": 8.0}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "most"),
+    [
+        ([{"CPU": 2.0, "memory": 1e9}], Share(2.0, 0.0)),
+        ([HEAD], Share(32.0, 8.0)),
+        ([HEAD, {"CPU": 4.0, "GPU": 1.0}], Share(32.0, 8.0)),
+        ([HEAD, {"CPU": 48.0, "GPU": 12.0}], Share(48.0, 12.0)),
+    ],
+)
+def test_a_cluster_that_starts_without_workers_counts_for_what_it_may_grow_to(nodes: list, most: Share):
+    assert capacity_of(nodes).most == most
+
+
+def test_a_cluster_that_does_not_grow_has_what_its_nodes_have():
+    found = capacity_of([{"CPU": 2.0}, {"CPU": 4.0, "GPU": 1.0}])
+    assert found.grows_to is None and found.nodes == (Share(2.0, 0.0), Share(4.0, 1.0))
