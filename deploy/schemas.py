@@ -9,7 +9,8 @@ from jsonschema import Draft7Validator, ValidationError
 
 from deploy.mistakes import Mistake, joined, nearest
 
-TEXT, WHOLE, FLAG, ANY = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}, {}
+TEXT, WHOLE, FLAG = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
+ANY: dict[str, Any] = {}
 WORDS = {"type": "object", "additionalProperties": TEXT}
 
 
