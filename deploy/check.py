@@ -22,19 +22,31 @@ TO_FILL_IN = "FILL-IN"
 
 def mistakes(file: Path) -> list[Mistake]:
     """What is wrong with a cluster file of `ray up` or a KubeRay manifest; empty if nothing is."""
-    return [wrong for place, document in documents(file) for wrong in _named(_mistakes(document), place)]
+    return [
+        Mistake(joined(place, wrong.path), wrong.value, wrong.allowed)
+        for place, document in documents(file)
+        for wrong in _mistakes(document)
+    ]
 
 
 def documents(file: Path) -> list[tuple[str, Any]]:
-    """The documents of a file, each with what tells its paths from those of the others."""
-    found = [document for document in yaml.safe_load_all(file.read_text()) if document is not None]
-    return [(document["kind"] if len(found) > 1 and "kind" in document else "", document) for document in found]
+    """The documents of a file, each with what tells its paths from those of the others; an empty file has one, None."""
+    found = [document for document in yaml.safe_load_all(file.read_text()) if document is not None] or [None]
+    return [(_called(document) if len(found) > 1 else "", document) for document in found]
+
+
+def _called(document: Any) -> str:
+    match document:
+        case {"kind": str(kind), "metadata": {"name": str(name)}}:
+            return f"{kind}/{name}"
+        case _:
+            return ""
 
 
 def to_fill_in(file: Path) -> list[str]:
     """Paths of values that only a reader knows."""
     return [
-        joined(place, path) if place else path
+        joined(place, path)
         for place, document in documents(file)
         for path, value in strings(document)
         if TO_FILL_IN in value
@@ -45,15 +57,10 @@ def _mistakes(document: Any) -> Iterator[Mistake]:
     match document:
         case {"provider": {}}:
             yield from cluster(document)
-        case {"apiVersion": _, "kind": _}:
+        case {"apiVersion": str(), "kind": str()}:
             yield from manifest(document, CONSTRAINTS)
         case _:
             yield Mistake("(the file)", type(document).__name__, "a mapping with provider, or with apiVersion and kind")
-
-
-def _named(wrong: Iterator[Mistake], place: str) -> Iterator[Mistake]:
-    for one in wrong:
-        yield Mistake(joined(place, one.path), one.value, one.allowed) if place else one
 
 
 def main(files: Sequence[str]) -> int:

@@ -71,7 +71,7 @@ def test_the_command_names_what_is_left_to_fill_in():
 
 
 def test_paths_in_a_file_of_several_documents_name_theirs():
-    assert to_fill_in(ROOT / "deploy" / "shared.yaml") == ["PersistentVolumeClaim.spec.storageClassName"]
+    assert to_fill_in(ROOT / "deploy" / "shared.yaml") == ["PersistentVolumeClaim/mi-ray.spec.storageClassName"]
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_a_head_that_says_otherwise_than_its_groups_how_far_the_cluster_grows_is
     assert any(line.startswith(said) for line in refused(tmp_path, file, at(path, value)))
 
 
-@pytest.mark.parametrize("text", ["- a\n- list\n", "cluster_name: without-provider\n", "a: [\n", None])
+@pytest.mark.parametrize("text", ["- a\n- list\n", "cluster_name: without-provider\n", "a: [\n", "", None])
 def test_what_is_no_cluster_file_is_refused_by_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None
 ):
