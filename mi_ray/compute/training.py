@@ -55,17 +55,19 @@ class Trainer:
         device: torch.device,
         objective: Objective = NT_XENT,
         workers: Workers = ALONE,
+        batch_norm_parts: int = 1,
     ) -> None:
         """``k_tr`` counts positive pairs per step over all workers; ``dtype`` is the networks' autocast type, the loss
         is float32.
 
-        ValueError if labels or negatives of ``objective`` do not go with ``data``, or ``k_tr`` with ``workers``.
+        ValueError if labels or negatives of ``objective`` do not go with ``data``, or ``k_tr`` or ``batch_norm_parts``
+        (`Workers.together`) with ``workers``.
         """
         refuse_misfit(objective, data, workers)
         self.workers, self._rows = workers, workers.share(k_tr)
         self.networks = nn.ModuleDict({"encoder": encoder, "projector": projector})
         self.networks.to(device).to(memory_format=torch.channels_last).train()
-        self._project = workers.together(nn.Sequential(encoder, projector), device)
+        self._project = workers.together(nn.Sequential(encoder, projector), device, batch_norm_parts=batch_norm_parts)
         self._images = torch.from_numpy(data.images).to(device)
         self._negatives = None if objective.negatives is None else torch.from_numpy(objective.negatives).to(device)
         self.objective = objective

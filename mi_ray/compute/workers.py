@@ -75,11 +75,19 @@ class Workers:
         dist.broadcast_object_list(held, src=0, device=_device())
         return held[0]
 
-    def together(self, networks: nn.Module, device: torch.device) -> nn.Module:
-        """The networks, with gradients averaged over workers and batch normalisation over all of a step's views."""
+    def together(self, networks: nn.Module, device: torch.device, *, batch_norm_parts: int) -> nn.Module:
+        """The networks with gradients averaged over workers, and batch normalisation over all of a step's views or,
+        with as many parts as workers, over each one's own.
+
+        ValueError for any other number of parts.
+        """
+        if batch_norm_parts not in (1, self.size):
+            allowed = "1" if self.size == 1 else f"1 or {self.size}, the workers"
+            raise ValueError(f"batch_norm_parts: {batch_norm_parts} is not allowed; allowed: {allowed}")
         if self.size == 1:
             return networks
-        synchronise(networks, device, self.total)
+        if batch_norm_parts == 1:
+            synchronise(networks, device, self.total)
         return DistributedDataParallel(networks)
 
 

@@ -76,6 +76,7 @@ def trained(
         device=device,
         objective=_objective(declaration, data, images),
         workers=workers,
+        batch_norm_parts=declaration.batch_norm_parts,
     )
     history = train(trainer, attempt)
     if attempt:

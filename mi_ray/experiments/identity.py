@@ -20,6 +20,9 @@ UPSTREAM_FIELDS = frozenset({"encoder", "embedding", "data"})
 LABELS = {"Checkpoint": frozenset({"name", "source", "allow_code"})}
 """Fields that say where a thing is and what people call it, not what it is."""
 
+LATER: dict[str, dict[str, Any]] = {"Training": {"batch_norm_parts": 1}}
+"""Fields that came later, with what was the case before: at that value they are left out and keys stay the same."""
+
 ABSENT = "absent"
 """Stands, with the path, for the contents of a checkpoint file that is not there: its cells are only ever listed."""
 
@@ -45,7 +48,12 @@ def cell_key(declaration: Declaration, data_digest: str) -> str:
 def _science(declaration: Declaration) -> dict[str, Any]:
     """The fields that make the numbers; of a checkpoint file its contents, not its path."""
     labels = LABELS.get(type(declaration).__name__, frozenset())
-    told = {name: value for name, value in own_fields(declaration).items() if name not in labels}
+    later = LATER.get(type(declaration).__name__, {})
+    told = {
+        name: value
+        for name, value in own_fields(declaration).items()
+        if name not in labels and not (name in later and value == later[name])
+    }
     if isinstance(declaration, Checkpoint) and isinstance(declaration.source, str):
         told["sha256"] = contents(Path(declaration.source))
         del told["layout"]  # it is recognised by the contents

@@ -80,12 +80,19 @@ def training_slots(capacity: Capacity, team: Team = ONE_WORKER) -> int:
 def refuse_what_cannot_fit(jobs: Iterable[Job], capacity: Capacity, team: Team) -> None:
     """Refuse, with the arithmetic, a plan of which some job would never start; and pairs that workers cannot share."""
     for job in jobs:
+        _refuse_other_parts(job, team)
         if together(job, team):
             _refuse_uneven(job, team)
             _refuse_more_workers_than_places(job, capacity, team)
         elif not capacity.places(of_trial(job, capacity, team)):
             wanted = of_trial(job, capacity, team)
             raise Refused(f"gpus: a {job.kind} takes {wanted}; the cluster has {capacity}; allowed: what a node has")
+
+
+def _refuse_other_parts(job: Job, team: Team) -> None:
+    training = job.cells[0].declaration
+    if isinstance(training, Training) and training.batch_norm_parts not in (1, team.workers):
+        raise refuse("workers", team.workers, f"{training.batch_norm_parts}, the batch_norm_parts of a training")
 
 
 def _refuse_uneven(job: Job, team: Team) -> None:

@@ -96,3 +96,9 @@ def test_shares_are_the_pairs_of_one_worker_each_once():
 def test_pairs_that_cannot_be_shared_evenly_are_refused():
     with pytest.raises(ValueError, match="k_tr: 6 pairs are not shared evenly by 4 workers"):
         Workers(0, 4).share(6)
+
+
+@pytest.mark.parametrize(("size", "parts"), [(1, 2), (4, 2)])
+def test_parts_of_batch_moments_that_are_not_the_workers_are_refused(size: int, parts: int):
+    with pytest.raises(ValueError, match=f"batch_norm_parts: {parts} is not allowed; allowed: 1"):
+        Workers(0, size).together(torch.nn.Sequential(), torch.device("cpu"), batch_norm_parts=parts)

@@ -63,6 +63,7 @@ BAD = [
     (training, "learning_rate", "1e-3", "a number > 0"),
     (training, "weight_decay", -1e-4, "a number from 0 to 1"),
     (training, "warmup", 1.1, "a number from 0 to 1"),
+    (training, "batch_norm_parts", 0, "a whole number >= 1"),
     (training, "hidden", 0, "a whole number >= 1"),
     (training, "out", 0, "a whole number >= 1"),
     (training, "precision", "float16", "auto, bfloat16, float32"),

@@ -43,6 +43,7 @@ OTHERWISE = {
         "learning_rate": 2e-3,
         "weight_decay": 0.0,
         "warmup": 0.2,
+        "batch_norm_parts": 2,
         "hidden": 256,
         "out": 64,
         "precision": "float32",

@@ -14,9 +14,10 @@ LAPTOP = Capacity((Share(2, 0),))
 NODES = Capacity((Share(4, 0), Share(4, 1), Share(4, 1)))
 
 
-def jobs(k_tr: int = 64) -> list[Job]:
-    training = Training(data=CDP(), pairing=SameClass(task="color"), arch="resnet10t", k_tr=k_tr)
-    question = LinearEvaluation(embedding=Embedding(encoder=training), task="color")
+def jobs(**training: int) -> list[Job]:
+    """The jobs of one encoder: a training, an embedding and a linear evaluation."""
+    encoder = Training(data=CDP(), pairing=SameClass(task="color"), arch="resnet10t", **training)
+    question = LinearEvaluation(embedding=Embedding(encoder=encoder), task="color")
     return group(build([question], lambda data: "d").cells.values())
 
 
@@ -90,3 +91,10 @@ def test_jobs_start_while_they_fit_and_one_alone_always_does():
         occupancy.free(job)
     occupancy.capacity = LAPTOP
     assert occupancy.fits(EMBEDDING)
+
+
+def test_moments_by_worker_ask_for_as_many_workers():
+    by_worker = jobs(batch_norm_parts=2)
+    refuse_what_cannot_fit(by_worker, LAPTOP, Team(workers=2))
+    with pytest.raises(Refused, match="workers: 1 is not allowed; allowed: 2, the batch_norm_parts of a training"):
+        refuse_what_cannot_fit(by_worker, LAPTOP, Team())

@@ -32,7 +32,9 @@ Objective = NTXent | SupCon
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """Contrastive training with L_InfoNCE (Eq. 2). ``k_tr`` counts positive pairs over all workers; the budget is
-    ``views`` images seen, whatever ``k_tr`` is; ``warmup`` is a share of the steps."""
+    ``views`` images seen, whatever ``k_tr`` is; ``warmup`` is a share of the steps. Batch normalisation takes its
+    moments over all of a step's views, however many workers share them; with ``batch_norm_parts`` of as many workers,
+    each takes them over its own."""
 
     data: Data
     pairing: Pairing
@@ -49,6 +51,7 @@ class Training:
     hidden: int = 512
     out: int = 128
     precision: Precision = "auto"
+    batch_norm_parts: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -69,6 +72,7 @@ class Training:
         at_least("hidden", self.hidden, 1)
         at_least("out", self.out, 1)
         one_of("precision", self.precision, get_args(Precision))
+        at_least("batch_norm_parts", self.batch_norm_parts, 1)
         at_least("seed", self.seed, 0)
         if isinstance(self.objective, SupCon) and isinstance(self.data, Labelled) and self.data.negatives:
             raise refuse("negatives", self.data.negatives, "None with SupCon")
