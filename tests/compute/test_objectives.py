@@ -151,7 +151,7 @@ def test_objectives_train_different_encoders():
 def seen_by(run, steps=1):
     """All that the view was given and all that the encoder was given, call by call."""
     viewed, embedded, view = [], [], run._view
-    run._view = lambda images, seed: viewed.append(images) or view(images, seed)
+    run._view = lambda images, seed, rows: viewed.append(images) or view(images, seed)
     run.networks["encoder"].register_forward_pre_hook(lambda _, inputs: embedded.append(*inputs))
     for _ in range(steps):
         run.step()
