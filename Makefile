@@ -6,7 +6,7 @@ EXTRAS ?= dev
 READY = $(VENV)/.ready-$(EXTRAS)
 STORE ?= runs
 
-.PHONY: sweep smoke studies report figures ui setup test coverage cluster-test check format bench clean
+.PHONY: sweep smoke studies report figures ui setup test coverage faults cluster-test check format bench clean
 
 sweep: $(READY)            ## the main job: train, embed, ask, draw (about ten minutes on two cores)
 	$(BIN)/python sweeps/infomin_grid.py --store $(STORE)
@@ -16,7 +16,7 @@ smoke: $(READY)            ## every part of the system in about a minute
 
 STUDIES = infomin_grid small_batch infomin_strength temperature objectives negatives encoder_zoo augmentation_search
 
-studies: $(READY)          ## every figure and table in its laptop preset, one after another (75 minutes on two cores), then the report
+studies: $(READY)          ## every figure and table in its laptop preset, one after another (72 minutes on two cores), then the report
 	for study in $(STUDIES); do $(BIN)/python sweeps/$$study.py --store $(STORE) || exit $$?; done
 	$(BIN)/python analysis/report.py --store $(STORE)
 
@@ -36,6 +36,9 @@ test: $(READY)             ## the test suite
 
 coverage: $(READY)         ## is the truth where the bracket says? 200 draws of each problem, about half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/compute/test_coverage.py
+
+faults: $(READY)           ## workers and nodes that die in the middle of trainings
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/orchestration
 
 cluster-test:              ## a cluster of three network namespaces by `ray up`; needs root, sshd, rsync and iproute2
 	$(MAKE) setup EXTRAS=dev,cluster

@@ -22,7 +22,7 @@ FLAT = {POST_TRAINING: 0.25, ACCURACY: 0.03}
 """Flat is a range over K_tr of at most so many bits, and of at most so large a share of right answers."""
 
 FOLLOWS_BITS = 0.5
-"""An estimate follows its ceiling when it lies at most so far below it, and nowhere surely above it."""
+"""An estimate follows its ceiling when it lies at most so far below it, and nowhere above it."""
 
 SURE = 2.0
 """What is this many spreads from a limit, or more, is surely on its side."""
@@ -104,12 +104,11 @@ def _follows(name: str, rows: pd.DataFrame) -> Finding:
     below = rows["cosine_ceiling_bits"] - rows["mean"]
     doubt = SURE * rows["spread"].fillna(0)
     surely_off = (below - doubt > FOLLOWS_BITS) | (below + doubt < 0)
-    surely_near = below + doubt <= FOLLOWS_BITS
+    surely_near = (below + doubt <= FOLLOWS_BITS) & (below - doubt >= 0)
     holds = False if surely_off.any() else True if surely_near.all() else None
     told = (
         f"{name}: in-training estimates lie {below.min():.2f} to {below.max():.2f} bits below their ceilings"
-        f" (farthest at K_tr = {below.fillna(-1).idxmax()}); to follow is {FOLLOWS_BITS:g} or less,"
-        " and none above by more than noise"
+        f" (farthest at K_tr = {below.fillna(-1).idxmax()}); to follow is 0 to {FOLLOWS_BITS:g}"
     )
     numbers = {f"{name}, least below a ceiling, bits": below.min(), f"{name}, most below a ceiling, bits": below.max()}
     return Finding(holds, told + _unsure(holds), numbers)

@@ -21,6 +21,7 @@ from mi_ray.experiments.cells import Store
 from mi_ray.experiments.data import PreparedData
 from mi_ray.experiments.plan import Job
 from mi_ray.experiments.run import compute_together
+from mi_ray.experiments.train import Diverged
 from mi_ray.orchestration.cluster import Share
 
 START_SECONDS = 600
@@ -55,11 +56,11 @@ def train_together(
 
 
 def _worker(config: dict[str, Any]) -> str:
-    """What every worker runs. What the mathematics raises, it raises on all alike: it is told, as a retry would do the
-    same."""
+    """What every worker runs. A loss that diverges does so on all alike: it is told, as a retry would do the same. What
+    else is raised may be one worker's alone, with the others waiting for it: Train ends them, and tries again."""
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     try:
         compute_together(config["job"], config["data"], config["store"], device=get_device(), workers=Workers.here())
-    except (ArithmeticError, LookupError, ValueError) as error:
+    except Diverged as error:
         return f"{type(error).__name__}: {error}"
     return ""
