@@ -8,8 +8,8 @@ Expected: in-training estimates follow their ceilings, of which those of K_tr <=
 estimates are flat near 6 bits and linear accuracies flat near their best (paper: 96.0 to 99.8 %).
 
 As many views are fewer steps where K_tr is large, so the learning rate, 1e-3 up to 64 pairs, grows in proportion to
-K_tr beyond them (Goyal et al. 2017). On 100,000 views a rate of 1e-3 left K_tr = 256 behind, with an in-training estimate
-of 4.36 bits (``--axis k_tr=256 --axis views=100000 --axis base_learning_rate=0.00025``), and by this rule it was 4.94.
+K_tr beyond them (Goyal et al. 2017). On 100,000 views a rate of 1e-3 left K_tr = 256 behind, at an in-training estimate
+of 4.36 bits (``--axis k_tr=256 --axis views=100000 --axis base_learning_rate=0.00025``); by this rule it was 4.94.
 
     python sweeps/small_batch.py                       # laptop preset: 10 minutes on two cores
     python sweeps/small_batch.py --preset smoke        # every part of it
