@@ -23,6 +23,7 @@ from mi_ray.experiments.plan import Job
 from mi_ray.experiments.run import compute_together
 from mi_ray.experiments.train import Diverged
 from mi_ray.orchestration.cluster import Share
+from mi_ray.orchestration.rendezvous import AtNodeAddress
 
 START_SECONDS = 600
 """How long Train waits for room for its workers before it calls the try a failure."""
@@ -40,6 +41,7 @@ def train_together(
     trainer = TorchTrainer(
         _worker,  # type: ignore[arg-type]
         train_loop_config={"job": job, "data": data, "store": store},
+        torch_config=AtNodeAddress(),
         scaling_config=ScalingConfig(
             num_workers=workers, use_gpu=each.gpus > 0, resources_per_worker={"CPU": each.cpus, "GPU": each.gpus}
         ),

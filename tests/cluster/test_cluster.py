@@ -11,6 +11,7 @@ import subprocess
 import pytest
 from mlflow import MlflowClient
 
+from mi_ray.experiments.cells import read_json
 from tests.cluster.conftest import DASHBOARD, MLFLOW, SWEEP, Cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -37,8 +38,12 @@ def test_its_results_are_in_the_mlflow_server_of_the_head(job: Ran, cluster: Clu
     )
 
 
-def test_its_cells_were_computed_on_every_host(job: Ran, cluster: Cluster):
-    assert {tags["host"] for tags in cells(MLFLOW)} == set(cluster.hosts.addresses)
+def test_two_hosts_train_one_encoder_together(job: Ran, cluster: Cluster):
+    """Each host has one core, so that two workers are on two hosts."""
+    done = cluster.submit(*SWEEP, "--axis", "seed=1", "--only", "training*pairing=color*", "--workers", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    manifests = (cluster.hosts.shared / "runs" / "cells").glob("*/manifest.json")
+    assert [read_json(path)["workers"] for path in manifests].count(2) == 1
 
 
 def test_the_same_command_computes_nothing_twice(job: Ran, cluster: Cluster):
