@@ -17,7 +17,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from tests.cluster.hosts import Hosts, hosts, missing
+from tests.cluster.hosts import NETWORK, Hosts, hosts, missing
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD, MLFLOW = "http://127.0.0.1:28265", "http://127.0.0.1:25000"
@@ -59,8 +59,8 @@ class Cluster:
 
     def on_head(self, code: str) -> str:
         """What Python prints on the head, connected to Ray."""
-        told = f"export RAY_AUTH_MODE=token; ~/venv/bin/python -c 'import ray; ray.init(\"auto\"); {code}' 2>/dev/null"
-        return self.hosts.run("head", told)
+        told = f"~/venv/bin/python -c 'import ray; ray.init(\"auto\"); {code}' 2>/dev/null"
+        return self.hosts.run("head", f"export RAY_AUTH_MODE=token RAY_SCHEDULER_EVENTS=0; {told}")
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +92,7 @@ def _prepare(cluster: Cluster) -> None:
     filled["auth"] = {"ssh_user": "root", "ssh_private_key": str(cluster.hosts.key)}
     for name in ("head_start_ray_commands", "worker_start_ray_commands"):
         filled[name] = [command.replace("ray start", SMALL) for command in filled[name]]
+    filled["setup_commands"].append(f"bash ~/mi-ray/deploy/firewall.sh close {NETWORK}.0/24")
     cluster.file.write_text(yaml.safe_dump(filled))
     (cluster.home / ".ray").mkdir()
     (cluster.home / "stranger").mkdir()
@@ -106,7 +107,7 @@ def _tunnel(cluster: Cluster) -> Iterator[None]:
     ends = [word for at, port in ((28265, 8265), (25000, 5000)) for word in ("-L", f"{at}:127.0.0.1:{port}")]
     tunnel = subprocess.Popen(cluster.hosts.ssh("head", "-N", "-o", "ExitOnForwardFailure=yes", *ends))
     try:
-        _await(lambda: _answers(f"{MLFLOW}/health"), "MLflow through the tunnel", seconds=30)
+        wait_for(lambda: _answers(f"{MLFLOW}/health"), "MLflow through the tunnel", seconds=30)
         yield
     finally:
         tunnel.terminate()
@@ -124,10 +125,10 @@ def _answers(url: str) -> bool:
 def _await_workers(cluster: Cluster) -> None:
     alive = 'print(sum(node["Alive"] for node in ray.nodes()))'
     wanted = len(cluster.hosts.addresses)
-    _await(lambda: int(cluster.on_head(alive)) == wanted, "every host in the cluster", seconds=180)
+    wait_for(lambda: int(cluster.on_head(alive)) == wanted, "every host in the cluster", seconds=180)
 
 
-def _await(there: Callable[[], bool], what: str, seconds: float) -> None:
+def wait_for(there: Callable[[], bool], what: str, seconds: float) -> None:
     until = time.monotonic() + seconds
     while not there():
         assert time.monotonic() < until, f"after {seconds:g} s there is not yet {what}"

@@ -1,4 +1,5 @@
-"""Three hosts on one machine: network namespaces on a bridge, each with processes, home, /tmp/ray and sshd of its own.
+"""Three hosts on one machine: network namespaces on two bridges, the cluster's own network and one outside of it, each
+with processes, home, /tmp/ray and sshd of its own.
 
 Each has this interpreter's packages in a virtual environment at ~/venv, as `make setup` leaves it, but for mi_ray,
 which is to be brought to ~/mi-ray; and one folder of this machine as /mnt/shared. Separate processes, since `ray stop`
@@ -18,13 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BRIDGE = "mi-ray"
-NETWORK = "10.77.0"
+NETWORK, OUTSIDE = "10.77.0", "10.78.0"
+BRIDGES = {NETWORK: BRIDGE, OUTSIDE: f"{BRIDGE}-out"}
+"""This machine is the first on both networks; hosts that have not closed themselves can be reached on both."""
+
 NAMES = ("head", "worker-1", "worker-2")
 HOME = "/srv"
 """Where each host has its own home: a folder that is there and empty on any Debian."""
 
 TOOLS = {"ip": "iproute2", "ssh": "openssh-client", "sshd": "openssh-server", "rsync": "rsync", "unshare": "util-linux",
-         "make": "make"}  # fmt: skip
+         "make": "make", "nft": "nftables"}  # fmt: skip
 SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 SSHD = """
 ListenAddress {address}
@@ -74,7 +78,13 @@ class Hosts:
 
     @property
     def addresses(self) -> dict[str, str]:
-        return {name: f"{NETWORK}.{place}" for place, name in enumerate(NAMES, start=2)}
+        """In the cluster's own network."""
+        return _addresses(NETWORK)
+
+    @property
+    def outside(self) -> dict[str, str]:
+        """In the other network."""
+        return _addresses(OUTSIDE)
 
     def ssh(self, name: str, *options: str) -> list[str]:
         """The command that opens a host; what is to be done there is appended."""
@@ -98,11 +108,12 @@ def hosts(folder: Path) -> Iterator[Hosts]:
         _keys(folder / "keys")
         made.shared.mkdir(parents=True)
         Path("/run/sshd").mkdir(exist_ok=True)
-        _ip("link", "add", BRIDGE, "type", "bridge")
-        _ip("addr", "add", f"{NETWORK}.1/24", "dev", BRIDGE)
-        _ip("link", "set", BRIDGE, "up")
+        for network, bridge in BRIDGES.items():
+            _ip("link", "add", bridge, "type", "bridge")
+            _ip("addr", "add", f"{network}.1/24", "dev", bridge)
+            _ip("link", "set", bridge, "up")
         for name, address in made.addresses.items():
-            _wire(name, address)
+            _wire(name)
             _furnish(folder / name, address, folder / "keys")
             undone.callback(_end, _boot(name, folder / name, folder / "mnt"))
         for name in made.addresses:
@@ -117,15 +128,22 @@ def _ip(*words: str, check: bool = True) -> None:
 
 def _clear() -> None:
     """Take away what this run, or one that was killed, has put up."""
-    for name, address in Hosts(Path()).addresses.items():
-        _ip("link", "del", _cable(address), check=False)
+    for network, bridge in BRIDGES.items():
+        for address in _addresses(network).values():
+            _ip("link", "del", _cable(address), check=False)
+        _ip("link", "del", bridge, check=False)
+    for name in NAMES:
         _ip("netns", "del", f"{BRIDGE}-{name}", check=False)
-    _ip("link", "del", BRIDGE, check=False)
+
+
+def _addresses(network: str) -> dict[str, str]:
+    return {name: f"{network}.{place}" for place, name in enumerate(NAMES, start=2)}
 
 
 def _cable(address: str) -> str:
     """This machine's end of a host's wire."""
-    return f"{BRIDGE}-{address.rpartition('.')[2]}"
+    network, _, place = address.rpartition(".")
+    return f"{BRIDGES[network]}-{place}"
 
 
 def _keys(folder: Path) -> None:
@@ -135,14 +153,16 @@ def _keys(folder: Path) -> None:
     shutil.copy(folder / "root.pub", folder / "authorized")
 
 
-def _wire(name: str, address: str) -> None:
-    """A namespace with one interface, on the bridge."""
-    space, outer = f"{BRIDGE}-{name}", _cable(address)
+def _wire(name: str) -> None:
+    """A namespace with an interface on each bridge."""
+    space = f"{BRIDGE}-{name}"
     _ip("netns", "add", space)
-    _ip("link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", space)
-    _ip("link", "set", outer, "master", BRIDGE, "up")
-    _ip("-n", space, "addr", "add", f"{address}/24", "dev", "eth0")
-    for device in ("lo", "eth0"):
+    _ip("-n", space, "link", "set", "lo", "up")
+    for number, network in enumerate(BRIDGES):
+        address, device = _addresses(network)[name], f"eth{number}"
+        _ip("link", "add", _cable(address), "type", "veth", "peer", "name", device, "netns", space)
+        _ip("link", "set", _cable(address), "master", BRIDGES[network], "up")
+        _ip("-n", space, "addr", "add", f"{address}/24", "dev", device)
         _ip("-n", space, "link", "set", device, "up")
     _ip("-n", space, "route", "add", "default", "via", f"{NETWORK}.1")
 
