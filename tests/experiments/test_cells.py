@@ -9,14 +9,13 @@ from math import inf, nan
 
 import pytest
 
-from mi_ray.experiments.cells import Store, append_line, read_lines, write_json
+from mi_ray.experiments.cells import Store
 from mi_ray.experiments.checks import Refused
 from mi_ray.experiments.failpoints import VARIABLE
+from mi_ray.experiments.files import append_line, read_lines, write_json
 
 KEY = "training-0"
-PROLOGUE = (
-    "import sys; from pathlib import Path; from mi_ray.experiments.cells import *; store = Store(Path(sys.argv[1]));"
-)
+PROLOGUE = "import sys; from pathlib import Path; from mi_ray.experiments.cells import *; from mi_ray.experiments.files import *; store = Store(Path(sys.argv[1]));"
 COMMIT = f"""{PROLOGUE}
 attempt = store.attempt("{KEY}")
 write_json(attempt.payload / "result.json", {{"by": "another process"}})
