@@ -1,6 +1,6 @@
 """An S3-compatible server of the tests' own, over HTTP, and buckets on it.
 
-moto looks whether a name is there and then writes it: two requests at a time could both be first. S3 decides that in one
+moto looks whether a name is there and then writes it: of two requests at a time both could be first. S3 decides in one
 step, so the server answers one request after another.
 """
 
