@@ -1,4 +1,4 @@
-"""One driver per store: a file lock that the kernel frees when its holder dies, even by kill -9; in a bucket, a lease."""
+"""One driver per store: a file lock that the kernel frees when its holder dies, however; in a bucket, a lease."""
 
 from __future__ import annotations
 
