@@ -125,8 +125,9 @@ def _read(bucket: Bucket, number: int) -> dict[str, Any]:
 
 
 def _in_use(bucket: Bucket, held: dict[str, Any]) -> Refused:
+    holder = held.get("holder")
     return Refused(
-        f"store: {bucket.address!r} is in use by {held.get('holder')}; allowed: one driver per store, or another --store"
+        f"store: {bucket.address!r} is in use by {holder}; allowed: one driver per store, or another --store"
     )
 
 

@@ -80,7 +80,7 @@ def test_only_the_first_creates_a_name_and_finds_itself_when_it_asks_again(place
 
 @pytest.mark.parametrize("address", ["s3://", "s3:///runs", "ftp://host/runs", "abfs://box/runs"])
 def test_an_address_of_no_bucket_is_refused(address):
-    with pytest.raises(Refused, match="store: .* is not allowed; allowed: a folder, s3://BUCKET/PREFIX or gs://"):
+    with pytest.raises(Refused, match=r"store: .* is not allowed; allowed: a folder, s3://BUCKET/PREFIX or gs://"):
         store_at(address)
 
 
