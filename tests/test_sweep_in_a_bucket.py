@@ -46,7 +46,7 @@ def test_what_one_machine_computed_another_finds_draws_and_reports(
     again = sweep("--store", place, cache=there)
     assert again.returncode == 0, again.stderr
     assert "0 cells: everything was in the store" in again.stdout
-    assert {name: objects(place)[name] for name in before} == before
+    assert before.items() <= objects(place).items()
     assert not list(there.rglob("encoder.safetensors")), "what nobody reads is not brought"
     monkeypatch.setenv("MI_RAY_CACHE", str(there))
     assert draw("--store", place, "--out", str(tmp_path / "figures")) == 0
