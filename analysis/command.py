@@ -17,7 +17,7 @@ import pandas as pd
 
 from analysis.verdict import Verdict, write
 from mi_ray.asking import plan_of
-from mi_ray.experiments.cells import Store
+from mi_ray.experiments.cells import Store, store_at
 from mi_ray.experiments.checks import Refused
 from mi_ray.experiments.data import prepared
 from mi_ray.experiments.plan import Cell, Plan
@@ -46,7 +46,7 @@ def planned(study: Study, preset: str, axes: Sequence[str], store: Store) -> Pla
         images = prepared(data, store)
         if images is None:
             raise Refused(
-                f"store: {store.root} holds no images for preset {preset!r} and these axes; run the sweep first"
+                f"store: {store.name} holds no images for preset {preset!r} and these axes; run the sweep first"
             )
         return images.digest
 
@@ -89,11 +89,13 @@ def _list_cells(plan: Plan, out: Path) -> Path:
 def main(study: Study, draw: Draw, argv: Sequence[str] | None = None) -> int:
     """Draw a study's figures and print where they are; 1, with one line per reason, when that cannot be done."""
     flags = flags_of(study, sys.modules[draw.__module__].__doc__).parse_args(argv)
-    folder = flags.store / "figures" / study.name / flags.preset
-    uri = flags.tracking_uri or f"sqlite:///{flags.store.resolve()}/mlflow.db"
     try:
-        plan = planned(study, flags.preset, flags.axis, Store(flags.store))
-        written = draw(plan, uri, flags.out or folder, partial=flags.partial)
+        store = store_at(flags.store)
+        store.refuse_if_unreachable()
+        plan = planned(study, flags.preset, flags.axis, store)
+        uri = flags.tracking_uri or f"sqlite:///{store.root.resolve()}/mlflow.db"
+        out = flags.out or store.root / "figures" / study.name / flags.preset
+        written = draw(plan, uri, out, partial=flags.partial)
     except (Refused, Unreachable) as reason:
         print(reason, file=sys.stderr)
         return 1
@@ -106,7 +108,7 @@ def flags_of(study: Study, description: str | None) -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("--preset", default=study.default_preset, help="of the sweep: %(default)s if not given")
     flags.add_argument("--axis", action="append", default=[], metavar="NAME=V[,V]", help="as given to the sweep")
-    flags.add_argument("--store", type=Path, default=Path("runs"), help="the sweep's store (%(default)s)")
+    flags.add_argument("--store", default="runs", help="the sweep's store, a folder or bucket (%(default)s)")
     flags.add_argument("--tracking-uri", help="MLflow; the database in the store if not given")
     flags.add_argument("--out", type=Path, help="folder for the figures; the sweep's own if not given")
     flags.add_argument("--partial", action="store_true", help="show missing cells as such instead of refusing")

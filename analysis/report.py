@@ -27,7 +27,7 @@ from analysis import report_page, verdict
 from analysis.command import CELLS
 from analysis.report_record import Record, record, shared_trainings
 from analysis.verdict import Verdict
-from mi_ray.experiments.cells import Store
+from mi_ray.experiments.cells import Store, store_at
 from mi_ray.experiments.checks import Refused
 
 SWEEPS = Path(__file__).resolve().parents[1] / "sweeps"
@@ -82,15 +82,18 @@ class Report:
     source: str
 
 
-def collect(root: Path, tracking_uri: str | None = None) -> Report:
-    """Everything that the store at ``root`` has drawn; `Refused` where that is nothing."""
-    shown = [_shown(folder, Store(root)) for folder in folders(root)]
+def collect(place: str | Path, tracking_uri: str | None = None) -> Report:
+    """Everything that was drawn here from the store at ``place``; `Refused` where that is nothing."""
+    store = store_at(place)
+    store.refuse_if_unreachable()
+    shown = [_shown(folder, store) for folder in folders(store.root)]
     if not shown:
-        raise Refused(f"store: {str(root)!r} holds no figures; run a sweep first, or name its --store")
+        raise Refused(f"store: {str(place)!r} holds no figures; run a sweep first, or name its --store")
     records: dict[str, list[Record]] = {}
     for one in shown:
         records.setdefault(one.study, []).append(one.record)
-    return Report(shown, *shared_trainings(records), source_of(tracking_uri or f"sqlite:///{root.resolve()}/mlflow.db"))
+    bundled = f"sqlite:///{store.root.resolve()}/mlflow.db"
+    return Report(shown, *shared_trainings(records), source_of(tracking_uri or bundled))
 
 
 def folders(root: Path) -> list[Path]:
@@ -176,8 +179,8 @@ def _reasons(against: Iterable[str]) -> Iterator[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the page and print where it is; 1, with one line, when that cannot be done."""
     flags = _flags().parse_args(argv)
-    out = flags.out or flags.store / "report.html"
     try:
+        out = flags.out or store_at(flags.store).root / "report.html"
         page = report_page.page(collect(flags.store, flags.tracking_uri))
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(page, encoding="utf-8", errors="backslashreplace")
@@ -190,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _flags() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--store", type=Path, default=Path("runs"), help="the sweeps' store (%(default)s)")
+    flags.add_argument("--store", default="runs", help="the sweeps' store, a folder or bucket (%(default)s)")
     flags.add_argument("--out", type=Path, help="the page; report.html in the store if not given")
     flags.add_argument("--tracking-uri", help="MLflow as the page names it; the database in the store if not given")
     return flags

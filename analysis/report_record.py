@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.command import CELLS
-from mi_ray.experiments.cells import CommittedCell, Store, read_json
+from mi_ray.experiments.cells import CommittedCell, Store
 
 Facts = dict[str, str]
 PLAIN = {
@@ -74,8 +74,8 @@ def _is_name(key: str) -> bool:
 def _manifest(store: Store, key: str) -> Mapping[str, Any] | None:
     """A committed cell's manifest; None if there is none, or none that can be read."""
     try:
-        told = CommittedCell(store.cells / key).manifest
-    except (OSError, ValueError):
+        told = store.read(key).manifest
+    except (OSError, ValueError, KeyError):
         return None
     return told if isinstance(told, dict) else None
 
@@ -108,7 +108,7 @@ def _counted(values: Iterable[object]) -> str:
 def _seeds(cells: Sequence[Named], store: Store) -> str:
     found: dict[str, set[str]] = {}
     for cell in cells:
-        seed = _seed(store.cells / cell.key, cell.kind)
+        seed = _seed(store.read(cell.key), cell.kind)
         if seed is not None:
             found.setdefault(cell.kind, set()).add(str(seed))
     return "; ".join(f"{kind} {', '.join(sorted(seeds, key=_natural))}" for kind, seeds in found.items()) or UNKNOWN
@@ -118,10 +118,10 @@ def _natural(text: str) -> tuple[int, str]:
     return len(text), text
 
 
-def _seed(folder: Path, kind: str) -> object:
+def _seed(cell: CommittedCell, kind: str) -> object:
     """The seed in a cell's own declaration, None if it has none."""
     try:
-        declared = read_json(folder / "declaration.json")
+        declared = cell.declaration
     except (OSError, ValueError):
         return None
     own = declared.get(kind) if isinstance(declared, dict) else None

@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from mi_ray.experiments.cells import read_json
 from mi_ray.experiments.checks import Refused, instance
+from mi_ray.experiments.files import read_json
 
 FILE = "verdict.json"
 UNMEASURED = "not measured"

@@ -29,9 +29,10 @@ from scipy.special import log_softmax, logsumexp
 from mi_ray.compute.images import SPLITS
 from mi_ray.compute.pairings import WithinClass
 from mi_ray.compute.seeding import stream
-from mi_ray.experiments.cells import CommittedCell, Store, read_json
+from mi_ray.experiments.cells import CommittedCell, Store
 from mi_ray.experiments.data import prepared
 from mi_ray.experiments.declare import CDP
+from mi_ray.experiments.files import read_json
 from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.information import NATS_PER_BIT
 from mi_ray.theory.tasks import Task

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from mi_ray.experiments.checks import Refused, refuse
@@ -57,7 +56,7 @@ def flags_of(study: Study) -> argparse.ArgumentParser:
     add(
         "--gpus", type=float, help="GPUs of each of them and of an embedding, such as 0.5 (1 where the cluster has any)"
     )
-    add("--store", type=Path, default=Path("runs"), help="folder of finished cells (%(default)s)")
+    add("--store", default="runs", metavar="PLACE", help="of finished cells: a folder, s3://… or gs://… (%(default)s)")
     add("--tracking-uri", help="MLflow tracking URI (SQLite in the store)")
     return parser
 
@@ -66,18 +65,19 @@ def _launch(study: Study, flags: argparse.Namespace) -> int:
     _refuse_what_a_search_cannot(study, flags)
     grid = study.grid(flags.preset, parse_axes(study, flags.axis))
     from mi_ray.asking import questions_of, rounds_of
-    from mi_ray.experiments.cells import Store
+    from mi_ray.experiments.cells import store_at
     from mi_ray.experiments.lock import driver_lock
 
-    store = Store(flags.store.absolute())
+    store = store_at(flags.store)
     questions = questions_of(rounds_of(study, grid, lambda data: None, store))
     _refuse_what_is_not_installed(flags)
+    store.refuse_if_unreachable()
     if flags.dry_run:
         return _dry_run(study, grid, questions, store, flags)
     _refuse_what_is_not_there(questions, flags)
     _refuse_what_cannot_fit(questions, store, flags)
     store.prepare()
-    with driver_lock(store.root):
+    with driver_lock(store):
         return sweep(study, grid, questions, store, flags)
 
 

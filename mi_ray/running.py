@@ -65,7 +65,7 @@ def sweep(study: Study, grid: Axes, questions: Sequence[Question], store: Store,
         rounds = Rounds(study, grid, {declaration: made.digest for declaration, made in data.items()}, runner, recorder)
         code = rounds.run()
     lines = _mirrored(study, rounds.whole, store, recorder, code) if recorder else [NO_MLFLOW]
-    rounds.screen.summary([*rounds.told(), ("store", str(store.root)), *lines])
+    rounds.screen.summary([*rounds.told(), ("store", store.name), *lines])
     if code == INTERRUPTED:
         print(f"{study.name}: interrupted; what is committed is kept, the same command goes on", file=sys.stderr)
     return code

@@ -10,9 +10,10 @@ import time
 import pytest
 
 from mi_ray.accounting import Accounting, Forecast, roughly, to_go
-from mi_ray.experiments.cells import Store, write_json
+from mi_ray.experiments.cells import Store
 from mi_ray.experiments.cost import job_work
 from mi_ray.experiments.declare import CDP, Embedding, Estimation, LinearEvaluation, SameClass, Training
+from mi_ray.experiments.files import write_json
 from mi_ray.experiments.plan import build
 from mi_ray.experiments.queue import Queue
 from mi_ray.experiments.study import Matrix, Study

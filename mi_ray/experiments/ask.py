@@ -12,11 +12,12 @@ from mi_ray.compute import estimation, evaluation, geometry, views
 from mi_ray.compute.critics import Report, Settings
 from mi_ray.compute.estimation import Sample
 from mi_ray.compute.images import SPLITS, ImageSet
-from mi_ray.experiments.cells import Attempt, append_line
+from mi_ray.experiments.cells import Attempt
 from mi_ray.experiments.couples import couple, label_channel, labelled
 from mi_ray.experiments.data import PreparedData
 from mi_ray.experiments.declare import Estimation, Geometry, LinearEvaluation, SameClass, SimCLR, encoder_of
 from mi_ray.experiments.encode import Embedded
+from mi_ray.experiments.files import append_line
 from mi_ray.experiments.results import expected, told, told_views
 from mi_ray.experiments.train import Progress
 

@@ -3,14 +3,14 @@
 <store>/cells/<key>/      declaration.json, result.json, history.jsonl, payload files, manifest.json
 <store>/work/<key>/<n>/   attempt n: its scratch files, checkpoints and progress, swept once the cell is committed
 <store>/data/<recipe>/    prepared images (see `data`)
+
+The store is a folder, or a bucket (see `objects`) with a folder of every node for what was downloaded and is computed.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,15 +18,17 @@ from typing import Any
 
 from mi_ray.experiments.checks import Refused
 from mi_ray.experiments.failpoints import failpoint
-
-MANIFEST = "manifest.json"
+from mi_ray.experiments.files import MANIFEST, fsync, read_json, read_lines, sha256, write_json
+from mi_ray.experiments.objects import Bucket
+from mi_ray.experiments.truths import PROGRESS, Remote, Shared, Truth
 
 
 @dataclass(frozen=True)
 class CommittedCell:
-    """A finished cell, read from its directory."""
+    """A finished cell, read from its directory; ``remote`` brings what this node lacks of it."""
 
     path: Path
+    remote: Remote | None = None
 
     @property
     def key(self) -> str:
@@ -40,19 +42,30 @@ class CommittedCell:
     @cached_property
     def result(self) -> dict[str, Any]:
         """The numbers that the cell was computed for, in the units that their names say."""
-        return read_json(self.path / "result.json")
+        return read_json(self._brought("result.json"))
+
+    @cached_property
+    def declaration(self) -> dict[str, Any]:
+        """What was declared, as people read it."""
+        return read_json(self._brought("declaration.json"))
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
         """One record per report: ``step`` and the values."""
-        return read_lines(self.path / "history.jsonl")
+        return read_lines(self._brought("history.jsonl"))
 
     def file(self, name: str) -> Path:
         """Path of a payload file whose bytes match the manifest; ValueError names one that does not."""
-        path = self.path / name
+        path = self._brought(name)
         if sha256(path) != self.manifest["files"][name]:
-            raise ValueError(f"store: {path} does not match its manifest; remove {self.path} to compute it again")
+            place = self.remote.place(self.path) if self.remote else self.path
+            raise ValueError(f"store: {place}/{name} does not match its manifest; remove {place} to compute it again")
         return path
+
+    def _brought(self, name: str) -> Path:
+        if self.remote and name in self.manifest["files"]:
+            self.remote.bring(self.path, name, self.manifest["files"][name])
+        return self.path / name
 
 
 @dataclass(frozen=True)
@@ -74,21 +87,21 @@ class Attempt:
         return self.path / "cell"
 
     def publish(self, manifest: dict[str, Any], **records: Any) -> CommittedCell:
-        """Write ``records`` as JSON files, the manifest with every file's sha256, and rename the directory into place.
+        """Write ``records`` as JSON files, the manifest with every file's sha256, and commit the directory in one step.
 
         Whoever comes second finds the first one's cell and discards its own. RuntimeError when a newer attempt exists.
         """
         try:
             self._write(manifest, records)
+            self.store.truth.stage(self.key, self.payload)
             failpoint("commit.before_rename")
             self.refuse_if_stale()
-            self.payload.rename(self.store.cells / self.key)
+            self.store.truth.commit(self.payload, self.store.cells / self.key)
         except OSError:
             if not self.store.has(self.key):
                 raise
-        fsync(self.store.cells)
         failpoint("commit.after_rename")
-        shutil.rmtree(self.store.work / self.key, ignore_errors=True)
+        self.store.truth.sweep(self.key)
         return self.store.read(self.key)
 
     def _write(self, manifest: dict[str, Any], records: dict[str, Any]) -> None:
@@ -101,15 +114,38 @@ class Attempt:
 
     def refuse_if_stale(self) -> None:
         """RuntimeError when a newer attempt has started: this one is a leftover of a worker thought dead."""
-        if (self.store.work / self.key / str(self.number + 1)).exists():
+        if max(self.store.truth.numbers(self.key), default=0) > self.number:
             raise RuntimeError(f"{self.key}: attempt {self.number} is stale, a newer one has started; not published")
+
+    def tell(self, share: float) -> None:
+        """Tell whoever asks the store which share of the cell is done."""
+        self.store.truth.tell(self.path / PROGRESS, share)
+
+    def keep(self, checkpoint: Path, drop: Iterable[Path] = ()) -> None:
+        """Have a file of ``checkpoints/`` found by later attempts, on whatever node, and ``drop`` older ones."""
+        self.store.truth.keep(checkpoint, drop)
+
+    def kept(self) -> Iterator[Path]:
+        """Checkpoints of every attempt at this cell, the one of the latest step first."""
+        return self.store.truth.kept(self.key)
 
 
 @dataclass(frozen=True)
 class Store:
-    """Finished cells below one folder; the truth that runners and trackers follow."""
+    """Finished cells below one folder, or in a bucket with ``root`` as this node's folder; the truth that runners and
+    trackers follow."""
 
     root: Path
+    bucket: Bucket | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A store in a bucket has, on every node that it travels to, that node's folder."""
+        return (store_at, (self.name,)) if self.bucket else (Store, (self.root,))
+
+    @property
+    def name(self) -> str:
+        """Where it is, for people and for `store_at`."""
+        return self.bucket.address if self.bucket else str(self.root)
 
     @property
     def cells(self) -> Path:
@@ -118,6 +154,11 @@ class Store:
     @property
     def work(self) -> Path:
         return self.root / "work"
+
+    @cached_property
+    def truth(self) -> Truth:
+        """Who says what is committed, and which attempts there are."""
+        return Remote(self.root, self.bucket) if self.bucket else Shared(self.root)
 
     def prepare(self) -> None:
         """Make the folders; refuses a store that cannot be written."""
@@ -131,80 +172,54 @@ class Store:
             raise Refused(
                 f"store: {str(self.root)!r} cannot be written ({error.strerror}); allowed: a folder you may write to"
             ) from error
+        if self.bucket:
+            self.bucket.prove()
+
+    def refuse_if_unreachable(self) -> None:
+        """Refuse a bucket that cannot be read; writes nothing."""
+        if self.bucket:
+            self.bucket.refuse_if_unreachable()
 
     def has(self, key: str) -> bool:
         """Whether the cell is committed."""
-        return (self.cells / key / MANIFEST).is_file()
+        return self.truth.has(key)
+
+    def held(self, keys: Iterable[str]) -> set[str]:
+        """Which of some cells are committed."""
+        return self.truth.held(keys)
 
     def read(self, key: str) -> CommittedCell:
         """The committed cell; KeyError if there is none."""
-        if not self.has(key):
-            raise KeyError(f"{key} is not committed in {self.root}")
-        return CommittedCell(self.cells / key)
+        try:
+            self.truth.read(self.cells / key)
+        except FileNotFoundError:
+            raise KeyError(f"{key} is not committed in {self.name}") from None
+        return CommittedCell(self.cells / key, self.truth if isinstance(self.truth, Remote) else None)
 
     def attempt(self, key: str) -> Attempt:
         """Start the next attempt at a cell: its number is taken exclusively, so no two attempts share one."""
-        folder = self.work / key
-        folder.mkdir(parents=True, exist_ok=True)
-        number = 1 + max((int(path.name) for path in folder.iterdir() if path.name.isdigit()), default=0)
-        while True:
-            try:
-                (folder / str(number)).mkdir()
-            except FileExistsError:
-                number += 1
-            else:
-                (folder / str(number) / "cell").mkdir()
-                return Attempt(self, key, number)
+        number = 1 + max(self.truth.numbers(key), default=0)
+        while not self.truth.take(key, number):
+            number += 1
+        attempt = Attempt(self, key, number)
+        attempt.payload.mkdir(parents=True)
+        return attempt
 
     def attempts(self, key: str) -> int:
         """How many attempts at a cell that is not committed have begun."""
-        folder = self.work / key
-        return sum(path.name.isdigit() for path in folder.iterdir()) if folder.is_dir() else 0
+        return len(self.truth.numbers(key))
 
     def progress(self, key: str) -> float:
         """Share of a running cell that is done, 0 when unknown."""
-        folder = self.work / key
         try:
-            newest = max((p for p in folder.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
-            return float((newest / "progress").read_text() or 0)
-        except (OSError, ValueError):
+            return float(self.truth.told(key) or 0)
+        except (OSError, ValueError, IndexError):
             return 0.0
 
 
-def sha256(path: Path) -> str:
-    """sha256 of a file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def fsync(path: Path) -> None:
-    """Flush a file or directory to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file for people: sorted, indented; ValueError on NaN or infinity."""
-    path.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text())
-
-
-def append_line(path: Path, record: dict[str, float]) -> None:
-    """Append one record to a JSON-lines file."""
-    with open(path, "a") as file:
-        file.write(json.dumps(record, sort_keys=True, allow_nan=False) + "\n")
-
-
-def read_lines(path: Path) -> list[dict[str, float]]:
-    """Read a JSON-lines file; a last line that was cut off is dropped."""
-    if not path.is_file():
-        return []
-    lines = path.read_text().split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]
+def store_at(place: str | Path) -> Store:
+    """The store in a folder, or in a bucket at ``s3://BUCKET/PREFIX`` or ``gs://BUCKET/PREFIX``; asks nothing of it."""
+    if "://" not in str(place):
+        return Store(Path(place).absolute())
+    bucket = Bucket(str(place))
+    return Store(bucket.cache, bucket)

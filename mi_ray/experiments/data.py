@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mi_ray.compute.images import ImageSet, content_digest
-from mi_ray.experiments.cells import Store, fsync, read_json, sha256, write_json
+from mi_ray.experiments.cells import Store
 from mi_ray.experiments.checks import Refused
 from mi_ray.experiments.declare import Data
+from mi_ray.experiments.files import MANIFEST, fsync, read_json, sha256, write_json
 from mi_ray.experiments.folders import missing, refuse_missing
 from mi_ray.experiments.identity import canonical, own_fields
+from mi_ray.experiments.objects import Bucket, Published
 from mi_ray.experiments.render import folders, render
 
 GENERATOR = 1
@@ -22,17 +24,28 @@ GENERATOR = 1
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Images on disk. ``digest`` is their content's sha256 and enters every cell key."""
+    """Images on disk. ``digest`` is their content's sha256 and enters every cell key. Of images in a ``bucket`` every
+    node has a folder of its own, and brings there what it reads."""
 
     folder: Path
     digest: str
+    bucket: Bucket | None = None
 
     def split(self, name: str) -> ImageSet:
         """Load one split; ValueError when the file is not what was prepared."""
-        path = self.folder / f"{name}.safetensors"
-        if sha256(path) != read_json(self.folder / "manifest.json")["files"][path.name]:
-            raise ValueError(f"data: {path} has changed since it was prepared; remove {self.folder} to make it again")
+        path = self._brought(f"{name}.safetensors")
+        if sha256(path) != read_json(path.parent / MANIFEST)["files"][path.name]:
+            place = f"{self.bucket.address}/data/{self.folder.name}" if self.bucket else self.folder
+            raise ValueError(f"data: {path} has changed since it was prepared; remove {place} to make it again")
         return ImageSet.load(path)
+
+    def _brought(self, name: str) -> Path:
+        if self.bucket is None:
+            return self.folder / name
+        published = Published(self.bucket, f"data/{self.folder.name}")
+        folder = published.local(self.bucket.cache / published.name)
+        published.bring(folder, name, read_json(folder / MANIFEST)["files"][name])
+        return folder / name
 
 
 def prepared(data: Data, store: Store) -> PreparedData | None:
@@ -40,9 +53,12 @@ def prepared(data: Data, store: Store) -> PreparedData | None:
     if missing(data):
         return None
     folder = store.root / "data" / _recipe(data)
-    if not (folder / "manifest.json").is_file():
+    try:
+        if store.bucket:
+            Published(store.bucket, f"data/{folder.name}").local(folder)
+        return PreparedData(folder, read_json(folder / MANIFEST)["digest"], store.bucket)
+    except FileNotFoundError:
         return None
-    return PreparedData(folder, read_json(folder / "manifest.json")["digest"])
 
 
 def prepare(data: Data, store: Store) -> PreparedData:
@@ -66,16 +82,23 @@ def _make(data: Data, store: Store) -> PreparedData:
         split.save(partial / f"{name}.safetensors")
         fsync(partial / f"{name}.safetensors")
     files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
-    write_json(
-        partial / "manifest.json", {"digest": content_digest(splits), "declaration": own_fields(data), "files": files}
-    )
+    write_json(partial / MANIFEST, {"digest": content_digest(splits), "declaration": own_fields(data), "files": files})
+    _publish(partial, folder, store)
+    made = prepared(data, store)
+    assert made is not None
+    return made
+
+
+def _publish(partial: Path, folder: Path, store: Store) -> None:
+    """Commit finished images, or find that another was first."""
+    if store.bucket:
+        published = Published(store.bucket, f"data/{folder.name}")
+        published.stage(partial)
+        published.commit(partial)
     try:
         partial.rename(folder)
     except OSError:
         shutil.rmtree(partial)
-    made = prepared(data, store)
-    assert made is not None
-    return made
 
 
 def _recipe(data: Data) -> str:

@@ -1,4 +1,4 @@
-"""One driver per store: a file lock that the kernel frees when its holder dies, however it dies."""
+"""One driver per store: a file lock that the kernel frees when its holder dies, however; in a bucket, a lease."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ import fcntl
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
 
+from mi_ray.experiments.cells import Store
 from mi_ray.experiments.checks import Refused
+from mi_ray.experiments.lease import lease
 
 
 @contextmanager
-def driver_lock(store: Path) -> Iterator[None]:
+def driver_lock(store: Store) -> Iterator[None]:
     """Hold the store's lock inside the block; refused, with its holder's process and host, if another driver has it."""
-    with open(store / "driver.lock", "a+") as file:
+    with open(store.root / "driver.lock", "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             raise Refused(
-                f"store: {str(store)!r} is in use by {file.read().strip()}; allowed: one driver per store, "
+                f"store: {store.name!r} is in use by {file.read().strip()}; allowed: one driver per store, "
                 "or another --store"
             ) from None
         file.truncate(0)
         file.write(f"process {os.getpid()} on {platform.node()}")
         file.flush()
-        yield
+        with lease(store.bucket) if store.bucket else nullcontext():
+            yield

@@ -98,8 +98,8 @@ class Plan:
 
     def missing_jobs(self, store: Store) -> list[Job]:
         """Jobs for every cell that the store does not hold."""
-        missing = [cell for cell in self.cells.values() if not store.has(cell.key)]
-        return group(missing)
+        held = store.held(self.cells)
+        return group(cell for cell in self.cells.values() if cell.key not in held)
 
 
 def build(questions: Iterable[Question], digest_of: Callable[[Data], str | None]) -> Plan:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from mi_ray.compute.checkpoints import load_tensors, save_tensors
 from mi_ray.compute.training import Trainer
-from mi_ray.experiments.cells import Attempt, append_line, sha256
+from mi_ray.experiments.cells import Attempt
 from mi_ray.experiments.failpoints import failpoint
+from mi_ray.experiments.files import append_line, sha256
 from mi_ray.theory.information import bits, nominal_bound_bits
 
 REPORTS = 50
@@ -28,12 +27,12 @@ class Diverged(ArithmeticError):
 
 @dataclass(frozen=True)
 class Progress:
-    """Tells whoever looks at the attempt's folder how far it is."""
+    """Tells whoever asks the store how far the attempt is."""
 
     attempt: Attempt
 
     def __call__(self, share: float) -> None:
-        (self.attempt.path / "progress").write_text(f"{share:.4f}")
+        self.attempt.tell(share)
 
 
 def train(trainer: Trainer, attempt: Attempt | None) -> list[dict[str, float]]:
@@ -84,9 +83,8 @@ def _save(trainer: Trainer, history: list[dict[str, float]], attempt: Attempt) -
     folder.mkdir(exist_ok=True)
     unnamed = folder / "new.safetensors"
     save_tensors(trainer.state() | _as_tensors(history), unnamed)
-    unnamed.rename(folder / f"{trainer.step_number:09d}-{sha256(unnamed)[:32]}.safetensors")
-    for stale in sorted(folder.glob("*-*.safetensors"))[:-KEPT]:
-        stale.unlink()
+    named = unnamed.rename(folder / f"{trainer.step_number:09d}-{sha256(unnamed)[:32]}.safetensors")
+    attempt.keep(named, drop=sorted(folder.glob("*-*.safetensors"))[:-KEPT])
     failpoint("train.checkpoint")
 
 
@@ -101,16 +99,10 @@ def _resume(trainer: Trainer, attempt: Attempt | None) -> list[dict[str, float]]
 
 def _left(attempt: Attempt) -> dict[str, Tensor]:
     """The newest intact checkpoint; nothing where there is none."""
-    for path in _checkpoints(attempt):
+    for path in attempt.kept():
         if sha256(path)[:32] == path.stem.partition("-")[2]:
             return load_tensors(path)
     return {}
-
-
-def _checkpoints(attempt: Attempt) -> Iterator[Path]:
-    folders = attempt.path.parent.glob("*/checkpoints")
-    found = [path for folder in folders for path in folder.glob("*-*.safetensors")]
-    yield from sorted(found, key=lambda path: path.name, reverse=True)
 
 
 def _as_tensors(history: list[dict[str, float]]) -> dict[str, Tensor]:

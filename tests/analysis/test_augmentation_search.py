@@ -19,8 +19,9 @@ from analysis.command import MissingCells
 from analysis.style import save
 from analysis.verdict import read
 from mi_ray.asking import plan_of
-from mi_ray.experiments.cells import Store, append_line, write_json
+from mi_ray.experiments.cells import Store
 from mi_ray.experiments.checks import Refused
+from mi_ray.experiments.files import append_line, write_json
 from mi_ray.experiments.identity import story
 from mi_ray.experiments.plan import Cell, Plan
 from mi_ray.experiments.study import parse_axes

@@ -4,9 +4,10 @@ from collections import Counter
 
 import pytest
 
-from mi_ray.experiments.cells import Store, write_json
+from mi_ray.experiments.cells import Store
 from mi_ray.experiments.cost import job_work, predicted_work
 from mi_ray.experiments.declare import CDP, Embedding, Estimation, LinearEvaluation, SameClass, SimCLR, Training
+from mi_ray.experiments.files import write_json
 from mi_ray.experiments.plan import UNPREPARED, build
 
 TASKS = ("color", "digit", "position", "all")

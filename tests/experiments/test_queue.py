@@ -6,8 +6,9 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mi_ray.experiments.cells import Store, write_json
+from mi_ray.experiments.cells import Store
 from mi_ray.experiments.declare import CDP, Embedding, Estimation, LinearEvaluation, SameClass, Training
+from mi_ray.experiments.files import write_json
 from mi_ray.experiments.plan import build
 from mi_ray.experiments.queue import Queue
 

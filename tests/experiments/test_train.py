@@ -18,13 +18,14 @@ from mi_ray.compute.pairings import WithinClass
 from mi_ray.compute.training import Trainer
 from mi_ray.experiments import encode, failpoints
 from mi_ray.experiments import train as loop
-from mi_ray.experiments.cells import Store
+from mi_ray.experiments.cells import Store, store_at
 from mi_ray.experiments.data import prepare
 from mi_ray.experiments.declare import CDP, SameClass, Training
 from mi_ray.experiments.identity import cell_key
 from mi_ray.experiments.plan import Cell, Job
 from mi_ray.experiments.run import compute
 from mi_ray.theory.tasks import Task
+from tests.buckets import new_bucket, objects
 
 CPU = torch.device("cpu")
 DATA = CDP(train_images=1024, validation_images=1024, test_images=1024)
@@ -37,7 +38,7 @@ import sys; from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import test_train as tests
 from mi_ray.experiments.data import PreparedData
-tests.train_cell(tests.Store(Path(sys.argv[2])), PreparedData(Path(sys.argv[3]), sys.argv[4]))
+tests.train_cell(tests.store_at(sys.argv[2]), PreparedData(Path(sys.argv[3]), sys.argv[4]))
 """
 
 
@@ -87,7 +88,7 @@ def store(tmp_path):
 
 def kill_elsewhere(store, data, failpoint):
     """Train in another process that is killed at ``failpoint``."""
-    arguments = [os.path.dirname(__file__), str(store.root), str(data.folder), data.digest]
+    arguments = [os.path.dirname(__file__), store.name, str(data.folder), data.digest]
     environment = os.environ | {failpoints.VARIABLE: failpoint, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", INTERRUPTED, *arguments], env=environment, timeout=120)
     assert done.returncode == -signal.SIGKILL
@@ -115,6 +116,18 @@ def test_the_history_of_a_resumed_run_is_that_of_an_uninterrupted_one(resumed, u
 
 def test_the_history_of_a_resumed_run_has_the_same_bytes(resumed, uninterrupted):
     assert resumed.file("history.jsonl").read_bytes() == uninterrupted.file("history.jsonl").read_bytes()
+
+
+def test_a_training_in_a_bucket_goes_on_where_a_lost_node_left_it(s3, data, uninterrupted, tmp_path, monkeypatch):
+    monkeypatch.setenv("MI_RAY_CACHE", str(tmp_path / "lost node"))
+    place = new_bucket()
+    kill_elsewhere(store_at(place), data, "train.checkpoint:kill@10")
+    assert sum("/checkpoints/" in name for name in objects(place)) == loop.KEPT
+    monkeypatch.setenv("MI_RAY_CACHE", str(tmp_path / "another node"))
+    resumed = train_cell(store_at(place), data)
+    assert resumed.manifest["attempt"] == 2 and resumed.history == uninterrupted.history
+    assert resumed.file("encoder.safetensors").read_bytes() == uninterrupted.file("encoder.safetensors").read_bytes()
+    assert not any("/checkpoints/" in name for name in objects(place)), "swept"
 
 
 class CountingTrainer(Trainer):

@@ -23,7 +23,7 @@ class Ran:
     err: str
 
 
-def start(*flags: str, store: Path, **environment: str) -> subprocess.Popen[str]:
+def start(*flags: str, store: Path | str, **environment: str) -> subprocess.Popen[str]:
     """Start a sweep and leave it running."""
     return subprocess.Popen(
         [*COMMAND, "--preset", "smoke", "--store", str(store), *flags],
@@ -34,7 +34,7 @@ def start(*flags: str, store: Path, **environment: str) -> subprocess.Popen[str]
     )
 
 
-def sweep(*flags: str, store: Path, **environment: str) -> Ran:
+def sweep(*flags: str, store: Path | str, **environment: str) -> Ran:
     """Run a sweep to its end."""
     process = start(*flags, store=store, **environment)
     out, err = process.communicate(timeout=240)

@@ -1,0 +1,75 @@
+"""An S3-compatible server of the tests' own, over HTTP, and buckets on it.
+
+moto looks whether a name is there and then writes it: of two requests at a time both could be first. S3 decides in one
+step, so the server answers one request after another.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import botocore.session
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+ACCESS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests", "AWS_DEFAULT_REGION": "us-east-1"}
+_names = count()
+
+
+class Quiet(WSGIRequestHandler):
+    """Logs no request."""
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        pass
+
+
+class OneByOne:
+    """Answers one request after another."""
+
+    def __init__(self) -> None:
+        self._app, self._lock = DomainDispatcherApplication(create_backend_app), threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        with self._lock:
+            return list(self._app(environ, start_response))
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """Run the server inside the block, with the environment that leads to it; gives its address."""
+    server = make_server("127.0.0.1", 0, OneByOne(), threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    before = dict(os.environ)
+    os.environ.update(ACCESS, AWS_ENDPOINT_URL=address)
+    yield address
+    os.environ.clear()
+    os.environ.update(before)
+    server.shutdown()
+    thread.join()
+
+
+def client() -> Any:
+    """Plain S3, past everything of ours."""
+    return botocore.session.get_session().create_client("s3")
+
+
+def new_bucket() -> str:
+    """An empty bucket; returns an address in it."""
+    name = f"shelf-{next(_names)}"
+    client().create_bucket(Bucket=name)
+    return f"s3://{name}/some/runs"
+
+
+def objects(address: str) -> dict[str, bytes]:
+    """Every object below an address, by its name there."""
+    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    found = client().list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/").get("Contents", [])
+    read = {one["Key"]: client().get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in found}
+    return {name.removeprefix(f"{prefix}/"): content for name, content in read.items()}
