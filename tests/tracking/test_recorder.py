@@ -21,8 +21,11 @@ from mlflow.entities import Run
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.plan import Cell, Plan
 from mi_ray.tracking.background import BackgroundRecorder
-from mi_ray.tracking.recorder import PARENT, Recorder, Unreachable, history_metrics, result_metrics, run_params
-from mi_ray.tracking.store import CELL_KEY, COMPLETE, MIRRORED, runs
+from mi_ray.tracking.claims import RECORD, WRITER
+from mi_ray.tracking.entries import history_metrics, record_of, result_metrics, run_params
+from mi_ray.tracking.reach import Unreachable
+from mi_ray.tracking.recorder import PARENT, Recorder
+from mi_ray.tracking.store import CELL_KEY, CLAIMED, COMPLETE, MIRRORED, runs
 from tests.committed import WHY, commit_all, history_of, made_up, numbers_of, plan_of
 
 NewRecorder = Callable[..., Recorder]
@@ -58,8 +61,8 @@ def rows(recorder: Recorder, run: Run) -> list[tuple[Any, ...]]:
 
 
 def everything(recorder: Recorder) -> dict[str, Any]:
-    """All that the mirror holds of its cells, run ids aside."""
-    own = (PARENT, "mlflow.user")
+    """All that the mirror holds of its cells, ids of runs and writers aside."""
+    own = (PARENT, WRITER, "mlflow.user")
     return {
         key: (run.data.params, {n: v for n, v in run.data.tags.items() if n not in own}, rows(recorder, run))
         for key, run in by_key(recorder).items()
@@ -197,7 +200,8 @@ def test_a_half_mirrored_run_is_completed_without_a_second_row(
     shutil.copy(fresh_database, store.root / "interrupted.db")
     interrupted.begin()
     client, committed = MlflowClient(interrupted.tracking_uri), store.read(cell.key)
-    half = interrupted._create(cell, committed, interrupted.sweep_run_id)
+    claim = {RECORD: record_of(committed), WRITER: "one that was killed", MIRRORED: CLAIMED}
+    half = interrupted._create(cell, committed, interrupted.sweep_run_id, claim)
     client.log_param(half, "kind", run_params(cell)["kind"])
     client.log_batch(half, metrics=result_metrics(committed)[:2] + history_metrics(committed)[:2])
     resumed = new_recorder(interrupted.tracking_uri)
@@ -211,8 +215,9 @@ def test_a_run_made_twice_because_a_reply_was_lost_is_one_run_in_the_end(
 ) -> None:
     cell, recorder = one(plan, "training"), new_recorder()
     recorder.begin()
+    claim = {RECORD: record_of(store.read(cell.key)), WRITER: recorder._writer}
     for _ in range(2):
-        recorder._create(cell, store.read(cell.key), recorder.sweep_run_id)
+        recorder._create(cell, store.read(cell.key), recorder.sweep_run_id, claim)
     assert recorder.mirror_all(plan, store) == 0
     assert len(held(recorder)) == len(plan.cells) + 1
 
