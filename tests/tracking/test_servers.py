@@ -113,7 +113,7 @@ def test_drivers_that_mirror_the_same_cells_at_once_make_one_run_of_each(
     keys = {key for each in plans for key in each.cells}
     assert by_key(looked).keys() == keys and told_twice(looked) == []
     everyone = {run.info.run_id: run for run in held(looked)}
-    assert len(everyone) == len(keys) + len(drivers)
+    assert len(everyone) == len(keys) + len(stores)
     assert all(run.data.tags[PARENT] in everyone for run in everyone.values() if SWEEP not in run.data.tags)
 
 
