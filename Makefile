@@ -37,8 +37,8 @@ test: $(READY)             ## the test suite
 coverage: $(READY)         ## is the truth where the bracket says? 200 draws of each problem, about half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/compute/test_coverage.py
 
-faults: $(READY)           ## workers and nodes that die in the middle of trainings
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/orchestration
+faults: $(READY)           ## workers, nodes and MLflow servers that die in the middle, and drivers that get in each other's way
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/orchestration tests/tracking
 
 cluster-test:              ## a cluster of three network namespaces by `ray up`; needs root, sshd, rsync and iproute2
 	$(MAKE) setup EXTRAS=dev,cluster

@@ -22,7 +22,8 @@ from mi_ray.experiments.checks import Refused
 from mi_ray.experiments.data import prepared
 from mi_ray.experiments.plan import Cell, Plan
 from mi_ray.experiments.study import Study, parse_axes
-from mi_ray.tracking.store import Unreachable, read_cells
+from mi_ray.tracking.reach import Unreachable, shown
+from mi_ray.tracking.store import read_cells
 
 CELLS = "cells.csv"
 """Beside figures: which cells they are drawn from."""
@@ -58,7 +59,7 @@ def mirrored(study: Study, plan: Plan, tracking_uri: str, kinds: Collection[str]
     cells = read_cells(tracking_uri, study.name, plan.cells.keys())
     absent = missing(plan, cells, kinds)
     if absent and not partial:
-        raise MissingCells("\n".join(f"missing: {name} is not in {tracking_uri}" for name in absent))
+        raise MissingCells("\n".join(f"missing: {name} is not in {shown(tracking_uri)}" for name in absent))
     return cells
 
 

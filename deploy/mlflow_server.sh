@@ -5,10 +5,14 @@
 #   deploy/mlflow_server.sh start FOLDER [ARTIFACTS]   database, log and process id in FOLDER; ARTIFACTS: folder or URI
 #   deploy/mlflow_server.sh stop FOLDER
 #
-# MLFLOW_BACKEND_STORE_URI: another database than SQLite in FOLDER, which must not be on a network file system.
-# MLFLOW_PORT: 5000.
+# What it may be told by the environment (docs/tracking.md):
+#   MLFLOW_BACKEND_STORE_URI   another database than SQLite in FOLDER, which must not be on a network file system
+#   MLFLOW_ALLOWED_HOSTS       names, beside localhost and 127.0.0.1, that requests may call it by: mlflow.lab,*.lab:443
+#   MLFLOW_AUTH=basic          accounts with passwords, kept in FOLDER; the first start wants MLFLOW_AUTH_ADMIN_PASSWORD
+#   MLFLOW_WORKERS             processes that answer: 1
+#   MLFLOW_PORT                5000
 set -euo pipefail
-usage() { sed -n 's/^# \{0,1\}//p' "$0" | sed -n 2,10p >&2; exit 2; }
+usage() { sed -n 's/^# \{0,1\}//p' "$0" | sed -n 2,14p >&2; exit 2; }
 verb=${1:-} folder=${2:-}
 [ -n "$folder" ] || usage
 port=${MLFLOW_PORT:-5000}
@@ -16,14 +20,43 @@ url=http://127.0.0.1:$port
 
 answers() { python -c "import urllib.request as r; r.urlopen('$url/health', timeout=2)" 2> /dev/null; }
 
+refuse() { echo "$1: '$2' is not allowed; allowed: $3" >&2; exit 2; }
+
+# Sets app, and what MLflow's own accounts need: where they are kept, and a key that signs forms.
+app=()
+accounts() {
+    [ -n "${MLFLOW_AUTH:-}" ] || return 0
+    app=(--app-name basic-auth)
+    umask 077
+    [ -s "$folder/auth.key" ] || od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > "$folder/auth.key"
+    [ -s "$folder/auth.ini" ] || cat > "$folder/auth.ini" << EOF
+[mlflow]
+default_permission = READ
+database_uri = sqlite:///$folder/auth.db
+admin_username = admin
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+auth_cache_ttl_seconds = 60
+EOF
+    export MLFLOW_FLASK_SERVER_SECRET_KEY=${MLFLOW_FLASK_SERVER_SECRET_KEY:-$(cat "$folder/auth.key")}
+    export MLFLOW_AUTH_CONFIG_PATH=${MLFLOW_AUTH_CONFIG_PATH:-$folder/auth.ini}
+}
+
 start() {
+    case ${MLFLOW_AUTH:-} in "" | basic) ;; *) refuse MLFLOW_AUTH "$MLFLOW_AUTH" "basic, or nothing" ;; esac
+    case ,${MLFLOW_ALLOWED_HOSTS:-}, in
+        *,\*,*) refuse MLFLOW_ALLOWED_HOSTS "$MLFLOW_ALLOWED_HOSTS" "names such as mlflow.lab" ;;
+    esac
     answers && { echo "MLflow answers at $url"; return; }
     mkdir -p -m 700 "$folder"
+    folder=$(cd "$folder" && pwd)
+    accounts
+    # By the environment and not by a flag, so that a password in it stays out of the list of processes.
+    export MLFLOW_BACKEND_STORE_URI=${MLFLOW_BACKEND_STORE_URI:-sqlite:///$folder/mlflow.db}
     # Proxied artifacts: clients need neither paths nor keys. No job execution: nothing that a browser can start.
-    MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false setsid nohup mlflow server --host 127.0.0.1 --port "$port" --workers 1 \
-        --backend-store-uri "${MLFLOW_BACKEND_STORE_URI:-sqlite:///$folder/mlflow.db}" \
+    MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false setsid nohup mlflow server \
+        --host 127.0.0.1 --port "$port" --workers "${MLFLOW_WORKERS:-1}" \
         --serve-artifacts --artifacts-destination "${1:-$folder/artifacts}" \
-        --allowed-hosts "localhost:*,127.0.0.1:*" \
+        --allowed-hosts "localhost:*,127.0.0.1:*${MLFLOW_ALLOWED_HOSTS:+,$MLFLOW_ALLOWED_HOSTS}" "${app[@]}" \
         >> "$folder/server.log" 2>&1 < /dev/null &
     echo $! > "$folder/server.pid"
     for _ in $(seq 120); do

@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from mi_ray.experiments.checks import refuse
+from mi_ray.experiments.checks import Refused, refuse
 from mi_ray.experiments.study import Axes, Study
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mi_ray.accounting import Accounting
     from mi_ray.experiments.cells import Store
@@ -59,8 +59,9 @@ def plans(
 
 def sweep(study: Study, grid: Axes, questions: Sequence[Question], store: Store, flags: argparse.Namespace) -> int:
     """Prepare the images, compute what is missing, mirror it, draw it, and say where everything is."""
-    data = _prepare_all(questions, store)
     recorder = _recorder(study, store, flags)
+    with _ended_with(recorder):
+        data = _prepare_all(questions, store)
     with Runner(flags, {made.digest: made for made in data.values()}, store) as runner:
         rounds = Rounds(study, grid, {declaration: made.digest for declaration, made in data.items()}, runner, recorder)
         code = rounds.run()
@@ -218,26 +219,41 @@ class _Both:
 
 
 def _recorder(study: Study, store: Store, flags: argparse.Namespace) -> BackgroundRecorder | None:
-    """The mirror into MLflow, its database and sweep run made before anything else; None where mlflow is absent."""
+    """The mirror into MLflow, its database and sweep run made before anything else; None where mlflow is absent. A
+    server that does not answer is told at the end, one that turns us away is bad input."""
     if find_spec("mlflow") is None:
         return None
     from mi_ray.tracking.background import BackgroundRecorder
+    from mi_ray.tracking.reach import Denied
     from mi_ray.tracking.recorder import Recorder
 
-    bundled = flags.tracking_uri is None
-    uri = f"sqlite:///{store.root}/mlflow.db" if bundled else flags.tracking_uri
-    artifacts = store.root / "artifacts" if bundled else None
+    uri = flags.tracking_uri or f"sqlite:///{store.root}/mlflow.db"
+    artifacts = None if uri.startswith("http") else store.root / "artifacts"
     sweep = f"{study.name}/{flags.preset}"
     recorder = BackgroundRecorder(Recorder(uri, experiment=study.name, sweep=sweep, artifacts=artifacts), store)
-    recorder.begin()
+    try:
+        recorder.begin()
+    except Denied as error:
+        raise Refused(f"tracking-uri: {error}") from error
     return recorder
+
+
+@contextmanager
+def _ended_with(recorder: BackgroundRecorder | None) -> Iterator[None]:
+    """End the sweep run as failed if what is done here fails, such as images that are not what they should be."""
+    try:
+        yield
+    except BaseException:
+        if recorder:
+            recorder.give_up()
+        raise
 
 
 def _mirrored(
     study: Study, whole: Plan, store: Store, recorder: BackgroundRecorder, code: int
 ) -> list[tuple[str, str]]:
     """Mirror what is left, draw the figures from MLflow, and say where both are; MLflow's failure loses nothing."""
-    from mi_ray.tracking.store import Unreachable
+    from mi_ray.tracking.reach import Unreachable, shown
 
     mlflow = recorder.recorder
     unsynced = recorder.drain(whole)
@@ -250,7 +266,7 @@ def _mirrored(
         return [("MLflow", f"{error}; the same command draws the figures")]
     return [
         *(("figure", str(path)) for path in figures if path.suffix != ".pdf"),
-        ("MLflow", f"{mlflow.tracking_uri}, experiment {mlflow.experiment}"),
+        ("MLflow", f"{shown(mlflow.tracking_uri)}, experiment {mlflow.experiment}"),
         ("open it", mlflow.url or f"mlflow ui --backend-store-uri {mlflow.tracking_uri}"),
     ]
 

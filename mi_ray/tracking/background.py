@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.plan import Cell, Plan
+from mi_ray.tracking.reach import Denied, Unreachable
 from mi_ray.tracking.recorder import Recorder
-from mi_ray.tracking.store import Unreachable
 
 
 class BackgroundRecorder:
@@ -22,9 +23,12 @@ class BackgroundRecorder:
         self._thread = Thread(target=self._follow, name="mlflow mirror", daemon=True)
 
     def begin(self) -> None:
-        """Make database, experiment and sweep run before anything else does; a failure is kept, not raised."""
+        """Make database, experiment and sweep run before anything else does; a failure is kept, not raised, but for
+        `Denied`, which would only be said again at the end."""
         try:
             self.recorder.begin()
+        except Denied:
+            raise
         except Unreachable as error:
             self.failure = str(error)
         self._thread.start()
@@ -40,6 +44,13 @@ class BackgroundRecorder:
         unsynced = self.recorder.mirror_all(plan, self._store)
         self.failure = self.recorder.failure
         return unsynced
+
+    def give_up(self) -> None:
+        """Nothing more will be told: end the sweep run as failed, if MLflow answers."""
+        self._told.put(None)
+        self._thread.join()
+        with suppress(Unreachable):
+            self.recorder.finish("FAILED")
 
     def _follow(self) -> None:
         while (cell := self._told.get()) is not None:

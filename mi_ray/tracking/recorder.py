@@ -1,43 +1,44 @@
 """Mirror the store into MLflow: sweep run > training run > embedding and question runs, one run per cell.
 
-Of a result, numbers become metrics, and words and booleans tags; lists and what is below them, such as an estimation's
-``critics``, stay in the cell's result.json, whose directory the tag ``store`` names.
-
-One writer, in the driver. A run is found again by its cell's key, every timestamp comes from the manifest, and the
-tag ``mirrored`` is set last: mirroring again, or after an interruption, adds what is missing and nothing else.
+The driver writes, and other drivers may beside it (`claims`). A run is found again by its cell's key, every timestamp
+comes from the manifest, and the tag ``mirrored`` is set last: mirroring again, or after an interruption, adds what is
+missing and nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+from mlflow.entities import Experiment, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from mi_ray.experiments.cells import CommittedCell, Store, sha256
 from mi_ray.experiments.declare import encoder_of, training_of
 from mi_ray.experiments.identity import cell_key
 from mi_ray.experiments.plan import Cell, Plan
-from mi_ray.tracking.store import (
-    CELL_KEY,
-    COMPLETE,
-    HISTORY,
-    MIRRORED,
-    TRUTH,
-    Unreachable,
-    database,
-    reaching,
-    runs,
+from mi_ray.tracking.claims import Claims, by_worth, is_complete
+from mi_ray.tracking.entries import (
+    cell_tags,
+    history_metrics,
+    is_number,
+    milliseconds,
+    record_of,
+    result_metrics,
+    result_tags,
+    run_name,
+    run_params,
+    words,
 )
+from mi_ray.tracking.reach import Unreachable, reaching, refuse_bad_uri, shown
+from mi_ray.tracking.store import CELL_KEY, COMPLETE, MIRRORED, database, runs
 
 SWEEP = "sweep"
 PARENT = "mlflow.parentRunId"
-NAMED = ("pairing", "task", "arch", "seed", "k_tr")
-"""Parameters that make a run's name, as far as its cell has them."""
-
 EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",
     "mlflow.note.content": (
@@ -53,7 +54,6 @@ EXPERIMENT_TAGS = {
 
 MOST_METRICS, MOST_PARAMS, MOST_TAGS = 1000, 100, 100
 LONGEST_PARAM, LONGEST_TAG = 6000, 5000
-NOT_TAGGED = frozenset({"files", "key", "seconds", "started_at", "committed_at"})
 
 
 class Recorder:
@@ -64,7 +64,8 @@ class Recorder:
     """
 
     def __init__(self, tracking_uri: str, *, experiment: str, sweep: str, artifacts: Path | None) -> None:
-        """``artifacts``: where a new experiment keeps its files; None leaves that to the server."""
+        """``artifacts``: where a new experiment keeps its files; None leaves that to the server. Refuses bad URIs."""
+        refuse_bad_uri(tracking_uri)
         self.tracking_uri = tracking_uri
         self.experiment = experiment
         self.sweep = sweep
@@ -72,7 +73,9 @@ class Recorder:
         self.failure: str | None = None
         self.experiment_id = ""
         self.sweep_run_id = ""
+        self._writer = uuid4().hex
         self._client: MlflowClient
+        self._claims: Claims
         self._runs: dict[str, str] = {}
         self._complete: set[str] = set()
 
@@ -81,7 +84,7 @@ class Recorder:
         """Where a browser finds the sweep run, if the tracking URI is a server's."""
         if not self.tracking_uri.startswith("http") or not self.sweep_run_id:
             return None
-        return f"{self.tracking_uri.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.sweep_run_id}"
+        return f"{shown(self.tracking_uri).rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.sweep_run_id}"
 
     def begin(self) -> None:
         """Make the database, the experiment and the sweep run, or find them; the sweep run is running from now on."""
@@ -98,9 +101,11 @@ class Recorder:
         parent = self._parent(cell, store)
         with reaching(self.tracking_uri):
             committed = store.read(cell.key)
-            if cell.key not in self._runs:
-                self._runs[cell.key] = self._create(cell, committed, parent)
-            self._fill(self._runs[cell.key], cell, committed)
+            create = partial(self._create, cell, committed, parent)
+            claim = self._claims.settle(CELL_KEY, cell.key, record_of(committed), create)
+            self._runs[cell.key] = claim.run_id
+            if claim.is_ours:
+                self._fill(claim.run_id, cell, committed)
         self._complete.add(cell.key)
 
     def mirror_all(self, plan: Plan, store: Store) -> int:
@@ -162,6 +167,7 @@ class Recorder:
             file.open("ab").close()
         self._client = MlflowClient(self.tracking_uri)
         self.experiment_id = self._experiment_id()
+        self._claims = Claims(self._client, self.experiment_id, self._writer)
         held = list(runs(self._client, self.experiment_id))
         self._index(held)
         sweeps = [run.info.run_id for run in held if run.data.tags.get(SWEEP) == self.sweep]
@@ -172,22 +178,31 @@ class Recorder:
         if found is not None:
             return found.experiment_id
         location = self.artifacts.resolve().as_uri() if self.artifacts else None
-        return self._client.create_experiment(self.experiment, artifact_location=location, tags=EXPERIMENT_TAGS)
+        try:
+            return self._client.create_experiment(self.experiment, artifact_location=location, tags=EXPERIMENT_TAGS)
+        except MlflowException:  # perhaps another driver was quicker
+            if (found := self._client.get_experiment_by_name(self.experiment)) is None:
+                raise
+            return found.experiment_id
 
     def _index(self, held: Sequence[Run]) -> None:
-        """Runs by cell key. Of two runs of one cell (MLflow made one and its reply was lost) the fuller one stays."""
+        """Complete runs by cell key. Others of the same cell hold nothing more, and go; without a complete one, the
+        claims decide."""
         self._runs, self._complete = {}, set()
-        for run in sorted(held, key=lambda run: run.data.tags.get(MIRRORED) != COMPLETE):
+        for run in sorted(held, key=by_worth):
             key = run.data.tags.get(CELL_KEY)
             if key in self._runs:
                 self._client.delete_run(run.info.run_id)
-            elif key:
+            elif key and is_complete(run):
                 self._runs[key] = run.info.run_id
-                self._complete |= {key} if run.data.tags.get(MIRRORED) == COMPLETE else set()
+        self._complete = set(self._runs)
 
     def _create_sweep(self) -> str:
-        tags = {SWEEP: self.sweep, "kind": "sweep"}
-        return self._client.create_run(self.experiment_id, tags=tags, run_name=self.sweep).info.run_id
+        def create(claim: Mapping[str, str]) -> str:
+            tags = {SWEEP: self.sweep, "kind": "sweep", **claim}
+            return self._client.create_run(self.experiment_id, tags=tags, run_name=self.sweep).info.run_id
+
+        return self._claims.settle(SWEEP, self.sweep, self.sweep, create).run_id
 
     def _parent(self, cell: Cell, store: Store) -> str:
         """The run of the training, or of a checkpoint of others; the sweep run for these, or if the store lost them."""
@@ -197,9 +212,9 @@ class Recorder:
             self.mirror(Cell(key, root, None, cell.data_digest), store)
         return self.sweep_run_id if key == cell.key else self._runs.get(key, self.sweep_run_id)
 
-    def _create(self, cell: Cell, committed: CommittedCell, parent: str) -> str:
+    def _create(self, cell: Cell, committed: CommittedCell, parent: str, claim: Mapping[str, str]) -> str:
         started = milliseconds(committed.manifest["started_at"])
-        tags = {PARENT: parent, CELL_KEY: cell.key, "kind": cell.kind}
+        tags = {PARENT: parent, CELL_KEY: cell.key, "kind": cell.kind, **claim}
         run = self._client.create_run(self.experiment_id, start_time=started, tags=tags, run_name=run_name(cell))
         return run.info.run_id
 
@@ -219,73 +234,3 @@ class Recorder:
         for start in range(0, len(items), most):
             batch: dict[str, Any] = {what: items[start : start + most]}
             self._client.log_batch(run_id, **batch)
-
-
-def run_name(cell: Cell) -> str:
-    """A run's name for people: ``estimation pairing=color task=digit arch=resnet10t seed=0 k_tr=64``."""
-    told = cell.parameters
-    return " ".join([cell.kind, *(f"{name}={told[name]}" for name in NAMED if name in told)])
-
-
-def run_params(cell: Cell) -> dict[str, str]:
-    """The declaration, flat, and the kind of cell."""
-    return {"kind": cell.kind, **cell.parameters}
-
-
-def cell_tags(committed: CommittedCell) -> dict[str, Any]:
-    """Where the cell lies, the sha256 of each of its files, and what the manifest says of code and machine."""
-    manifest = committed.manifest
-    said = {name: value for name, value in manifest.items() if name not in NOT_TAGGED and value is not None}
-    files = {f"sha256/{name}": digest for name, digest in manifest["files"].items()}
-    return said | files | {"store": committed.path}
-
-
-def result_tags(committed: CommittedCell) -> dict[str, str]:
-    """The result's words and booleans, under their own names; empty words are left out."""
-    said = {name: value for name, value in committed.result.items() if isinstance(value, (str, bool)) and value != ""}
-    return {name: TRUTH[value] if isinstance(value, bool) else value for name, value in said.items()}
-
-
-def result_metrics(committed: CommittedCell) -> list[Metric]:
-    """The result's numbers and the seconds it took, under their own names."""
-    values = committed.result | {"seconds": committed.manifest["seconds"]}
-    numbers = {name: value for name, value in values.items() if not isinstance(value, (str, bool, list, dict))}
-    return _metrics(numbers, "", 0, committed)
-
-
-def history_metrics(committed: CommittedCell) -> list[Metric]:
-    """The curves of a cell, each below ``history/``."""
-    return [
-        metric
-        for record in committed.history
-        for metric in _metrics(_without_step(record), HISTORY, int(record["step"]), committed)
-    ]
-
-
-def _metrics(values: Mapping[str, Any], prefix: str, step: int, committed: CommittedCell) -> list[Metric]:
-    """Metrics stamped with the time of the commit, so that the same value told again is the same row."""
-    at = milliseconds(committed.manifest["committed_at"])
-    return [Metric(f"{prefix}{name}", value, at, step) for name, value in values.items()]
-
-
-def _without_step(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name not in ("step", "at_ms")}
-
-
-def words(told: Sequence[Metric]) -> dict[str, str]:
-    """What a cell told that cannot be a metric, as tags: of a curve, the first step where it left the numbers."""
-    left = [metric for metric in reversed(told) if not is_number(metric.value)]
-    return {
-        f"not_a_metric/{metric.key}": f"{metric.value} at step {metric.step}" if metric.step else str(metric.value)
-        for metric in left
-    }
-
-
-def is_number(value: object) -> bool:
-    """Whether a value may be a metric: finite. MLflow stores infinity as 1.8e308, which would wreck a colour scale."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
-
-
-def milliseconds(seconds: float) -> int:
-    """Seconds since the epoch in MLflow's unit."""
-    return round(seconds * 1000)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 
 from mi_ray.experiments.checks import Refused
+from mi_ray.tracking.reach import SQLITE, reaching, refuse_bad_uri, shown
 
 CELL_KEY = "cell_key"
 MIRRORED = "mirrored"
 COMPLETE = "complete, 2"
 """What ``mirrored`` says of a finished run. Count up when cells are mirrored otherwise: older runs are filled again."""
+
+CLAIMED = "claimed"
+"""What ``mirrored`` says of a run that is being filled."""
 
 CERTIFIED, NOT_CERTIFIED = "certified", "not_certified"
 CERTIFICATE_TYPES = {CERTIFIED: "boolean", NOT_CERTIFIED: "string"}
@@ -30,34 +31,7 @@ READ = ("layout", "sha256")
 HISTORY = "history/"
 """Curves are metrics below this prefix, so that a curve and the result read from it never share a name."""
 
-SQLITE = "sqlite:///"
 PAGE = 1000
-
-
-class Unreachable(Exception):
-    """MLflow does not answer, or refuses what it is told. The text is one line that says where and why."""
-
-
-@contextmanager
-def reaching(tracking_uri: str) -> Iterator[None]:
-    """Turn whatever MLflow raises into `Unreachable`."""
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:
-        raise Unreachable(f"MLflow at {tracking_uri}: {_one_line(_cause(error))}") from error
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The operating system's word at the end of a chain of errors, if there is one; else the error itself."""
-    last, before = error, error.__cause__ or error.__context__
-    while before is not None:
-        last, before = before, before.__cause__ or before.__context__
-    return last if isinstance(last, OSError) else error
-
-
-def _one_line(error: BaseException) -> str:
-    lines = str(error).splitlines() or [type(error).__name__]
-    return lines[0] if len(lines[0]) <= 200 else lines[0][:199] + "…"
 
 
 def database(tracking_uri: str) -> Path | None:
@@ -67,12 +41,12 @@ def database(tracking_uri: str) -> Path | None:
     return Path(tracking_uri.removeprefix(SQLITE).partition("?")[0])
 
 
-def runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
-    """Every run of an experiment that is not deleted, oldest first, page by page."""
+def runs(client: MlflowClient, experiment_id: str, chosen: str = "") -> Iterator[Run]:
+    """Every run of an experiment that is not deleted (and that MLflow's filter chooses), oldest first, page by page."""
     token = None
     while True:
         page = client.search_runs(
-            [experiment_id], max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
+            [experiment_id], chosen, max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
         )
         yield from page
         token = page.token
@@ -89,6 +63,7 @@ def read_cells(tracking_uri: str, experiment: str, keys: Collection[str]) -> pd.
     that are not asked for one. Half-mirrored cells are left out.
     Refuses a database or experiment that does not exist.
     """
+    refuse_bad_uri(tracking_uri)
     file = database(tracking_uri)
     if file is not None and not (file.is_file() and file.stat().st_size):
         raise Refused(f"tracking-uri: there is no database {str(file)!r}; run the sweep first, or name its own")
@@ -96,7 +71,7 @@ def read_cells(tracking_uri: str, experiment: str, keys: Collection[str]) -> pd.
         client = MlflowClient(tracking_uri)
         found = client.get_experiment_by_name(experiment)
     if found is None:
-        raise Refused(f"tracking-uri: {tracking_uri} holds no experiment {experiment!r}; run its sweep first")
+        raise Refused(f"tracking-uri: {shown(tracking_uri)} holds no experiment {experiment!r}; run its sweep first")
     with reaching(tracking_uri):
         rows = [_row(run) for run in runs(client, found.experiment_id) if _complete(run, keys)]
     return _typed(pd.DataFrame(rows, columns=None if rows else ["key", "kind"]))

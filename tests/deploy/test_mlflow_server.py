@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -16,48 +12,23 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-SCRIPT = Path(__file__).parents[2] / "deploy" / "mlflow_server.sh"
-
-
-@dataclass(frozen=True)
-class Server:
-    folder: Path
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def processes(self) -> list[psutil.Process]:
-        process = psutil.Process(int((self.folder / "server.pid").read_text()))
-        return [process, *process.children(recursive=True)]
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        environment = os.environ | {"PATH": path, "MLFLOW_PORT": str(self.port)}
-        return subprocess.run(["bash", str(SCRIPT), *arguments], env=environment, capture_output=True, text=True)
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+from tests.servers import Server
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("head") / "mlflow", free_port())
-    ran = server.run("start", str(server.folder), str(server.folder / "elsewhere"))
+    server = Server(tmp_path_factory.mktemp("head") / "mlflow", told={"MLFLOW_ALLOWED_HOSTS": "mlflow.lab,*.lab:443"})
     try:
-        assert ran.returncode == 0, ran.stderr
-        yield server
+        yield server.start()
     finally:
-        server.run("stop", str(server.folder))
+        server.stop()
 
 
-def status(server: Server, host: str) -> int:
-    asked = Request(f"{server.url}/api/2.0/mlflow/experiments/get?experiment_id=0", headers={"Host": host})
+def status(server: Server, **headers: str) -> int:
+    """Of a request that may change what the server holds, as a browser's page could send it."""
+    body = json.dumps({"experiment_id": "0", "key": "seen", "value": "true"}).encode()
+    address = f"{server.url}/api/2.0/mlflow/experiments/set-experiment-tag"
+    asked = Request(address, body, {"Content-Type": "application/json", **headers})
     try:
         with urlopen(asked) as answer:
             return answer.status
@@ -70,9 +41,17 @@ def test_it_listens_on_loopback_alone(server: Server):
     assert {(at.ip, at.port) for at in listening} == {("127.0.0.1", server.port)}
 
 
-@pytest.mark.parametrize(("host", "code"), [("127.0.0.1:5000", 200), ("localhost:8888", 200), ("evil.example", 403)])
-def test_it_answers_hosts_of_the_tunnel_alone(server: Server, host: str, code: int):
-    assert status(server, host) == code
+HOSTS = {"127.0.0.1:5000": 200, "localhost:8888": 200, "mlflow.lab": 200, "a.lab:443": 200, "b.lab": 403, "evil": 403}
+
+
+@pytest.mark.parametrize(("host", "code"), HOSTS.items())
+def test_it_answers_to_the_names_of_the_tunnel_and_those_it_was_told_alone(server: Server, host: str, code: int):
+    assert status(server, Host=host) == code
+
+
+@pytest.mark.parametrize(("origin", "code"), [("http://localhost:5000", 200), ("http://evil.example", 403)])
+def test_a_page_from_elsewhere_changes_nothing(server: Server, origin: str, code: int):
+    assert status(server, Origin=origin) == code
 
 
 def test_artifacts_go_through_it_to_where_they_belong(server: Server, tmp_path: Path):
@@ -102,15 +81,22 @@ def test_its_folder_is_its_owner_s_alone(server: Server):
 def test_a_server_that_cannot_start_says_why(tmp_path: Path):
     (tmp_path / "mlflow").mkdir()
     (tmp_path / "mlflow" / "mlflow.db").write_text("no database")
-    ran = Server(tmp_path / "mlflow", free_port()).run("start", str(tmp_path / "mlflow"))
+    ran = Server(tmp_path / "mlflow").run("start", str(tmp_path / "mlflow"))
     assert ran.returncode == 1
     assert "MLflow does not answer" in ran.stderr and "file is not a database" in ran.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("start",), ("begin", "folder")])
 def test_anything_else_is_answered_with_what_it_takes(tmp_path: Path, arguments: tuple[str, ...]):
-    ran = Server(tmp_path, free_port()).run(*arguments)
+    ran = Server(tmp_path).run(*arguments)
     assert ran.returncode == 2 and "start FOLDER [ARTIFACTS]" in ran.stderr
+
+
+@pytest.mark.parametrize(("name", "value"), [("MLFLOW_AUTH", "yes"), ("MLFLOW_ALLOWED_HOSTS", "mlflow.lab,*")])
+def test_what_would_leave_it_open_is_refused(tmp_path: Path, name: str, value: str):
+    ran = Server(tmp_path / "mlflow", told={name: value}).run("start", str(tmp_path / "mlflow"))
+    assert ran.returncode == 2 and f"{name}: '{value}' is not allowed; allowed: " in ran.stderr
+    assert not (tmp_path / "mlflow").exists()
 
 
 def test_stopped_it_is_gone_with_all_its_processes(server: Server):

@@ -1,9 +1,10 @@
-"""A small plan, its committed store, and recorders that mirror into an SQLite database below ``tmp_path``."""
+"""A small plan, its committed store, recorders that mirror into an SQLite database below ``tmp_path``, and servers."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from mi_ray.experiments.cells import Store
 from mi_ray.experiments.plan import Plan
 from mi_ray.tracking.recorder import Recorder
 from tests.committed import commit_all, plan_of
+from tests.servers import PASSWORD, Postgres, Server, without_postgres
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +56,45 @@ def looked_at(tmp_path_factory: pytest.TempPathFactory, plan: Plan) -> tuple[Rec
     recorder = Recorder(uri, experiment="infomin_grid", sweep="infomin_grid/smoke", artifacts=folder / "artifacts")
     assert recorder.mirror_all(plan, store) == 0
     return recorder, store
+
+
+@pytest.fixture(scope="session")
+def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("sqlite") / "mlflow")
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Two processes answer, so that no lock within one keeps writers apart."""
+    if reason := without_postgres():
+        pytest.skip(reason)
+    postgres = Postgres()
+    told = {"MLFLOW_BACKEND_STORE_URI": postgres.uri, "PGPASSFILE": str(postgres.password_file), "MLFLOW_WORKERS": "2"}
+    server = Server(tmp_path_factory.mktemp("postgres") / "mlflow", told=told)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+        postgres.stop()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def server(request: pytest.FixtureRequest) -> Server:
+    return request.getfixturevalue(f"{request.param}_server")
+
+
+@pytest.fixture(scope="session")
+def guarded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One that wants to know who asks."""
+    if find_spec("flask_wtf") is None:
+        pytest.skip("Flask-WTF is not installed (the extra `auth`)")
+    told = {"MLFLOW_AUTH": "basic", "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD}
+    server = Server(tmp_path_factory.mktemp("guarded") / "mlflow", told=told)
+    try:
+        yield server.start()
+    finally:
+        server.stop()

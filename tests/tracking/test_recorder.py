@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from subprocess import DEVNULL
-from typing import Any
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.plan import Cell, Plan
 from mi_ray.tracking.background import BackgroundRecorder
-from mi_ray.tracking.recorder import PARENT, Recorder, Unreachable, history_metrics, result_metrics, run_params
-from mi_ray.tracking.store import CELL_KEY, COMPLETE, MIRRORED, runs
+from mi_ray.tracking.claims import RECORD, WRITER
+from mi_ray.tracking.entries import history_metrics, record_of, result_metrics, run_params
+from mi_ray.tracking.reach import Unreachable
+from mi_ray.tracking.recorder import Recorder
+from mi_ray.tracking.store import CLAIMED, COMPLETE, MIRRORED
 from tests.committed import WHY, commit_all, history_of, made_up, numbers_of, plan_of
+from tests.mirrors import by_key, everything, held, parents, rows
 
 NewRecorder = Callable[..., Recorder]
 
@@ -33,37 +30,6 @@ def mirrored(new_recorder: NewRecorder, plan: Plan, store: Store) -> Recorder:
     recorder = new_recorder()
     assert recorder.mirror_all(plan, store) == 0
     return recorder
-
-
-def held(recorder: Recorder) -> list[Run]:
-    return list(runs(MlflowClient(recorder.tracking_uri), recorder.experiment_id))
-
-
-def by_key(recorder: Recorder) -> dict[str, Run]:
-    return {run.data.tags[CELL_KEY]: run for run in held(recorder) if CELL_KEY in run.data.tags}
-
-
-def parents(recorder: Recorder) -> dict[str, str]:
-    return {key: run.data.tags[PARENT] for key, run in by_key(recorder).items()}
-
-
-def rows(recorder: Recorder, run: Run) -> list[tuple[Any, ...]]:
-    """Every metric row of a run."""
-    client = MlflowClient(recorder.tracking_uri)
-    return [
-        (row.key, row.value, row.step, row.timestamp)
-        for name in sorted(run.data.metrics)
-        for row in client.get_metric_history(run.info.run_id, name)
-    ]
-
-
-def everything(recorder: Recorder) -> dict[str, Any]:
-    """All that the mirror holds of its cells, run ids aside."""
-    own = (PARENT, "mlflow.user")
-    return {
-        key: (run.data.params, {n: v for n, v in run.data.tags.items() if n not in own}, rows(recorder, run))
-        for key, run in by_key(recorder).items()
-    }
 
 
 def one(plan: Plan, kind: str) -> Cell:
@@ -197,7 +163,8 @@ def test_a_half_mirrored_run_is_completed_without_a_second_row(
     shutil.copy(fresh_database, store.root / "interrupted.db")
     interrupted.begin()
     client, committed = MlflowClient(interrupted.tracking_uri), store.read(cell.key)
-    half = interrupted._create(cell, committed, interrupted.sweep_run_id)
+    claim = {RECORD: record_of(committed), WRITER: "one that was killed", MIRRORED: CLAIMED}
+    half = interrupted._create(cell, committed, interrupted.sweep_run_id, claim)
     client.log_param(half, "kind", run_params(cell)["kind"])
     client.log_batch(half, metrics=result_metrics(committed)[:2] + history_metrics(committed)[:2])
     resumed = new_recorder(interrupted.tracking_uri)
@@ -211,8 +178,9 @@ def test_a_run_made_twice_because_a_reply_was_lost_is_one_run_in_the_end(
 ) -> None:
     cell, recorder = one(plan, "training"), new_recorder()
     recorder.begin()
+    claim = {RECORD: record_of(store.read(cell.key)), WRITER: recorder._writer}
     for _ in range(2):
-        recorder._create(cell, store.read(cell.key), recorder.sweep_run_id)
+        recorder._create(cell, store.read(cell.key), recorder.sweep_run_id, claim)
     assert recorder.mirror_all(plan, store) == 0
     assert len(held(recorder)) == len(plan.cells) + 1
 
@@ -369,55 +337,3 @@ def test_after_a_failure_the_background_rests_until_drain_brings_everything(
     database.rmdir()
     assert recorder.drain(plan) == 0 and recorder.failure is None
     assert by_key(recorder.recorder).keys() == plan.cells.keys()
-
-
-class Server:
-    """A local MLflow server on a port of its own, that can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = listener.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self._flags = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1"]
-        self._flags += ["--artifacts-destination", str(folder / "artifacts"), "--port", str(self.port)]
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", *self._flags]
-        self._process = subprocess.Popen(command, start_new_session=True, stdout=DEVNULL, stderr=DEVNULL)
-        until = time.monotonic() + 120
-        while socket.socket().connect_ex(("127.0.0.1", self.port)):
-            assert self._process.poll() is None and time.monotonic() < until, "the server did not start"
-            time.sleep(0.2)
-
-    def kill(self) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-
-@pytest.mark.slow
-def test_a_server_killed_on_the_way_and_started_again_holds_everything_once(
-    mirrored: Recorder, plan: Plan, store: Store, tmp_path: Path
-) -> None:
-    (tmp_path / "server").mkdir()
-    server, figure = Server(tmp_path / "server"), tmp_path / "figure.csv"
-    figure.write_text("task,value\n")
-    server.start()
-    try:
-        inner = Recorder(server.uri, experiment="infomin_grid", sweep="infomin_grid/smoke", artifacts=None)
-        recorder = BackgroundRecorder(inner, store)
-        recorder.begin()
-        for cell in list(plan.cells.values())[:3]:
-            inner.mirror(cell, store)
-        server.kill()
-        for cell in plan.cells.values():
-            recorder.tell(cell)
-        assert recorder.drain(plan) == len(plan.cells) - 3 and recorder.failure
-        server.start()
-        again = Recorder(server.uri, experiment="infomin_grid", sweep="infomin_grid/smoke", artifacts=None)
-        assert again.mirror_all(plan, store) == 0
-        again.attach([figure])
-        assert everything(again) == everything(mirrored)
-        assert MlflowClient(server.uri).list_artifacts(again.sweep_run_id, "figures")[0].path == "figures/figure.csv"
-    finally:
-        server.kill()
