@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -94,7 +95,20 @@ def connected(address: str | None) -> Iterator[Capacity]:
     try:
         yield capacity()
     finally:
+        _disconnect()
+
+
+def _disconnect() -> None:
+    """Leave Ray with the garbage collector at rest: an object of Ray's that another thread's collection frees while Ray
+    shuts down ends the whole process."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        gc.collect()
         ray.shutdown()
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def capacity() -> Capacity:

@@ -1,5 +1,8 @@
 """What a driver takes a cluster to hold."""
 
+import subprocess
+import sys
+
 import pytest
 
 from mi_ray.orchestration.cluster import Share, capacity_of
@@ -23,3 +26,32 @@ def test_a_cluster_that_starts_without_workers_counts_for_what_it_may_grow_to(no
 def test_a_cluster_that_does_not_grow_has_what_its_nodes_have():
     found = capacity_of([{"CPU": 2.0}, {"CPU": 4.0, "GPU": 1.0}])
     assert found.grows_to is None and found.nodes == (Share(2.0, 0.0), Share(4.0, 1.0))
+
+
+LEAVES = """
+import gc, threading, time
+import ray
+from mi_ray.orchestration.cluster import connected
+
+class Cycle:
+    def __init__(self):
+        self.me, self.ref = self, ray.put(0)
+
+def collect(held):
+    while held:
+        held.pop()
+        if gc.isenabled():
+            gc.collect()
+
+with connected(None):
+    held = [Cycle() for _ in range(2000)]
+    threading.Thread(target=collect, args=(held,), daemon=True).start()
+    time.sleep(0.05)
+print("left in order")
+"""
+
+
+def test_a_driver_leaves_in_order_while_another_of_its_threads_frees_what_is_rays():
+    """Ray ends a process in which that happens between the ends of its two halves, with everything computed."""
+    left = subprocess.run([sys.executable, "-c", LEAVES], capture_output=True, text=True, timeout=120)
+    assert (left.returncode, left.stdout) == (0, "left in order\n"), left.stderr
