@@ -67,9 +67,15 @@ def new_bucket() -> str:
     return f"s3://{name}/some/runs"
 
 
+def stamps(address: str) -> dict[str, tuple[str, object]]:
+    """Digest and time of every object below an address."""
+    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    found = client().list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/").get("Contents", [])
+    return {one["Key"].removeprefix(f"{prefix}/"): (one["ETag"], one["LastModified"]) for one in found}
+
+
 def objects(address: str) -> dict[str, bytes]:
     """Every object below an address, by its name there."""
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
-    found = client().list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/").get("Contents", [])
-    read = {one["Key"]: client().get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in found}
-    return {name.removeprefix(f"{prefix}/"): content for name, content in read.items()}
+    s3 = client()
+    return {name: s3.get_object(Bucket=bucket, Key=f"{prefix}/{name}")["Body"].read() for name in stamps(address)}

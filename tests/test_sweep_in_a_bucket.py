@@ -13,7 +13,7 @@ import pytest
 
 from analysis import command, infomin_heatmap, report
 from sweeps.infomin_grid import STUDY
-from tests.buckets import new_bucket, objects
+from tests.buckets import new_bucket, stamps
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--preset", "smoke", "--axis", "pairing=color", "--axis", "task=color", "--axis", "views=2000"]
@@ -41,12 +41,12 @@ def test_what_one_machine_computed_another_finds_draws_and_reports(
     first = sweep("--store", place, cache=here)
     assert first.returncode == 0, first.stderr
     assert "computed: 4 cells" in first.stdout and f"store:    {place}" in first.stdout
-    before = {name: content for name, content in objects(place).items() if not name.startswith("driver/")}
+    before = {name: stamp for name, stamp in stamps(place).items() if not name.startswith("driver/")}
     assert {name.split("/")[0] for name in before} == {"cells", "data"}, "attempts are swept"
     again = sweep("--store", place, cache=there)
     assert again.returncode == 0, again.stderr
     assert "0 cells: everything was in the store" in again.stdout
-    assert before.items() <= objects(place).items()
+    assert before.items() <= stamps(place).items()
     assert not list(there.rglob("encoder.safetensors")), "what nobody reads is not brought"
     monkeypatch.setenv("MI_RAY_CACHE", str(there))
     assert draw("--store", place, "--out", str(tmp_path / "figures")) == 0
