@@ -109,6 +109,11 @@ class Postgres:
         path.chmod(0o600)
         return path
 
+    @property
+    def told(self) -> dict[str, str]:
+        """What MLflow's server needs to know of it."""
+        return {"MLFLOW_BACKEND_STORE_URI": self.uri, "PGPASSFILE": str(self.password_file)}
+
     def stop(self) -> None:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(20)
