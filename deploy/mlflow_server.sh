@@ -9,7 +9,7 @@
 #   MLFLOW_BACKEND_STORE_URI   another database than SQLite in FOLDER, which must not be on a network file system
 #   MLFLOW_ALLOWED_HOSTS       names, beside localhost and 127.0.0.1, that requests may call it by: mlflow.lab,*.lab:443
 #   MLFLOW_AUTH=basic          accounts with passwords, kept in FOLDER; the first start wants MLFLOW_AUTH_ADMIN_PASSWORD
-#   MLFLOW_WORKERS             processes that answer: 1
+#   MLFLOW_WORKERS             processes that answer: 1, which is the fastest unless many write
 #   MLFLOW_PORT                5000
 set -euo pipefail
 usage() { sed -n 's/^# \{0,1\}//p' "$0" | sed -n 2,14p >&2; exit 2; }

@@ -20,6 +20,8 @@ import psutil
 
 SCRIPT = Path(__file__).parents[1] / "deploy" / "mlflow_server.sh"
 PASSWORD = "a secret word"
+DATABASE = f"CREATE ROLE mlflow LOGIN PASSWORD '{PASSWORD}';\nCREATE DATABASE mlflow OWNER mlflow;\n"
+"""As `docs/tracking.md` has it."""
 
 
 def free_port() -> int:
@@ -88,8 +90,7 @@ class Postgres:
         with (self.folder / "log").open("w") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         self._wait()
-        self._call("psql", *self._admin, "-c", f"CREATE ROLE mlflow LOGIN PASSWORD '{PASSWORD}'")
-        self._call("psql", *self._admin, "-c", "CREATE DATABASE mlflow OWNER mlflow")
+        self._call("psql", *self._admin, "-v", "ON_ERROR_STOP=1", said=DATABASE)
 
     @property
     def data(self) -> str:
@@ -107,6 +108,11 @@ class Postgres:
         path.write_text(f"127.0.0.1:{self.port}:mlflow:mlflow:{PASSWORD}\n")
         path.chmod(0o600)
         return path
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What MLflow's server needs to know of it."""
+        return {"MLFLOW_BACKEND_STORE_URI": self.uri, "PGPASSFILE": str(self.password_file)}
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGINT)
@@ -134,10 +140,9 @@ class Postgres:
     def _binary(self, name: str) -> str:
         return str(Path(shutil.which("initdb") or "").resolve().parent / name)
 
-    def _call(self, name: str, *arguments: str) -> None:
-        ran = subprocess.run(
-            [*self._as, self._binary(name), *arguments], cwd=self.folder, capture_output=True, text=True
-        )
+    def _call(self, name: str, *arguments: str, said: str = "") -> None:
+        command = [*self._as, self._binary(name), *arguments]
+        ran = subprocess.run(command, input=said, cwd=self.folder, capture_output=True, text=True)
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
     def _wait(self) -> None:

@@ -68,18 +68,33 @@ def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Two processes answer, so that no lock within one keeps writers apart."""
+def postgres() -> Iterator[Postgres]:
     if reason := without_postgres():
         pytest.skip(reason)
     postgres = Postgres()
-    told = {"MLFLOW_BACKEND_STORE_URI": postgres.uri, "PGPASSFILE": str(postgres.password_file), "MLFLOW_WORKERS": "2"}
-    server = Server(tmp_path_factory.mktemp("postgres") / "mlflow", told=told)
+    try:
+        yield postgres
+    finally:
+        postgres.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("postgres") / "mlflow", told=postgres.told)
     try:
         yield server.start()
     finally:
         server.stop()
-        postgres.stop()
+
+
+@pytest.fixture(scope="session")
+def two_process_server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Two processes answer, so that no lock within one keeps writers apart."""
+    server = Server(tmp_path_factory.mktemp("two") / "mlflow", told=postgres.told | {"MLFLOW_WORKERS": "2"})
+    try:
+        yield server.start()
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgres"])

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.checks import Refused
 from mi_ray.experiments.plan import Plan
 from mi_ray.launch import launch
 from mi_ray.tracking.background import BackgroundRecorder
-from mi_ray.tracking.reach import ALLOWED, Denied, Unreachable, refuse_bad_uri, shown
+from mi_ray.tracking.reach import ALLOWED, Denied, Unreachable, reaching, refuse_bad_uri, shown
 from mi_ray.tracking.recorder import Recorder
 from mi_ray.tracking.store import read_cells
 from sweeps.infomin_grid import STUDY
@@ -138,3 +139,19 @@ def test_a_password_in_a_tracking_uri_is_never_printed(tmp_path: Path) -> None:
     with pytest.raises(Unreachable) as raised:
         Recorder(uri, experiment="e", sweep="s", artifacts=None).begin()
     assert "127.0.0.1" in str(raised.value) and "secret" not in str(raised.value) + shown(uri)
+
+
+def test_images_that_are_refused_leave_no_sweep_running(
+    sqlite_server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in map(str, range(10)):
+        (tmp_path / "digits" / name).mkdir(parents=True)
+        (tmp_path / "digits" / name / "a.png").write_text("no image")
+    asked = [*SMOKE, "--store", str(tmp_path / "store"), "--tracking-uri", sqlite_server.url]
+    with pytest.raises(SystemExit) as left:
+        launch(STUDY, [*asked, "--axis", f"digits={tmp_path}/digits"])
+    recorder = mirror_of(sqlite_server)
+    with reaching(sqlite_server.url):
+        recorder._open()
+        assert MlflowClient(sqlite_server.url).get_run(recorder.sweep_run_id).info.status == "FAILED"
+    assert left.value.code == 2 and "digits" in capsys.readouterr().err

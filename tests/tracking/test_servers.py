@@ -94,10 +94,12 @@ def test_killed_on_the_way_and_started_again_it_holds_everything_once(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("served_by", ["sqlite_server", "two_process_server"])
 def test_drivers_that_mirror_the_same_cells_at_once_make_one_run_of_each(
-    server: Server, tmp_path: Path, request: pytest.FixtureRequest
+    served_by: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """Two of them share a store's copies; the third computed its cells itself, at another time."""
+    server: Server = request.getfixturevalue(served_by)
     plans = [plan_of(seed=seeds) for seeds in ((0, 1), (1, 2), (0, 2))]
     for place, cells in (("one", plans), ("other", plans[2:])):
         for each in cells:
