@@ -40,7 +40,7 @@ coverage: $(READY)         ## is the truth where the bracket says? 200 draws of 
 faults: $(READY)           ## workers, nodes and MLflow servers that die in the middle, and drivers that get in each other's way
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/orchestration tests/tracking
 
-cluster-test:              ## a cluster of three network namespaces by `ray up`; needs root, sshd, rsync and iproute2
+cluster-test:              ## a cluster of three network namespaces by `ray up`; needs root, sshd, rsync, iproute2 and nftables
 	$(MAKE) setup EXTRAS=dev,cluster
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/cluster
 
