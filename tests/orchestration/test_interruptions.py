@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -78,17 +79,22 @@ def test_a_driver_killed_in_its_second_training_goes_on_with_ray(tmp_path: Path)
     assert runs_by_cell(store) == sorted(after)
 
 
+def trial_of(driver: subprocess.Popen[str]) -> psutil.Process | None:
+    """A worker of this driver's that Tune runs a trial in."""
+    for child in psutil.Process(driver.pid).children(recursive=True):
+        with suppress(psutil.Error):
+            if "ImplicitFunc" in " ".join(child.cmdline()):
+                return child
+    return None
+
+
 def test_a_worker_killed_in_mid_training_is_tried_again(tmp_path: Path):
     store = tmp_path / "runs"
     driver = start(*SMALL, store=store)
     wait_for(driver, "start   training")
-    worker = next(
-        child
-        for _ in range(100)
-        for child in [*psutil.Process(driver.pid).children(recursive=True), *psutil.process_iter()]
-        if (any((store / "work").glob("training-*/1/progress")) and "ImplicitFunc" in " ".join(child.cmdline() or [""]))
-        or time.sleep(0.001)
-    )
+    while not (any((store / "work").glob("training-*/1/progress")) and (worker := trial_of(driver))):
+        assert driver.poll() is None, driver.communicate()
+        time.sleep(0.01)
     os.kill(worker.pid, signal.SIGKILL)
     _, err = driver.communicate(timeout=240)
     assert driver.returncode == 0, err

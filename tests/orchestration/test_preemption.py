@@ -1,0 +1,110 @@
+"""A node that is told to go: its training saves, and goes on elsewhere without a step lost; no failure is counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import ray
+from ray._private.state import available_resources_per_node
+from ray.cluster_utils import Cluster
+
+from tests.orchestration.conftest import ROOT, start
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+FLAGS = ("--only", "training*color*", "--axis", "views=60000", "--gpus", "0")
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A head without cores for cells, and three nodes with one each; a team's trial is on the head."""
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    for _ in range(3):
+        made.add_node(num_cpus=1)
+    ray.init(address=made.address)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+class Metadata(BaseHTTPRequestHandler):
+    """AWS's metadata service of an instance that is about to be taken back."""
+
+    def do_PUT(self) -> None:
+        self._answer("a-token" if self.path == "/latest/api/token" else "")
+
+    def do_GET(self) -> None:
+        asked = self.path == "/latest/meta-data/spot/instance-action"
+        known = self.headers["X-aws-ec2-metadata-token"] == "a-token"
+        self._answer('{"action": "terminate"}' if asked and known else "")
+
+    def _answer(self, text: str) -> None:
+        self.send_response(200 if text else 404)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@contextmanager
+def notice() -> Iterator[str]:
+    """The address of such a service."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Metadata)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def tell(cluster: Cluster, node_id: str) -> None:
+    """What a node's own script does when the cloud takes the node back."""
+    with notice() as url:
+        subprocess.run(
+            [ROOT / "deploy" / "spot_notice.sh", "aws", "--address", cluster.address, "--node-id", node_id],
+            env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "METADATA_URL": url},
+            check=True,
+            timeout=60,
+        )
+
+
+def node_of_training() -> str:
+    """A node where a core is taken."""
+    free = available_resources_per_node()
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Resources"].get("CPU")]
+    return next(node for node in nodes if free[node].get("CPU", 0) < 0.5)
+
+
+def progress(store: Path, attempt: int) -> float:
+    found = list(store.glob(f"work/training-*/{attempt}/progress"))
+    return float(found[0].read_text() or 0) if found else 0.0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_training_leaves_a_node_that_is_taken_back_and_loses_nothing(cluster: Cluster, tmp_path: Path, workers: int):
+    store = tmp_path / "runs"
+    driver = start(*FLAGS, "--workers", str(workers), "--address", cluster.address, store=store)
+    while not progress(store, 1):
+        assert driver.poll() is None, driver.communicate()
+        time.sleep(0.2)
+    tell(cluster, node_of_training())
+    while not list(store.glob("work/training-*/2")):
+        assert driver.poll() is None, driver.communicate()
+        time.sleep(0.2)
+    left = progress(store, 1)
+    (checkpoint,) = store.glob("work/training-*/1/checkpoints/*-*.safetensors")
+    out, err = driver.communicate(timeout=400)
+    assert driver.returncode == 0, err
+    (manifest,) = store.glob("cells/training-*/manifest.json")
+    assert json.loads(manifest.read_text())["attempt"] == 2
+    steps = json.loads(manifest.with_name("result.json").read_text())["steps"]
+    assert int(checkpoint.name.partition("-")[0]) == pytest.approx(left * steps, abs=1)
+    print(out, err)
+    assert not err
