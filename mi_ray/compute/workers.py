@@ -67,6 +67,10 @@ class Workers:
         """The mean of every worker's value."""
         return self.total(value.detach()) / self.size
 
+    def any(self, flag: bool) -> bool:
+        """Whether any worker says so."""
+        return flag if self.size == 1 else bool(self.total(torch.tensor(float(flag), device=_device())))
+
     def from_first(self, value: Any) -> Any:
         """What the first worker holds, on all of them."""
         if self.size == 1:

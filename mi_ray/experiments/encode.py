@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -38,7 +39,7 @@ from mi_ray.experiments.declare import (
 )
 from mi_ray.experiments.plan import Cell
 from mi_ray.experiments.render import NEGATIVES
-from mi_ray.experiments.train import Progress, train
+from mi_ray.experiments.train import Progress, staying, train
 from mi_ray.theory.information import nominal_bound_bits
 
 Values = dict[str, Any]
@@ -50,9 +51,14 @@ IN_TRAINING_SHARE = 0.1
 
 
 def trained(
-    declaration: Training, data: PreparedData, attempt: Attempt | None, device: torch.device, workers: Workers = ALONE
+    declaration: Training,
+    data: PreparedData,
+    attempt: Attempt | None,
+    device: torch.device,
+    workers: Workers = ALONE,
+    leaving: Callable[[], bool] = staying,
 ) -> Values:
-    """Train an encoder and its projector; the worker that has the attempt keeps both."""
+    """Train an encoder and its projector; the worker that has the attempt keeps both. Raises what `train` raises."""
     images = data.split("train")
     encoder = networks.encoder(declaration.arch, seed=declaration.seed, stem=declaration.stem)
     projector = networks.projector(
@@ -78,7 +84,7 @@ def trained(
         workers=workers,
         batch_norm_parts=declaration.batch_norm_parts,
     )
-    history = train(trainer, attempt)
+    history = train(trainer, attempt, leaving)
     if attempt:
         save_tensors(encoder.state_dict(), attempt.payload / ENCODER)
         save_tensors(projector.state_dict(), attempt.payload / "projector.safetensors")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, assert_never
 
 import torch
@@ -26,36 +27,56 @@ from mi_ray.experiments.encode import embedded, h_of, read_back, trained
 from mi_ray.experiments.identity import PROTOCOL, story
 from mi_ray.experiments.plan import Cell, Job
 from mi_ray.experiments.provenance import provenance
+from mi_ray.experiments.train import staying
 
 Values = dict[str, Any]
 
 
-def compute(job: Job, data: PreparedData, store: Store, *, device: torch.device) -> None:
+def compute(
+    job: Job,
+    data: PreparedData,
+    store: Store,
+    *,
+    device: torch.device,
+    leaving: Callable[[], bool] = staying,
+) -> None:
     """Compute every cell of ``job`` that the store does not hold yet and commit each.
 
-    Raises what the mathematics raises; what was committed before stays.
+    Raises what the mathematics raises; what was committed before stays. Raises Leaving, with a checkpoint in the store,
+    when the machine is found ``leaving`` in the middle of a training.
     """
     attempts = {cell.key: store.attempt(cell.key) for cell in job.cells if not store.has(cell.key)}
     cells = [cell for cell in job.cells if cell.key in attempts]
     if not cells:
         return
     started, clock = time.time(), time.monotonic()
-    results = _results(cells, attempts, data, store, device)
+    results = _results(cells, attempts, data, store, device, leaving)
     seconds = (time.monotonic() - clock) / len(cells)
     for cell, result in zip(cells, results, strict=True):
         manifest = _manifest(cell, device, started, seconds)
         attempts[cell.key].publish(manifest, result=result, declaration=story(cell.declaration))
 
 
-def compute_together(job: Job, data: PreparedData, store: Store, *, device: torch.device, workers: Workers) -> None:
-    """Train the encoder of ``job`` with other workers, each of which calls this; the first of them commits it."""
+def compute_together(
+    job: Job,
+    data: PreparedData,
+    store: Store,
+    *,
+    device: torch.device,
+    workers: Workers,
+    leaving: Callable[[], bool] = staying,
+) -> None:
+    """Train the encoder of ``job`` with other workers, each of which calls this; the first of them commits it.
+
+    Raises Leaving on all workers when any of their machines is.
+    """
     (cell,) = job.cells
     assert isinstance(cell.declaration, Training)
     attempt = store.attempt(cell.key) if workers.first and not store.has(cell.key) else None
     if not workers.from_first(attempt is not None):
         return
     started, clock = time.time(), time.monotonic()
-    result = trained(cell.declaration, data, attempt, device, workers)
+    result = trained(cell.declaration, data, attempt, device, workers, leaving)
     if attempt:
         manifest = _manifest(cell, device, started, time.monotonic() - clock) | {"workers": workers.size}
         attempt.publish(manifest, result=result, declaration=story(cell.declaration))
@@ -63,12 +84,17 @@ def compute_together(job: Job, data: PreparedData, store: Store, *, device: torc
 
 
 def _results(
-    cells: list[Cell], attempts: dict[str, Attempt], data: PreparedData, store: Store, device: torch.device
+    cells: list[Cell],
+    attempts: dict[str, Attempt],
+    data: PreparedData,
+    store: Store,
+    device: torch.device,
+    leaving: Callable[[], bool],
 ) -> list[Values]:
     cell, attempt = cells[0], attempts[cells[0].key]
     match cell.declaration:
         case Training():
-            return [trained(cell.declaration, data, attempt, device)]
+            return [trained(cell.declaration, data, attempt, device, leaving=leaving)]
         case Checkpoint():
             return [read_back(cell.declaration, attempt, store, cell.upstream)]
         case Embedding() | Views():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,15 @@ class Diverged(ArithmeticError):
     """The loss is no longer a finite number; trying again would do the same."""
 
 
+class Leaving(Exception):
+    """The machine is about to go. What was trained is in a checkpoint, and another attempt goes on from it."""
+
+
+def staying() -> bool:
+    """For machines that nobody takes away."""
+    return False
+
+
 @dataclass(frozen=True)
 class Progress:
     """Tells whoever asks the store how far the attempt is."""
@@ -35,12 +45,13 @@ class Progress:
         self.attempt.tell(share)
 
 
-def train(trainer: Trainer, attempt: Attempt | None) -> list[dict[str, float]]:
+def train(trainer: Trainer, attempt: Attempt | None, leaving: Callable[[], bool] = staying) -> list[dict[str, float]]:
     """Train to the end; returns the history: step, loss in nats and, where the objective makes one, the in-training
     estimate of Eq. 4 in bits.
 
     Of workers that train together the first has the attempt: it alone writes, and reads what an earlier one left for
-    all. Raises Diverged when the loss is not finite. The history and the weights do not depend on where it was cut off.
+    all. Raises Diverged when the loss is not finite, and Leaving, once a checkpoint is there, when at a report any
+    worker finds itself ``leaving``. The history and the weights do not depend on where it was cut off.
     """
     history = _resume(trainer, attempt)
     every = max(1, trainer.steps // REPORTS)
@@ -54,13 +65,16 @@ def train(trainer: Trainer, attempt: Attempt | None) -> list[dict[str, float]]:
             continue
         history.append(_report(trainer, losses))
         losses.clear()
-        if attempt is None:
-            continue
-        attempt.refuse_if_stale()
-        Progress(attempt)(trainer.step_number / trainer.steps)
-        if time.monotonic() - saved > CHECKPOINT_SECONDS and not last:
-            _save(trainer, history, attempt)
-            saved = time.monotonic()
+        leaves = not last and trainer.workers.any(leaving())
+        if attempt:
+            attempt.refuse_if_stale()
+            Progress(attempt)(trainer.step_number / trainer.steps)
+            if not last and (leaves or time.monotonic() - saved > CHECKPOINT_SECONDS):
+                _save(trainer, history, attempt)
+                saved = time.monotonic()
+        if leaves:
+            trainer.workers.from_first(None)
+            raise Leaving(f"at step {trainer.step_number} of {trainer.steps}")
     if attempt:
         for record in history:
             append_line(attempt.payload / "history.jsonl", record)

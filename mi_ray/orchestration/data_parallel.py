@@ -23,6 +23,7 @@ from mi_ray.experiments.plan import Job
 from mi_ray.experiments.run import compute_together
 from mi_ray.experiments.train import Diverged
 from mi_ray.orchestration.cluster import Share
+from mi_ray.orchestration.preemption import is_preempted, leaving_in_order
 from mi_ray.orchestration.rendezvous import AtNodeAddress
 
 START_SECONDS = 600
@@ -62,7 +63,15 @@ def _worker(config: dict[str, Any]) -> str:
     else is raised may be one worker's alone, with the others waiting for it: Train ends them, and tries again."""
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     try:
-        compute_together(config["job"], config["data"], config["store"], device=get_device(), workers=Workers.here())
+        with leaving_in_order():
+            compute_together(
+                config["job"],
+                config["data"],
+                config["store"],
+                device=get_device(),
+                workers=Workers.here(),
+                leaving=is_preempted,
+            )
     except Diverged as error:
         return f"{type(error).__name__}: {error}"
     return ""

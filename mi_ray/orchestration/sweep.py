@@ -32,6 +32,7 @@ from mi_ray.orchestration.placement import (
     training_slots,
     worker,
 )
+from mi_ray.orchestration.preemption import is_preempted, leaving_in_order
 
 RETRIES = 2
 """How often a job whose worker died is tried again; a job that raises is not."""
@@ -72,7 +73,9 @@ class Work:
             )
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         on_gpu = torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES")
-        compute(job, images, self.store, device=torch.device("cuda" if on_gpu else "cpu"))
+        device = torch.device("cuda" if on_gpu else "cpu")
+        with leaving_in_order():
+            compute(job, images, self.store, device=device, leaving=is_preempted)
         return ""
 
 

@@ -247,3 +247,21 @@ def test_the_history_tells_step_loss_and_in_training_estimate(uninterrupted):
 def test_progress_is_told_in_the_attempts_folder(store, data, monkeypatch):
     cut_off(store, data, monkeypatch, visit=13)
     assert store.progress("training-0") == pytest.approx(12 / STEPS, abs=1e-4)
+
+
+def test_a_training_that_leaves_saves_at_that_very_report_and_loses_nothing(store, data, monkeypatch):
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 1e9)
+    attempt, reports = store.attempt("training-0"), iter([False, False, True])
+    with pytest.raises(loop.Leaving, match=f"at step 3 of {STEPS}"):
+        loop.train(trainer(data), attempt, lambda: next(reports))
+    (saved,) = (attempt.path / "checkpoints").iterdir()
+    assert saved.name.startswith("000000003-")
+    second, history = again(store, data)
+    assert second.taken == list(range(3, STEPS))
+    assert_same_run((second.state(), history), state_and_history(data, store))
+
+
+def test_nobody_leaves_at_the_last_report(store, data):
+    whole = trainer(data)
+    history = loop.train(whole, store.attempt("training-0"), lambda: whole.step_number == STEPS)
+    assert history[-1]["step"] == STEPS
