@@ -263,8 +263,14 @@ def test_the_files_start_ray_and_install_alike():
     for other in others:
         assert {**aws["file_mounts"]} == other["file_mounts"]
         assert aws["rsync_exclude"] == other["rsync_exclude"]
-        assert aws["worker_start_ray_commands"] == other["worker_start_ray_commands"]
+        assert aws["worker_start_ray_commands"][:2] == other["worker_start_ray_commands"][:2]
         assert aws["head_start_ray_commands"][2] == other["head_start_ray_commands"][2]
+
+
+def test_spot_workers_listen_to_the_notices_of_their_own_cloud():
+    for file, cloud in (("cluster.yaml", "aws"), ("deploy/gcp.yaml", "gcp")):
+        (told,) = [words for words in read(file)["worker_start_ray_commands"] if "spot_notice.sh" in words]
+        assert f"deploy/spot_notice.sh {cloud} " in told
 
 
 def test_mounts_name_what_is_there_and_all_that_the_installation_reads():
