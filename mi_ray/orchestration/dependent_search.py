@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+import ray
 from ray.tune import Callback
+from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
 from ray.tune.search import SearchAlgorithm
 
@@ -20,10 +22,7 @@ from mi_ray.experiments.queue import Queue
 from mi_ray.experiments.serial import Listener
 from mi_ray.orchestration.cluster import capacity, free
 from mi_ray.orchestration.placement import Occupancy
-
-FAILED = "failed"
-"""Name of the result by which a trial says that its job cannot succeed, however often it is tried."""
-
+from mi_ray.orchestration.trial import FAILED, config
 
 WAIT_SECONDS = 60.0
 """How long a job may wait for room on the cluster before that is said, and said again."""
@@ -35,9 +34,19 @@ LOOK_SECONDS = 5.0
 class DependentSearch(SearchAlgorithm):
     """Offers jobs from a `Queue` as trials, as many as fit the cluster, and tells a listener how they end."""
 
-    def __init__(self, queue: Queue, occupancy: Occupancy, store: Store, listener: Listener, *, retries: int) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        occupancy: Occupancy,
+        store: Store,
+        listener: Listener,
+        *,
+        common: ray.ObjectRef,
+        retries: int,
+    ) -> None:
+        """``common``: a reference to what all trials share (see `trial`)."""
         self._queue, self._occupancy, self._store = queue, occupancy, store
-        self._listener, self._retries = listener, retries
+        self._listener, self._common, self._retries = listener, common, retries
         self._experiment: Any = None
         self.jobs: dict[str, Job] = {}
         self._attempts: dict[str, int] = {}
@@ -83,9 +92,10 @@ class DependentSearch(SearchAlgorithm):
         spec = self._experiment.spec
         return Trial(
             spec["run"],
-            config={"job": job.key, "kind": job.kind},
+            config=config(job, self._common),
             trial_id=job.key,
             storage=spec["storage"],
+            placement_group_factory=PlacementGroupFactory([self._occupancy.of_trial(job).bundle()]),
             experiment_tag=job.key,
             stopping_criterion={},
             max_failures=self._retries,

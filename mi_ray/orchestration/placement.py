@@ -120,19 +120,29 @@ class Occupancy:
     def __init__(self, capacity: Capacity, team: Team = ONE_WORKER) -> None:
         self.capacity, self.team = capacity, team
         self._taken: dict[str, Share] = {}
+        self._total = Share(0.0, 0.0)
+
+    def of_trial(self, job: Job) -> Share:
+        """What the trial of ``job`` asks Ray for."""
+        return of_trial(job, self.capacity, self.team)
 
     def fits(self, job: Job) -> bool:
         """Whether ``job`` fits beside those running. Where none runs, any does: it waits for nodes, which may come."""
-        wanted = sum(self._taken.values(), share(job, self.capacity, self.team))
-        return not self._taken or bool(self.capacity.most // wanted)
+        return not self._taken or bool(self.capacity.most // (self._total + share(job, self.capacity, self.team)))
 
     def take(self, job: Job) -> None:
         """``job`` starts."""
         self._taken[job.key] = share(job, self.capacity, self.team)
+        self._add_up()
 
     def free(self, job: Job) -> None:
         """``job`` has ended."""
         self._taken.pop(job.key, None)
+        self._add_up()
+
+    def _add_up(self) -> None:
+        """Anew each time, so that no rounding is left when all have ended."""
+        self._total = sum(self._taken.values(), Share(0.0, 0.0))
 
     def wanted(self, job: Job) -> str:
         """What ``job`` waits for while it waits, in words."""

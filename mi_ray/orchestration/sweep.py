@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import ray
 import torch
 from ray import tune
-from ray.tune.execution.placement_groups import PlacementGroupFactory
 
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.plan import Job
@@ -21,18 +21,18 @@ from mi_ray.experiments.run import compute
 from mi_ray.experiments.serial import DataByDigest, Listener
 from mi_ray.orchestration.cluster import Capacity, Share
 from mi_ray.orchestration.data_parallel import train_together
-from mi_ray.orchestration.dependent_search import FAILED, DependentSearch, Relay
+from mi_ray.orchestration.dependent_search import DependentSearch, Relay
 from mi_ray.orchestration.placement import (
     ONE_WORKER,
     Occupancy,
     Team,
-    of_trial,
     refuse_what_cannot_fit,
     together,
     training_slots,
     worker,
 )
 from mi_ray.orchestration.preemption import is_preempted, leaving_in_order
+from mi_ray.orchestration.trial import JobTrial, NewestFirst, Work
 
 RETRIES = 2
 """How often a job whose worker died is tried again; a job that raises is not."""
@@ -51,12 +51,12 @@ def run_on_ray(
 
     Refuses, before anything starts, jobs that would never fit the cluster.
     """
-    work = Work(dict(data), store, team, worker(capacity, team))
+    work = Computing(dict(data), store, team, worker(capacity, team))
     run_trials(jobs, work, store, listener, capacity=capacity, team=team)
 
 
 @dataclass(frozen=True)
-class Work:
+class Computing:
     """How a trial computes its job: in its own process, or by the workers of a ``team``."""
 
     data: DataByDigest
@@ -81,14 +81,14 @@ class Work:
 
 def run_trials(
     jobs: Iterable[Job],
-    work: Callable[[Job, Path], str],
+    work: Work,
     store: Store,
     listener: Listener,
     *,
     capacity: Capacity,
     team: Team = ONE_WORKER,
 ) -> None:
-    """The same for any ``work`` on a job, given a folder for what is over with the run, that returns why it failed."""
+    """The same for any ``work``."""
     table = {job.key: job for job in jobs}
     if not table:
         return
@@ -96,15 +96,13 @@ def run_trials(
     slots = training_slots(capacity, team)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(slots, int(capacity.most.cpus)))
     queue = Queue(table.values(), store, slots=slots)
-    search = DependentSearch(queue, Occupancy(capacity, team), store, listener, retries=RETRIES)
     with _scratch(store) as scratch:
-        trainable = tune.with_resources(
-            tune.with_parameters(_trial, jobs=table, work=work, scratch=scratch),
-            lambda config: PlacementGroupFactory([_bundle(of_trial(table[config["job"]], capacity, team))]),
+        search = DependentSearch(
+            queue, Occupancy(capacity, team), store, listener, common=ray.put((work, scratch)), retries=RETRIES
         )
         tune.Tuner(
-            trainable,
-            tune_config=tune.TuneConfig(search_alg=search, reuse_actors=True),
+            JobTrial,
+            tune_config=tune.TuneConfig(search_alg=search, scheduler=NewestFirst(), reuse_actors=True),
             run_config=tune.RunConfig(
                 name="trials", storage_path=str(scratch), verbose=0, callbacks=[Relay(search, listener)]
             ),
@@ -121,16 +119,3 @@ def _scratch(store: Store) -> Iterator[Path]:
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _bundle(share: Share) -> dict[str, float]:
-    return {"CPU": share.cpus} | ({"GPU": share.gpus} if share.gpus else {})
-
-
-def _trial(config: dict, jobs: dict[str, Job], work: Callable[[Job, Path], str], scratch: Path) -> None:
-    """Compute one job in a worker. What the mathematics raises is reported, not raised: a retry would do the same."""
-    try:
-        failed = work(jobs[config["job"]], scratch)
-    except Exception as error:
-        failed = f"{type(error).__name__}: {error}"
-    tune.report({FAILED: failed})

@@ -83,7 +83,7 @@ def trial_of(driver: subprocess.Popen[str]) -> psutil.Process | None:
     """A worker of this driver's that Tune runs a trial in."""
     for child in psutil.Process(driver.pid).children(recursive=True):
         with suppress(psutil.Error):
-            if "ImplicitFunc" in " ".join(child.cmdline()):
+            if "JobTrial" in " ".join(child.cmdline()):
                 return child
     return None
 
