@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import cached_property
+from heapq import heappop, heappush
+from itertools import count
 
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.cost import job_work
 from mi_ray.experiments.plan import Job
+
+Alike = list[tuple[float, int, Job]]
+"""A heap of jobs of one kind: the longest chain first (its work below zero), of equals the one that was ready first."""
 
 
 class Queue:
@@ -27,7 +32,8 @@ class Queue:
         self._below: dict[str, list[Job]] = defaultdict(list)
         for job in self._jobs.values():
             self._below[job.needs or ""].append(job)
-        self._ready: dict[str, Job] = {}
+        self._ready: dict[tuple[str, bool], Alike] = defaultdict(list)
+        self._order = count()
         self._held = dict(self._jobs)
         for needed in list(self._below):
             if not needed or store.has(needed):
@@ -36,14 +42,15 @@ class Queue:
     @property
     def empty(self) -> bool:
         """Whether no job waits any more (some may still be running)."""
-        return not self._ready and not self._held
+        return not any(self._ready.values()) and not self._held
 
     def take(self, fits: Callable[[Job], bool] = lambda job: True) -> Job | None:
-        """The next job that may start and ``fits``, or None when all that wait are held up."""
-        ready = [job for job in self._ready.values() if fits(job)]
-        if not ready:
+        """The next job that may start and ``fits``, which is asked of one job of each kind; None when all that wait are
+        held up."""
+        fitting = [alike for alike in self._ready.values() if alike and fits(alike[0][-1])]
+        if not fitting:
             return None
-        job = self._ready.pop(self._most_urgent(ready).key)
+        _, _, job = heappop(self._most_urgent(fitting))
         self._work_waiting -= self._work[job.key]
         return job
 
@@ -65,13 +72,14 @@ class Queue:
     def _release(self, needed: str) -> None:
         for job in self._below[needed]:
             if self._held.pop(job.key, None):
-                self._ready[job.key] = job
+                heappush(self._ready[job.kind, job.needs is None], (-self._chains[job.key], next(self._order), job))
 
-    def _most_urgent(self, ready: list[Job]) -> Job:
-        longest = max(ready, key=lambda job: self._chains[job.key])
-        if self._chains[longest.key] >= self._work_waiting / self._slots:
+    def _most_urgent(self, fitting: list[Alike]) -> Alike:
+        """The heap whose first job is the most urgent of all."""
+        longest = min(fitting, key=lambda alike: alike[0][:2])
+        if -longest[0][0] >= self._work_waiting / self._slots:
             return longest
-        return max(ready, key=lambda job: (job.needs is not None, self._chains[job.key]))
+        return min(fitting, key=lambda alike: (alike[0][-1].needs is None, *alike[0][:2]))
 
     @cached_property
     def _chains(self) -> dict[str, float]:

@@ -45,10 +45,6 @@ class Share:
         times = [(have + SLACK) // want for have, want in ((self.cpus, one.cpus), (self.gpus, one.gpus)) if want]
         return int(min(times))
 
-    def bundle(self) -> dict[str, float]:
-        """As Ray is asked for it."""
-        return {"CPU": self.cpus} | ({"GPU": self.gpus} if self.gpus else {})
-
     def __str__(self) -> str:
         return f"{self.cpus:g} CPU and {self.gpus:g} GPU"
 

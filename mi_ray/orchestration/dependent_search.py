@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import ray
@@ -20,7 +21,7 @@ from mi_ray.experiments.cells import Store
 from mi_ray.experiments.plan import Job
 from mi_ray.experiments.queue import Queue
 from mi_ray.experiments.serial import Listener
-from mi_ray.orchestration.cluster import capacity, free
+from mi_ray.orchestration.cluster import Share, capacity, free
 from mi_ray.orchestration.placement import Occupancy
 from mi_ray.orchestration.trial import FAILED, config
 
@@ -95,7 +96,7 @@ class DependentSearch(SearchAlgorithm):
             config=config(job, self._common),
             trial_id=job.key,
             storage=spec["storage"],
-            placement_group_factory=PlacementGroupFactory([self._occupancy.of_trial(job).bundle()]),
+            placement_group_factory=_bundle(self._occupancy.of_trial(job)),
             experiment_tag=job.key,
             stopping_criterion={},
             max_failures=self._retries,
@@ -121,6 +122,12 @@ class DependentSearch(SearchAlgorithm):
 
     def restore_from_dir(self, dirpath: str) -> None:
         raise NotImplementedError("a study is resumed by running its command again")
+
+
+@cache
+def _bundle(share: Share) -> PlacementGroupFactory:
+    """What a trial asks Ray for."""
+    return PlacementGroupFactory([{"CPU": share.cpus} | ({"GPU": share.gpus} if share.gpus else {})])
 
 
 class Waits:
@@ -155,6 +162,12 @@ class Relay(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._listener.started(self._search.jobs[trial.trial_id])
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Forget what Tune keeps of a trial's results, which nobody will ask for: it would grow with the plan."""
+        kept = trial.run_metadata
+        for numbers in (kept.metric_analysis, kept.metric_n_steps, kept.last_result):
+            numbers.clear()
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._listener.tick()
