@@ -54,7 +54,7 @@ class Sleep:
     store: Store
     seconds: float
 
-    def __call__(self, job: Job, scratch: Path) -> str:
+    def __call__(self, job: Job, folder: Path) -> str:
         attempt = self.store.attempt(job.key)
         time.sleep(self.seconds)
         attempt.publish({"kind": job.kind}, result={})

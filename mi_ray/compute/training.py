@@ -70,7 +70,7 @@ class Trainer:
         self._project = workers.together(nn.Sequential(encoder, projector), device, batch_norm_parts=batch_norm_parts)
         self._images = torch.from_numpy(data.images).to(device)
         self._negatives = None if objective.negatives is None else torch.from_numpy(objective.negatives).to(device)
-        self.objective = objective
+        self.objective, self.device = objective, device
         self._couple, self._view, self._seed, self._dtype = couple, view, seed, dtype
         self.k_tr, self.steps, self._temperature = k_tr, steps, temperature
         self._learning_rate, self._warmup = learning_rate, warmup_steps

@@ -19,9 +19,9 @@ from ray.train.torch import TorchTrainer, get_device
 from mi_ray.compute.workers import Workers
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.data import PreparedData
+from mi_ray.experiments.history import Diverged
 from mi_ray.experiments.plan import Job
 from mi_ray.experiments.run import compute_together
-from mi_ray.experiments.train import Diverged
 from mi_ray.orchestration.cluster import Share
 from mi_ray.orchestration.preemption import is_preempted, leaving_in_order
 from mi_ray.orchestration.rendezvous import AtNodeAddress
@@ -31,12 +31,12 @@ START_SECONDS = 600
 
 
 def train_together(
-    job: Job, data: PreparedData, store: Store, *, workers: int, each: Share, retries: int, scratch: Path
+    job: Job, data: PreparedData, store: Store, *, workers: int, each: Share, retries: int, folder: Path
 ) -> str:
     """Train with ``workers`` workers that take ``each``; returns why that cannot succeed, nothing where it did.
 
     A worker that dies takes the others with it: all start again from the newest checkpoint, ``retries`` times. What
-    Ray Train raises after that is raised.
+    Ray Train raises after that is raised. Train's own state is kept in ``folder``, of this node alone.
     """
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(START_SECONDS))
     trainer = TorchTrainer(
@@ -48,7 +48,7 @@ def train_together(
         ),
         run_config=RunConfig(
             name=f"{job.key}-{uuid.uuid4().hex[:8]}",  # a name that Train knows would be restored from its own state
-            storage_path=str(scratch),
+            storage_path=str(folder),  # the workers, who report nothing to Train, need not see it
             failure_config=FailureConfig(
                 max_failures=retries,
                 controller_failure_limit=retries,  # type: ignore[call-arg]

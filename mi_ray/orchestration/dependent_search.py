@@ -42,12 +42,12 @@ class DependentSearch(SearchAlgorithm):
         store: Store,
         listener: Listener,
         *,
-        common: ray.ObjectRef,
+        work: ray.ObjectRef,
         retries: int,
     ) -> None:
-        """``common``: a reference to what all trials share (see `trial`)."""
+        """``work``: a reference to what computes a job (see `trial`)."""
         self._queue, self._occupancy, self._store = queue, occupancy, store
-        self._listener, self._common, self._retries = listener, common, retries
+        self._listener, self._work, self._retries = listener, work, retries
         self._experiment: Any = None
         self.jobs: dict[str, Job] = {}
         self._attempts: dict[str, int] = {}
@@ -93,7 +93,7 @@ class DependentSearch(SearchAlgorithm):
         spec = self._experiment.spec
         return Trial(
             spec["run"],
-            config=config(job, self._common),
+            config=config(job, self._work),
             trial_id=job.key,
             storage=spec["storage"],
             placement_group_factory=_bundle(self._occupancy.of_trial(job)),

@@ -1,6 +1,6 @@
 """Nodes that are about to be taken away: Ray calls them draining once it has been told (`deploy/spot_notice.sh`).
 
-A training asks at each of its reports, saves a checkpoint and ends its process. Ray, which starts nothing on such a
+A training asks every few seconds, saves a checkpoint and ends its process. Ray, which starts nothing on such a
 node, says of a process that ended there that it was preempted: Tune and Train try it again elsewhere and count no
 failure.
 """

@@ -64,12 +64,12 @@ class Computing:
     team: Team
     worker: Share
 
-    def __call__(self, job: Job, scratch: Path) -> str:
+    def __call__(self, job: Job, folder: Path) -> str:
         """Compute a job; returns why it cannot succeed, nothing where it did."""
         images = self.data[job.cells[0].data_digest]
         if together(job, self.team):
             return train_together(
-                job, images, self.store, workers=self.team.workers, each=self.worker, retries=RETRIES, scratch=scratch
+                job, images, self.store, workers=self.team.workers, each=self.worker, retries=RETRIES, folder=folder
             )
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         on_gpu = torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -97,9 +97,7 @@ def run_trials(
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(slots, int(capacity.most.cpus)))
     queue = Queue(table.values(), store, slots=slots)
     with _scratch(store) as scratch:
-        search = DependentSearch(
-            queue, Occupancy(capacity, team), store, listener, common=ray.put((work, scratch)), retries=RETRIES
-        )
+        search = DependentSearch(queue, Occupancy(capacity, team), store, listener, work=ray.put(work), retries=RETRIES)
         tune.Tuner(
             JobTrial,
             tune_config=tune.TuneConfig(search_alg=search, scheduler=NewestFirst(), reuse_actors=True),
@@ -111,7 +109,7 @@ def run_trials(
 
 @contextmanager
 def _scratch(store: Store) -> Iterator[Path]:
-    """A folder for Tune's and Train's own state, which is over with the run; sweeps what a killed run left."""
+    """A folder for Tune's own state, which is over with the run; sweeps what a killed run left."""
     for leftover in store.work.glob("tune-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix="tune-", dir=store.work))

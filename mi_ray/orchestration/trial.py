@@ -22,12 +22,13 @@ FAILED = "failed"
 """Name of the result by which a trial says that its job cannot succeed, however often it is tried."""
 
 Work = Callable[[Job, Path], str]
-"""Computes a job, given a folder for what is over with the run; returns why that failed, nothing where it did not."""
+"""Computes a job, given a folder of its node for what is over with it; returns why that failed, nothing where it did
+not."""
 
 
-def config(job: Job, common: ray.ObjectRef) -> dict[str, Any]:
-    """What a trial is told; ``common`` is a reference to the work and its folder, the same for all."""
-    return {"job": job, "common": [common]}
+def config(job: Job, work: ray.ObjectRef) -> dict[str, Any]:
+    """What a trial is told; ``work`` is a reference, the same for all."""
+    return {"job": job, "work": [work]}
 
 
 class JobTrial(tune.Trainable):
@@ -37,9 +38,9 @@ class JobTrial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        work, folder = _common(self.config["common"][0])
+        work = _fetched(self.config["work"][0])
         try:
-            failed = work(self.config["job"], folder)
+            failed = work(self.config["job"], Path(self.logdir))
         except Exception as error:
             failed = f"{type(error).__name__}: {error}"
         return {FAILED: failed, "done": True}
@@ -63,6 +64,6 @@ class NewestFirst(FIFOScheduler):
 
 
 @lru_cache(maxsize=1)
-def _common(reference: ray.ObjectRef) -> tuple[Work, Path]:
+def _fetched(reference: ray.ObjectRef) -> Work:
     """What all trials share, fetched once by a process."""
     return ray.get(reference)

@@ -21,6 +21,7 @@ from mi_ray.experiments import train as loop
 from mi_ray.experiments.cells import Store, store_at
 from mi_ray.experiments.data import prepare
 from mi_ray.experiments.declare import CDP, SameClass, Training
+from mi_ray.experiments.history import Diverged
 from mi_ray.experiments.identity import cell_key
 from mi_ray.experiments.plan import Cell, Job
 from mi_ray.experiments.run import compute
@@ -219,12 +220,12 @@ def test_a_third_attempt_resumes_what_the_first_one_left(store, data, monkeypatc
 @pytest.mark.parametrize("learning_rate", [1e30, 1e38])
 def test_a_diverging_run_raises_diverged_naming_the_step(store, data, learning_rate):
     wild = trainer(data, replace(DECLARATION, learning_rate=learning_rate))
-    with pytest.raises(loop.Diverged, match=r"loss is nan at step \d+; lower learning_rate or raise temperature"):
+    with pytest.raises(Diverged, match=r"loss is nan at step \d+; lower learning_rate or raise temperature"):
         loop.train(wild, store.attempt("training-0"))
 
 
 def test_a_diverging_run_commits_nothing(store, data):
-    with pytest.raises(loop.Diverged):
+    with pytest.raises(Diverged):
         train_cell(store, data, replace(DECLARATION, learning_rate=1e38))
     assert list(store.cells.iterdir()) == []
 
@@ -259,6 +260,27 @@ def test_a_training_that_leaves_saves_at_that_very_report_and_loses_nothing(stor
     second, history = again(store, data)
     assert second.taken == list(range(3, STEPS))
     assert_same_run((second.state(), history), state_and_history(data, store))
+
+
+def test_what_was_trained_since_the_last_report_is_saved_too(store, data, monkeypatch):
+    monkeypatch.setattr(loop, "REPORTS", 2)
+    monkeypatch.setattr(loop, "LOOK_SECONDS", 0.0)
+    whole = loop.train(trainer(data), store.attempt("training-whole"))
+    assert [record["step"] for record in whole] == [STEPS // 2, STEPS]
+    attempt, looks = store.attempt("training-0"), iter([False, False, True])
+    with pytest.raises(loop.Leaving, match=f"at step 3 of {STEPS}"):
+        loop.train(trainer(data), attempt, lambda: next(looks))
+    second, history = again(store, data)
+    assert second.taken == list(range(3, STEPS)) and history == whole
+
+
+def test_looks_keep_to_the_pace_of_the_steps(store, data, monkeypatch):
+    monkeypatch.setattr(loop, "REPORTS", 1)
+    for seconds, looks in ((0.0, STEPS - 1), (1e9, 1)):
+        monkeypatch.setattr(loop, "LOOK_SECONDS", seconds)
+        asked = iter([False] * looks)
+        loop.train(trainer(data), store.attempt(f"training-{seconds}"), lambda asked=asked: next(asked))
+        assert list(asked) == []
 
 
 def test_nobody_leaves_at_the_last_report(store, data):
