@@ -34,6 +34,11 @@ class CommittedCell:
     def key(self) -> str:
         return self.path.name
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people: its folder, or its address in the bucket."""
+        return self.remote.place(self.path) if self.remote else str(self.path)
+
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """Key, upstream, data digest, versions, seconds, attempt and the sha256 of every file."""
@@ -58,8 +63,9 @@ class CommittedCell:
         """Path of a payload file whose bytes match the manifest; ValueError names one that does not."""
         path = self._brought(name)
         if sha256(path) != self.manifest["files"][name]:
-            place = self.remote.place(self.path) if self.remote else self.path
-            raise ValueError(f"store: {place}/{name} does not match its manifest; remove {place} to compute it again")
+            raise ValueError(
+                f"store: {self.place}/{name} does not match its manifest; remove {self.place} to compute it again"
+            )
         return path
 
     def _brought(self, name: str) -> Path:

@@ -45,7 +45,7 @@ def cell_tags(committed: CommittedCell) -> dict[str, Any]:
     manifest = committed.manifest
     said = {name: value for name, value in manifest.items() if name not in NOT_TAGGED and value is not None}
     files = {f"sha256/{name}": digest for name, digest in manifest["files"].items()}
-    return said | files | {"store": committed.path}
+    return said | files | {"store": committed.place}
 
 
 def result_tags(committed: CommittedCell) -> dict[str, str]:
