@@ -40,12 +40,12 @@ class OneByOne:
 
 
 @contextmanager
-def served() -> Iterator[str]:
+def served(host: str = "127.0.0.1") -> Iterator[str]:
     """Run the server inside the block, with the environment that leads to it; gives its address."""
-    server = make_server("127.0.0.1", 0, OneByOne(), threaded=True, request_handler=Quiet)
+    server = make_server(host, 0, OneByOne(), threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    address = f"http://127.0.0.1:{server.server_port}"
+    address = f"http://{host}:{server.server_port}"
     before = dict(os.environ)
     os.environ.update(ACCESS, AWS_ENDPOINT_URL=address)
     yield address

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -23,8 +24,9 @@ ROOT = Path(__file__).parents[2]
 DASHBOARD, MLFLOW = "http://127.0.0.1:28265", "http://127.0.0.1:25000"
 """The head's ports 8265 and 5000, at this machine's end of the tunnel."""
 
-SWEEP = ["python", "sweeps/infomin_grid.py", "--preset", "smoke", "--address", "auto", "--store", "/mnt/shared/runs",
+SWEEP = ["python", "sweeps/infomin_grid.py", "--preset", "smoke", "--address", "auto",
          "--tracking-uri", "http://127.0.0.1:5000"]  # fmt: skip
+SHARED = ["--store", "/mnt/shared/runs"]
 SMALL = "ray start --num-cpus=1 --object-store-memory=100000000"
 """The hosts share this machine's cores and memory, each of which would count them as its own."""
 
@@ -52,10 +54,11 @@ class Cluster:
         mode, home = ("token", self.home) if token else ("disabled", self.home / "stranger")
         return kept | {"HOME": str(home), "RAY_TMPDIR": str(self.home), "RAY_AUTH_MODE": mode}
 
-    def submit(self, *entrypoint: str) -> subprocess.CompletedProcess[str]:
+    def submit(self, *entrypoint: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Submit a job through the tunnel, and wait for its end."""
         pinned = ["--entrypoint-resources", '{"driver": 1}']
-        return self.ray("job", "submit", "--address", DASHBOARD, "--working-dir", ".", *pinned, "--", *entrypoint)
+        runtime = ["--working-dir", ".", "--runtime-env-json", json.dumps({"env_vars": environment})]
+        return self.ray("job", "submit", "--address", DASHBOARD, *runtime, *pinned, "--", *entrypoint)
 
     def on_head(self, code: str) -> str:
         """What Python prints on the head, connected to Ray."""
@@ -81,7 +84,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def job(cluster: Cluster) -> subprocess.CompletedProcess[str]:
     """The smoke grid, submitted once all hosts are there."""
     _await_workers(cluster)
-    return cluster.submit(*SWEEP)
+    return cluster.submit(*SWEEP, *SHARED)
 
 
 def _prepare(cluster: Cluster) -> None:

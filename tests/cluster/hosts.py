@@ -22,6 +22,7 @@ BRIDGE = "mi-ray"
 NETWORK, OUTSIDE = "10.77.0", "10.78.0"
 BRIDGES = {NETWORK: BRIDGE, OUTSIDE: f"{BRIDGE}-out"}
 """This machine is the first on both networks; hosts that have not closed themselves can be reached on both."""
+THIS_MACHINE = f"{NETWORK}.1"
 
 NAMES = ("head", "worker-1", "worker-2")
 HOME = "/srv"
@@ -164,7 +165,7 @@ def _wire(name: str) -> None:
         _ip("link", "set", _cable(address), "master", BRIDGES[network], "up")
         _ip("-n", space, "addr", "add", f"{address}/24", "dev", device)
         _ip("-n", space, "link", "set", device, "up")
-    _ip("-n", space, "route", "add", "default", "via", f"{NETWORK}.1")
+    _ip("-n", space, "route", "add", "default", "via", THIS_MACHINE)
 
 
 def _furnish(folder: Path, address: str, keys: Path) -> None:

@@ -5,6 +5,7 @@ Run by `make cluster-test`. The tests go through the life of one cluster, in the
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 
@@ -12,7 +13,9 @@ import pytest
 from mlflow import MlflowClient
 
 from mi_ray.experiments.cells import read_json
-from tests.cluster.conftest import DASHBOARD, MLFLOW, SWEEP, Cluster, wait_for
+from tests.buckets import ACCESS, new_bucket, objects, served
+from tests.cluster.conftest import DASHBOARD, MLFLOW, SHARED, SWEEP, Cluster, wait_for
+from tests.cluster.hosts import HOME, THIS_MACHINE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 Ran = subprocess.CompletedProcess[str]
@@ -38,16 +41,33 @@ def test_its_results_are_in_the_mlflow_server_of_the_head(job: Ran, cluster: Clu
     )
 
 
+TOGETHER = ["--axis", "seed=1", "--only", "training*pairing=color*", "--workers", "2"]
+"""One training: each host has one core, so that two workers are on two hosts."""
+
+
 def test_two_hosts_train_one_encoder_together(job: Ran, cluster: Cluster):
-    """Each host has one core, so that two workers are on two hosts."""
-    done = cluster.submit(*SWEEP, "--axis", "seed=1", "--only", "training*pairing=color*", "--workers", "2")
+    done = cluster.submit(*SWEEP, *SHARED, *TOGETHER)
     assert done.returncode == 0, done.stdout + done.stderr
     manifests = (cluster.hosts.shared / "runs" / "cells").glob("*/manifest.json")
     assert [read_json(path)["workers"] for path in manifests].count(2) == 1
 
 
+def test_two_hosts_that_share_a_bucket_and_no_folder_train_together(job: Ran, cluster: Cluster):
+    with served(THIS_MACHINE) as s3:
+        bucket = new_bucket()
+        done = cluster.submit(*SWEEP, "--store", bucket, *TOGETHER, **ACCESS, AWS_ENDPOINT_URL=s3)
+        there = objects(bucket)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (manifest,) = (
+        content for name, content in there.items() if name.startswith("cells/") and name.endswith("/manifest.json")
+    )
+    assert json.loads(manifest)["workers"] == 2
+    for name in ("worker-1", "worker-2"):
+        assert "manifest.json" in cluster.hosts.run(name, f"find {HOME}/.cache/mi-ray -path '*/data/*'"), name
+
+
 def test_the_same_command_computes_nothing_twice(job: Ran, cluster: Cluster):
-    again = cluster.submit(*SWEEP)
+    again = cluster.submit(*SWEEP, *SHARED)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "0 cells: everything was in the store" in again.stdout
 
