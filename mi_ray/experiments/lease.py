@@ -108,12 +108,13 @@ def _wait_for(bucket: Bucket, number: int) -> None:
     while not (now := _read(bucket, number)).get("released"):
         if now != first:
             raise _in_use(bucket, now)
-        if time.monotonic() - since > STALE_SECONDS:
-            return
-        if not said and time.monotonic() - since > 1.5 * BEAT_SECONDS:
+        silent = time.monotonic() - since
+        if not said and silent > 1.5 * BEAT_SECONDS:
             said = True
             print(f"store: {now.get('holder')} had {bucket.address} and is silent; going on in", end=" ")
             print(f"{STALE_SECONDS:.0f} s if it stays so", flush=True)
+        if silent > STALE_SECONDS:
+            return
         time.sleep(BEAT_SECONDS / 5)
 
 
