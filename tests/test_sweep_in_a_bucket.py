@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from analysis import command, infomin_heatmap, report
 from sweeps.infomin_grid import STUDY
@@ -27,6 +29,20 @@ def sweep(*flags: str, cache: Path, **environment: str) -> subprocess.CompletedP
 
 def draw(*flags: str) -> int:
     return command.main(STUDY, infomin_heatmap.draw, [*SMALL, *flags])
+
+
+def stored_cells(names: Iterable[str]) -> set[str]:
+    """Cells that have a manifest, as names below the bucket's address."""
+    return {name.removesuffix("/manifest.json") for name in names if re.fullmatch("cells/[^/]+/manifest.json", name)}
+
+
+def addresses(cache: Path) -> set[str]:
+    """Where MLflow's runs, in the database of a machine's own folder, say that their cells are."""
+    (database,) = cache.rglob("mlflow.db")
+    client = MlflowClient(f"sqlite:///{database}")
+    (experiment,) = client.search_experiments(filter_string="name = 'infomin_grid'")
+    runs = client.search_runs([experiment.experiment_id])
+    return {run.data.tags["store"] for run in runs if "cell_key" in run.data.tags}
 
 
 @pytest.fixture
@@ -47,6 +63,7 @@ def test_what_one_machine_computed_another_finds_draws_and_reports(
     assert again.returncode == 0, again.stderr
     assert "0 cells: everything was in the store" in again.stdout
     assert before.items() <= stamps(place).items()
+    assert addresses(here) == addresses(there) == {f"{place}/{name}" for name in stored_cells(before)}
     assert not list(there.rglob("encoder.safetensors")), "what nobody reads is not brought"
     monkeypatch.setenv("MI_RAY_CACHE", str(there))
     assert draw("--store", place, "--out", str(tmp_path / "figures")) == 0
