@@ -51,9 +51,7 @@ def evaluate_linearly(
     rows = {split: torch.from_numpy(h[split]) for split in SPLITS}
     train_labels = [torch.from_numpy(task["train"]) for task in labels]
     probes = fit_probes(rows["train"], train_labels, n_classes, sorted(penalties))
-    return [
-        _score(probes, task, n, rows, labels[task], sources, sorted(penalties)) for task, n in enumerate(n_classes)
-    ]
+    return [_score(probes, task, n, rows, labels[task], sources, sorted(penalties)) for task, n in enumerate(n_classes)]
 
 
 @dataclass(frozen=True, kw_only=True)

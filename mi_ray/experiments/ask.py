@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from math import isnan
 from typing import Any, assert_never
 
 import numpy as np
@@ -102,7 +103,7 @@ def evaluated(questions: list[LinearEvaluation], data: PreparedData, h: Embedded
         splits["test"].sources,
         penalties=questions[0].penalties,
     )
-    return [{f"linear_{name}": value for name, value in asdict(accuracy).items()} for accuracy in accuracies]
+    return [_known({f"linear_{name}": value for name, value in asdict(one).items()}) for one in accuracies]
 
 
 def measured(declaration: Geometry, data: PreparedData, h: Embedded) -> Values:
@@ -128,8 +129,15 @@ def _sampling(pairing: SameClass, images: ImageSet) -> geometry.Sampling:
 
 
 def _measures(**measures: geometry.Measure) -> Values:
-    return {
-        name: value
-        for measure, found in measures.items()
-        for name, value in ((measure, found.value), (f"{measure}_standard_error", found.standard_error))
-    }
+    return _known(
+        {
+            name: value
+            for measure, found in measures.items()
+            for name, value in ((measure, found.value), (f"{measure}_standard_error", found.standard_error))
+        }
+    )
+
+
+def _known(values: Values) -> Values:
+    """Without the standard errors that are nan: too few sources to tell."""
+    return {name: value for name, value in values.items() if not (name.endswith("standard_error") and isnan(value))}
