@@ -61,10 +61,6 @@ class Sampling:
             more = f" and {len(scarce) - NAMED} more" if len(scarce) > NAMED else ""
             raise ValueError(f"labels: classes with too few images: {named}{more}; same-class pairs need at least 2")
 
-    def chances(self, strata: Strata) -> Float64[np.ndarray, " c"] | None:
-        """Chance of each class that occurs."""
-        return None if self.prior is None else np.asarray(self.prior, dtype=float)[strata.classes]
-
 
 @dataclass(frozen=True, kw_only=True)
 class OfClasses:
@@ -100,10 +96,11 @@ def tolerance(h: Embeddings, sampling: Sampling, sources: Sources) -> Measure:
     a class, and only so do Tables VIII-IX agree with 2 - 2 T (m = 50, within 0.003).
     """
     strata = Strata.of(sampling.labels, sources)
-    chances, redraw = sampling.chances(strata), sampling.redraw
+    prior, redraw = sampling.prior, sampling.redraw
 
     def terms(classes: np.ndarray, rows: np.ndarray, totals: np.ndarray) -> np.ndarray:
-        return _pair_terms(rows if chances is None else chances[classes], rows, totals, vectors=redraw > 0)
+        chances = rows if prior is None else np.asarray(prior)[strata.classes[classes]]
+        return _pair_terms(chances, rows, totals, vectors=redraw > 0)
 
     whole, without = strata.sums(_unit(h), terms)
     error = jackknife_standard_error(_expected(without, redraw))
@@ -118,10 +115,10 @@ def uniformity(h: Embeddings, sources: Sources, sampling: Sampling | None = None
     """
     if len(h) < 2:
         raise ValueError(f"h: its {len(h)} rows form no pair")
-    by_class = sampling is not None and sampling.prior is not None
-    strata = Strata.of(sampling.labels if by_class else np.zeros(len(h), dtype=np.int64), sources)
-    chances = sampling.chances(strata) if by_class else np.ones(1)
-    total, without = _potentials(_unit(h), strata, chances)
+    alike = Sampling(labels=np.zeros(len(h), dtype=np.int64), prior=(1.0,))
+    drawn = alike if sampling is None or sampling.prior is None else sampling
+    strata = Strata.of(drawn.labels, sources)
+    total, without = _potentials(_unit(h), strata, np.asarray(drawn.prior)[strata.classes])
     return Measure(value=float(np.log(total)), standard_error=jackknife_standard_error(np.log(without)))
 
 
