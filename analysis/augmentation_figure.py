@@ -18,7 +18,7 @@ from mi_ray.theory.selection import front
 
 STYLE = {"font.size": 8.5, "axes.linewidth": 0.7, "axes.edgecolor": FAINT}
 RULE, DEFAULT, OTHER, WINNER = "#e4e4e4", "#d07f45", "#8a8a8a", "#a3123f"
-AXIS = {"accuracy": "linear accuracy, %", "estimate": "estimate of I$_{class}$, bits"}
+AXIS = {"accuracy": "balanced accuracy, %", "estimate": "estimate of I$_{class}$, bits"}
 WIDE, ROW, LEFT, RIGHT, TOP, BOTTOM, BETWEEN, GAP = 8.8, 2.15, 0.82, 0.2, 0.66, 1.26, 0.9, 0.86
 """Inches: the figure's width, a row's height, margins, and gaps down and across."""
 

@@ -38,7 +38,9 @@ class Measure:
         return f"{self.scale * value:{sign}.3g} {self.unit}"
 
 
-ACCURACY = Measure("accuracy", "evaluation", "linear_validation_accuracy", "linear_accuracy", "%", 100)
+ACCURACY = Measure(
+    "accuracy", "evaluation", "linear_balanced_validation_accuracy", "linear_balanced_accuracy", "%", 100
+)
 ESTIMATE = Measure("estimate", "estimation", "validation_bits", "nominal_bits", "bits", 1)
 MEASURES = (ACCURACY, ESTIMATE)
 

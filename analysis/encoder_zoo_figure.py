@@ -16,7 +16,7 @@ from analysis.style import FAINT, INK, PAPER, save
 STEM = "encoder-zoo"
 ACCURATE, MEASURED, RULE = "#1f6391", "#a34d2b", "#e4e4e4"
 PANELS = {
-    ACCURACY: "linear accuracy, %",
+    ACCURACY: "balanced accuracy, %",
     "i_class_bits": "I_class, bits",
     "i_simclr_bits": "I_SimCLR, bits",
     "alignment": "alignment",

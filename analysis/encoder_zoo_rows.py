@@ -47,7 +47,7 @@ class Source:
 SOURCES = {
     "i_class_bits": Source("estimation", "nominal_bits", "nominal_standard_error_bits"),
     "i_simclr_bits": Source("estimation", "nominal_bits", "nominal_standard_error_bits", viewed=True),
-    ACCURACY: Source("evaluation", "linear_accuracy", "linear_standard_error", scale=100),
+    ACCURACY: Source("evaluation", "linear_balanced_accuracy", "linear_balanced_standard_error", scale=100),
     "alignment": Source("geometry", "alignment", "alignment_standard_error"),
     "uniformity": Source("geometry", "uniformity", "uniformity_standard_error"),
     "tolerance": Source("geometry", "tolerance", "tolerance_standard_error"),

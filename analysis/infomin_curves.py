@@ -36,6 +36,8 @@ AUGMENTED = {name for field in own_fields(SimCLR()) for name in (field, f"view_{
 """Parameters that say of an augmentation what its name says too."""
 
 ESTIMATE = ("nominal_bits", "nominal_standard_error_bits")
+ACCURACY = ("linear_accuracy", "linear_standard_error")
+"""The plain accuracy: pairs of views weigh classes by their share of the images too."""
 
 
 def table(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
@@ -44,7 +46,7 @@ def table(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
     panels = panel_names(plan, "estimation", {"pairing", "task", "view_seed", *AUGMENTED})
     found = _per_evaluation(plan, mirrored, panels)
     places = [*panels, "pairing"]
-    accuracies = over_seeds(found, [*places, "task"], "linear_accuracy", "linear_standard_error")
+    accuracies = over_seeds(found, [*places, "task"], *ACCURACY)
     estimates = over_seeds(found.drop_duplicates([*places, "encoder"]), places, *ESTIMATE)
     told = {"mean": "estimate_bits", "spread": "estimate_spread_bits", "n_seeds": "n_estimates"}
     estimates = estimates.rename(columns=told)[[*places, *told.values()]]

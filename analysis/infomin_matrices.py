@@ -35,11 +35,11 @@ class Matrix:
 ACCURACY = Matrix(
     name="infomin-accuracy",
     kind="evaluation",
-    standard_error="linear_standard_error",
-    title="Linear accuracy on a frozen encoder, %",
+    standard_error="linear_balanced_standard_error",
+    title="Balanced linear accuracy on a frozen encoder, %",
     scale=100.0,
     digits=1,
-    shade_label="accuracy, %",
+    shade_label="balanced accuracy, %",
     shades=("#f4f6f8", "#cfe0ea", "#8fbcd4", "#4a90b8", "#1f6391", "#0b3a63"),
 )
 ESTIMATE = Matrix(

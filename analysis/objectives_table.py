@@ -41,7 +41,7 @@ PRINTED = {
 
 ACCURACY, ESTIMATE = "accuracy", "i_class"
 QUANTITIES = {
-    ACCURACY: ("evaluation", "linear_accuracy", "linear_standard_error"),
+    ACCURACY: ("evaluation", "linear_balanced_accuracy", "linear_balanced_standard_error"),
     ESTIMATE: ("estimation", "nominal_bits", "nominal_standard_error_bits"),
 }
 
@@ -107,7 +107,7 @@ def printed(tidy: pd.DataFrame, told: pd.DataFrame) -> list[Printed]:
     accuracy, estimate = (tidy[tidy["quantity"] == name] for name in QUANTITIES)
     note, compared = spread_note(tidy), ["", "difference", "95 % interval"]
     return [
-        Printed("Linear accuracy by learning objective, % (Table III)", head, list(_accuracies(accuracy)), [note]),
+        Printed("Balanced accuracy by learning objective, % (Table III)", head, list(_accuracies(accuracy)), [note]),
         Printed("Post-training estimate, same-class pairs", head, list(_lines(estimate, 1, 2)), [note, IN_BITS]),
         Printed("Differences in accuracy, points", compared, list(_comparisons(told)), [_interval(told)]),
     ]

@@ -37,7 +37,7 @@ STEM = "small-batch"
 QUANTITIES = {
     IN_TRAINING: ("in_training_bits", "in_training_standard_error_bits"),
     POST_TRAINING: ("nominal_bits", "nominal_standard_error_bits"),
-    ACCURACY: ("linear_accuracy", "linear_standard_error"),
+    ACCURACY: ("linear_balanced_accuracy", "linear_balanced_standard_error"),
 }
 """Value and standard error of each quantity, as results call them."""
 

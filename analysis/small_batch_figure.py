@@ -45,7 +45,7 @@ def bars(tidy: pd.DataFrame) -> Figure:
         _estimates(lower, of)
         lower.set_xticks(range(len(ks)), [str(k) for k in ks])
         upper.set_title(panel_title(names, values), fontsize=9, color=FAINT, pad=6)
-    places[0][0].set_ylabel("linear\naccuracy, %", color=INK)
+    places[0][0].set_ylabel("balanced\naccuracy, %", color=INK)
     places[0][1].set_ylabel("estimate of I(h$_X$; h$_Y$), bits", color=INK)
     _write_around(figure, tidy)
     return figure

@@ -23,7 +23,7 @@ PAPER = {"cifar-10": "IV", "imagenet-100": "V"}
 LABEL = "model"
 PLACES = ["benchmark", "arch", "temperature"]
 HEADS = {
-    ACCURACY: "acc., %",
+    ACCURACY: "bal. acc., %",
     "alignment": "alignment ↓",
     "uniformity": "uniformity ↓",
     "tolerance": "tolerance ↑",
@@ -47,7 +47,7 @@ class Source:
 
 NOMINAL = ("nominal_bits", "nominal_standard_error_bits")
 SOURCES = {
-    ACCURACY: Source("evaluation", "linear_accuracy", "linear_standard_error", scale=100),
+    ACCURACY: Source("evaluation", "linear_balanced_accuracy", "linear_balanced_standard_error", scale=100),
     "alignment": Source("geometry", "alignment", "alignment_standard_error"),
     "uniformity": Source("geometry", "uniformity", "uniformity_standard_error"),
     "tolerance": Source("geometry", "tolerance", "tolerance_standard_error"),

@@ -41,7 +41,7 @@ SPACE = {
 }
 """The smallest crop as a share of the image, the strength of colour jitter, and probabilities."""
 
-ACCURACY = {"evaluation": "linear_validation_accuracy"}
+ACCURACY = {"evaluation": "linear_balanced_validation_accuracy"}
 ESTIMATE = {"estimation": "validation_bits"}
 OBJECTIVES = {"accuracy": ACCURACY, "estimate": ESTIMATE, "both": ACCURACY | ESTIMATE}
 
@@ -118,7 +118,7 @@ STUDY = Study(
     matrix=Matrix(
         row="crop_min_scale",
         column="views",
-        panels={"evaluation": "linear_validation_accuracy", "estimation": "validation_bits"},
+        panels={"evaluation": "linear_balanced_validation_accuracy", "estimation": "validation_bits"},
     ),
     analysis="augmentation_search",
 )

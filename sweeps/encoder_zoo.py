@@ -200,7 +200,7 @@ STUDY = Study(
     matrix=Matrix(
         row="encoder",
         column="task",
-        panels={"evaluation": "linear_accuracy", "estimation": "nominal_bits", "geometry": "alignment"},
+        panels={"evaluation": "linear_balanced_accuracy", "estimation": "nominal_bits", "geometry": "alignment"},
     ),
     analysis="measure_agreement",
 )

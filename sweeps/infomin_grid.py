@@ -86,7 +86,9 @@ STUDY = Study(
         "paper": {"arch": ("resnet18", "resnet50"), "seed": (0, 1, 2), **AT_SCALE},
     },
     default_preset="laptop",
-    matrix=Matrix(row="task", column="pairing", panels={"evaluation": "linear_accuracy", "estimation": "nominal_bits"}),
+    matrix=Matrix(
+        row="task", column="pairing", panels={"evaluation": "linear_balanced_accuracy", "estimation": "nominal_bits"}
+    ),
     analysis="infomin_heatmap",
 )
 

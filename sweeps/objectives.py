@@ -109,7 +109,9 @@ STUDY = Study(
     },
     default_preset="laptop",
     matrix=Matrix(
-        row="objective", column="pairing", panels={"evaluation": "linear_accuracy", "estimation": "nominal_bits"}
+        row="objective",
+        column="pairing",
+        panels={"evaluation": "linear_balanced_accuracy", "estimation": "nominal_bits"},
     ),
     analysis="objectives_table",
 )

@@ -99,7 +99,7 @@ STUDY = Study(
     matrix=Matrix(
         row="arch",
         column="k_tr",
-        panels={"training": "in_training_bits", "estimation": "nominal_bits", "evaluation": "linear_accuracy"},
+        panels={"training": "in_training_bits", "estimation": "nominal_bits", "evaluation": "linear_balanced_accuracy"},
     ),
     analysis="small_batch_bars",
 )

@@ -87,7 +87,7 @@ STUDY = Study(
     matrix=Matrix(
         row="arch",
         column="temperature",
-        panels={"training": "loss_nats", "evaluation": "linear_accuracy", "geometry": "tolerance"},
+        panels={"training": "loss_nats", "evaluation": "linear_balanced_accuracy", "geometry": "tolerance"},
     ),
     analysis="temperature_table",
 )

@@ -55,7 +55,7 @@ def test_a_study_without_an_analysis_is_mirrored_and_draws_nothing(desk):
 
 
 def test_a_study_of_ones_own_fills_its_matrix(desk):
-    assert "linear accuracy (± standard error); rows: task, columns: pairing" in desk(MIRRORED).out
+    assert "linear balanced accuracy (± standard error); rows: task, columns: pairing" in desk(MIRRORED).out
     assert re.search(r"^ +class +simclr$", desk(MIRRORED).out, re.MULTILINE)
 
 

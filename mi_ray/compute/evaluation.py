@@ -10,19 +10,29 @@ import torch
 from numpy.typing import NDArray
 
 from mi_ray.compute.images import SPLITS
+from mi_ray.compute.jackknife import jackknife_standard_error
 from mi_ray.compute.probes import Probes, fit_probes
-from mi_ray.compute.uncertainty import clustered_standard_error
+from mi_ray.compute.strata import Labels, Strata
+from mi_ray.compute.uncertainty import Sources, clustered_standard_error
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinearAccuracy:
-    """Held-out accuracy of a linear probe, in 0..1, with its standard error over source images."""
+    """Held-out accuracy of a linear probe, in 0..1, with its standard error over source images.
+
+    ``accuracy`` counts classes by their share of the test images, as an empirical prior does; ``balanced_accuracy``
+    counts them alike, as a uniform prior does (`balanced`). ``absent_classes``: how many the test images lack.
+    """
 
     accuracy: float
     standard_error: float
+    balanced_accuracy: float
+    balanced_standard_error: float
     penalty: float
     train_accuracy: float
     validation_accuracy: float
+    balanced_validation_accuracy: float
+    absent_classes: int
 
 
 def evaluate_linearly(
@@ -41,12 +51,36 @@ def evaluate_linearly(
     rows = {split: torch.from_numpy(h[split]) for split in SPLITS}
     train_labels = [torch.from_numpy(task["train"]) for task in labels]
     probes = fit_probes(rows["train"], train_labels, n_classes, sorted(penalties))
-    return [_score(probes, task, rows, labels[task], sources, sorted(penalties)) for task in range(len(labels))]
+    return [_score(probes, task, n, rows, labels[task], sources, sorted(penalties)) for task, n in enumerate(n_classes)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balanced:
+    """Mean over classes of the share of hits in each, and its standard error over sources."""
+
+    accuracy: float
+    standard_error: float
+
+
+def balanced(hits: NDArray[np.bool_], labels: Labels, sources: Sources) -> Balanced:
+    """Balanced accuracy over the classes that occur in ``labels``, as scikit-learn's ``balanced_accuracy_score``.
+
+    ``hits``, ``labels``, ``sources``: [n]. The standard error is the jackknife that leaves out one source at a time,
+    nan where that leaves no image; a class that is left without an image is left out too.
+    """
+
+    def terms(_: np.ndarray, rows: np.ndarray, hit: np.ndarray) -> np.ndarray:
+        return np.stack([rows > 0, hit[:, 0] / np.maximum(rows, 1)], axis=1)
+
+    whole, without = Strata.of(labels, sources).sums(hits[:, None].astype(float), terms)
+    left = without[:, 1] / np.where(without[:, 0] > 0, without[:, 0], np.nan)
+    return Balanced(accuracy=float(whole[1] / whole[0]), standard_error=jackknife_standard_error(left))
 
 
 def _score(
     probes: Probes,
     task: int,
+    n_classes: int,
     rows: Mapping[str, torch.Tensor],
     labels: Mapping[str, NDArray[np.int64]],
     sources: NDArray[np.int64],
@@ -58,11 +92,17 @@ def _score(
     }
     validation = hits["validation"].mean(0)
     best = int(np.flatnonzero(validation == validation.max())[-1])
-    test = hits["test"][:, best].astype(float)
+    test = hits["test"][:, best]
+    alike = balanced(test, labels["test"], sources)
+    on_validation = balanced(hits["validation"][:, best], labels["validation"], np.arange(len(hits["validation"])))
     return LinearAccuracy(
         accuracy=float(test.mean()),
-        standard_error=clustered_standard_error(test, sources),
+        standard_error=clustered_standard_error(test.astype(float), sources),
+        balanced_accuracy=alike.accuracy,
+        balanced_standard_error=alike.standard_error,
         penalty=penalties[best],
         train_accuracy=float(hits["train"][:, best].mean()),
         validation_accuracy=float(validation[best]),
+        balanced_validation_accuracy=on_validation.accuracy,
+        absent_classes=n_classes - len(np.unique(labels["test"])),
     )

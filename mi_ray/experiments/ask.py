@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from math import isnan
 from typing import Any, assert_never
 
 import numpy as np
@@ -102,15 +103,18 @@ def evaluated(questions: list[LinearEvaluation], data: PreparedData, h: Embedded
         splits["test"].sources,
         penalties=questions[0].penalties,
     )
-    return [{f"linear_{name}": value for name, value in asdict(accuracy).items()} for accuracy in accuracies]
+    return [_known({f"linear_{name}": value for name, value in asdict(one).items()}) for one in accuracies]
 
 
 def measured(declaration: Geometry, data: PreparedData, h: Embedded) -> Values:
-    """Alignment, uniformity and tolerance on the test images."""
+    """Alignment and uniformity on the test images, and of same-class pairs tolerance."""
     images = data.split("test")
     match declaration.pairing:
         case SameClass():
-            return _same_class_geometry(declaration.pairing, images, h["test"])
+            of_classes = geometry.of_classes(h["test"], _sampling(declaration.pairing, images), images.sources)
+            return _measures(
+                alignment=of_classes.alignment, uniformity=of_classes.uniformity, tolerance=of_classes.tolerance
+            )
         case SimCLR():
             found = geometry.of_views(h["test"], images.sources)
             return _measures(alignment=found.alignment, uniformity=found.uniformity)
@@ -118,16 +122,22 @@ def measured(declaration: Geometry, data: PreparedData, h: Embedded) -> Values:
             assert_never(declaration.pairing)
 
 
-def _same_class_geometry(pairing: SameClass, images: ImageSet, h: NDArray[np.float32]) -> Values:
-    tolerance = geometry.tolerance(h, labelled(pairing.task, images)[0], images.sources)
-    uniformity = geometry.uniformity(h, images.sources)
-    aligned = geometry.Measure(value=2 - 2 * tolerance.value, standard_error=2 * tolerance.standard_error)
-    return _measures(alignment=aligned, uniformity=uniformity, tolerance=tolerance)
+def _sampling(pairing: SameClass, images: ImageSet) -> geometry.Sampling:
+    """How the estimate draws its pairs; an empirical prior is that of the images, sampled as they are."""
+    prior = None if pairing.prior == "empirical" else label_channel(pairing, images).prior
+    return geometry.Sampling(labels=labelled(pairing.task, images)[0], prior=prior, redraw=pairing.redraw)
 
 
 def _measures(**measures: geometry.Measure) -> Values:
-    return {
-        name: value
-        for measure, found in measures.items()
-        for name, value in ((measure, found.value), (f"{measure}_standard_error", found.standard_error))
-    }
+    return _known(
+        {
+            name: value
+            for measure, found in measures.items()
+            for name, value in ((measure, found.value), (f"{measure}_standard_error", found.standard_error))
+        }
+    )
+
+
+def _known(values: Values) -> Values:
+    """Without the standard errors that are nan: too few sources to tell."""
+    return {name: value for name, value in values.items() if not (name.endswith("standard_error") and isnan(value))}

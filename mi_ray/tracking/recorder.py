@@ -46,7 +46,8 @@ EXPERIMENT_TAGS = {
         '`tags.kind = "estimation"`, select all, Compare, and choose `pairing`, `task` and `nominal_bits`; the true '
         "value is between `lower_bits` and `upper_bits` with 95 % confidence. Values that are known well enough have "
         '`tags.certified = "true"`, the others say why in the tag `not_certified`. For linear accuracies search '
-        '`tags.kind = "evaluation"` and choose `linear_accuracy`. Or group the table by `pairing` or `task`. '
+        '`tags.kind = "evaluation"` and choose `linear_accuracy`, or beside estimates `linear_balanced_accuracy`. '
+        "Or group the table by `pairing` or `task`. "
         "The heatmaps are artifacts of the sweep's run; every run's `cell_key` names its directory in the store."
     ),
 }

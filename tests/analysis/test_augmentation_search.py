@@ -37,7 +37,11 @@ def answer(cell: Cell, *, gain: float = 0.3, noise: float = 0.01) -> dict[str, A
     crop, seed = float(cell.parameters["crop_min_scale"]), int(cell.parameters["seed"])
     value = 0.4 + gain * crop + noise * np.sin(10 * seed + 7 * crop)
     if cell.kind == "evaluation":
-        return {"linear_validation_accuracy": value, "linear_accuracy": value - 0.02, "linear_standard_error": 0.01}
+        return {
+            "linear_balanced_validation_accuracy": value,
+            "linear_balanced_accuracy": value - 0.02,
+            "linear_balanced_standard_error": 0.01,
+        }
     if cell.kind == "estimation":
         return {"validation_bits": 2 * value, "nominal_bits": 2 * value - 0.1, "nominal_standard_error_bits": 0.02,
                 "certified": False, "not_certified": "a critic is overfitted"}  # fmt: skip
@@ -101,7 +105,7 @@ def test_the_objectives_are_what_candidates_are_asked(over, tmp_path):
 def test_the_best_is_the_best_of_those_promoted_on_validation_images(over):
     found = recorded(*over)
     promoted = found.candidates[found.candidates["promoted"]]
-    best = int(promoted.loc[promoted["linear_validation_accuracy"].idxmax(), "candidate"])
+    best = int(promoted.loc[promoted["linear_balanced_validation_accuracy"].idxmax(), "candidate"])
     assert found.best == {"accuracy": best, "estimate": best} and best != 0
     assert found.challengers == [best]
     assert found.candidates.set_index("candidate").loc[best, "best_for"] == "accuracy and estimate"
@@ -116,7 +120,9 @@ def test_differences_pair_each_fresh_seed_with_the_default_of_that_seed(over):
             told[cell.parameters["crop_min_scale"], int(cell.parameters["seed"])] = store.read(cell.key).result
     (winner,) = found.challengers
     crop = f"{found.candidates.set_index('candidate').loc[winner, 'crop_min_scale']:g}"
-    differences = [told[crop, seed]["linear_accuracy"] - told["0.2", seed]["linear_accuracy"] for seed in (1, 2)]
+    differences = [
+        told[crop, seed]["linear_balanced_accuracy"] - told["0.2", seed]["linear_balanced_accuracy"] for seed in (1, 2)
+    ]
     assert found.difference(winner, ACCURACY).mean == pytest.approx(np.mean(differences))
     assert found.difference(winner, ACCURACY).n == 2
     assert set(found.fresh["seed"]) == {1, 2}
@@ -126,8 +132,8 @@ def test_the_comparison_has_the_default_and_every_winner_in_units(over):
     found = recorded(*over)
     compared = comparison(found)
     assert list(compared["role"]) == ["default", "best accuracy, best estimate"]
-    own = found.fresh[found.fresh["candidate"] == 0]["linear_accuracy"]
-    assert compared["linear_accuracy"][0] == pytest.approx(own.mean())
+    own = found.fresh[found.fresh["candidate"] == 0]["linear_balanced_accuracy"]
+    assert compared["linear_balanced_accuracy"][0] == pytest.approx(own.mean())
     table = printed(found, compared)
     assert f"| {100 * own.mean():.2f} ± {100 * own.std():.2f} |" in table
     assert table.count("\n|") == 3 and "2 fresh seeds" in table
@@ -151,7 +157,11 @@ def test_a_winner_within_seed_noise_is_said_not_to_differ(tmp_path):
 def test_a_winner_of_the_validation_images_can_lose_on_test_images(tmp_path):
     def overfitted(cell: Cell) -> dict[str, Any]:
         told = answer(cell, noise=1e-4)
-        return told | {"linear_accuracy": -told["linear_validation_accuracy"]} if cell.kind == "evaluation" else told
+        return (
+            told | {"linear_balanced_accuracy": -told["linear_balanced_validation_accuracy"]}
+            if cell.kind == "evaluation"
+            else told
+        )
 
     given = verdict(recorded(*played(tmp_path, answers=overfitted)))
     assert given.holds is False and "is worse than the default beyond seed noise" in given.sentence
@@ -160,7 +170,9 @@ def test_a_winner_of_the_validation_images_can_lose_on_test_images(tmp_path):
 def test_a_default_that_nothing_beats_is_said_to_be_the_best(tmp_path):
     def worse_than_default(cell: Cell) -> dict[str, Any]:
         far = sum(abs(float(cell.parameters[name]) - value) for name, value in found_default().items())
-        return answer(cell) | ({"linear_validation_accuracy": 0.9 - 0.1 * far} if cell.kind == "evaluation" else {})
+        return answer(cell) | (
+            {"linear_balanced_validation_accuracy": 0.9 - 0.1 * far} if cell.kind == "evaluation" else {}
+        )
 
     found = recorded(*played(tmp_path, answers=worse_than_default))
     given = verdict(found)

@@ -39,7 +39,7 @@ def accuracy(cell: Cell, accuracies: Mapping[str, float]) -> float:
 def told(accuracies: Mapping[str, float]) -> Result:
     def result(cell: Cell) -> dict[str, Any]:
         if cell.kind == "evaluation":
-            return {"linear_accuracy": accuracy(cell, accuracies), "linear_standard_error": 0.01}
+            return {"linear_balanced_accuracy": accuracy(cell, accuracies), "linear_balanced_standard_error": 0.01}
         return estimate(accuracy(cell, accuracies), 6.0) if cell.kind == "estimation" else result_of(cell)
 
     return result

@@ -39,7 +39,7 @@ def as_claimed(cell: Cell) -> dict[str, Any]:
         spread = {"in_training_standard_error_bits": 0.01}
         return {"in_training_bits": ceiling - 0.1 - apart, "loss_nats": 1.0} | spread
     if cell.kind == "evaluation":
-        return {"linear_accuracy": 0.98 + apart, "linear_standard_error": 0.002}
+        return {"linear_balanced_accuracy": 0.98 + apart, "linear_balanced_standard_error": 0.002}
     if cell.kind == "estimation":
         return result_of(cell) | {"nominal_bits": 5.9 + apart, "nominal_standard_error_bits": 0.01}
     return result_of(cell)
@@ -70,7 +70,7 @@ def cells_at(plan: Plan, kind: str, k_tr: int, arch: str = "resnet10t") -> list[
 KINDS = {
     IN_TRAINING: ("training", "in_training_bits"),
     POST_TRAINING: ("estimation", "nominal_bits"),
-    ACCURACY: ("evaluation", "linear_accuracy"),
+    ACCURACY: ("evaluation", "linear_balanced_accuracy"),
 }
 
 

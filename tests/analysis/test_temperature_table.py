@@ -49,7 +49,7 @@ def told(cell: Cell, way: tuple[float, float]) -> dict[str, Any]:
     if cell.kind == "training":
         return result_of(cell) | {"loss_nats": 1 + number(cell, 0)}
     if cell.kind == "evaluation":
-        return {"linear_accuracy": number(cell, 1), "linear_standard_error": 0.01}
+        return {"linear_balanced_accuracy": number(cell, 1), "linear_balanced_standard_error": 0.01}
     if cell.kind == "geometry":
         tolerance = number(cell, way[1])
         values = {"tolerance": tolerance, "alignment": 2 - 2 * tolerance, "uniformity": -number(cell, 0)}

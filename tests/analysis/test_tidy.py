@@ -49,8 +49,11 @@ def test_a_kind_of_which_nothing_is_mirrored_or_asked_still_makes_a_table() -> N
     assert asked_and_measured(PLAN, mirror(), "no such kind").empty
 
 
+BALANCED = ("linear_balanced_accuracy", "linear_balanced_standard_error")
+
+
 def test_several_seeds_are_their_mean_and_standard_deviation() -> None:
-    rows = over_seeds(asked_and_measured(PLAN, mirror(), "evaluation"), BY, "linear_accuracy", "linear_standard_error")
+    rows = over_seeds(asked_and_measured(PLAN, mirror(), "evaluation"), BY, *BALANCED)
     assert list(rows) == [*BY, "mean", "spread", "spread_is", "n_seeds", "n_seeds_asked"]
     for _, row in rows.iterrows():
         values = [made_up(c) for c in PLAN.cells.values() if c.kind == "evaluation" and _at(c, row)]

@@ -78,7 +78,7 @@ def measured(low: float = 0.9, spread: float = 0.001, **at: float) -> Tables:
         if cell.kind in ("evaluation", "estimation"):
             place = f"{cell.parameters['task']}_{cell.parameters['pairing']}"
             rows.append({"key": cell.key, "kind": cell.kind, **_values(cell.parameters["task"], at.get(place, low))})
-    mirrored = pd.DataFrame(rows).assign(linear_standard_error=spread, nominal_standard_error_bits=spread)
+    mirrored = pd.DataFrame(rows).assign(linear_balanced_standard_error=spread, nominal_standard_error_bits=spread)
     return {matrix: table(matrix, PLAN, mirrored) for matrix in (ACCURACY, ESTIMATE)}
 
 

@@ -44,7 +44,10 @@ def told(good: str, *, seeds: Mapping[str, float] | None = None) -> Told:
         viewed = cell.parameters.get("task") == "simclr"
         match cell.kind:
             case "evaluation":
-                return {"linear_accuracy": QUALITY[cell.parameters["encoder"]], "linear_standard_error": 0.01}
+                return {
+                    "linear_balanced_accuracy": QUALITY[cell.parameters["encoder"]],
+                    "linear_balanced_standard_error": 0.01,
+                }
             case "estimation":
                 bits = 6 * measure("i_simclr_bits" if viewed else "i_class_bits", cell)
                 return {

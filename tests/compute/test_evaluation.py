@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score
 
-from mi_ray.compute.evaluation import evaluate_linearly
+from mi_ray.compute.evaluation import balanced, evaluate_linearly
 from mi_ray.compute.images import SPLITS
 
 WIDTH, CLASSES = 16, 4
@@ -129,3 +130,91 @@ def test_images_of_one_source_count_once():
     assert once.accuracy == known.accuracy == unknown.accuracy
     assert known.standard_error == pytest.approx(once.standard_error)
     assert unknown.standard_error == pytest.approx(once.standard_error / 2)
+
+
+# Balanced accuracy
+
+
+def guesses(rng, n=400, prior=(0.6, 0.25, 0.1, 0.05), right=(0.9, 0.7, 0.5, 0.2)):
+    """Labels of uneven classes, and predictions that are right more or less often by class."""
+    labels = rng.choice(CLASSES, size=n, p=prior)
+    hit = rng.random(n) < np.array(right)[labels]
+    return labels, np.where(hit, labels, (labels + 1) % CLASSES)
+
+
+def test_balanced_accuracy_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    for present in ([0, 1, 2, 3], [0, 3]):
+        labels, predicted = guesses(rng)
+        rows = np.isin(labels, present)
+        labels, predicted = labels[rows], np.where(np.isin(predicted[rows], present), predicted[rows], labels[rows])
+        found = balanced(predicted == labels, labels, np.arange(len(labels)))
+        assert found.accuracy == pytest.approx(balanced_accuracy_score(labels, predicted))
+
+
+def test_uneven_classes_are_scored_by_their_share_and_alike():
+    h, labels = splits(noise=0.6)
+    keep = {split: (y != 0) | (np.arange(len(y)) % 8 == 0) for split, y in labels.items()}
+    h, labels = ({split: part[split][keep[split]] for split in SPLITS} for part in (h, labels))
+    found, n = accuracy_of(h, labels), len(labels["test"])
+    recalls = [found_of_class(h, labels, c) for c in range(CLASSES)]
+    shares = np.bincount(labels["test"]) / n
+    assert found.accuracy == pytest.approx(np.average(recalls, weights=shares), abs=1e-9)
+    assert found.balanced_accuracy == pytest.approx(np.mean(recalls), abs=1e-9)
+    assert found.balanced_accuracy < found.accuracy - 0.02
+    assert found.balanced_validation_accuracy < found.validation_accuracy - 0.02
+
+
+def found_of_class(h, labels, c):
+    """Accuracy on the test rows of one class, of the same probe."""
+    rows = labels["test"] == c
+    return accuracy_of(h | {"test": h["test"][rows]}, labels | {"test": labels["test"][rows]}).accuracy
+
+
+def test_balanced_classes_are_scored_the_same_both_ways():
+    h, labels = splits(noise=0.7)
+    order = np.argsort(labels["test"], kind="stable")
+    rows = np.concatenate([order[labels["test"][order] == c][:150] for c in range(CLASSES)])
+    found = accuracy_of(h | {"test": h["test"][rows]}, labels | {"test": labels["test"][rows]})
+    assert 0.5 < found.accuracy < 0.99
+    assert found.balanced_accuracy == pytest.approx(found.accuracy, abs=1e-12)
+    assert found.absent_classes == 0
+
+
+def test_classes_that_the_test_images_lack_are_counted_and_the_others_averaged():
+    h, labels = splits(noise=0.5)
+    rows = labels["test"] > 1
+    part, without = h | {"test": h["test"][rows]}, labels | {"test": labels["test"][rows]}
+    found = accuracy_of(part, without)
+    assert found.absent_classes == 2
+    assert found.balanced_accuracy == pytest.approx(np.mean([found_of_class(h, labels, c) for c in (2, 3)]), abs=1e-9)
+
+
+def test_the_balanced_standard_error_leaves_out_one_source_at_a_time():
+    """Of sources that span classes; one of them holds a whole class, which is left out with it."""
+    rng = np.random.default_rng(1)
+    labels, predicted = guesses(rng, n=60)
+    labels[:3], sources = 4, np.concatenate([np.zeros(3, int), rng.integers(1, 20, size=57)])
+    hits = predicted == labels
+    names = np.unique(sources)
+    left = [
+        np.mean([hits[(labels == c) & (sources != s)].mean() for c in np.unique(labels[sources != s])]) for s in names
+    ]
+    expected = ((len(names) - 1) * np.var(left)) ** 0.5
+    assert balanced(hits, labels, sources).standard_error == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("images", [1, 4])
+def test_the_balanced_standard_error_is_the_spread_over_fresh_sources(images):
+    """Of ``images`` of each source that are right or wrong together."""
+    found = []
+    for seed in range(300):
+        labels, predicted = (part.repeat(images) for part in guesses(np.random.default_rng(seed)))
+        found.append(balanced(predicted == labels, labels, np.arange(len(labels)) // images))
+    spread = np.std([one.accuracy for one in found], ddof=1)
+    assert np.mean([one.standard_error for one in found]) == pytest.approx(spread, rel=0.12)
+
+
+def test_the_error_of_one_source_is_not_known():
+    labels = np.arange(6) % 2
+    assert np.isnan(balanced(labels == 1, labels, np.zeros(6, dtype=np.int64)).standard_error)

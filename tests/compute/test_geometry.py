@@ -5,7 +5,11 @@ from math import exp, log
 import numpy as np
 import pytest
 
-from mi_ray.compute.geometry import ROWS, alignment, of_views, tolerance, uniformity
+from mi_ray.compute.geometry import ROWS, Sampling, alignment, of_classes, of_views, tolerance, uniformity
+from mi_ray.compute.pairings import WithinClass
+
+PRIORS = {"uniform": (1 / 3, 1 / 3, 1 / 3), "empirical": None, "declared": (0.1, 0.2, 0.7)}
+REDRAWS = (0.0, 0.4, 1.0)
 
 
 def embeddings(n=24, width=5, seed=0):
@@ -33,15 +37,45 @@ def alignment_by_hand(h, x, y):
     return np.mean([((u[i] - u[j]) ** 2).sum() for i, j in zip(x, y, strict=True)])
 
 
-def uniformity_by_hand(h, labels=None):
-    u = units(h)
-    everyone = range(len(u))
-    return log(np.mean([exp(-2 * ((u[i] - u[j]) ** 2).sum()) for i in everyone for j in everyone if i != j]))
+def prior_of(labels, prior):
+    """Chance of each class: as given, over those left with a pair, or their share of the rows."""
+    counts = np.bincount(labels, minlength=3)
+    chances = counts if prior is None else np.array(prior)
+    chances = np.where(counts >= 2, chances, 0.0)
+    return chances / chances.sum()
 
 
-def tolerance_by_hand(h, labels):
-    u = units(h)
-    return np.mean([u[i] @ u[j] for i, j in same_class(labels).T])
+def pair_chances(labels, prior, redraw):
+    """Chance of each ordered pair of rows under same-class sampling, from its definition in two loops."""
+    n, p = len(labels), prior_of(labels, prior)
+    counts, chances = np.bincount(labels, minlength=3), np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            c, d = labels[i], labels[j]
+            partner = (1 - redraw) * (c == d) + redraw * p[d]
+            others = counts[d] - (c == d)
+            if i != j and p[c] > 0 and p[d] > 0:
+                chances[i, j] = p[c] / counts[c] * partner / others
+    return chances
+
+
+def tolerance_by_hand(h, labels, prior=None, redraw=0.0):
+    u = np.stack(units(h))
+    chances = pair_chances(labels, prior, redraw)
+    assert chances.sum() == pytest.approx(1)
+    return (chances * (u @ u.T)).sum()
+
+
+def uniformity_by_hand(h, labels=None, prior=None):
+    """Of two independent images, drawn until they differ; all alike if no labels are given."""
+    u, n = units(h), len(h)
+    labels = np.zeros(n, dtype=int) if labels is None else labels
+    counts = np.bincount(labels)
+    p = counts / n if prior is None else np.array(prior)[: len(counts)] * (counts > 0)
+    pairs = [(i, j) for i in range(n) for j in range(n) if i != j]
+    chances = [p[labels[i]] / counts[labels[i]] * p[labels[j]] / counts[labels[j]] for i, j in pairs]
+    potentials = [exp(-2 * ((u[i] - u[j]) ** 2).sum()) for i, j in pairs]
+    return log(np.average(potentials, weights=chances))
 
 
 def test_alignment_is_the_double_loop():
@@ -52,12 +86,51 @@ def test_alignment_is_the_double_loop():
 
 def test_uniformity_is_the_double_loop():
     h, _, sources = embeddings()
-    assert uniformity(h, sources).value == pytest.approx(uniformity_by_hand(h), abs=1e-6)
+    assert uniformity(h, sources).value == pytest.approx(uniformity_by_hand(h), abs=1e-12)
 
 
-def test_tolerance_is_the_double_loop():
+@pytest.mark.parametrize("redraw", REDRAWS)
+@pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS)
+def test_same_class_measures_are_the_double_loops_over_the_declared_pairs(prior, redraw):
     h, labels, sources = embeddings()
-    assert tolerance(h, labels, sources).value == pytest.approx(tolerance_by_hand(h, labels), abs=1e-6)
+    found = of_classes(h, Sampling(labels=labels, prior=prior, redraw=redraw), sources)
+    inner = tolerance_by_hand(h, labels, prior, redraw)
+    assert found.tolerance.value == pytest.approx(inner, abs=1e-12)
+    assert found.alignment.value == pytest.approx(2 - 2 * inner, abs=1e-12)
+    assert found.uniformity.value == pytest.approx(uniformity_by_hand(h, labels, prior), abs=1e-12)
+
+
+@pytest.mark.parametrize("redraw", REDRAWS)
+@pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS)
+def test_same_class_measures_are_those_of_the_pairs_that_the_estimate_draws(prior, redraw):
+    h, labels, sources = embeddings()
+    chances = np.bincount(labels) / len(labels) if prior is None else np.array(prior)
+    couple, k = WithinClass(labels, 3, redraw=redraw, prior=chances), 200_000
+    (x, y), (other, _) = couple(k, np.random.default_rng(1)), couple(k, np.random.default_rng(2))
+    found = of_classes(h, Sampling(labels=labels, prior=prior, redraw=redraw), sources)
+    u = np.stack(units(h))
+    distances = ((u[x] - u[y]) ** 2).sum(1)
+    assert abs(found.alignment.value - distances.mean()) < 4 * distances.std() / k**0.5
+    apart = x != other
+    potentials = np.exp(-2 * ((u[x[apart]] - u[other[apart]]) ** 2).sum(1))
+    assert abs(exp(found.uniformity.value) - potentials.mean()) < 4 * potentials.std() / len(potentials) ** 0.5
+
+
+@pytest.mark.parametrize("prior", ["uniform", "empirical"])
+def test_balanced_classes_drawn_alike_weigh_all_same_class_pairs_and_all_pairs_alike(prior):
+    h, _, sources = embeddings()
+    labels = np.arange(24) % 3
+    found = of_classes(h, Sampling(labels=labels, prior=PRIORS[prior]), sources)
+    assert found.alignment.value == pytest.approx(alignment_by_hand(h, *same_class(labels)), abs=1e-12)
+    assert found.uniformity.value == pytest.approx(uniformity_by_hand(h), abs=1e-12)
+
+
+def test_a_rare_class_counts_as_often_as_it_is_drawn():
+    """Class 0: 30 equal rows; class 1: two opposite ones. By pairs, class 1 would hardly count."""
+    h = np.concatenate([np.tile([1.0, 0.0], (30, 1)), [[0.0, 1.0], [0.0, -1.0]]])
+    labels, sources = np.array([0] * 30 + [1] * 2), np.arange(32)
+    for prior, value in (((0.5, 0.5), 0.0), (None, 28 / 32), ((0.0, 1.0), -1.0)):
+        assert tolerance(h, Sampling(labels=labels, prior=prior), sources).value == pytest.approx(value)
 
 
 @pytest.mark.parametrize("n", [ROWS - 1, ROWS, 2 * ROWS + 37])
@@ -79,12 +152,30 @@ def by_leaving_one_out(measure, h, labels, sources):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_standard_errors_leave_out_one_source_at_a_time(seed):
+@pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS)
+def test_standard_errors_leave_out_one_source_at_a_time(prior, seed):
+    """Of rows whose sources span classes; a class that is left with one row has no pair and is left out."""
     h, labels, sources = embeddings(seed=seed)
-    expected = by_leaving_one_out(uniformity_by_hand, h, labels, sources)
-    assert uniformity(h, sources).standard_error == pytest.approx(expected, rel=1e-4)
-    expected = by_leaving_one_out(tolerance_by_hand, h, labels, sources)
-    assert tolerance(h, labels, sources).standard_error == pytest.approx(expected, rel=1e-4)
+    for redraw in REDRAWS:
+        sampling = Sampling(labels=labels, prior=prior, redraw=redraw)
+        expected = by_leaving_one_out(
+            lambda h, of, redraw=redraw: tolerance_by_hand(h, of, prior, redraw), h, labels, sources
+        )
+        assert tolerance(h, sampling, sources).standard_error == pytest.approx(expected, rel=1e-9)
+    expected = by_leaving_one_out(lambda h, of: uniformity_by_hand(h, of, prior), h, labels, sources)
+    assert uniformity(h, sources, sampling).standard_error == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_class_of_one_source_is_left_out_with_it():
+    h, _, _ = embeddings(n=12)
+    labels, sources = np.array([0] * 5 + [1] * 5 + [2] * 2), np.array([*range(10), 10, 10])
+    sampling = Sampling(labels=labels, prior=PRIORS["declared"], redraw=0.4)
+    for measure, by_hand in (
+        (tolerance(h, sampling, sources), lambda h, of: tolerance_by_hand(h, of, PRIORS["declared"], 0.4)),
+        (uniformity(h, sources, sampling), lambda h, of: uniformity_by_hand(h, of, PRIORS["declared"])),
+    ):
+        expected = by_leaving_one_out(by_hand, h, labels, sources)
+        assert measure.standard_error == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_error_of_alignment_leaves_out_one_source_at_a_time():
@@ -101,20 +192,37 @@ def test_the_error_of_alignment_leaves_out_one_source_at_a_time():
     assert alignment(h, *pairs.T, sources).standard_error == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["uniformity", "tolerance", "alignment"])
-def test_the_standard_error_is_the_spread_over_fresh_sources(name):
-    """Of four rows each, which lie near one another."""
+def fresh(seed, *, stratified=False):
+    """Rows of 120 sources, two near each other, of three unlike classes, unevenly many: h, labels, sources."""
+    rng = np.random.default_rng(seed)
+    of_source = np.repeat(range(3), (60, 40, 20)) if stratified else rng.choice(3, size=120, p=[0.5, 0.33, 0.17])
+    spread = np.array([0.3, 0.7, 1.2])[of_source, None]
+    centre = np.array([[1.0, 0, 0], [0.6, 0.8, 0], [0, 0.6, 0.8]])[of_source] + spread * rng.standard_normal((120, 3))
+    sources = np.arange(240) // 2
+    return centre[sources] + 0.2 * rng.standard_normal((240, 3)), of_source[sources], sources
+
+
+@pytest.mark.parametrize(
+    ("prior", "stratified"), [("uniform", False), ("uniform", True), ("empirical", False), ("declared", False)]
+)
+def test_the_standard_error_of_same_class_measures_is_the_spread_over_fresh_sources(prior, stratified):
+    found = []
+    for seed in range(200):
+        h, labels, sources = fresh(seed, stratified=stratified)
+        samplings = [Sampling(labels=labels, prior=PRIORS[prior], redraw=redraw) for redraw in REDRAWS]
+        found.append([uniformity(h, sources, samplings[0]), *(tolerance(h, of, sources) for of in samplings)])
+    for which, name in enumerate(("uniformity", *REDRAWS)):
+        values, errors = ([getattr(of[which], part) for of in found] for part in ("value", "standard_error"))
+        assert np.mean(errors) == pytest.approx(np.std(values, ddof=1), rel=0.2), name
+
+
+def test_the_standard_error_over_given_pairs_is_the_spread_over_fresh_sources():
     found = []
     for seed in range(200):
         rng = np.random.default_rng(seed)
         sources, labels = np.arange(160) // 4, np.arange(160) // 4 % 2
         h = rng.standard_normal((40, 3))[sources] + 0.3 * rng.standard_normal((160, 3)) + 1.0
-        if name == "uniformity":
-            found.append(uniformity(h, sources))
-        elif name == "tolerance":
-            found.append(tolerance(h, labels, sources))
-        else:
-            found.append(alignment(h, *same_class(labels), sources))
+        found.append(alignment(h, *same_class(labels), sources))
     spread = np.std([measure.value for measure in found], ddof=1)
     assert np.mean([measure.standard_error for measure in found]) == pytest.approx(spread, rel=0.2)
 
@@ -125,7 +233,10 @@ def test_the_standard_error_is_the_spread_over_fresh_sources(name):
 def test_one_point_is_perfectly_aligned_and_tolerant_and_not_at_all_uniform():
     h, everyone = np.full((6, 3), 2.0, dtype=np.float32), np.arange(6)
     one_class = np.zeros(6, dtype=np.int64)
-    measures = [alignment(h, everyone, everyone[::-1].copy(), everyone), tolerance(h, one_class, everyone)]
+    measures = [
+        alignment(h, everyone, everyone[::-1].copy(), everyone),
+        tolerance(h, Sampling(labels=one_class), everyone),
+    ]
     measures.append(uniformity(h, everyone))
     assert [measure.value for measure in measures] == pytest.approx([0, 1, 0], abs=1e-6)
     assert [measure.standard_error for measure in measures] == pytest.approx([0, 0, 0], abs=1e-6)
@@ -135,7 +246,7 @@ def test_two_antipodal_points_are_as_far_apart_as_can_be():
     """Without either there is no pair, so the jackknife has no answer."""
     h, sources = np.array([[3.0, 4.0], [-0.3, -0.4]], dtype=np.float32), np.arange(2)
     assert alignment(h, sources[:1], sources[1:], sources).value == pytest.approx(4)
-    for measure, value in ((uniformity(h, sources), -8), (tolerance(h, 0 * sources, sources), -1)):
+    for measure, value in ((uniformity(h, sources), -8), (tolerance(h, Sampling(labels=0 * sources), sources), -1)):
         assert measure.value == pytest.approx(value, abs=1e-5)
         assert np.isnan(measure.standard_error)
 
@@ -143,30 +254,62 @@ def test_two_antipodal_points_are_as_far_apart_as_can_be():
 # Laws
 
 
-def test_alignment_of_all_same_class_pairs_is_two_less_two_tolerances():
-    h, labels, sources = embeddings()
-    aligned = alignment(h, *same_class(labels), sources).value
-    assert aligned == pytest.approx(2 - 2 * tolerance(h, labels, sources).value, abs=1e-6)
-
-
 def test_lengths_names_and_order_do_not_matter():
     h, labels, sources = embeddings()
     order = np.random.default_rng(1).permutation(len(h))
     other = (h * np.arange(1, len(h) + 1, dtype=np.float32)[:, None])[order]
-    for one, two in (
-        (uniformity(h, sources), uniformity(other, 100 - sources[order])),
-        (tolerance(h, labels, sources), tolerance(other, 7 - labels[order], 100 - sources[order])),
-    ):
-        assert (two.value, two.standard_error) == pytest.approx((one.value, one.standard_error), rel=1e-4)
+    for prior in PRIORS.values():
+        renamed = None if prior is None else (0.0, 0.0, *prior[::-1])
+        one = of_classes(h, Sampling(labels=labels, prior=prior, redraw=0.4), sources)
+        again = Sampling(labels=4 - labels[order], prior=renamed, redraw=0.4)
+        two = of_classes(other, again, 100 - sources[order])
+        for name in ("alignment", "uniformity", "tolerance"):
+            here, there = getattr(one, name), getattr(two, name)
+            assert (there.value, there.standard_error) == pytest.approx((here.value, here.standard_error), rel=1e-6)
 
 
-def test_an_image_without_a_direction_or_a_partner_is_refused():
-    h, everyone = np.eye(4, dtype=np.float32), np.arange(4)
-    with pytest.raises(ValueError, match="h: its 4 rows form no pair"):
-        tolerance(h, everyone, everyone)
-    h[2] = 0
-    with pytest.raises(ValueError, match="h: row 2 has no direction"):
-        uniformity(h, everyone)
+def test_nearly_equal_rows_are_measured_to_the_digits_that_they_have():
+    """Spread 5e-4 about 100 in float32: distances of 5e-11, which products in float32 cannot tell from zero."""
+    rng = np.random.default_rng(0)
+    h = (100 + 5e-4 * rng.standard_normal((40, 8))).astype(np.float32)
+    labels, everyone = np.arange(40) % 2, np.arange(40)
+    found = of_classes(h, Sampling(labels=labels, prior=(0.5, 0.5)), everyone)
+    expected = alignment_by_hand(h, *same_class(labels))
+    assert 0 < expected < 1e-10
+    assert found.alignment.value == pytest.approx(expected, abs=1e-14)
+    assert found.uniformity.value == pytest.approx(uniformity_by_hand(h), abs=1e-14)
+
+
+def test_lengths_beyond_the_square_root_of_the_largest_number_do_not_matter():
+    h, labels, sources = embeddings()
+    huge = h / np.abs(h).max() * np.float32(3e38)
+    one, two = (tolerance(of, Sampling(labels=labels), sources) for of in (h, huge))
+    assert two.value == pytest.approx(one.value, rel=1e-5)
+
+
+def test_an_image_without_a_direction_is_refused():
+    h, everyone, of_one = np.eye(4, dtype=np.float32), np.arange(4), Sampling(labels=np.zeros(4, dtype=np.int64))
+    for nowhere in (0, np.nan, np.inf):
+        h[2] = nowhere
+        with pytest.raises(ValueError, match="h: row 2 has no direction"):
+            uniformity(h, everyone)
+        with pytest.raises(ValueError, match="h: row 2 has no direction"):
+            tolerance(h, of_one, everyone)
+    with pytest.raises(ValueError, match="h: its 1 rows form no pair"):
+        uniformity(h[:1], everyone[:1])
+
+
+def test_every_class_that_can_be_drawn_and_has_no_pair_is_named():
+    labels = np.array([0, 0, 1, 3, 3])
+    with pytest.raises(ValueError, match=r"classes with too few images: 1 \(1\), 2 \(0\); same-class pairs need"):
+        Sampling(labels=labels, prior=(0.25,) * 4)
+    with pytest.raises(ValueError, match=r"too few images: 1 \(1\); "):
+        Sampling(labels=labels)
+    with pytest.raises(ValueError, match=r"too few images: 0 \(1\), .* and 15 more"):
+        Sampling(labels=np.arange(25))
+    with pytest.raises(ValueError, match="prior: 2 classes, but the labels go to 3"):
+        Sampling(labels=labels, prior=(0.5, 0.5))
+    assert Sampling(labels=labels, prior=(0.5, 0.0, 0.0, 0.5)).redraw == 0
 
 
 # Views
@@ -244,6 +387,6 @@ def test_printed_tolerance_on_imagenet_agrees_once_images_pair_with_themselves(r
 def test_an_images_pair_with_itself_moves_a_tolerance_by_one_part_in_the_class_size():
     h, _, sources = embeddings()
     labels = sources * 0
-    apart = tolerance(h, labels, sources).value
+    apart = tolerance(h, Sampling(labels=labels), sources).value
     u = np.stack(units(h))
     assert (u @ u.T).mean() == pytest.approx(apart + (1 - apart) / len(h), abs=1e-6)

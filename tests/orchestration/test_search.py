@@ -47,7 +47,7 @@ def answered(question: Question, *, noise: float = 0.01, test: float = 0.0) -> d
     """What a question would say: accuracy and estimate want different things, and seeds differ a little."""
     worth = quality(question) + noise * (training_of(question).seed % 3)
     if isinstance(question, LinearEvaluation):
-        return {"linear_validation_accuracy": worth, "linear_accuracy": test}
+        return {"linear_balanced_validation_accuracy": worth, "linear_balanced_accuracy": test}
     return {"validation_bits": 2 * strengths(question)["jitter"] + noise * question.seed, "nominal_bits": test}
 
 
@@ -96,7 +96,7 @@ def test_a_round_that_lacks_one_answer_is_asked_again_and_none_after_it():
 
 
 def test_what_candidates_are_worth_decides_what_is_proposed_next():
-    upside_down = played(searching(), lambda q: {"linear_validation_accuracy": 1 - quality(q)})[0]
+    upside_down = played(searching(), lambda q: {"linear_balanced_validation_accuracy": 1 - quality(q)})[0]
     reached = played(searching())[0]
     assert tried(reached[0]) == tried(upside_down[0])
     assert tried(reached[1]) != tried(upside_down[1])
@@ -139,7 +139,7 @@ def test_only_what_another_beats_by_more_than_seed_noise_is_given_up(noise):
     search = searching()
     reached, found, _ = played(search, lambda q: answered(q, noise=noise))
     own = [q for one in reached[:2] for q in one.questions if training_of(q).seed == 0]
-    worth = {q: found[q]["linear_validation_accuracy"] for q in own}
+    worth = {q: found[q]["linear_balanced_validation_accuracy"] for q in own}
     kept = [q for q in own if max(worth.values()) - worth[q] <= 2.92 * 2**0.5 * noise]
     assert tried(reached[2]) == [told for told in map(strengths, own)
                                  if told == search.default or told in map(strengths, kept)]  # fmt: skip
@@ -157,21 +157,23 @@ def test_the_best_and_the_default_are_trained_with_seeds_that_chose_nothing():
     winner, default = tried(fresh)
     assert default == searching().default
     promoted = {q: found[q] for q in reached[2].questions if isinstance(q, LinearEvaluation)}
-    assert winner == strengths(max(promoted, key=lambda q: promoted[q]["linear_validation_accuracy"]))
+    assert winner == strengths(max(promoted, key=lambda q: promoted[q]["linear_balanced_validation_accuracy"]))
     assert {training_of(q).seed for q in fresh.questions} == {1, 2, 3}
     assert {training_of(q).views for q in fresh.questions} == {30_000}
 
 
 def test_nothing_is_trained_anew_where_the_default_is_best():
-    reached, _, _ = played(searching(), lambda q: {"linear_validation_accuracy": -abs(0.2 - strengths(q)["grayscale"])
-                                                   - abs(0.2 - strengths(q)["crop_min_scale"])})  # fmt: skip
+    def nearest(q):
+        return -abs(0.2 - strengths(q)["grayscale"]) - abs(0.2 - strengths(q)["crop_min_scale"])
+
+    reached, _, _ = played(searching(), lambda q: {"linear_balanced_validation_accuracy": nearest(q)})
     assert reached[-1].questions == [] and "the default is best" in reached[-1].title
 
 
 def test_both_objectives_send_the_best_of_each_to_fresh_seeds():
     reached, found, _ = played(searching("objective=both"))
     best = [max((q for q in reached[2].questions if value in found[q]), key=lambda q, v=value: found[q][v])
-            for value in ("linear_validation_accuracy", "validation_bits")]  # fmt: skip
+            for value in ("linear_balanced_validation_accuracy", "validation_bits")]  # fmt: skip
     assert all(strengths(question) in tried(reached[-1]) for question in best)
     assert "Pareto front" in reached[-1].title
 

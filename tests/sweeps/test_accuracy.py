@@ -1,0 +1,43 @@
+"""Linear accuracy stands beside an estimate or a geometry with the class weights that these have."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+
+from analysis import encoder_zoo_rows, infomin_curves, infomin_matrices, objectives_table, small_batch_bars
+from analysis import temperature_rows as temperatures
+from mi_ray.experiments.accuracy import accuracy_beside
+from mi_ray.experiments.declare import Estimation, Geometry, SameClass, SimCLR
+from mi_ray.experiments.plan import build
+
+SWEEPS = ("infomin_grid", "small_batch", "infomin_strength", "temperature", "objectives", "encoder_zoo")
+BALANCED = ("linear_balanced_accuracy", "linear_balanced_standard_error")
+
+
+def test_a_uniform_prior_stands_beside_balanced_accuracy_and_any_other_beside_the_plain_one() -> None:
+    uniform = [SameClass(task="class"), SameClass(task="digit", redraw=0.5)]
+    assert {accuracy_beside(pairing) for pairing in uniform} == {"linear_balanced_accuracy"}
+    others = [SameClass(task="class", prior="empirical"), SimCLR()]
+    assert {accuracy_beside(pairing) for pairing in others} == {"linear_accuracy"}
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_the_screen_shows_the_accuracy_whose_classes_count_as_in_the_same_class_pairs_asked_about(name: str) -> None:
+    study = import_module(f"sweeps.{name}").STUDY
+    plan = build(study.questions(study.grid("smoke", {})), lambda data: None)
+    asked = [cell.declaration for cell in plan.cells.values() if isinstance(cell.declaration, Estimation | Geometry)]
+    same_class = {question.pairing for question in asked if isinstance(question.pairing, SameClass)}
+    beside = {accuracy_beside(pairing) for pairing in same_class or {question.pairing for question in asked}}
+    assert beside == {study.matrix.panels["evaluation"]}
+
+
+def test_figures_and_tables_of_same_class_estimates_read_the_balanced_accuracy() -> None:
+    sources = [*(module.SOURCES[module.ACCURACY] for module in (encoder_zoo_rows, temperatures))]
+    read = [(source.value, source.standard_error) for source in sources]
+    read += [(infomin_matrices.ACCURACY.value, infomin_matrices.ACCURACY.standard_error)]
+    read += [objectives_table.QUANTITIES[objectives_table.ACCURACY][1:]]
+    read += [small_batch_bars.QUANTITIES[small_batch_bars.ACCURACY]]
+    assert set(read) == {BALANCED} and BALANCED[0] == accuracy_beside(SameClass(task="all"))
+    assert infomin_curves.ACCURACY == ("linear_accuracy", "linear_standard_error")
