@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from mi_ray.compute.checkpoints import load_tensors
 from mi_ray.compute.choices import Input, Layout, Stem
-from mi_ray.compute.networks import build
+from mi_ray.compute.networks import blank
 
 CONTAINERS = (
     "classy_state_dict.base_model.model.trunk.base_model.",
@@ -182,16 +182,8 @@ def encoder_state(tensors: Mapping[str, Tensor], arch: str, *, stem: Stem = "ima
             own = _part(names, "_feature_blocks.")
         case _:
             assert_never(layout)
-    encoder, what = _blank(arch, stem), f"{layout} layout, {arch}, {stem} stem"
+    encoder, what = blank(arch, stem), f"{layout} layout, {arch}, {stem} stem"
     return _matched(_headless(_current(own, encoder), encoder), encoder.state_dict(), what)
-
-
-def _blank(arch: str, stem: Stem = "imagenet") -> nn.Module:
-    try:
-        with torch.device("meta"):
-            return build(arch, stem)
-    except RuntimeError as error:
-        raise ValueError(f"arch: {arch!r} cannot be built ({error}); allowed: the names of timm") from error
 
 
 def _current(own: dict[str, Tensor], encoder: nn.Module) -> dict[str, Tensor]:
@@ -241,7 +233,7 @@ def _several(kind: str, names: list[str]) -> list[str]:
 def input_of(arch: str) -> Input:
     """Size, mean and std that timm states for ``arch``, with its own stem; a tag after the dot (``.dino``) may change
     all three."""
-    facts = _facts(_blank(arch))
+    facts = _facts(blank(arch))
     return Input(facts["input_size"][-1], facts["mean"], facts["std"])
 
 

@@ -141,7 +141,7 @@ def embedded(cell: Cell, data: PreparedData, attempt: Attempt, store: Store, dev
         h[split] = _embed(encoder, data.split(split), declaration, device, split)
         progress(done / len(SPLITS))
     save_file(h, attempt.payload / "h.safetensors")
-    return {"width": _width(encoder_of(declaration)), "images": sum(map(len, h.values()))}
+    return {"width": h["train"].shape[-1], "images": sum(map(len, h.values()))}
 
 
 def _embed(
