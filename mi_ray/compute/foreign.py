@@ -183,7 +183,7 @@ def encoder_state(tensors: Mapping[str, Tensor], arch: str, *, stem: Stem = "ima
         case _:
             assert_never(layout)
     encoder, what = blank(arch, stem), f"{layout} layout, {arch}, {stem} stem"
-    return _matched(_headless(_current(own, encoder), encoder), encoder.state_dict(), what)
+    return _matched(_shared(_headless(_current(own, encoder), encoder), encoder), encoder.state_dict(), what)
 
 
 def _current(own: dict[str, Tensor], encoder: nn.Module) -> dict[str, Tensor]:
@@ -200,6 +200,15 @@ def _headless(own: dict[str, Tensor], encoder: nn.Module) -> dict[str, Tensor]:
     heads = _facts(encoder)["classifier"]
     prefixes = tuple(f"{head}." for head in ([heads] if isinstance(heads, str) else heads or ()))
     return {name: tensor for name, tensor in own.items() if not name.startswith(prefixes)}
+
+
+def _shared(own: dict[str, Tensor], encoder: nn.Module) -> dict[str, Tensor]:
+    """Every name of a weight that several share (CoaT) where a file has one of them, as safetensors' files do."""
+    names: dict[int, list[str]] = {}
+    for name, tensor in encoder.state_dict(keep_vars=True).items():
+        names.setdefault(id(tensor), []).append(name)
+    present = {alias: own[name] for group in names.values() for name in group if name in own for alias in group}
+    return present | own
 
 
 def _matched(own: dict[str, Tensor], expected: dict[str, Tensor], what: str) -> dict[str, Tensor]:

@@ -117,8 +117,7 @@ def _measured(arch: str, side: int, stem: Stem, training: bool) -> Pass:
 
 def _width_of(network: nn.Module, *, n: int, side: int) -> int:
     try:
-        with torch.no_grad():
-            h = network(torch.empty(n, 3, side, side, device="meta"))
+        h = network(torch.empty(n, 3, side, side, device="meta"))
     except Exception as error:  # each family has its own way to fail
         raise _Misfit((str(error).strip() or type(error).__name__).splitlines()[0]) from error
     if not isinstance(h, Tensor) or h.ndim != 2 or len(h) != n:
@@ -143,9 +142,10 @@ def blank(arch: str, stem: Stem = "imagenet") -> nn.Module:
     """
     try:
         with torch.device("meta"):
-            return build(arch, stem).eval()
+            return build(arch, stem).eval().requires_grad_(False)
     except RuntimeError as error:
-        raise ValueError(f"arch: {arch!r} cannot be built ({error}); allowed: the names of timm") from error
+        names = ", ".join(timm.list_pretrained(f"{arch.partition('.')[0]}.*")) or "the names of timm"
+        raise ValueError(f"arch: {arch!r} cannot be built ({error}); allowed: {names}") from error
 
 
 # Pixels

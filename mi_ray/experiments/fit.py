@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import lru_cache
 
 from mi_ray.compute.choices import Stem
 from mi_ray.compute.networks import forward_pass
 from mi_ray.experiments.checks import Refused
-from mi_ray.experiments.declare import Encoder, Question, encoder_of, side, training_of
+from mi_ray.experiments.declare import Encoder, Question, Training, encoder_of, side, training_of
 from mi_ray.experiments.encode import seen_by
-
-Asked = tuple[str, int, Stem, bool]
-"""An encoder's arch, the side of its images in pixels, its stem, and whether it is trained on them."""
 
 
 def refuse_unfit(questions: Iterable[Question]) -> None:
     """Refuse encoders that make no h [n, width] of their images, all of them in one line (`forward_pass`)."""
-    asked = dict.fromkeys(one for question in questions for one in _asked(question))
-    faults = dict.fromkeys(fault for one in asked if (fault := _fault(*one)))
+    asked = list(questions)
+    encoders = dict.fromkeys([*filter(None, map(training_of, asked)), *map(encoder_of, asked)])
+    faults = dict.fromkeys(fault for encoder in encoders if (fault := _fault(encoder)))
     if faults:
         raise Refused("; ".join(faults))
 
 
 def input_side(encoder: Encoder) -> int:
-    """Pixels along the images as the encoder sees them: a checkpoint of others may see them resized."""
+    """Pixels along the images as the encoder sees them: a checkpoint of others may see them resized.
+
+    ValueError names an arch that timm cannot build.
+    """
     seen = seen_by(encoder)
     return seen.size if seen else side(encoder.data)
 
 
-def _asked(question: Question) -> Iterator[Asked]:
-    encoder, training = encoder_of(question), training_of(question)
-    if training is not None:
-        yield training.arch, side(training.data), training.stem, True
-    if training is not encoder:
-        yield encoder.arch, input_side(encoder), encoder.stem, False
+def _fault(encoder: Encoder) -> str | None:
+    try:
+        pixels = input_side(encoder)
+    except ValueError as error:
+        return str(error)
+    return _fault_at(encoder.arch, pixels, encoder.stem, isinstance(encoder, Training))
 
 
-def _fault(arch: str, side: int, stem: Stem, training: bool) -> str | None:
+@lru_cache(maxsize=256)
+def _fault_at(arch: str, side: int, stem: Stem, training: bool) -> str | None:
     try:
         forward_pass(arch, side, stem, training=training)
     except ValueError as error:
