@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 
 import timm
 import torch
@@ -81,7 +81,8 @@ def forward_flops(arch: str, side: int, stem: Stem = "imagenet") -> int:
 
 def own_side(arch: str, stem: Stem = "imagenet") -> int:
     """Pixels along the images that timm states for ``arch``."""
-    return cast("int", blank(arch, stem).pretrained_cfg["input_size"][-1])
+    facts = cast("dict[str, Any]", blank(arch, stem).pretrained_cfg)
+    return cast("int", facts["input_size"][-1])
 
 
 def forward_pass(arch: str, side: int, stem: Stem = "imagenet", *, training: bool = False) -> Pass:

@@ -191,9 +191,9 @@ def _member_mapped(member: Hint, change: Callable[[Hint], Hint]) -> Hint:
         inner, *metadata = get_args(member)
         return Annotated[(_mapped(inner, change), *metadata)]
     bare = _bare(member)
-    if get_origin(bare) in SEQUENCES:
-        items = tuple(item if item is Ellipsis else _mapped(item, change) for item in get_args(bare))
-        return {tuple: tuple[items], list: list[items], Sequence: tuple[*items, ...] | list[items]}[get_origin(bare)]
+    sequence: Any = get_origin(bare)
+    if sequence in SEQUENCES:
+        return sequence[tuple(item if item is Ellipsis else _mapped(item, change) for item in get_args(bare))]
     return change(bare)
 
 

@@ -57,7 +57,7 @@ READ = [
     (list[float] | None, "[1,2],none", ([1.0, 2.0], None)),
     (tuple[float, ...], "[1e-3,1e-2],[1e-4]", ((0.001, 0.01), (0.0001,))),
     (tuple[int, str], "[1,a],[2,b]", ((1, "a"), (2, "b"))),
-    (Sequence[float], "[1,2]", ((1.0, 2.0),)),
+    (Sequence[float], "[1,2]", ([1.0, 2.0],)),
     (list[Literal["a", "b"]], "[a,b]", (["a", "b"],)),
     (Annotated[int, Field(ge=3)], "3,1e1", (3, 10)),
     (int, "", ()),
