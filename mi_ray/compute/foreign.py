@@ -121,6 +121,16 @@ def recognise(keys: Iterable[str]) -> Layout:
     return next((layout for layout, mark in marks if any(name.startswith(mark) for name in names)), "flat")
 
 
+def layout_of(tensors: Mapping[str, Tensor], arch: str, *, stem: Stem = "imagenet") -> Layout:
+    """The layout of a file that is to hold ``arch``: ``flat`` where all of the encoder lies under its own names, which
+    may look like another layout's (``encoder.`` in Gemma's), else as `recognise` tells."""
+    return "flat" if _holds(tensors, blank(arch, stem)) else recognise(tensors)
+
+
+def _holds(tensors: Mapping[str, Tensor], encoder: nn.Module) -> bool:
+    return encoder.state_dict().keys() <= tensors.keys()
+
+
 def _network(entries: Mapping[str, T]) -> dict[str, T]:
     """The entries of the network alone, out of their container and of ``module.``."""
     container = next((c for c in CONTAINERS if any(key.startswith(c) for key in entries)), "")
@@ -164,7 +174,8 @@ def encoder_state(tensors: Mapping[str, Tensor], arch: str, *, stem: Stem = "ima
     ValueError unless every tensor of the encoder is there in its shape and nothing but known heads is left over; only
     BatchNorm's counters, which PyTorch before 0.4.1 did not write, may lack.
     """
-    names, layout = _network(tensors), recognise(tensors)
+    encoder, layout = blank(arch, stem), layout_of(tensors, arch, stem=stem)
+    names = dict(tensors) if layout == "flat" and _holds(tensors, encoder) else _network(tensors)
     match layout:
         case "flat":
             own = names
@@ -182,7 +193,7 @@ def encoder_state(tensors: Mapping[str, Tensor], arch: str, *, stem: Stem = "ima
             own = _part(names, "_feature_blocks.")
         case _:
             assert_never(layout)
-    encoder, what = blank(arch, stem), f"{layout} layout, {arch}, {stem} stem"
+    what = f"{layout} layout, {arch}, {stem} stem"
     return _matched(_shared(_headless(_current(own, encoder), encoder), encoder), encoder.state_dict(), what)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from torch import nn
 
 from mi_ray.compute import networks
 from mi_ray.compute.checkpoints import load_tensors, save_tensors
@@ -147,8 +148,11 @@ def side_of(arch: str) -> int:
     return 32
 
 
-def trained(arch: str, data: ImageSet) -> tuple[networks.nn.Module, Trainer]:
+def trained(arch: str, data: ImageSet) -> tuple[nn.Module, Trainer]:
     f_e = networks.encoder(arch, seed=0)
+    for layer in f_e.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.momentum = 1.0  # a step is too few for the usual running averages: h overflows in deep encoders
     f_p = networks.projector(networks.width(arch), hidden=8, out=4, seed=0)
     trainer = Trainer(
         f_e, f_p, data, couple, lambda x, *_: x, k_tr=2, steps=1, temperature=0.2, optimizer="sgd", learning_rate=1e-3,
