@@ -152,11 +152,11 @@ def trained(arch: str, data: ImageSet) -> tuple[nn.Module, Trainer]:
     f_e = networks.encoder(arch, seed=0)
     for layer in f_e.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            layer.momentum = 1.0  # a step is too few for the usual running averages: h overflows in deep encoders
+            layer.momentum = 1.0  # one step is too few for the usual running averages
     f_p = networks.projector(networks.width(arch), hidden=8, out=4, seed=0)
     trainer = Trainer(
-        f_e, f_p, data, couple, lambda x, *_: x, k_tr=2, steps=1, temperature=0.2, optimizer="sgd", learning_rate=1e-3,
-        weight_decay=1e-4, warmup_steps=0, seed=0, dtype=torch.float32, device=CPU,
+        f_e, f_p, data, couple, lambda x, *_: x, k_tr=2, steps=1, temperature=0.2, optimizer="adamw",
+        learning_rate=1e-3, weight_decay=1e-4, warmup_steps=0, seed=0, dtype=torch.float32, device=CPU,
     )  # fmt: skip
     return f_e, trainer
 

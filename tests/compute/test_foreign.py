@@ -8,8 +8,8 @@ import timm
 import torch
 from torch import nn
 
-from mi_ray.compute.foreign import Layout, encoder_state, read_state, recognise
-from mi_ray.compute.networks import encoder
+from mi_ray.compute.foreign import Layout, encoder_state, layout_of, read_state, recognise
+from mi_ray.compute.networks import blank, encoder
 
 RESNET, VIT = "resnet18", "vit_tiny_patch16_224"
 
@@ -305,3 +305,9 @@ def test_a_file_without_any_name_of_a_shared_weight_is_refused():
     lost = {name: tensor for name, tensor in state.items() if "crpe" not in name}
     with pytest.raises(ValueError, match=r"missing \(.*crpe"):
         encoder_state(lost, "coat_lite_tiny")
+
+
+def test_an_encoder_whose_own_names_look_like_another_layout_is_flat():
+    state = blank("qwen3_vit_88m").state_dict()
+    assert recognise(state) == "supcon" and layout_of(state, "qwen3_vit_88m") == "flat"
+    assert encoder_state(state, "qwen3_vit_88m").keys() == state.keys()
