@@ -6,7 +6,7 @@ EXTRAS ?= dev
 READY = $(VENV)/.ready-$(EXTRAS)
 STORE ?= runs
 
-.PHONY: sweep smoke studies report figures ui setup test coverage faults cluster-test check format bench clean
+.PHONY: sweep smoke studies report figures ui setup test coverage archs faults cluster-test check format bench clean
 
 sweep: $(READY)            ## the main job: train, embed, ask, draw (about ten minutes on two cores)
 	$(BIN)/python sweeps/infomin_grid.py --store $(STORE)
@@ -36,6 +36,9 @@ test: $(READY)             ## the test suite
 
 coverage: $(READY)         ## is the truth where the bracket says? 200 draws of each problem, about half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/compute/test_coverage.py
+
+archs: $(READY)            ## one small encoder of each of timm's families: build, step, save, load and embed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/compute/test_archs.py
 
 faults: $(READY)           ## workers, nodes and MLflow servers that die in the middle, and drivers that get in each other's way
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/orchestration tests/tracking

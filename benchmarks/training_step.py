@@ -30,7 +30,7 @@ VARIANTS = {
 def stepper(arch: str, dtype: torch.dtype, layout: torch.memory_format) -> Callable[[], None]:
     """One training step of ``arch`` with AdamW on random images."""
     encoder = networks.encoder(arch, seed=0).to(memory_format=layout)
-    projector = networks.projector(encoder.num_features, hidden=512, out=128, seed=0)
+    projector = networks.projector(networks.width(arch), hidden=512, out=128, seed=0)
     optimizer = torch.optim.AdamW([*encoder.parameters(), *projector.parameters()], fused=True)
     images = torch.randint(256, (2 * PAIRS, 3, SIDE, SIDE), dtype=torch.uint8)
 

@@ -47,7 +47,10 @@ def flags_of(study: Study) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--preset", default=study.default_preset, help=f"one of {', '.join(study.presets)} (%(default)s)")
-    add("--axis", action="append", default=[], metavar="NAME=V1,V2", help=f"override an axis: {', '.join(study.types)}")
+    add(
+        "--axis", action="append", default=[], metavar="NAME=V1,V2",
+        help=f"override an axis; a list is [V,V], a value with a comma in it \"V,V\": {', '.join(study.types)}",
+    )  # fmt: skip
     add("--only", metavar="GLOB", help="compute only cells whose name matches, and what they need")
     add("--dry-run", action="store_true", help="list cells, what is done, and the predicted cost")
     add("--on", choices=("ray", "here"), default="ray", help="Ray Tune, or one after another in this process")
@@ -98,9 +101,11 @@ def _refuse_what_is_not_installed(flags: argparse.Namespace) -> None:
 
 
 def _refuse_what_is_not_there(questions: list[Question], flags: argparse.Namespace) -> None:
+    from mi_ray.experiments.fit import refuse_unfit
     from mi_ray.experiments.folders import refuse_missing_files
 
     refuse_missing_files(questions)
+    refuse_unfit(questions)
     plans(questions, lambda data: None, flags.only)
 
 
@@ -130,9 +135,11 @@ def _dry_run(study: Study, grid: Axes, questions: list[Question], store: Store, 
     """List the cells that are known by now, which are done, and what the rest is predicted to cost; computes and
     writes nothing."""
     from mi_ray.asking import questions_of, rounds_of
+    from mi_ray.experiments.fit import refuse_unfit
     from mi_ray.experiments.folders import missing_files
     from mi_ray.experiments.forecast import forecast, forecast_search
 
+    refuse_unfit(questions)
     digests = _known_digests(questions, store)
     rounds = rounds_of(study, grid, digests.get, store)
     _, plan = plans(questions_of(rounds), digests.get, flags.only)

@@ -31,7 +31,7 @@ from typing import Any, get_args
 
 from mi_ray.compute.choices import Dataset, Layout
 from mi_ray.compute.published import RESNETS, VITS
-from mi_ray.experiments.checks import one_of, refuse
+from mi_ray.experiments.checks import did_you_mean, one_of, refuse
 from mi_ray.experiments.declare import (
     BUNDLED,
     CDP,
@@ -105,7 +105,7 @@ def trial(
     class_list: str = "data/imagenet100_wnids.txt",
     side: int = 224,
     checkpoints: str = "data/checkpoints",
-    allow_code: str = "no",
+    allow_code: bool = False,
     views_per_image: int = 2,
     k_est: int = 4096,
     batches: int = 4,
@@ -117,7 +117,6 @@ def trial(
     ``arch`` to ``learning_rate`` are of encoders trained here, ``canvas`` to ``test_images`` of CDP images, ``root`` to
     ``side`` of any other ``dataset``.
     """
-    one_of("allow_code", allow_code, ["yes", "no"])
     cdp = CDP(
         canvas=canvas, digits=digits, backgrounds=backgrounds,
         train_images=train_images, validation_images=test_images, test_images=test_images,
@@ -127,7 +126,7 @@ def trial(
     read = (
         of_ours(encoder, data, views, settings)
         if encoder in OURS
-        else of_others(encoder, data, checkpoints, allow_code=allow_code == "yes")
+        else of_others(encoder, data, checkpoints, allow_code=allow_code)
     )
     same_class, simclr = SameClass(task="all" if data == cdp else "class"), SimCLR()
     plain, viewed = Embedding(encoder=read), Views(encoder=read, pairing=simclr, per_image=views_per_image, seed=seed)
@@ -175,7 +174,8 @@ def _arch_and_path(name: str, folder: str) -> tuple[str, str]:
         return arch, f"{folder}/{arch}.safetensors"
     if kind == "file" and arch and path:
         return arch, path
-    raise refuse("encoder", name, f"{', '.join((*OURS, *PUBLISHED))}, timm:ARCH or file:PATH:ARCH")
+    near = did_you_mean(name, (*OURS, *PUBLISHED))
+    raise refuse("encoder", name, f"{', '.join((*OURS, *PUBLISHED))}, timm:ARCH or file:PATH:ARCH{near}")
 
 
 IMAGENET_AT_SCALE = {"critic_steps": (400,), "dataset": ("imagenet-100",), "k_est": (256,), "batches": (64,)}

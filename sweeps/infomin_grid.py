@@ -10,6 +10,7 @@ against InfoMin; a high row ``position`` for every pairing, since position is ne
     python sweeps/infomin_grid.py --axis seed=0,1 --dry-run    # what a second seed would cost
 """
 
+from mi_ray.compute.choices import Mix
 from mi_ray.experiments.declare import (
     BUNDLED,
     CDP,
@@ -41,7 +42,7 @@ def trial(
     canvas: int = 32,
     digits: str = BUNDLED,
     backgrounds: str = BUNDLED,
-    mix: str = "linear",
+    mix: Mix = "linear",
     background_weight: float = 0.3,
     train_images: int = 16384,
     test_images: int = 4096,

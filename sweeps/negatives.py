@@ -21,7 +21,7 @@ trains for 1000 epochs by CIFAR-10's recipe in `recipes`; the paper tells no mor
 
 from dataclasses import replace
 
-from mi_ray.compute.choices import Dataset
+from mi_ray.compute.choices import Dataset, Stem
 from mi_ray.experiments.checks import one_of
 from mi_ray.experiments.declare import (
     Crops,
@@ -33,6 +33,7 @@ from mi_ray.experiments.declare import (
     SimCLR,
     Training,
 )
+from mi_ray.experiments.declare.encoders import OptimizerName
 from mi_ray.experiments.study import Matrix, Study
 from mi_ray.launch import launch
 
@@ -46,12 +47,12 @@ def trial(
     negatives: str,
     data: str = "digits-5A",
     arch: str = "resnet10t",
-    stem: str = "imagenet",
+    stem: Stem = "imagenet",
     seed: int = 0,
     k_tr: int = 64,
     temperature: float = 0.5,
     views: int = 10_000,
-    optimizer: str = "adamw",
+    optimizer: OptimizerName = "adamw",
     learning_rate: float = 1e-3,
     held_out: float = 0.45,
 ) -> tuple[Question, ...]:

@@ -21,6 +21,7 @@ from mi_ray.experiments.declare import (
     Training,
     Views,
 )
+from mi_ray.experiments.fit import refuse_unfit
 from mi_ray.experiments.folders import refuse_missing_files
 from mi_ray.experiments.plan import build
 from mi_ray.experiments.run import compute
@@ -95,6 +96,11 @@ def other_views():
     Estimation(embedding=views, pairing=SimCLR(grayscale=1.0))
 
 
+def other_side():
+    training = Training(data=PHOTOS, pairing=SimCLR(), arch="vit_tiny_patch16_224")
+    refuse_unfit([LinearEvaluation(embedding=Embedding(encoder=training), task="class")])
+
+
 def missing_checkpoint():
     Path("weights/moco.pth").unlink()
     read = Checkpoint(data=PHOTOS, arch="resnet10t", source="weights/moco.pth", name="moco")
@@ -111,6 +117,7 @@ PROVOKED = {
     "small images": lambda: prepared(side=16),
     "more than 16 GiB decoded": lambda: prepared(side=16384),
     "an unknown name": lambda: Training(data=PHOTOS, pairing=SimCLR(), arch="resnet10"),
+    "images of a side that the encoder does not take": other_side,
     "no such file": missing_checkpoint,
     "a pickle that needs code": lambda: saved(in_moco() | {"args": argparse.Namespace(lr=0.1)}),
     "a pickled module, code allowed": lambda: saved(timm.create_model("resnet10t"), allow_code=True),

@@ -11,15 +11,30 @@ from torch import Tensor
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
-    """Write ``tensors`` to ``path`` atomically (temporary file, fsync, rename); OSError if the disk refuses."""
+    """Write ``tensors`` to ``path`` atomically (temporary file, fsync, rename); OSError if the disk refuses.
+
+    Names that share a tensor (CoaT) are written with a copy each: a module that shares it loads the same values twice.
+    """
     partial = path.with_suffix(".partial")
     try:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial)
+        save_file(_apart(tensors), partial)
     except SafetensorError as error:
         raise OSError(f"checkpoint: {path} cannot be written ({error})") from error
     with open(partial, "rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, contiguous, no two of them in the same memory, which safetensors refuses."""
+    apart: dict[str, Tensor] = {}
+    addresses: set[int] = set()
+    for name, tensor in tensors.items():
+        plain = tensor.detach().cpu().contiguous()
+        address = plain.untyped_storage().data_ptr()
+        apart[name] = plain.clone() if address in addresses else plain
+        addresses.add(address)
+    return apart
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from mi_ray.compute.checkpoints import load_tensors
 from mi_ray.compute.choices import Input, Layout, Stem
-from mi_ray.compute.networks import build
+from mi_ray.compute.networks import blank
 
 CONTAINERS = (
     "classy_state_dict.base_model.model.trunk.base_model.",
@@ -121,6 +121,16 @@ def recognise(keys: Iterable[str]) -> Layout:
     return next((layout for layout, mark in marks if any(name.startswith(mark) for name in names)), "flat")
 
 
+def layout_of(tensors: Mapping[str, Tensor], arch: str, *, stem: Stem = "imagenet") -> Layout:
+    """The layout of a file that is to hold ``arch``: ``flat`` where all of the encoder lies under its own names, which
+    may look like another layout's (``encoder.`` in Gemma's), else as `recognise` tells."""
+    return "flat" if _holds(tensors, blank(arch, stem)) else recognise(tensors)
+
+
+def _holds(tensors: Mapping[str, Tensor], encoder: nn.Module) -> bool:
+    return encoder.state_dict().keys() <= tensors.keys()
+
+
 def _network(entries: Mapping[str, T]) -> dict[str, T]:
     """The entries of the network alone, out of their container and of ``module.``."""
     container = next((c for c in CONTAINERS if any(key.startswith(c) for key in entries)), "")
@@ -164,7 +174,8 @@ def encoder_state(tensors: Mapping[str, Tensor], arch: str, *, stem: Stem = "ima
     ValueError unless every tensor of the encoder is there in its shape and nothing but known heads is left over; only
     BatchNorm's counters, which PyTorch before 0.4.1 did not write, may lack.
     """
-    names, layout = _network(tensors), recognise(tensors)
+    encoder, layout = blank(arch, stem), layout_of(tensors, arch, stem=stem)
+    names = dict(tensors) if layout == "flat" and _holds(tensors, encoder) else _network(tensors)
     match layout:
         case "flat":
             own = names
@@ -182,16 +193,8 @@ def encoder_state(tensors: Mapping[str, Tensor], arch: str, *, stem: Stem = "ima
             own = _part(names, "_feature_blocks.")
         case _:
             assert_never(layout)
-    encoder, what = _blank(arch, stem), f"{layout} layout, {arch}, {stem} stem"
-    return _matched(_headless(_current(own, encoder), encoder), encoder.state_dict(), what)
-
-
-def _blank(arch: str, stem: Stem = "imagenet") -> nn.Module:
-    try:
-        with torch.device("meta"):
-            return build(arch, stem)
-    except RuntimeError as error:
-        raise ValueError(f"arch: {arch!r} cannot be built ({error}); allowed: the names of timm") from error
+    what = f"{layout} layout, {arch}, {stem} stem"
+    return _matched(_shared(_headless(_current(own, encoder), encoder), encoder), encoder.state_dict(), what)
 
 
 def _current(own: dict[str, Tensor], encoder: nn.Module) -> dict[str, Tensor]:
@@ -208,6 +211,15 @@ def _headless(own: dict[str, Tensor], encoder: nn.Module) -> dict[str, Tensor]:
     heads = _facts(encoder)["classifier"]
     prefixes = tuple(f"{head}." for head in ([heads] if isinstance(heads, str) else heads or ()))
     return {name: tensor for name, tensor in own.items() if not name.startswith(prefixes)}
+
+
+def _shared(own: dict[str, Tensor], encoder: nn.Module) -> dict[str, Tensor]:
+    """Every name of a weight that several share (CoaT) where a file has one of them, as safetensors' files do."""
+    names: dict[int, list[str]] = {}
+    for name, tensor in encoder.state_dict(keep_vars=True).items():
+        names.setdefault(id(tensor), []).append(name)
+    present = {alias: own[name] for group in names.values() for name in group if name in own for alias in group}
+    return present | own
 
 
 def _matched(own: dict[str, Tensor], expected: dict[str, Tensor], what: str) -> dict[str, Tensor]:
@@ -241,7 +253,7 @@ def _several(kind: str, names: list[str]) -> list[str]:
 def input_of(arch: str) -> Input:
     """Size, mean and std that timm states for ``arch``, with its own stem; a tag after the dot (``.dino``) may change
     all three."""
-    facts = _facts(_blank(arch))
+    facts = _facts(blank(arch))
     return Input(facts["input_size"][-1], facts["mean"], facts["std"])
 
 

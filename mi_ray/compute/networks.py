@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 
 import timm
 import torch
@@ -17,12 +19,14 @@ from mi_ray.compute.choices import Input, Stem
 from mi_ray.compute.seeding import torch_seed
 
 MEAN, STD = 0.5, 0.25
+SIDES = (32, 48, 64, 96, 128, 160, 192, 224, 256, 384)
+"""Sides of images that are tried for an encoder that does not take those it is given."""
 
 # Networks
 
 
 def encoder(arch: str, *, seed: int, stem: Stem = "imagenet") -> nn.Module:
-    """A fresh timm encoder x -> h of width ``.num_features``, pooled and without a classifier head.
+    """A fresh timm encoder x -> h [n, `width`], pooled and without a classifier head.
 
     Encoders of one seed differ by their stem alone. ValueError names an ``arch`` that has not the ``stem``.
     """
@@ -54,23 +58,95 @@ def projector(width: int, *, hidden: int, out: int, seed: int, purpose: str = "p
         return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, out))
 
 
-@lru_cache(maxsize=64)
+# Measured without computing anything
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A forward pass of one image: ``width`` of h, and floating-point operations."""
+
+    width: int
+    flops: int
+
+
 def width(arch: str, stem: Stem = "imagenet") -> int:
-    """Number of features of h."""
-    return cast("int", _shape_only(arch, stem).num_features)
+    """Number of features of h: that of the output, which timm's ``num_features`` need not be (MobileNetV3, VGG)."""
+    return forward_pass(arch, own_side(arch, stem), stem).width
+
+
+def forward_flops(arch: str, side: int, stem: Stem = "imagenet") -> int:
+    """Floating-point operations of one image's forward pass."""
+    return forward_pass(arch, side, stem).flops
+
+
+def own_side(arch: str, stem: Stem = "imagenet") -> int:
+    """Pixels along the images that timm states for ``arch``."""
+    facts = cast("dict[str, Any]", blank(arch, stem).pretrained_cfg)
+    return cast("int", facts["input_size"][-1])
+
+
+def forward_pass(arch: str, side: int, stem: Stem = "imagenet", *, training: bool = False) -> Pass:
+    """Measure a forward pass on images of ``side`` pixels; with ``training``, also that of a step on two views.
+
+    ValueError names an ``arch`` that does not make h [n, width] of them, why, and a side that it takes.
+    """
+    try:
+        return _measured(arch, side, stem, training)
+    except _Misfit as misfit:
+        raise ValueError(
+            f"arch: {arch!r} takes no images of {side} x {side} pixels ({misfit});"
+            f" allowed: {_allowed_side(arch, side, stem, training)}"
+        ) from misfit
+
+
+class _Misfit(Exception):
+    """Why an encoder does not take images of a side, in a line."""
+
+
+@lru_cache(maxsize=256)
+def _measured(arch: str, side: int, stem: Stem, training: bool) -> Pass:
+    network = blank(arch, stem)
+    if training:
+        frozen = _measured(arch, side, stem, False)
+        if _width_of(network.train(), n=2, side=side) != frozen.width:
+            raise _Misfit("the width of h differs in training")
+        return frozen
+    with FlopCounterMode(display=False) as counter:
+        width = _width_of(network.eval(), n=1, side=side)
+    return Pass(width, counter.get_total_flops())
+
+
+def _width_of(network: nn.Module, *, n: int, side: int) -> int:
+    try:
+        h = network(torch.empty(n, 3, side, side, device="meta"))
+    except Exception as error:  # each family has its own way to fail
+        raise _Misfit((str(error).strip() or type(error).__name__).splitlines()[0]) from error
+    if not isinstance(h, Tensor) or h.ndim != 2 or len(h) != n:
+        raise _Misfit(f"its output is {list(h.shape) if isinstance(h, Tensor) else type(h).__name__}, not [n, width]")
+    return h.shape[1]
+
+
+def _allowed_side(arch: str, side: int, stem: Stem, training: bool) -> str:
+    """The least of the usual sides that ``arch`` takes, or its own."""
+    for other in sorted({*SIDES, own_side(arch, stem)} - {side}):
+        with suppress(_Misfit):
+            _measured(arch, other, stem, training)
+            return f"a side of {other}"
+    return "another arch: it takes none of the usual sides"
 
 
 @lru_cache(maxsize=64)
-def forward_flops(arch: str, side: int, stem: Stem = "imagenet") -> int:
-    """Floating-point operations of one image's forward pass, counted without computing anything."""
-    with FlopCounterMode(display=False) as counter:
-        _shape_only(arch, stem)(torch.empty(1, 3, side, side, device="meta"))
-    return counter.get_total_flops()
+def blank(arch: str, stem: Stem = "imagenet") -> nn.Module:
+    """An encoder that has shapes and no values (PyTorch's meta device), shared by all who ask: not to be changed.
 
-
-def _shape_only(arch: str, stem: Stem) -> nn.Module:
-    with torch.device("meta"):
-        return build(arch, stem).eval()
+    ValueError names an ``arch`` that timm cannot build or that has not the ``stem``.
+    """
+    try:
+        with torch.device("meta"):
+            return build(arch, stem).eval().requires_grad_(False)
+    except RuntimeError as error:
+        names = ", ".join(timm.list_pretrained(f"{arch.partition('.')[0]}.*")) or "the names of timm"
+        raise ValueError(f"arch: {arch!r} cannot be built ({error}); allowed: {names}") from error
 
 
 # Pixels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from difflib import get_close_matches
 from math import isfinite
 
 
@@ -48,6 +49,13 @@ def within(field: str, value: float, low: float, high: float) -> None:
 
 
 def one_of(field: str, value: object, allowed: Collection[object]) -> None:
-    """Refuse anything outside ``allowed``."""
+    """Refuse anything outside ``allowed``, with what is near."""
     if value not in allowed:
-        raise refuse(field, value, ", ".join(map(str, allowed)))
+        raise refuse(field, value, ", ".join(map(str, allowed)) + did_you_mean(value, allowed))
+
+
+def did_you_mean(value: object, allowed: Collection[object]) -> str:
+    """``; did you mean X?`` of the nearest of ``allowed``, in any case; empty where nothing is near."""
+    names = {str(name).lower(): str(name) for name in allowed}
+    near = get_close_matches(str(value).lower(), names, n=1)
+    return f"; did you mean {names[near[0]]!r}?" if near and near[0] else ""

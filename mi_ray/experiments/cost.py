@@ -24,10 +24,9 @@ from mi_ray.experiments.declare import (
     data_of,
     encoder_of,
     n_classes,
-    side,
     task_of,
 )
-from mi_ray.experiments.encode import seen_by
+from mi_ray.experiments.fit import input_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -117,8 +116,7 @@ def _classes(question: Question) -> int:
 
 def _forward(encoder: Encoder) -> int:
     """Operations of one image; a checkpoint of others sees images at the size that it was trained on."""
-    seen = seen_by(encoder)
-    return forward_flops(encoder.arch, seen.size if seen else side(encoder.data), encoder.stem)
+    return forward_flops(encoder.arch, input_side(encoder), encoder.stem)
 
 
 def _width(encoder: Encoder) -> int:

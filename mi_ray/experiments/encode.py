@@ -127,7 +127,7 @@ def read_back(declaration: Checkpoint, attempt: Attempt, store: Store, upstream:
     found = foreign.read_state(path, allow_code=declaration.allow_code)
     state = foreign.encoder_state(found.tensors, declaration.arch, stem=declaration.stem)
     save_tensors(state, attempt.payload / ENCODER)
-    layout = foreign.recognise(found.tensors)
+    layout = foreign.layout_of(found.tensors, declaration.arch, stem=declaration.stem)
     return {"sha256": found.sha256, "layout": layout, "ran_code": found.ran_code, "tensors": len(state)}
 
 
@@ -141,7 +141,7 @@ def embedded(cell: Cell, data: PreparedData, attempt: Attempt, store: Store, dev
         h[split] = _embed(encoder, data.split(split), declaration, device, split)
         progress(done / len(SPLITS))
     save_file(h, attempt.payload / "h.safetensors")
-    return {"width": _width(encoder_of(declaration)), "images": sum(map(len, h.values()))}
+    return {"width": h["train"].shape[-1], "images": sum(map(len, h.values()))}
 
 
 def _embed(

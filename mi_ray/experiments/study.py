@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, get_type_hints
 
+from mi_ray.experiments.axis_values import Axis, axes_of
 from mi_ray.experiments.checks import Refused, one_of, refuse
 from mi_ray.experiments.declare import Question
 from mi_ray.experiments.search import Search
@@ -33,7 +33,8 @@ class Study:
     every preset, ``presets`` override them.
 
     Any parameter of ``trial`` can be an axis; those never named keep their default. ``analysis`` names the module of
-    ``analysis/`` that draws the figures; empty, none are drawn.
+    ``analysis/`` that draws the figures; empty, none are drawn. Refused if a parameter has no type hint, or one that no
+    text can be read by (`axes_of`).
     """
 
     name: str
@@ -43,13 +44,12 @@ class Study:
     default_preset: str
     matrix: Matrix
     analysis: str = ""
-    types: Mapping[str, type] = field(init=False)
+    types: Mapping[str, Axis] = field(init=False)
     searches: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(self.trial)
-        object.__setattr__(self, "searches", hints.get("return") is Search)
-        object.__setattr__(self, "types", {name: hints[name] for name in inspect.signature(self.trial).parameters})
+        object.__setattr__(self, "types", axes_of(self.trial))
+        object.__setattr__(self, "searches", get_type_hints(self.trial).get("return") is Search)
 
     def grid(self, preset: str, overrides: Axes) -> dict[str, tuple[Any, ...]]:
         """Axis values of a preset with some overridden; refuses unknown names, empty or repeated values."""
@@ -58,8 +58,8 @@ class Study:
         for name, values in grid.items():
             one_of("axis", name, list(self.types))
             for value in values:
-                _check_type(name, value, self.types[name])
-            if not values or len(set(values)) != len(values):
+                self.types[name].check(value)
+            if not values or any(value in values[:place] for place, value in enumerate(values)):
                 raise refuse(f"axis {name}", ",".join(map(str, values)), "one or more values, each once")
         return grid
 
@@ -76,25 +76,12 @@ class Study:
         return self.trial(**{name: value for name, (value,) in grid.items()})
 
     def parse_axis(self, text: str) -> tuple[str, tuple[Any, ...]]:
-        """``NAME=V1,V2`` as a name and values of the type that the trial function gives that axis."""
+        """``NAME=V1,V2`` as a name and values by the type hint that the trial function gives that axis."""
         name, separator, values = text.partition("=")
         if not separator:
             raise refuse("axis", text, "NAME=VALUE[,VALUE...]")
         one_of("axis", name, list(self.types))
-        return name, tuple(_typed(name, value, self.types[name]) for value in values.split(",") if value)
-
-
-def _typed(name: str, text: str, kind: type) -> Any:
-    try:
-        return kind(text)
-    except ValueError:
-        raise refuse(f"axis {name}", text, f"values of type {kind.__name__}") from None
-
-
-def _check_type(name: str, value: Any, kind: type) -> None:
-    accepted = (int, float) if kind is float else kind
-    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        raise refuse(f"axis {name}", value, f"values of type {kind.__name__}")
+        return name, self.types[name].parse(values)
 
 
 def parse_axes(study: Study, texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:

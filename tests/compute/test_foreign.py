@@ -8,8 +8,8 @@ import timm
 import torch
 from torch import nn
 
-from mi_ray.compute.foreign import Layout, encoder_state, read_state, recognise
-from mi_ray.compute.networks import encoder
+from mi_ray.compute.foreign import Layout, encoder_state, layout_of, read_state, recognise
+from mi_ray.compute.networks import blank, encoder
 
 RESNET, VIT = "resnet18", "vit_tiny_patch16_224"
 
@@ -283,3 +283,31 @@ def test_an_arch_that_timm_does_not_know_is_named(arch):
 def test_the_small_transformer_of_moco_v3_is_refused_as_its_heads_are_not_those_of_timm():
     state = below("module.base_encoder.", trained(VIT).state_dict())
     assert "12 attention heads" in refusal(state, "vit_small_patch16_224")
+
+
+def aliases(f_e):
+    """Names of the weights that an encoder shares, all but the first of each."""
+    kept = {name for name, _ in f_e.named_parameters()}
+    return [name for name, _ in f_e.named_parameters(remove_duplicate=False) if name not in kept]
+
+
+def test_a_file_with_one_name_of_a_shared_weight_holds_all_of_the_encoder():
+    f_e = trained("coat_lite_tiny")
+    state, shared = f_e.state_dict(), aliases(f_e)
+    thinned = {name: tensor for name, tensor in state.items() if name not in shared}
+    assert len(shared) > 10
+    read = encoder_state(thinned, "coat_lite_tiny")
+    assert read.keys() == state.keys() and all(torch.equal(read[name], state[name]) for name in state)
+
+
+def test_a_file_without_any_name_of_a_shared_weight_is_refused():
+    state = trained("coat_lite_tiny").state_dict()
+    lost = {name: tensor for name, tensor in state.items() if "crpe" not in name}
+    with pytest.raises(ValueError, match=r"missing \(.*crpe"):
+        encoder_state(lost, "coat_lite_tiny")
+
+
+def test_an_encoder_whose_own_names_look_like_another_layout_is_flat():
+    state = blank("qwen3_vit_88m").state_dict()
+    assert recognise(state) == "supcon" and layout_of(state, "qwen3_vit_88m") == "flat"
+    assert encoder_state(state, "qwen3_vit_88m").keys() == state.keys()

@@ -13,8 +13,10 @@ from mi_ray.compute.networks import (
     STD,
     Input,
     as_trained,
+    blank,
     encoder,
     forward_flops,
+    forward_pass,
     pixels,
     projector,
     width,
@@ -63,6 +65,58 @@ def test_a_forward_pass_of_resnet18_costs_what_the_literature_says():
 @pytest.mark.parametrize(("arch", "features"), [("resnet18", 512), ("resnet50", 2048), ("vit_tiny_patch16_224", 192)])
 def test_widths_are_those_of_the_literature(arch, features):
     assert width(arch) == features
+
+
+WIDER = (
+    "lcnet_035",
+    "ghostnet_050",
+    "mobilenetv4_conv_small",
+    "vgg11",
+    "hgnetv2_b0",
+    "inception_next_atto",
+    "test_mambaout",
+)
+"""Of families whose last layer before the head widens what timm calls their features."""
+
+
+@pytest.mark.parametrize("arch", [*WIDER, ARCH])
+def test_the_width_is_that_of_the_output_whatever_timm_calls_the_features(arch):
+    f_e = encoder(arch, seed=0).eval()
+    with torch.inference_mode():
+        h = f_e(pixels(photographs(side=64)))
+    assert h.shape == (2, width(arch)) and (width(arch) > f_e.num_features) == (arch in WIDER)
+
+
+@pytest.mark.parametrize(
+    ("arch", "side", "allowed"),
+    [
+        ("vit_tiny_patch16_224", 32, "a side of 224"),
+        ("vit_tiny_patch16_224", 256, "a side of 224"),
+        ("swin_tiny_patch4_window7_224", 32, "a side of 224"),
+        ("csatv2", 32, "a side of 64"),
+        ("botnet26t_256", 64, "a side of 256"),
+    ],
+)
+@pytest.mark.parametrize("training", [False, True])
+def test_an_encoder_that_does_not_take_the_side_is_named_with_one_that_it_takes(arch, side, allowed, training):
+    with pytest.raises(ValueError) as refusal:
+        forward_pass(arch, side, training=training)
+    told = str(refusal.value)
+    assert told.startswith(f"arch: {arch!r} takes no images of {side} x {side} pixels (") and "\n" not in told
+    assert told.endswith(f"; allowed: {allowed}")
+    assert forward_pass(arch, int(allowed.split()[-1]), training=training).width == width(arch)
+
+
+def test_an_encoder_of_an_unknown_tag_is_named_with_those_that_there_are():
+    with pytest.raises(ValueError, match=r"^arch: 'resnet10t\.mine' cannot be built .*; allowed: resnet10t\.c3_in1k$"):
+        width("resnet10t.mine")
+
+
+def test_measuring_leaves_no_values_and_no_gradients():
+    forward_pass(ARCH, 32, training=True)
+    assert {tensor.device.type for tensor in blank(ARCH).state_dict().values()} == {"meta"}
+    assert [p for p in blank(ARCH).parameters() if p.requires_grad] == []
+    assert [p for p in encoder(ARCH, seed=0).parameters() if not p.requires_grad] == []
 
 
 def test_an_encoder_pools_to_its_width_and_has_no_head():

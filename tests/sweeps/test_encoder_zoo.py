@@ -95,7 +95,7 @@ def test_an_unknown_encoder_is_refused_with_those_that_are_known(name: str) -> N
     [
         ({"encoder": ("timm:resnet",)}, "arch: 'resnet'"),
         ({"dataset": ("imagenet",)}, "dataset: 'imagenet'"),
-        ({"allow_code": ("true",)}, "allow_code: 'true'"),
+        ({"allow_code": ("true",)}, "axis allow_code: 'true'"),
         ({"dataset": ("digits",)}, "task: 'color'"),
     ],
 )

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Literal, assert_never, get_args
 
 from mi_ray.compute.choices import Input, Layout, Precision, Stem, archs
-from mi_ray.experiments.checks import at_least, instance, one_of, positive, refuse, within
+from mi_ray.experiments.checks import at_least, did_you_mean, instance, one_of, positive, refuse, within
 from mi_ray.experiments.declare.images import CDP, Data, Labelled, tasks
 from mi_ray.experiments.declare.pairings import Pairing, SameClass, SimCLR
 
@@ -130,12 +130,15 @@ Encoder = Training | Checkpoint
 def known_arch(arch: str) -> None:
     """Refuse what timm does not know, with what is near."""
     instance("arch", arch, str)
-    if arch.partition(".")[0] not in archs():
-        raise refuse("arch", arch, f"an encoder of timm, such as {', '.join(_similar(arch))}")
+    name = arch.partition(".")[0]
+    if name not in archs():
+        raise refuse(
+            "arch", arch, f"an encoder of timm, such as {', '.join(_similar(name))}{did_you_mean(name, archs())}"
+        )
 
 
-def _similar(arch: str) -> list[str]:
-    return get_close_matches(arch, archs(), n=3, cutoff=0.3) or ["resnet10t", "resnet18", "resnet50"]
+def _similar(name: str) -> list[str]:
+    return get_close_matches(name.lower(), archs(), n=3, cutoff=0.3) or ["resnet10t", "resnet18", "resnet50"]
 
 
 def input_name(seen: Input | None) -> str:
