@@ -24,10 +24,11 @@ Name = Dataset
 class Catalogue:
     """Every image of a data set before its pixels are read; the last ``n_test`` are its official test part.
 
-    ``values``: names of each attribute's values, classes first.
+    ``values``: names of each attribute's values, classes first; ``name``: of an image, for people.
     """
 
     read: Callable[[int], Image.Image]
+    name: Callable[[int], str]
     attributes: Int64[np.ndarray, "n attributes"]
     values: tuple[tuple[str, ...], ...]
     n_test: int
@@ -126,7 +127,16 @@ def _digits() -> Catalogue:
     data = load_digits()
     pixels = np.rint(data.images * (255 / 16)).astype(np.uint8)
     names = tuple(map(str, data.target_names))
-    return Catalogue(lambda i: Image.fromarray(pixels[i]).convert("RGB"), data.target[:, None], (names,), 0)
+
+    def read(i: int) -> Image.Image:
+        return Image.fromarray(pixels[i]).convert("RGB")
+
+    return Catalogue(read, numbered("digits"), data.target[:, None], (names,), 0)
+
+
+def numbered(name: str) -> Callable[[int], str]:
+    """Names of images that are no files of their own, such as ``digits image 17``."""
+    return f"{name} image {{}}".format
 
 
 def _on_disk(name: Arrays | Trees, root: Path, class_list: Path | None) -> Catalogue:
@@ -134,14 +144,14 @@ def _on_disk(name: Arrays | Trees, root: Path, class_list: Path | None) -> Catal
         case "cifar-10" | "cifar-100" | "stl-10" | "mnist":
             return _arrays(name, root)
         case "imagenet-1k":
-            return _tree(name, [root / "train", root / "val"])
+            return _tree(name, root, [root / "train", root / "val"])
         case "imagenet-100":
-            return _tree(name, [root / "train", root / "val"], _wnids(class_list))
+            return _tree(name, root, [root / "train", root / "val"], _wnids(class_list))
         case "folder":
             tests = [root / part for part in ("test", "val") if (root / part).is_dir() and (root / "train").is_dir()]
-            return _tree(name, [root / "train", tests[0]] if tests else [root])
+            return _tree(name, root, [root / "train", tests[0]] if tests else [root])
         case "pacs":
-            return _pacs([root / domain for domain in DOMAINS])
+            return _pacs(root, [root / domain for domain in DOMAINS])
         case _:
             assert_never(name)
 
@@ -156,7 +166,11 @@ def _arrays(name: Arrays, root: Path) -> Catalogue:
     both, classes = train + test, np.concatenate(labels)
     if [len(part) for part in labels] != [len(train), len(test)] or classes.max() >= len(train.classes):
         raise ValueError(f"{name}: a file under {root} is corrupt: the labels do not fit the images")
-    return Catalogue(lambda i: both[i][0].convert("RGB"), classes[:, None], (tuple(train.classes),), len(test))
+
+    def read(i: int) -> Image.Image:
+        return both[i][0].convert("RGB")
+
+    return Catalogue(read, numbered(name), classes[:, None], (tuple(train.classes),), len(test))
 
 
 def _torchvision(name: Arrays, root: Path) -> tuple[Any, Any]:
@@ -180,19 +194,20 @@ def _torchvision(name: Arrays, root: Path) -> tuple[Any, Any]:
             assert_never(name)
 
 
-def _tree(name: Name, parts: list[Path], classes: tuple[str, ...] = ()) -> Catalogue:
+def _tree(name: Name, root: Path, parts: list[Path], classes: tuple[str, ...] = ()) -> Catalogue:
     """Image files in class folders (``classes``, or all) below ``parts``; the second part, if any, is the test part."""
     classes = classes or _classes(name, parts)
     files = _samples(name, parts, classes)
     labels = np.array([label for part in files for _, label in part])
-    return Catalogue(_reader(name, files), labels[:, None], (classes,), len(files[1]) if len(files) == 2 else 0)
+    n_test = len(files[1]) if len(files) == 2 else 0
+    return Catalogue(_reader(name, files), _paths_below(root, files), labels[:, None], (classes,), n_test)
 
 
-def _pacs(parts: list[Path]) -> Catalogue:
+def _pacs(root: Path, parts: list[Path]) -> Catalogue:
     classes = _classes("pacs", parts)
     files = _samples("pacs", parts, classes)
     attributes = np.array([(label, domain) for domain, part in enumerate(files) for _, label in part])
-    return Catalogue(_reader("pacs", files), attributes, (classes, DOMAINS), 0)
+    return Catalogue(_reader("pacs", files), _paths_below(root, files), attributes, (classes, DOMAINS), 0)
 
 
 def _classes(name: Name, parts: list[Path]) -> tuple[str, ...]:
@@ -215,6 +230,11 @@ def _samples(name: Name, parts: list[Path], classes: tuple[str, ...]) -> list[li
         return [make_dataset(part, {one: i for i, one in enumerate(classes)}, IMG_EXTENSIONS) for part in parts]
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{name}: {' or '.join(map(str, parts))}: {error}") from error
+
+
+def _paths_below(root: Path, files: list[list[tuple[str, int]]]) -> Callable[[int], str]:
+    paths = [path for part in files for path, _ in part]
+    return lambda i: Path(paths[i]).relative_to(root).as_posix()
 
 
 def _reader(name: Name, files: list[list[tuple[str, int]]]) -> Callable[[int], Image.Image]:

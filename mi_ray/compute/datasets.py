@@ -77,7 +77,8 @@ def load(
     splits = {}
     for split in SPLITS:
         images = decoded(catalogue.read, rows[split], side, threads)
-        splits[split] = ImageSet(images, _renumbered(catalogue.attributes[rows[split]], wanted), rows[split])
+        attributes = _renumbered(catalogue.attributes[rows[split]], wanted)
+        splits[split] = ImageSet(images, attributes, rows[split], tuple(map(catalogue.name, rows[split].tolist())))
     return splits, tuple(catalogue.values[0][one] for one in wanted)
 
 

@@ -18,24 +18,26 @@ class ImageSet:
     """One split.
 
     images: uint8 [n, 3, side, side]; attributes: int64 [n, attributes]; sources: int64 [n], the drawing (or photo)
-    that an image was made from, so that a standard error can account for its reuse.
+    that an image was made from, so that a standard error can account for its reuse; names: of the n images, for people:
+    a path below the data set's root, or ``digits image 17``. Names are in no digest, and lie in a file of their own.
     """
 
     images: UInt8[np.ndarray, "n 3 side side"]
     attributes: Int64[np.ndarray, "n attributes"]
     sources: Int64[np.ndarray, " n"]
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
 
     def save(self, path: Path) -> None:
-        """Write the split as one safetensors file."""
+        """Write the split, without its names, as one safetensors file."""
         arrays = {"images": self.images, "attributes": self.attributes, "sources": self.sources}
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
 
     @classmethod
     def load(cls, path: Path) -> ImageSet:
-        """Read what `save` wrote."""
+        """Read what `save` wrote: a split without names."""
         return cls(**load_file(path))
 
     def update(self, digest: hashlib._Hash) -> None:

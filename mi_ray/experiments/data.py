@@ -18,8 +18,9 @@ from mi_ray.experiments.identity import canonical, own_fields
 from mi_ray.experiments.objects import Bucket, Published
 from mi_ray.experiments.render import folders, render
 
-GENERATOR = 1
-"""Version of `render`: raise it when the same declaration gives other pixels."""
+GENERATOR = 2
+"""Version of `render`: raise it when the same declaration gives other pixels, or what is prepared holds another file.
+Images that are made anew with the same pixels keep their digest, and their cells."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,22 @@ class PreparedData:
 
     def split(self, name: str) -> ImageSet:
         """Load one split; ValueError when the file is not what was prepared."""
-        path = self._brought(f"{name}.safetensors")
+        return ImageSet.load(self._intact(f"{name}.safetensors"))
+
+    def names(self, split: str) -> tuple[str, ...]:
+        """Names of the images of one split, in its order: paths below the data set's root, or ``digits image 17``.
+
+        ValueError when the file is not what was prepared.
+        """
+        return tuple(read_json(self._intact(_names_file(split))))
+
+    def _intact(self, name: str) -> Path:
+        """The path of a prepared file on this node; ValueError unless its sha256 is that of when it was prepared."""
+        path = self._brought(name)
         if sha256(path) != read_json(path.parent / MANIFEST)["files"][path.name]:
             place = f"{self.bucket.address}/data/{self.folder.name}" if self.bucket else self.folder
             raise ValueError(f"data: {path} has changed since it was prepared; remove {place} to make it again")
-        return ImageSet.load(path)
+        return path
 
     def _brought(self, name: str) -> Path:
         if self.bucket is None:
@@ -80,13 +92,19 @@ def _make(data: Data, store: Store) -> PreparedData:
         raise Refused(str(error)) from error
     for name, split in splits.items():
         split.save(partial / f"{name}.safetensors")
-        fsync(partial / f"{name}.safetensors")
+        write_json(partial / _names_file(name), split.names)
+        for file in (f"{name}.safetensors", _names_file(name)):
+            fsync(partial / file)
     files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
     write_json(partial / MANIFEST, {"digest": content_digest(splits), "declaration": own_fields(data), "files": files})
     _publish(partial, folder, store)
     made = prepared(data, store)
     assert made is not None
     return made
+
+
+def _names_file(split: str) -> str:
+    return f"{split}.names.json"
 
 
 def _publish(partial: Path, folder: Path, store: Store) -> None:

@@ -8,6 +8,7 @@ from typing import assert_never
 import numpy as np
 
 from mi_ray.compute import cdp, datasets, negatives
+from mi_ray.compute.catalogue import numbered
 from mi_ray.compute.images import SPLITS, ImageSet
 from mi_ray.compute.sources import (
     Drawings,
@@ -100,16 +101,16 @@ def _half(data: Labelled) -> range | None:
 def _negatives(declared: Labelled | Noise | Crops, side: int) -> ImageSet:
     match declared:
         case Noise():
-            return _unlabelled(negatives.noise(declared.images, side, declared.seed))
+            return _unlabelled(negatives.noise(declared.images, side, declared.seed), "noise")
         case Crops():
-            return _unlabelled(negatives.crops(declared.images, side, declared.seed))
+            return _unlabelled(negatives.crops(declared.images, side, declared.seed), "crops")
         case Labelled():
             return _labelled(declared)["train"]
         case _:
             assert_never(declared)
 
 
-def _unlabelled(images: negatives.Images) -> ImageSet:
+def _unlabelled(images: negatives.Images, name: str) -> ImageSet:
     """Images each of its own source, with no attributes."""
     n = len(images)
-    return ImageSet(images, np.zeros((n, 0), dtype=np.int64), np.arange(n))
+    return ImageSet(images, np.zeros((n, 0), dtype=np.int64), np.arange(n), tuple(map(numbered(name), range(n))))
