@@ -16,13 +16,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
-"""Formats that are read, whatever the suffix of the file says; MPO is a kind of JPEG. Others of PIL's run programs (EPS) or draw (WMF)."""
-
-SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .apng .bmp .dib .gif .webp .tif .tiff"
-    " .ppm .pgm .pbm .pnm .pfm .jp2 .j2k .j2c .jpc .jpf .jpx .avif".split()
-)
-"""Suffixes of the files that count as images, in any case."""
+"""Formats that are read, whatever the suffix of the file says; MPO is a kind of JPEG. PIL has others, of which some run
+programs (EPS)."""
 
 WHITE = "white"
 GREYS = ("1", "L")

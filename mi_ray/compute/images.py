@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,12 @@ from jaxtyping import Int64, UInt8
 from safetensors.numpy import load_file, save_file
 
 SPLITS = ("train", "validation", "test")
+
+LEAST_DISTINCT = 3
+"""Distinct images that a split of a data set needs."""
+
+FLAT = 2
+"""Grey levels between the darkest and the brightest value of a split, up to which all of its images are one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +45,8 @@ class ImageSet:
     @classmethod
     def load(cls, path: Path) -> ImageSet:
         """Read what `save` wrote: a split without names."""
-        return cls(**load_file(path))
+        arrays = load_file(path)
+        return cls(arrays["images"], arrays["attributes"], arrays["sources"])
 
     def update(self, digest: hashlib._Hash) -> None:
         """Feed shapes and bytes into a running content digest."""
@@ -54,3 +62,21 @@ def content_digest(splits: dict[str, ImageSet]) -> str:
         digest.update(name.encode())
         splits[name].update(digest)
     return digest.hexdigest()
+
+
+def refuse_equal(what: str, images: UInt8[np.ndarray, "n 3 side side"], names: Sequence[str]) -> None:
+    """ValueError where the images of a split are (nearly) all equal, as after a wrong export: more than half have the
+    same pixels, fewer than `LEAST_DISTINCT` differ, or all values lie within `FLAT` levels. Two of them are named."""
+    known: dict[bytes, list[int]] = {}
+    for place, image in enumerate(images):
+        known.setdefault(hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest(), []).append(place)
+    most = max(known.values(), key=len)
+    is_flat = int(images.max()) - int(images.min()) <= FLAT
+    if len(most) * 2 > len(images) or len(known) < LEAST_DISTINCT or is_flat:
+        shown = most if len(most) > 1 else [0, len(images) - 1]
+        alike = f"differ by at most {FLAT} levels" if is_flat else "have the same pixels"
+        count = len(images) if is_flat else len(most)
+        raise ValueError(
+            f"{what}: {len(images)} images, {len(known)} of them distinct; {count} {alike}, such as {names[shown[0]]}"
+            f" and {names[shown[1]]}; allowed: at least {LEAST_DISTINCT} distinct images, none of them more than half"
+        )

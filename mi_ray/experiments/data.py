@@ -16,7 +16,7 @@ from mi_ray.experiments.files import MANIFEST, fsync, read_json, sha256, write_j
 from mi_ray.experiments.folders import missing, refuse_missing
 from mi_ray.experiments.identity import canonical, own_fields
 from mi_ray.experiments.objects import Bucket, Published
-from mi_ray.experiments.render import folders, render
+from mi_ray.experiments.render import files_of, render
 
 GENERATOR = 2
 """Version of `render`: raise it when the same declaration gives other pixels, or what is prepared holds another file.
@@ -61,7 +61,7 @@ class PreparedData:
 
 
 def prepared(data: Data, store: Store) -> PreparedData | None:
-    """The images if this store already holds them; reads no pixels and makes nothing."""
+    """The images if this store already holds them; reads no pixels and makes nothing. Refuses folders as `prepare`."""
     if missing(data):
         return None
     folder = store.root / "data" / _recipe(data)
@@ -120,15 +120,21 @@ def _publish(partial: Path, folder: Path, store: Store) -> None:
 
 
 def _recipe(data: Data) -> str:
-    read = [_fingerprint(path) for path in folders(data)]
-    text = canonical({"generator": GENERATOR, "declaration": own_fields(data), "folders": read})
+    try:
+        read = [_fingerprint(folder, files) for folder, files in files_of(data)]
+    except (FileNotFoundError, ValueError) as error:
+        raise Refused(str(error)) from error
+    text = canonical({"generator": GENERATOR, "declaration": own_fields(data), "files": read})
     return f"{type(data).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
 
 
-def _fingerprint(folder: Path) -> str:
-    """Names, sizes and times of a folder's files: a change of any makes the images anew (same pixels, same digest)."""
+def _fingerprint(folder: Path, files: list[Path]) -> str:
+    """Names, sizes and times of the files that are read, those that links lead to included: a change of any makes the
+    images anew (same pixels, same digest). The time of the last change of state (ctime) tells new content apart that
+    was given the old time of modification, as unpacked archives are."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        status = path.stat()
-        digest.update(f"{path.relative_to(folder)}|{status.st_size}|{status.st_mtime_ns}\n".encode())
+    for path in files:
+        status = os.stat(path)
+        times = f"{status.st_mtime_ns}|{status.st_ctime_ns}"
+        digest.update(os.fsencode(os.path.relpath(path, folder)) + f"|{status.st_size}|{times}\n".encode())
     return digest.hexdigest()

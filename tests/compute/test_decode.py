@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from mi_ray.compute.decode import FORMATS, SUFFIXES, read_image, to_rgb
+from mi_ray.compute.decode import FORMATS, read_image, to_rgb
+from mi_ray.compute.image_files import SUFFIXES
 from tests.compute.image_files import exif, png, tiff
 
 RAMP16 = np.linspace(0, 65535, 12 * 10).round().astype(np.uint16).reshape(12, 10)
@@ -195,8 +196,8 @@ def with_alpha(kind, path):
 @pytest.mark.parametrize(
     "kind",
     [
-        "rgba png", "rgba webp", "rgba tiff", "rgba png, 16 bits", "rgba tiff, 16 bits", "grey png", "grey png, 16 bits",
-        "grey tiff", "palette png",
+        "rgba png", "rgba webp", "rgba tiff", "rgba png, 16 bits", "rgba tiff, 16 bits", "grey png",
+        "grey png, 16 bits", "grey tiff", "palette png",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize(
