@@ -72,7 +72,7 @@ def split_folders(name: str, root: Path) -> dict[str, Path]:
 
     Validation without test is the test part. ValueError where a folder could be a split or a class.
     """
-    folders, _ = subfolders(root)
+    folders, _ = subfolders(root, name)
     named = [(split_called(folder.name), folder) for folder in folders]
     official = [(split, folder) for split, folder in named if split]
     if not any(split == "train" for split, _ in official):
@@ -124,7 +124,7 @@ def _refuse_doubles(name: str, official: list[tuple[str, Path]]) -> None:
 
 def _refuse_neighbours(name: str, root: Path, others: list[Path], official: list[tuple[str, Path]]) -> None:
     """Refuse folders with images beside official splits: they could be classes, or parts that would go unread."""
-    filled = [folder.name for folder in others if image_files(folder).paths]
+    filled = [folder.name for folder in others if image_files(folder, name).paths]
     if filled:
         splits = ", ".join(folder.name for _, folder in official)
         raise ValueError(
@@ -143,10 +143,10 @@ def class_folders(name: str, root: Path, parts: Mapping[str, Path], classes: tup
     FileNotFoundError names classes without images; ValueError classes that are fewer than two, not those of every part,
     divided into splits themselves, or that share a file.
     """
-    inside = {part: subfolders(folder) for part, folder in parts.items()}
+    inside = {part: subfolders(folder, name) for part, folder in parts.items()}
     classes = classes or _classes(name, parts, {part: [one.name for one in inside[part][0]] for part in parts})
     read = {
-        part: Part(folder=folder, classes=tuple(image_files(folder / one) for one in classes))
+        part: Part(folder=folder, classes=tuple(image_files(folder / one, name) for one in classes))
         for part, folder in parts.items()
     }
     skipped = _beside(name, root, parts) + sum((beside for _, beside in inside.values()), Counter[str]())
@@ -161,9 +161,9 @@ def _beside(name: str, root: Path, parts: Mapping[str, Path]) -> Counter[str]:
     """Files that lie beside the parts of a ``folder``, or in folders beside them that hold no images."""
     if name != "folder" or list(parts.values()) == [root]:
         return Counter()
-    folders, skipped = subfolders(root)
+    folders, skipped = subfolders(root, name)
     others = [folder for folder in folders if folder not in parts.values()]
-    return skipped + sum((image_files(folder).skipped for folder in others), Counter[str]())
+    return skipped + sum((image_files(folder, name).skipped for folder in others), Counter[str]())
 
 
 def _classes(name: str, parts: Mapping[str, Path], inside: Mapping[str, list[str]]) -> tuple[str, ...]:

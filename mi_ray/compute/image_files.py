@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as new
 from pathlib import Path
 
 SUFFIXES = frozenset(
@@ -67,12 +68,12 @@ def suffix_of(path: str) -> str:
     return os.path.splitext(path)[1].lower() or BARE
 
 
-def image_files(folder: Path) -> ImageFiles:
-    """Every image file below ``folder``.
+def image_files(folder: Path, field: str = "images") -> ImageFiles:
+    """Every image file below ``folder``; ``field``: of the declaration, which a refusal begins with.
 
     FileNotFoundError names a link to nothing, ValueError a folder that cannot be listed.
     """
-    walk = _Walk()
+    walk = _Walk(field)
     walk.down(str(folder), os.path.realpath(folder), ())
     has_links = bool(walk.waiting)
     walk.follow()
@@ -80,16 +81,16 @@ def image_files(folder: Path) -> ImageFiles:
     return ImageFiles(paths=paths, skipped=walk.skipped, folders=walk.folders, links=walk.links, has_links=has_links)
 
 
-def subfolders(folder: Path) -> tuple[list[Path], Counter[str]]:
+def subfolders(folder: Path, field: str = "images") -> tuple[list[Path], Counter[str]]:
     """The folders directly in ``folder`` that may hold images, sorted, and the files beside them by suffix."""
     real, skipped = os.path.realpath(folder), Counter[str]()
     inside = []
-    for entry in _entries(str(folder)):
+    for entry in _entries(str(folder), field):
         if is_hidden(entry.name):
             skipped[HIDDEN] += 1
-        elif not os.path.isdir(_target(entry)):
+        elif not os.path.isdir(_target(entry, field)):
             skipped[suffix_of(entry.name)] += 1
-        elif entry.is_symlink() and _is_above(_target(entry), (real,)):
+        elif entry.is_symlink() and _is_above(_target(entry, field), (real,)):
             skipped[ABOVE] += 1
         else:
             inside.append(Path(entry.path))
@@ -104,20 +105,21 @@ class _Walk:
     links, with the real paths of the folders that lead to them.
     """
 
-    paths: list[str] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
-    folders: dict[str, str] = field(default_factory=dict)
-    links: dict[str, str] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
+    field: str
+    paths: list[str] = new(default_factory=list)
+    skipped: Counter[str] = new(default_factory=Counter)
+    folders: dict[str, str] = new(default_factory=dict)
+    links: dict[str, str] = new(default_factory=dict)
+    seen: set[str] = new(default_factory=set)
     taken: set[str] | None = None
-    waiting: deque[tuple[os.DirEntry[str], tuple[str, ...]]] = field(default_factory=deque)
+    waiting: deque[tuple[os.DirEntry[str], tuple[str, ...]]] = new(default_factory=deque)
 
     def down(self, folder: str, real: str, above: tuple[str, ...]) -> None:
         """List a folder; ``real``: its real path, ``above``: those of the folders that led to it."""
         self.folders[folder] = real
         self.seen.add(real)
         inside = (*above, real)
-        for entry in _entries(folder):
+        for entry in _entries(folder, self.field):
             if is_hidden(entry.name):
                 self.skipped[HIDDEN] += 1
             elif entry.is_symlink():
@@ -134,7 +136,7 @@ class _Walk:
         self.taken = {os.path.join(self.folders[os.path.dirname(path)], os.path.basename(path)) for path in self.paths}
         while self.waiting:
             entry, above = self.waiting.popleft()
-            target = _target(entry)
+            target = _target(entry, self.field)
             if os.path.isdir(target):
                 self._enter(entry.path, target, above)
             elif self._take(entry.path, target):
@@ -163,21 +165,22 @@ class _Walk:
         return False
 
 
-def _entries(folder: str) -> list[os.DirEntry[str]]:
+def _entries(folder: str, field: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        raise ValueError(f"{folder} cannot be listed ({error.strerror}); allowed: folders that can be read") from error
+        reason = f"{folder} cannot be listed ({error.strerror})"
+        raise ValueError(f"{field}: {reason}; allowed: folders that can be read") from error
 
 
-def _target(entry: os.DirEntry[str]) -> str:
+def _target(entry: os.DirEntry[str], field: str) -> str:
     """Where a link leads; FileNotFoundError if that is nothing and the name could be that of an image or a folder."""
     if not entry.is_symlink():
         return entry.path
     target = os.path.realpath(entry.path)
     if not os.path.exists(target) and suffix_of(entry.name) in SUFFIXES | {BARE}:
-        raise FileNotFoundError(f"{entry.path} is a link to {os.readlink(entry.path)}, which is not there")
+        raise FileNotFoundError(f"{field}: {entry.path} is a link to {os.readlink(entry.path)}, which is not there")
     return target
 
 

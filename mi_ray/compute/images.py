@@ -67,16 +67,26 @@ def content_digest(splits: dict[str, ImageSet]) -> str:
 def refuse_equal(what: str, images: UInt8[np.ndarray, "n 3 side side"], names: Sequence[str]) -> None:
     """ValueError where the images of a split are (nearly) all equal, as after a wrong export: more than half have the
     same pixels, fewer than `LEAST_DISTINCT` differ, or all values lie within `FLAT` levels. Two of them are named."""
-    known: dict[bytes, list[int]] = {}
+    if len(images) < 2:
+        return
+    groups = _by_pixels(images)
+    most = max(groups, key=len)
+    if len(most) * 2 > len(images) or len(groups) < min(LEAST_DISTINCT, len(images)):
+        alike, (first, second, *_) = f"{len(most)} have the same pixels", most
+    elif int(images.max()) - int(images.min()) <= FLAT:
+        alike, (first, second) = f"{len(images)} differ by at most {FLAT} levels", (0, len(images) - 1)
+    else:
+        return
+    raise ValueError(
+        f"{what}: {len(images)} images, {len(groups)} of them distinct; {alike}, such as {names[first]} and"
+        f" {names[second]}; allowed: at least {LEAST_DISTINCT} distinct images, none of them more than half"
+    )
+
+
+def _by_pixels(images: UInt8[np.ndarray, "n 3 side side"]) -> list[list[int]]:
+    """The places of the images that have the same pixels, for all distinct images."""
+    places: dict[bytes, list[int]] = {}
     for place, image in enumerate(images):
-        known.setdefault(hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest(), []).append(place)
-    most = max(known.values(), key=len)
-    is_flat = int(images.max()) - int(images.min()) <= FLAT
-    if len(most) * 2 > len(images) or len(known) < LEAST_DISTINCT or is_flat:
-        shown = most if len(most) > 1 else [0, len(images) - 1]
-        alike = f"differ by at most {FLAT} levels" if is_flat else "have the same pixels"
-        count = len(images) if is_flat else len(most)
-        raise ValueError(
-            f"{what}: {len(images)} images, {len(known)} of them distinct; {count} {alike}, such as {names[shown[0]]}"
-            f" and {names[shown[1]]}; allowed: at least {LEAST_DISTINCT} distinct images, none of them more than half"
-        )
+        digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+        places.setdefault(digest, []).append(place)
+    return list(places.values())

@@ -115,7 +115,7 @@ def _photograph_parts(order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
 def photograph_files(root: Path) -> list[Path]:
     """All image files below ``root``, sorted; FileNotFoundError when there are fewer than the three splits need."""
-    files = sorted(map(Path, image_files(root).paths))
+    files = sorted(map(Path, image_files(root, "backgrounds").paths))
     if len(files) < len(SPLITS):
         raise FileNotFoundError(
             f"backgrounds: {root} holds {len(files)} images; at least {len(SPLITS)} are needed"

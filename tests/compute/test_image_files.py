@@ -164,7 +164,7 @@ def test_the_suffix_of_a_link_says_whether_it_is_an_image(tmp_path):
 @pytest.mark.parametrize("name", ["a.png", "class"])
 def test_a_link_to_nothing_is_refused_by_name(tmp_path, name):
     link(tmp_path / name, "gone")
-    with pytest.raises(FileNotFoundError, match=f"^{tmp_path}/{name} is a link to gone, which is not there$"):
+    with pytest.raises(FileNotFoundError, match=f"^images: {tmp_path}/{name} is a link to gone, which is not there$"):
         image_files(tmp_path)
 
 
