@@ -43,7 +43,13 @@ TURNS = {
 }
 """What makes an image upright, by its EXIF orientation; any other value states none."""
 
-WHITE_IS_ZERO = 0
+BITS, PHOTOMETRIC, PLANES, SAMPLE_FORMAT = 258, 262, 284, 339
+"""Tags of a TIFF."""
+
+WHITE_IS_ZERO, APART, SIGNED = 0, 2, 2
+SWAPPED = ("F;32BF", "I;32BS", "I;16BS")
+"""Raw modes whose bytes PIL swaps once more where libtiff, which decompresses, has swapped them already."""
+
 FLOAT_SLACK = 1e-6
 """How far float values may leave 0..1, as rounding does."""
 
@@ -77,6 +83,7 @@ def to_rgb(image: Image.Image, matte: str = WHITE) -> Image.Image:
     An image of mode RGB without orientation or transparency keeps its pixels.
     """
     raw = _raw_mode(image)
+    _refuse_misread(image, raw)
     image.load()
     opaque = _opaque(image, raw)
     coloured = _composed(image, matte) if opaque is None and _has_alpha(image) else _coloured(image, raw)
@@ -93,6 +100,20 @@ def _raw_mode(image: Image.Image) -> str:
     arguments = tiles[0][3]
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return first if isinstance(first, str) else ""
+
+
+def _refuse_misread(image: Image.Image, raw: str) -> None:
+    """`Unreadable` for kinds of TIFF that PIL turns into other pixels without a word."""
+    tags, tiles = getattr(image, "tag_v2", None), getattr(image, "tile", None)
+    if not tags or not tiles:
+        return
+    codec, deepest = tiles[0][0], max(tags.get(BITS, (1,)))
+    if codec == "raw" and tags.get(PLANES) == APART and deepest > 8:
+        raise Unreadable(f"holds colours of {deepest} bits in separate planes; allowed: colours side by side")
+    if codec == "libtiff" and raw in SWAPPED:
+        raise Unreadable("holds compressed big-endian values of floats or signed integers; allowed: little-endian")
+    if deepest == 8 and SIGNED in tags.get(SAMPLE_FORMAT, ()):
+        raise Unreadable("holds signed 8-bit values; allowed: unsigned")
 
 
 def _upright(image: Image.Image, original: Image.Image) -> Image.Image:
@@ -151,8 +172,7 @@ def _coloured(image: Image.Image, raw: str) -> Image.Image:
 
 def _grey(pixels: UInt8[np.ndarray, "height width"], image: Image.Image) -> Image.Image:
     """The same grey in all channels; PIL does not turn round a TIFF of more than 8 bits whose zero is white."""
-    tags = getattr(image, "tag_v2", {})
-    is_inverted = tags.get(262) == WHITE_IS_ZERO
+    is_inverted = getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
     return Image.fromarray(255 - pixels if is_inverted else pixels).convert("RGB")
 
 

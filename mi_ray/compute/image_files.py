@@ -133,6 +133,8 @@ class _Walk:
 
     def follow(self) -> None:
         """Follow the links that were met, and those met behind them, in order."""
+        if not self.waiting:
+            return
         self.taken = {os.path.join(self.folders[os.path.dirname(path)], os.path.basename(path)) for path in self.paths}
         while self.waiting:
             entry, above = self.waiting.popleft()

@@ -27,9 +27,10 @@ def inventory(questions: Iterable[Question]) -> list[str]:
     """
     declared = [data for data in dict.fromkeys(map(data_of, questions)) if not missing(data)]
     try:
-        return list(dict.fromkeys(line for data in declared for line in _lines(data)))
+        lines = dict.fromkeys(line for data in declared for line in _lines(data))
     except (FileNotFoundError, ValueError) as error:
         raise Refused(str(error)) from error
+    return [line.encode(errors="backslashreplace").decode() for line in lines]
 
 
 def _lines(data: Data) -> Iterator[str]:

@@ -1,9 +1,32 @@
-"""PNG and TIFF files written by hand, in depths and kinds that PIL itself does not write."""
+"""PNG and TIFF files written by hand, in depths and kinds that PIL itself does not write, and what is read of them."""
 
 import struct
 import zlib
 
 import numpy as np
+
+from mi_ray.compute.decode import read_image
+
+RAMP16 = np.linspace(0, 65535, 12 * 10).round().astype(np.uint16).reshape(12, 10)
+RAMP8 = np.rint(RAMP16 / 257).astype(np.uint8)
+
+
+COLOURS = np.random.default_rng(0).integers(256, size=(6, 5, 3), dtype=np.uint8)
+
+
+def pixels(path, **options):
+    image = read_image(path, "folder", **options)
+    assert image.mode == "RGB"
+    return np.asarray(image)
+
+
+def grey(expected):
+    return np.repeat(np.asarray(expected)[:, :, None], 3, axis=2)
+
+
+def noise(*shape):
+    return np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
+
 
 KINDS = {"grey": 0, "rgb": 2, "grey with alpha": 4, "rgba": 6}
 SHORT, LONG = 3, 4
@@ -42,23 +65,32 @@ def exif(orientation):
     return b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, SHORT, 1, orientation, 0, 0)
 
 
-def tiff(path, pixels, *, photometric=1, bits=None, order="<", sample_format=1, extra=(), orientation=None):
-    """An uncompressed TIFF of one strip from an array [height, width] or [height, width, samples]."""
+def tiff(
+    path, pixels, *, photometric=1, bits=None, order="<", sample_format=1, extra=(), orientation=None, deflate=False,
+    apart=False,
+):  # fmt: skip
+    """A TIFF from an array [height, width] or [height, width, samples], in one strip or, ``apart``, one per sample."""
     pixels = np.asarray(pixels)
     height, width = pixels.shape[:2]
     samples = 1 if pixels.ndim == 2 else pixels.shape[2]
     bits = bits or 8 * pixels.dtype.itemsize
-    content = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes() if bits != 12 else twelve(pixels)
+    planes = [pixels[:, :, i] for i in range(samples)] if apart else [pixels]
+    strips = [twelve(one) if bits == 12 else one.astype(one.dtype.newbyteorder(order)).tobytes() for one in planes]
+    strips = [zlib.compress(one) if deflate else one for one in strips]
+    strips = [one + b"\0" * (len(one) % 2) for one in strips]
+    starts = [8 + sum(map(len, strips[:i])) for i in range(len(strips))]
     tags = {
-        256: (LONG, [width]), 257: (LONG, [height]), 258: (SHORT, [bits] * samples), 259: (SHORT, [1]),
-        262: (SHORT, [photometric]), 273: (LONG, [8]), 277: (SHORT, [samples]), 278: (LONG, [height]),
-        279: (LONG, [len(content)]), 339: (SHORT, [sample_format] * samples),
+        256: (LONG, [width]), 257: (LONG, [height]), 258: (SHORT, [bits] * samples),
+        259: (SHORT, [8 if deflate else 1]),
+        262: (SHORT, [photometric]), 273: (LONG, starts), 277: (SHORT, [samples]), 278: (LONG, [height]),
+        279: (LONG, list(map(len, strips))), 284: (SHORT, [2 if apart else 1]),
+        339: (SHORT, [sample_format] * samples),
     }  # fmt: skip
     if extra:
         tags[338] = (SHORT, list(extra))
     if orientation is not None:
         tags[274] = (SHORT, [orientation])
-    path.write_bytes(_tiff(content + b"\0" * (len(content) % 2), dict(sorted(tags.items())), order))
+    path.write_bytes(_tiff(b"".join(strips), dict(sorted(tags.items())), order))
     return path
 
 
