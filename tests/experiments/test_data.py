@@ -179,6 +179,16 @@ def test_the_matte_changes_the_pixels_of_transparent_images_alone(store, linked,
 MATTES = ("white", "black")
 
 
+def test_transparent_backgrounds_become_the_matte(store, tmp_path):
+    (tmp_path / "clear").mkdir()
+    for number in range(3):
+        Image.new("RGBA", (40 + number, 40), (0, 0, 0, 0)).save(tmp_path / "clear" / f"{number}.png")
+    backgrounds = {"backgrounds": str(tmp_path / "clear"), "background_weight": 1.0}
+    for matte, level in {"white": 255, "black": 0, "#808080": 128}.items():
+        made = prepare(CDP(**COUNTS, **backgrounds, matte=matte), store)
+        assert (made.split("train").images == level).all()
+
+
 @pytest.mark.parametrize("matte", ["whit", "#ff000080", "", None, 3])
 @pytest.mark.parametrize("declared", [CDP, lambda **fields: Labelled(name="folder", **fields)])
 def test_a_matte_that_is_no_opaque_colour_is_refused(declared, matte):
