@@ -78,6 +78,7 @@ def _launch(study: Study, flags: argparse.Namespace) -> int:
     if flags.dry_run:
         return _dry_run(study, grid, questions, store, flags)
     _refuse_what_is_not_there(questions, flags)
+    _print_images(questions)
     _refuse_what_cannot_fit(questions, store, flags)
     store.prepare()
     with driver_lock(store):
@@ -122,6 +123,14 @@ def _refuse_what_cannot_fit(questions: list[Question], store: Store, flags: argp
         refuse_what_cannot_fit(plan.missing_jobs(store), capacity, team)
 
 
+def _print_images(questions: list[Question]) -> None:
+    """Print what was found in the folders of images, before anything is computed."""
+    from mi_ray.experiments.inventory import inventory
+
+    for line in inventory(questions):
+        print(line, flush=True)
+
+
 def _known_digests(questions: list[Question], store: Store) -> dict[Data, str]:
     """Digests of the images that the store holds already."""
     from mi_ray.experiments.data import prepared
@@ -140,6 +149,7 @@ def _dry_run(study: Study, grid: Axes, questions: list[Question], store: Store, 
     from mi_ray.experiments.forecast import forecast, forecast_search
 
     refuse_unfit(questions)
+    _print_images(questions)
     digests = _known_digests(questions, store)
     rounds = rounds_of(study, grid, digests.get, store)
     _, plan = plans(questions_of(rounds), digests.get, flags.only)

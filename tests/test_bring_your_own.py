@@ -44,8 +44,16 @@ def test_every_python_block_is_run_by_a_command_or_imported_by_one():
 
 
 def test_every_block_is_python_commands_or_the_layout():
-    assert [language for language, _ in BLOCKS if language not in ("python", "console")] == [""]
+    layout, found = (text for language, text in BLOCKS if language not in ("python", "console"))
+    assert layout.startswith("photos/blue-disc/00.png")
+    assert found.startswith("images    folder photos: 4 classes")
     assert all(command.startswith("python ") for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["python photos.py --preset smoke --dry-run", MIRRORED])
+def test_what_was_found_is_printed_before_anything_else(desk, command):
+    (found,) = (text for language, text in BLOCKS if text.startswith("images "))
+    assert desk(command).out.startswith(found)
 
 
 def test_a_study_without_an_analysis_is_mirrored_and_draws_nothing(desk):

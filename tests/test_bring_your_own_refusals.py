@@ -5,9 +5,11 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import timm
 import torch
+from PIL import Image
 
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.data import prepare
@@ -50,6 +52,36 @@ def too_few():
     for path in sorted(Path("photos/red-disc").iterdir())[14:]:
         path.unlink()
     prepared()
+
+
+def class_beside_train():
+    shutil.copytree("photos", "photos/train")
+    prepared()
+
+
+def like_splits():
+    for part in ("seg_train", "seg_test"):
+        shutil.copytree("photos", f"whole/{part}")
+    shutil.rmtree("photos")
+    shutil.move("whole", "photos")
+    prepared()
+
+
+def link_to(target):
+    Path("photos/red-disc/copy.png").symlink_to(target)
+    prepared()
+
+
+def floats():
+    Path("photos/red-disc/07.png").unlink()
+    Image.fromarray(np.linspace(0, 255, 1024, dtype=np.float32).reshape(32, 32)).save("photos/red-disc/07.tif")
+    prepared()
+
+
+def equal_images():
+    for path in Path("photos").glob("*/*.png"):
+        Image.new("RGB", (32, 32), "white").save(path)
+    prepare(folder("photos"), Store(Path("store")))
 
 
 def broken_file():
@@ -112,6 +144,13 @@ PROVOKED = {
     "a single class": one_class,
     "a class without images": empty_class,
     "too few images": too_few,
+    "classes beside a split": class_beside_train,
+    "folders that look like splits": like_splits,
+    "one file in two classes": lambda: link_to("../blue-disc/00.png"),
+    "a link to nothing": lambda: link_to("gone.png"),
+    "floats beyond 0 to 1": floats,
+    "equal images": equal_images,
+    "a colour that is none": lambda: folder(matte="whit"),
     "a broken file": broken_file,
     "a class of one part alone": class_of_one_part,
     "small images": lambda: prepared(side=16),

@@ -1,7 +1,7 @@
 """Catalogues of labelled photographs: what must be on disk for a data set, and the classes of the images that are.
 
-torchvision lists and reads the files; nothing is ever downloaded. Files in class folders are opened when asked for.
-scikit-learn's handwritten digits need no files: they come with it.
+torchvision reads data sets that are kept in a few big files, `class_folders` lists the others, whose images are opened
+when asked for; nothing is ever downloaded. scikit-learn's handwritten digits need no files: they come with it.
 """
 
 from __future__ import annotations
@@ -16,20 +16,25 @@ from jaxtyping import Int64
 from PIL import Image
 
 from mi_ray.compute.choices import DOMAINS, Arrays, Dataset, Trees
+from mi_ray.compute.class_folders import ClassFolders, class_folders, some, split_folders
+from mi_ray.compute.decode import WHITE, read_image, to_rgb
 
 Name = Dataset
 
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """Every image of a data set before its pixels are read; the last ``n_test`` are its official test part.
+    """Every image of a data set before its pixels are read, as upright RGB: those for training, then the
+    ``n_validation`` of its official validation part, then the ``n_test`` of its official test part.
 
-    ``values``: names of each attribute's values, classes first.
+    ``values``: names of each attribute's values, classes first; ``name``: of an image, for people.
     """
 
     read: Callable[[int], Image.Image]
+    name: Callable[[int], str]
     attributes: Int64[np.ndarray, "n attributes"]
     values: tuple[tuple[str, ...], ...]
+    n_validation: int
     n_test: int
 
 
@@ -99,24 +104,61 @@ def _refuse_missing(name: Name, root: Path | None, class_list: Path | None) -> N
     absent = missing(name, root, class_list)
     if absent:
         listed = f"; the classes are those of {class_list}" if class_list else ""
-        raise FileNotFoundError(f"{name}: expected {_some(absent)}, not found{listed}")
-
-
-def _some(names: list[str]) -> str:
-    """The first few names, and how many more there are."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        raise FileNotFoundError(f"{name}: expected {some(absent)}, not found{listed}")
 
 
 # What is in it
 
 
-def catalogue_of(name: Name, root: Path | None = None, class_list: Path | None = None) -> Catalogue:
-    """List the data set ``name`` below ``root``, which ``digits`` ignores.
+def found_in(name: Trees, root: Path, class_list: Path | None = None) -> ClassFolders:
+    """The class folders of a data set, without opening an image.
+
+    FileNotFoundError names what is missing; ValueError a layout that is none, or could be two.
+    """
+    _refuse_missing(name, root, class_list)
+    match name:
+        case "imagenet-1k" | "imagenet-100":
+            classes = _wnids(class_list) if name == "imagenet-100" else ()
+            return class_folders(name, root, {"train": root / "train", "test": root / "val"}, classes)
+        case "folder":
+            return class_folders(name, root, split_folders(name, root))
+        case "pacs":
+            return class_folders(name, root, {domain: root / domain for domain in DOMAINS})
+        case _:
+            assert_never(name)
+
+
+def files_of(name: Name, root: Path, class_list: Path | None = None) -> list[Path]:
+    """The files that a data set is read from, in the order in which they are read; none for ``digits``.
+
+    torchvision reads what it once wrote beside MNIST's own files, if that is there.
+    """
+    match name:
+        case "imagenet-1k" | "imagenet-100" | "folder" | "pacs":
+            listed = [class_list] if class_list else []
+            return listed + [Path(path) for path in found_in(name, root, class_list).files()]
+        case "cifar-10" | "cifar-100" | "stl-10" | "mnist" | "digits":
+            older = sorted((root / "MNIST" / "processed").glob("*.pt")) if name == "mnist" else []
+            return [root / place for place in _expected(name, class_list)] + older
+        case _:
+            assert_never(name)
+
+
+def catalogue_of(name: Name, root: Path | None = None, class_list: Path | None = None, matte: str = WHITE) -> Catalogue:
+    """List the data set ``name`` below ``root``, which ``digits`` ignores; transparent pixels become ``matte``.
 
     FileNotFoundError names what is missing; ValueError a corrupt file, or classes that do not fit.
     """
     _refuse_missing(name, root, class_list)
-    return _digits() if name == "digits" else _on_disk(name, _root(name, root), class_list)
+    match name:
+        case "digits":
+            return _digits()
+        case "cifar-10" | "cifar-100" | "stl-10" | "mnist":
+            return _arrays(name, _root(name, root))
+        case "imagenet-1k" | "imagenet-100" | "folder" | "pacs":
+            return of_files(name, found_in(name, _root(name, root), class_list), matte)
+        case _:
+            assert_never(name)
 
 
 def _digits() -> Catalogue:
@@ -126,24 +168,16 @@ def _digits() -> Catalogue:
     data = load_digits()
     pixels = np.rint(data.images * (255 / 16)).astype(np.uint8)
     names = tuple(map(str, data.target_names))
-    return Catalogue(lambda i: Image.fromarray(pixels[i]).convert("RGB"), data.target[:, None], (names,), 0)
+
+    def read(i: int) -> Image.Image:
+        return to_rgb(Image.fromarray(pixels[i]))
+
+    return Catalogue(read, numbered("digits"), data.target[:, None], (names,), 0, 0)
 
 
-def _on_disk(name: Arrays | Trees, root: Path, class_list: Path | None) -> Catalogue:
-    match name:
-        case "cifar-10" | "cifar-100" | "stl-10" | "mnist":
-            return _arrays(name, root)
-        case "imagenet-1k":
-            return _tree(name, [root / "train", root / "val"])
-        case "imagenet-100":
-            return _tree(name, [root / "train", root / "val"], _wnids(class_list))
-        case "folder":
-            tests = [root / part for part in ("test", "val") if (root / part).is_dir() and (root / "train").is_dir()]
-            return _tree(name, [root / "train", tests[0]] if tests else [root])
-        case "pacs":
-            return _pacs([root / domain for domain in DOMAINS])
-        case _:
-            assert_never(name)
+def numbered(name: str) -> Callable[[int], str]:
+    """Names of images that are no files of their own, such as ``digits image 17``."""
+    return f"{name} image {{}}".format
 
 
 def _arrays(name: Arrays, root: Path) -> Catalogue:
@@ -156,7 +190,11 @@ def _arrays(name: Arrays, root: Path) -> Catalogue:
     both, classes = train + test, np.concatenate(labels)
     if [len(part) for part in labels] != [len(train), len(test)] or classes.max() >= len(train.classes):
         raise ValueError(f"{name}: a file under {root} is corrupt: the labels do not fit the images")
-    return Catalogue(lambda i: both[i][0].convert("RGB"), classes[:, None], (tuple(train.classes),), len(test))
+
+    def read(i: int) -> Image.Image:
+        return to_rgb(both[i][0])
+
+    return Catalogue(read, numbered(name), classes[:, None], (tuple(train.classes),), 0, len(test))
 
 
 def _torchvision(name: Arrays, root: Path) -> tuple[Any, Any]:
@@ -180,52 +218,20 @@ def _torchvision(name: Arrays, root: Path) -> tuple[Any, Any]:
             assert_never(name)
 
 
-def _tree(name: Name, parts: list[Path], classes: tuple[str, ...] = ()) -> Catalogue:
-    """Image files in class folders (``classes``, or all) below ``parts``; the second part, if any, is the test part."""
-    classes = classes or _classes(name, parts)
-    files = _samples(name, parts, classes)
-    labels = np.array([label for part in files for _, label in part])
-    return Catalogue(_reader(name, files), labels[:, None], (classes,), len(files[1]) if len(files) == 2 else 0)
-
-
-def _pacs(parts: list[Path]) -> Catalogue:
-    classes = _classes("pacs", parts)
-    files = _samples("pacs", parts, classes)
-    attributes = np.array([(label, domain) for domain, part in enumerate(files) for _, label in part])
-    return Catalogue(_reader("pacs", files), attributes, (classes, DOMAINS), 0)
-
-
-def _classes(name: Name, parts: list[Path]) -> tuple[str, ...]:
-    """Names of the class folders, sorted; ValueError when they are fewer than two or not those of every part."""
-    first, *others = [{entry.name for entry in part.iterdir() if entry.is_dir()} for part in parts]
-    if len(first) < 2:
-        raise ValueError(f"{name}: {parts[0]} holds {len(first)} class folders; at least 2 are needed")
-    for part, those in zip(parts[1:], others, strict=True):
-        if those != first:
-            odd = _some(sorted(first ^ those))
-            raise ValueError(f"{name}: only one of {parts[0]} and {part} has {odd}; both need every class")
-    return tuple(sorted(first))
-
-
-def _samples(name: Name, parts: list[Path], classes: tuple[str, ...]) -> list[list[tuple[str, int]]]:
-    """Paths and class indices of each part, sorted; FileNotFoundError names a class without images."""
-    from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
-
-    try:
-        return [make_dataset(part, {one: i for i, one in enumerate(classes)}, IMG_EXTENSIONS) for part in parts]
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{name}: {' or '.join(map(str, parts))}: {error}") from error
-
-
-def _reader(name: Name, files: list[list[tuple[str, int]]]) -> Callable[[int], Image.Image]:
-    from torchvision.datasets.folder import pil_loader
-
-    paths = [path for part in files for path, _ in part]
+def of_files(name: Trees, found: ClassFolders, matte: str = WHITE) -> Catalogue:
+    """Image files in class folders. Their parts are official splits; of PACS domains, which are a second attribute."""
+    paths, by_domain = found.files(), name == "pacs"
+    sizes = {split: part.sizes() for split, part in found.parts.items()}
+    n = {split: 0 if by_domain else sum(sizes.get(split, [])) for split in ("validation", "test")}
+    labels = np.concatenate([np.repeat(np.arange(len(found.classes)), size) for size in sizes.values()])
+    domains = np.repeat(np.arange(len(sizes)), [sum(size) for size in sizes.values()])
+    attributes = np.stack([labels, domains], axis=1) if by_domain else labels[:, None]
+    values = (found.classes, tuple(found.parts)) if by_domain else (found.classes,)
 
     def read(i: int) -> Image.Image:
-        try:
-            return pil_loader(paths[i])
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise ValueError(f"{name}: {paths[i]} cannot be decoded ({error}); allowed: intact images") from error
+        return read_image(Path(paths[i]), name, matte)
 
-    return read
+    def name_of(i: int) -> str:
+        return Path(paths[i]).relative_to(found.root).as_posix()
+
+    return Catalogue(read, name_of, attributes, values, n["validation"], n["test"])

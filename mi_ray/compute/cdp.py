@@ -53,7 +53,8 @@ def render(
         digit = _paint(drawings.images[sources[part]], attributes[part], jitter[part], canvas)
         behind = _crop(photographs, photo_of_image[part], crops[part], canvas)
         images[part] = _mixed(digit, behind, mix, background_weight).mul(255).round().to(torch.uint8).numpy()
-    return ImageSet(images, attributes, sources)
+    names = tuple(f"CDP {split} image {i} of drawing {source}" for i, source in enumerate(sources))
+    return ImageSet(images, attributes, sources, names)
 
 
 def _draw_sources(digits: NDArray, labels: NDArray, allowed: NDArray, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from PIL import ImageColor
+
 Mix = Literal["linear", "additive"]
 """How a digit and the photograph behind it are combined."""
 
@@ -38,11 +40,20 @@ Trees = Literal["imagenet-1k", "imagenet-100", "pacs", "folder"]
 Bundled = Literal["digits"]
 Dataset = Literal[Arrays, Trees, Bundled]
 """Labelled data sets. ``imagenet-1k``: train/wnid and val/wnid; ``imagenet-100``: those of a class list; ``pacs``:
-domain/class; ``folder``: class folders, or train/class with test/class (else val/class) beside it; ``digits``:
-scikit-learn's own."""
+domain/class; ``folder``: class folders, or train/class with test/class and validation/class (either) beside it;
+``digits``: scikit-learn's own."""
 
 DOMAINS = ("art_painting", "cartoon", "photo", "sketch")
 """PACS's domains, in the order of the second attribute."""
+
+
+def is_colour(text: object) -> bool:
+    """Whether ``text`` names an opaque colour, as PIL and CSS do: ``white``, ``#ff8800``, ``rgb(255, 136, 0)``."""
+    try:
+        return isinstance(text, str) and len(ImageColor.getrgb(text)) == 3
+    except ValueError:
+        return False
+
 
 _ENTRY_POINT = re.compile(r"^@register_model\ndef (\w+)\(", re.MULTILINE)
 

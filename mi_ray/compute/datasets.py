@@ -1,24 +1,26 @@
 """Labelled photographs of the paper's tables, read from disk by torchvision and decoded once into `ImageSet`s.
 
-Nothing is ever downloaded. The test split is the official test part; validation is cut out of the official training
-part, class by class. A data set without a test part (PACS, a plain folder, scikit-learn's digits) is cut in three.
+Nothing is ever downloaded. Official validation and test parts are those splits; what is not there is cut out of the
+rest, class by class: validation alone, or both (PACS, a plain folder, scikit-learn's digits).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from math import prod
 from pathlib import Path
 from typing import Literal, assert_never
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Bool, Int64, UInt8
 from PIL import Image
 
-from mi_ray.compute.catalogue import Catalogue, Name, catalogue_of, missing
+from mi_ray.compute.catalogue import Catalogue, Name, catalogue_of, missing, of_files
 from mi_ray.compute.choices import DOMAINS, Arrays, Bundled, Trees
-from mi_ray.compute.images import SPLITS, ImageSet
+from mi_ray.compute.class_folders import ClassFolders
+from mi_ray.compute.decode import WHITE
+from mi_ray.compute.images import SPLITS, ImageSet, refuse_equal
+from mi_ray.compute.splits import LEAST, Sizes, dealt, parts_of, refuse_scarce, sizes_of, strata
 
 __all__ = [
     "BYTE_BUDGET",
@@ -33,12 +35,10 @@ __all__ = [
     "halves",
     "load",
     "missing",
+    "planned",
 ]
 
 BYTE_BUDGET = 16 * 2**30
-LEAST = 2
-"""Images of each class that every split needs: a same-class pair (Sec. III-A)."""
-
 CHUNK = 256
 """Images that a thread decodes before it takes the next ones."""
 
@@ -53,32 +53,44 @@ def load(
     class_list: Path | None = None,
     classes: range | None = None,
     domain: str | None = None,
+    matte: str = WHITE,
     byte_budget: int = BYTE_BUDGET,
     threads: int = 4,
 ) -> tuple[dict[str, ImageSet], tuple[str, ...]]:
     """Read the data set ``name`` below ``root``: its splits and its class names; same arguments, same bytes.
 
-    images: the centre square at ``side`` pixels, antialiased, untouched where it already has them (alpha is dropped);
-    attributes: class, and PACS's domain; sources: the image's place in the data set. ``held_out`` is the share of every
-    class that validation gets, and test as well where the data set has no test part. ``class_list``: the file of wnids
-    that make ImageNet-100. ``root``: ignored for ``digits``, which scikit-learn ships, and needed for all others.
+    images: the centre square at ``side`` pixels, antialiased, untouched where it already has them, decoded as
+    `decode` says, transparent pixels over ``matte``; attributes: class, and PACS's domain; sources: the image's place
+    in the data set. ``held_out`` is the share of every class that validation gets where the data set has no validation
+    part, and test where it has no test part. ``class_list``: the file of wnids that make ImageNet-100. ``root``:
+    ignored for ``digits``, which scikit-learn ships, and needed for all others.
     ``classes``: keep these alone and count them from 0 (`halves`); ``domain``: keep this one of PACS's alone, its place
     in `DOMAINS` as it was. Both choose after the splits are cut: a kept image stays in its split.
-    FileNotFoundError names what is missing; ValueError a corrupt file, a class with too few images, classes or a domain
-    that the data set lacks, or the memory that ``byte_budget`` does not allow.
+    FileNotFoundError names what is missing; ValueError a corrupt file, classes with too few images, classes or a domain
+    that the data set lacks, a split of (nearly) equal images, or the memory that ``byte_budget`` does not allow.
     """
     if not 0 < held_out < 0.5:
         raise ValueError(f"held_out: {held_out} is not allowed; allowed: a share above 0 and below 0.5")
     _refuse_domain(name, domain)
-    catalogue = catalogue_of(name, root, class_list)
+    catalogue = catalogue_of(name, root, class_list, matte)
     wanted = _wanted(name, classes, len(catalogue.values[0]))
-    rows = _chosen(_split(name, catalogue, held_out, seed), catalogue, wanted, domain)
+    rows = _split(name, catalogue, _chosen(catalogue, wanted, domain), held_out, seed)
     _refuse_memory(name, sum(map(len, rows.values())), side, byte_budget)
     splits = {}
     for split in SPLITS:
         images = decoded(catalogue.read, rows[split], side, threads)
-        splits[split] = ImageSet(images, _renumbered(catalogue.attributes[rows[split]], wanted), rows[split])
+        names = tuple(map(catalogue.name, rows[split].tolist()))
+        refuse_equal(f"{name}: {split}", images, names)
+        splits[split] = ImageSet(images, _renumbered(catalogue.attributes[rows[split]], wanted), rows[split], names)
     return splits, tuple(catalogue.values[0][one] for one in wanted)
+
+
+def planned(name: Trees, found: ClassFolders, *, held_out: float, domain: str | None = None) -> dict[str, int]:
+    """Images of each split that `load` would make of class folders; opens none. ValueError names scarce classes."""
+    _refuse_domain(name, domain)
+    catalogue = of_files(name, found)
+    kept = _chosen(catalogue, range(len(found.classes)), domain)
+    return dict(zip(SPLITS, sizes(name, catalogue, kept, held_out).sum(axis=0).tolist(), strict=True))
 
 
 def halves(name: Literal["cifar-10", "cifar-100", "digits"]) -> dict[str, range]:
@@ -100,39 +112,26 @@ def halves(name: Literal["cifar-10", "cifar-100", "digits"]) -> dict[str, range]
 # Which image goes where
 
 
-def _split(name: Name, catalogue: Catalogue, held_out: float, seed: int) -> dict[str, Int64[np.ndarray, " m"]]:
-    """Images of each split, ascending: the same share of every class (PACS: of every class in every domain)."""
-    sizes = [len(names) for names in catalogue.values]
-    stratum = np.ravel_multi_index(tuple(catalogue.attributes.T), sizes)
-    rows = _dealt(stratum, catalogue.n_test, held_out, seed)
-    for split in SPLITS:
-        counts = np.bincount(stratum[rows[split]], minlength=prod(sizes))
-        if counts.min() < LEAST:
-            scarce = np.unravel_index(counts.argmin(), sizes)
-            known = ", ".join(names[i] for names, i in zip(catalogue.values, scarce, strict=True))
-            of = np.count_nonzero(stratum == counts.argmin())
-            raise ValueError(
-                f"{name}: {split} gets {counts.min()} of the {of} images of {known} (held_out {held_out:g});"
-                f" at least {LEAST} are needed"
-            )
-    return rows
-
-
-def _dealt(
-    stratum: Int64[np.ndarray, " n"], n_test: int, held_out: float, seed: int
+def _split(
+    name: Name, catalogue: Catalogue, kept: Bool[np.ndarray, " n"], held_out: float, seed: int
 ) -> dict[str, Int64[np.ndarray, " m"]]:
-    from mi_ray.compute.seeding import stream
+    """Those images of each split that are kept: the same share of every class (PACS: of every class in every domain).
 
-    official = np.arange(len(stratum) - n_test, len(stratum))
-    rest = stratum[: len(stratum) - n_test]
-    parts: dict[str, list[np.ndarray]] = {"train": [], "validation": [], "test": [official]}
-    for one in np.unique(rest):
-        shuffled = stream(seed, "split class", int(one)).permutation(np.flatnonzero(rest == one))
-        share = round(held_out * len(shuffled))
-        cuts = [share, share if n_test else 2 * share]
-        for split, part in zip(("validation", "test", "train"), np.split(shuffled, cuts), strict=True):
-            parts[split].append(part)
-    return {split: np.sort(np.concatenate(parts[split])) for split in SPLITS}
+    ValueError where a split gets too few of a class of which any are kept.
+    """
+    sizes(name, catalogue, kept, held_out)
+    stratum, _ = strata(catalogue.attributes, catalogue.values)
+    rows = dealt(stratum, catalogue.n_validation, catalogue.n_test, held_out, seed)
+    return {split: rows[split][kept[rows[split]]] for split in SPLITS}
+
+
+def sizes(name: Name, catalogue: Catalogue, kept: Bool[np.ndarray, " n"], held_out: float) -> Sizes:
+    """Images of each stratum of which any are kept, in each split; ValueError names all that are scarce."""
+    stratum, names = strata(catalogue.attributes, catalogue.values)
+    asked = np.arange(len(names)) if kept.all() else np.unique(stratum[kept])
+    parts = parts_of(stratum, len(names), catalogue.n_validation, catalogue.n_test)[asked]
+    refuse_scarce(name, parts, [names[i] for i in asked], held_out)
+    return sizes_of(parts, held_out)
 
 
 # Which of them are kept
@@ -154,14 +153,12 @@ def _wanted(name: Name, classes: range | None, n_classes: int) -> range:
     return wanted
 
 
-def _chosen(
-    rows: dict[str, Int64[np.ndarray, " m"]], catalogue: Catalogue, wanted: range, domain: str | None
-) -> dict[str, Int64[np.ndarray, " k"]]:
-    """Those rows of each split whose image is of a wanted class, and of the domain if one is named."""
+def _chosen(catalogue: Catalogue, wanted: range, domain: str | None) -> Bool[np.ndarray, " n"]:
+    """Which images are of a wanted class, and of the domain if one is named."""
     kept = np.isin(catalogue.attributes[:, 0], wanted)
     if domain is not None:
         kept &= catalogue.attributes[:, 1] == DOMAINS.index(domain)
-    return {split: places[kept[places]] for split, places in rows.items()}
+    return kept
 
 
 def _renumbered(attributes: Int64[np.ndarray, "m attributes"], wanted: range) -> Int64[np.ndarray, "m attributes"]:
@@ -185,7 +182,7 @@ def _refuse_memory(name: Name, n: int, side: int, byte_budget: int) -> None:
 def decoded(
     read: Callable[[int], Image.Image], rows: Sequence[int] | Int64[np.ndarray, " m"], side: int, threads: int = 4
 ) -> UInt8[np.ndarray, "m 3 side side"]:
-    """The centre squares, at ``side`` pixels, of the images that ``read`` gives for ``rows``.
+    """The centre squares, at ``side`` pixels, of the RGB images that ``read`` gives for ``rows``.
 
     Each thread reads some at a time; the first that fails ends it all.
     """

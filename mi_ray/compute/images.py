@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,31 +13,40 @@ from safetensors.numpy import load_file, save_file
 
 SPLITS = ("train", "validation", "test")
 
+LEAST_DISTINCT = 3
+"""Distinct images that a split of a data set needs."""
+
+FLAT = 2
+"""Grey levels between the darkest and the brightest value of a split, up to which all of its images are one."""
+
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
     """One split.
 
     images: uint8 [n, 3, side, side]; attributes: int64 [n, attributes]; sources: int64 [n], the drawing (or photo)
-    that an image was made from, so that a standard error can account for its reuse.
+    that an image was made from, so that a standard error can account for its reuse; names: of the n images, for people:
+    a path below the data set's root, or ``digits image 17``. Names are in no digest, and lie in a file of their own.
     """
 
     images: UInt8[np.ndarray, "n 3 side side"]
     attributes: Int64[np.ndarray, "n attributes"]
     sources: Int64[np.ndarray, " n"]
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
 
     def save(self, path: Path) -> None:
-        """Write the split as one safetensors file."""
+        """Write the split, without its names, as one safetensors file."""
         arrays = {"images": self.images, "attributes": self.attributes, "sources": self.sources}
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
 
     @classmethod
     def load(cls, path: Path) -> ImageSet:
-        """Read what `save` wrote."""
-        return cls(**load_file(path))
+        """Read what `save` wrote: a split without names."""
+        arrays = load_file(path)
+        return cls(arrays["images"], arrays["attributes"], arrays["sources"])
 
     def update(self, digest: hashlib._Hash) -> None:
         """Feed shapes and bytes into a running content digest."""
@@ -52,3 +62,31 @@ def content_digest(splits: dict[str, ImageSet]) -> str:
         digest.update(name.encode())
         splits[name].update(digest)
     return digest.hexdigest()
+
+
+def refuse_equal(what: str, images: UInt8[np.ndarray, "n 3 side side"], names: Sequence[str]) -> None:
+    """ValueError where the images of a split are (nearly) all equal, as after a wrong export: more than half have the
+    same pixels, fewer than `LEAST_DISTINCT` differ, or all values lie within `FLAT` levels. Two of them are named."""
+    if len(images) < 2:
+        return
+    groups = _by_pixels(images)
+    most = max(groups, key=len)
+    if len(most) * 2 > len(images) or len(groups) < min(LEAST_DISTINCT, len(images)):
+        alike, (first, second, *_) = f"{len(most)} have the same pixels", most
+    elif int(images.max()) - int(images.min()) <= FLAT:
+        alike, (first, second) = f"{len(images)} differ by at most {FLAT} levels", (0, len(images) - 1)
+    else:
+        return
+    raise ValueError(
+        f"{what}: {len(images)} images, {len(groups)} of them distinct; {alike}, such as {names[first]} and"
+        f" {names[second]}; allowed: at least {LEAST_DISTINCT} distinct images, none of them more than half"
+    )
+
+
+def _by_pixels(images: UInt8[np.ndarray, "n 3 side side"]) -> list[list[int]]:
+    """The places of the images that have the same pixels, for all distinct images."""
+    places: dict[bytes, list[int]] = {}
+    for place, image in enumerate(images):
+        digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+        places.setdefault(digest, []).append(place)
+    return list(places.values())

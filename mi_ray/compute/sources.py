@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
+from mi_ray.compute.catalogue import files_of, missing
+from mi_ray.compute.decode import WHITE, read_image
+from mi_ray.compute.image_files import SUFFIXES, image_files
 from mi_ray.compute.images import SPLITS
 from mi_ray.compute.seeding import stream
 from mi_ray.theory.tasks import DIGITS
@@ -18,7 +20,6 @@ PARTS = (0.7, 0.15, 0.15)
 """Share of the source digits, and of the background photographs, that train, validation and test are made from."""
 
 MAX_PIXELS = 16_000_000
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 Photograph = Callable[[], NDArray[np.uint8]]
 """Reads one photograph, or a region of one, as uint8 [height, width, 3]."""
@@ -44,11 +45,16 @@ def mnist_drawings(root: Path) -> Drawings:
     """MNIST's training digits through torchvision from ``root``; FileNotFoundError names what is missing."""
     from torchvision.datasets import MNIST
 
-    try:
-        data = MNIST(str(root), train=True, download=False)
-    except RuntimeError as error:
-        raise FileNotFoundError(f"digits: no MNIST under {root} (expected {root}/MNIST/raw/*-ubyte)") from error
+    mnist_files(root)
+    data = MNIST(str(root), train=True, download=False)
     return _of_interest(data.data.numpy().astype(np.float32) / 255.0, data.targets.numpy())
+
+
+def mnist_files(root: Path) -> list[Path]:
+    """The files that MNIST is read from; FileNotFoundError if any is missing."""
+    if missing("mnist", root):
+        raise FileNotFoundError(f"digits: no MNIST under {root} (expected {root}/MNIST/raw/*-ubyte)")
+    return files_of("mnist", root)
 
 
 def _of_interest(images: NDArray[np.float32], digits: NDArray[np.integer]) -> Drawings:
@@ -83,43 +89,45 @@ def _constant(photograph: NDArray[np.uint8]) -> Photograph:
     return lambda: photograph
 
 
-def folder_photographs(root: Path, seed: int) -> dict[str, list[Photograph]]:
+def folder_photographs(root: Path, seed: int, matte: str = WHITE) -> dict[str, list[Photograph]]:
     """Any folder of images (ImageNet's layout included): disjoint files for each split.
 
     Raises FileNotFoundError when fewer images than splits are found.
     """
-    files = image_files(root)
+    files = photograph_files(root)
     order = stream(seed, "split photographs").permutation(len(files))
-    edges = np.round(np.cumsum(PARTS)[:-1] * len(files)).astype(int)
-    edges = np.clip(edges, [1, 2], [len(files) - 2, len(files) - 1])
     return {
-        split: [_reader(files[i]) for i in part] for split, part in zip(SPLITS, np.split(order, edges), strict=True)
+        split: [_reader(files[i], matte) for i in part]
+        for split, part in zip(SPLITS, _photograph_parts(order), strict=True)
     }
 
 
-def image_files(root: Path) -> list[Path]:
+def photograph_sizes(root: Path) -> dict[str, int]:
+    """How many photographs of a folder each split gets; FileNotFoundError as `folder_photographs`."""
+    parts = _photograph_parts(np.arange(len(photograph_files(root))))
+    return {split: len(part) for split, part in zip(SPLITS, parts, strict=True)}
+
+
+def _photograph_parts(order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    edges = np.round(np.cumsum(PARTS)[:-1] * len(order)).astype(int)
+    return np.split(order, np.clip(edges, [1, 2], [len(order) - 2, len(order) - 1]))
+
+
+def photograph_files(root: Path) -> list[Path]:
     """All image files below ``root``, sorted; FileNotFoundError when there are fewer than the three splits need."""
-    files = sorted(path for path in Path(root).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    files = sorted(map(Path, image_files(root, "backgrounds").paths))
     if len(files) < len(SPLITS):
         raise FileNotFoundError(
             f"backgrounds: {root} holds {len(files)} images; at least {len(SPLITS)} are needed"
-            f" ({', '.join(sorted(IMAGE_SUFFIXES))})"
+            f" ({', '.join(sorted(SUFFIXES))})"
         )
     return files
 
 
-def _reader(path: Path) -> Photograph:
-    return lambda: read_photograph(path)
+def _reader(path: Path, matte: str) -> Photograph:
+    return lambda: read_photograph(path, matte)
 
 
-def read_photograph(path: Path) -> NDArray[np.uint8]:
+def read_photograph(path: Path, matte: str = WHITE) -> NDArray[np.uint8]:
     """Decode one image file as RGB uint8 [height, width, 3]; ValueError names a file that is corrupt or too large."""
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(
-                    f"backgrounds: {path} has {image.width}x{image.height} pixels; allowed: at most {MAX_PIXELS:,}"
-                )
-            return np.array(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"backgrounds: {path} cannot be decoded ({error}); allowed: intact image files") from error
+    return np.array(read_image(path, "backgrounds", matte, MAX_PIXELS))

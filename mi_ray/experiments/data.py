@@ -16,10 +16,11 @@ from mi_ray.experiments.files import MANIFEST, fsync, read_json, sha256, write_j
 from mi_ray.experiments.folders import missing, refuse_missing
 from mi_ray.experiments.identity import canonical, own_fields
 from mi_ray.experiments.objects import Bucket, Published
-from mi_ray.experiments.render import folders, render
+from mi_ray.experiments.render import files_of, render
 
-GENERATOR = 1
-"""Version of `render`: raise it when the same declaration gives other pixels."""
+GENERATOR = 2
+"""Version of `render`: raise it when the same declaration gives other pixels, or what is prepared holds another file.
+Images that are made anew with the same pixels keep their digest, and their cells."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,22 @@ class PreparedData:
 
     def split(self, name: str) -> ImageSet:
         """Load one split; ValueError when the file is not what was prepared."""
-        path = self._brought(f"{name}.safetensors")
+        return ImageSet.load(self._intact(f"{name}.safetensors"))
+
+    def names(self, split: str) -> tuple[str, ...]:
+        """Names of the images of one split, in its order: paths below the data set's root, or ``digits image 17``.
+
+        ValueError when the file is not what was prepared.
+        """
+        return tuple(read_json(self._intact(_names_file(split))))
+
+    def _intact(self, name: str) -> Path:
+        """The path of a prepared file on this node; ValueError unless its sha256 is that of when it was prepared."""
+        path = self._brought(name)
         if sha256(path) != read_json(path.parent / MANIFEST)["files"][path.name]:
             place = f"{self.bucket.address}/data/{self.folder.name}" if self.bucket else self.folder
             raise ValueError(f"data: {path} has changed since it was prepared; remove {place} to make it again")
-        return ImageSet.load(path)
+        return path
 
     def _brought(self, name: str) -> Path:
         if self.bucket is None:
@@ -49,7 +61,7 @@ class PreparedData:
 
 
 def prepared(data: Data, store: Store) -> PreparedData | None:
-    """The images if this store already holds them; reads no pixels and makes nothing."""
+    """The images if this store already holds them; reads no pixels and makes nothing. Refuses folders as `prepare`."""
     if missing(data):
         return None
     folder = store.root / "data" / _recipe(data)
@@ -80,13 +92,19 @@ def _make(data: Data, store: Store) -> PreparedData:
         raise Refused(str(error)) from error
     for name, split in splits.items():
         split.save(partial / f"{name}.safetensors")
-        fsync(partial / f"{name}.safetensors")
+        write_json(partial / _names_file(name), split.names)
+        for file in (f"{name}.safetensors", _names_file(name)):
+            fsync(partial / file)
     files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
     write_json(partial / MANIFEST, {"digest": content_digest(splits), "declaration": own_fields(data), "files": files})
     _publish(partial, folder, store)
     made = prepared(data, store)
     assert made is not None
     return made
+
+
+def _names_file(split: str) -> str:
+    return f"{split}.names.json"
 
 
 def _publish(partial: Path, folder: Path, store: Store) -> None:
@@ -102,15 +120,21 @@ def _publish(partial: Path, folder: Path, store: Store) -> None:
 
 
 def _recipe(data: Data) -> str:
-    read = [_fingerprint(path) for path in folders(data)]
-    text = canonical({"generator": GENERATOR, "declaration": own_fields(data), "folders": read})
+    try:
+        read = [_fingerprint(folder, files) for folder, files in files_of(data)]
+    except (FileNotFoundError, ValueError) as error:
+        raise Refused(str(error)) from error
+    text = canonical({"generator": GENERATOR, "declaration": own_fields(data), "files": read})
     return f"{type(data).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
 
 
-def _fingerprint(folder: Path) -> str:
-    """Names, sizes and times of a folder's files: a change of any makes the images anew (same pixels, same digest)."""
+def _fingerprint(folder: Path, files: list[Path]) -> str:
+    """Names, sizes and times of the files that are read, those that links lead to included: a change of any makes the
+    images anew (same pixels, same digest). The time of the last change of state (ctime) tells new content apart that
+    was given the old time of modification, as unpacked archives are."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        status = path.stat()
-        digest.update(f"{path.relative_to(folder)}|{status.st_size}|{status.st_mtime_ns}\n".encode())
+    for path in files:
+        status = os.stat(path)
+        times = f"{status.st_mtime_ns}|{status.st_ctime_ns}"
+        digest.update(os.fsencode(os.path.relpath(path, folder)) + f"|{status.st_size}|{times}\n".encode())
     return digest.hexdigest()

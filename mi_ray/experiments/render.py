@@ -7,13 +7,16 @@ from typing import assert_never
 
 import numpy as np
 
-from mi_ray.compute import cdp, datasets, negatives
+from mi_ray.compute import catalogue, cdp, datasets, negatives
+from mi_ray.compute.catalogue import numbered
 from mi_ray.compute.images import SPLITS, ImageSet
 from mi_ray.compute.sources import (
     Drawings,
     Photograph,
     folder_photographs,
     mnist_drawings,
+    mnist_files,
+    photograph_files,
     scikit_learn_drawings,
     scikit_learn_photographs,
     split_drawings,
@@ -39,16 +42,26 @@ def render(data: Data) -> dict[str, ImageSet]:
             assert_never(data)
 
 
-def folders(data: Data) -> list[Path]:
-    """Folders whose files the images are made from."""
+def files_of(data: Data) -> list[tuple[Path, list[Path]]]:
+    """The files that `render` reads, below the folders that the declaration names: whatever changes the images.
+
+    FileNotFoundError and ValueError as `render`.
+    """
     match data:
         case CDP():
-            return [Path(path) for path in (data.digits, data.backgrounds) if path != BUNDLED]
+            digits, backgrounds = Path(data.digits), Path(data.backgrounds)
+            drawn = [] if data.digits == BUNDLED else [(digits, mnist_files(digits))]
+            return drawn + ([] if data.backgrounds == BUNDLED else [(backgrounds, photograph_files(backgrounds))])
         case Labelled():
-            own = [] if data.name == "digits" else [Path(data.root)]
-            return own + (folders(data.negatives) if isinstance(data.negatives, Labelled) else [])
+            own = [(Path(data.root), catalogue.files_of(data.name, Path(data.root), class_list(data)))]
+            return own + (files_of(data.negatives) if isinstance(data.negatives, Labelled) else [])
         case _:
             assert_never(data)
+
+
+def class_list(data: Labelled) -> Path | None:
+    """The file that lists the classes of a data set, if one does."""
+    return Path(data.class_list) if data.class_list else None
 
 
 def _cdp(data: CDP) -> dict[str, ImageSet]:
@@ -72,7 +85,7 @@ def _drawings(data: CDP) -> Drawings:
 def _photographs(data: CDP) -> dict[str, list[Photograph]]:
     if data.backgrounds == BUNDLED:
         return scikit_learn_photographs()
-    return folder_photographs(Path(data.backgrounds), data.seed)
+    return folder_photographs(Path(data.backgrounds), data.seed, data.matte)
 
 
 def _labelled(data: Labelled) -> dict[str, ImageSet]:
@@ -82,9 +95,10 @@ def _labelled(data: Labelled) -> dict[str, ImageSet]:
         side=data.side,
         seed=data.seed,
         held_out=data.held_out,
-        class_list=Path(data.class_list) if data.class_list else None,
+        class_list=class_list(data),
         classes=_half(data),
         domain=data.domain or None,
+        matte=data.matte,
     )
     return splits
 
@@ -100,16 +114,16 @@ def _half(data: Labelled) -> range | None:
 def _negatives(declared: Labelled | Noise | Crops, side: int) -> ImageSet:
     match declared:
         case Noise():
-            return _unlabelled(negatives.noise(declared.images, side, declared.seed))
+            return _unlabelled(negatives.noise(declared.images, side, declared.seed), "noise")
         case Crops():
-            return _unlabelled(negatives.crops(declared.images, side, declared.seed))
+            return _unlabelled(negatives.crops(declared.images, side, declared.seed), "crops")
         case Labelled():
             return _labelled(declared)["train"]
         case _:
             assert_never(declared)
 
 
-def _unlabelled(images: negatives.Images) -> ImageSet:
+def _unlabelled(images: negatives.Images, name: str) -> ImageSet:
     """Images each of its own source, with no attributes."""
     n = len(images)
-    return ImageSet(images, np.zeros((n, 0), dtype=np.int64), np.arange(n))
+    return ImageSet(images, np.zeros((n, 0), dtype=np.int64), np.arange(n), tuple(map(numbered(name), range(n))))

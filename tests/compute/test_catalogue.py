@@ -154,7 +154,7 @@ def test_mnist_whose_labels_do_not_fit_is_refused(tmp_path, labels):
 def test_a_class_without_images_is_refused_by_name(tmp_path):
     tree(tmp_path, ("cat", "dog"), TRAIN)
     (tmp_path / "eel").mkdir()
-    with pytest.raises(FileNotFoundError, match=f"folder: {tmp_path}: .*eel"):
+    with pytest.raises(FileNotFoundError, match=f"folder: no images in {tmp_path}/eel; allowed: "):
         read("folder", tmp_path)
 
 
@@ -168,11 +168,11 @@ def test_a_class_that_the_test_part_lacks_is_refused_by_name(tmp_path):
 def test_a_test_part_that_is_not_sorted_into_classes_is_refused(tmp_path):
     tree(tmp_path / "train", [f"n{i:08d}" for i in range(9)], 2)
     (tmp_path / "val").mkdir()
-    with pytest.raises(ValueError, match="has n00000000, n00000001, n00000002 and 6 more; both need every class"):
+    with pytest.raises(ValueError, match=r"has n00000000, .*, n00000004 and 4 more; both need every class"):
         read("imagenet-1k", tmp_path)
 
 
 def test_a_single_class_is_refused(tmp_path):
     tree(tmp_path, ("cat",), TRAIN)
-    with pytest.raises(ValueError, match="holds 1 class folders; at least 2 are needed"):
+    with pytest.raises(ValueError, match=r"holds 1 class folders \(cat\); at least 2 are needed"):
         read("folder", tmp_path)

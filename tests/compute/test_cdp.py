@@ -203,8 +203,12 @@ def test_a_folder_of_three_photographs_gives_one_to_each_split(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("mode", "color"), [("L", 120), ("RGBA", (120, 120, 120, 255)), ("P", 0), ("CMYK", (0, 0, 0, 135))]
-)
+    ("mode", "color"),
+    [
+        ("L", 120), ("RGBA", (120, 120, 120, 255)), ("RGBA", (0, 0, 0, 135)), ("LA", (0, 135)), ("P", 0),
+        ("CMYK", (0, 0, 0, 135)), ("I;16", 120 * 257),
+    ],
+)  # fmt: skip
 def test_photographs_of_every_mode_are_read_as_rgb(tmp_path, mode, color):
     path = tmp_path / ("photo.jpg" if mode == "CMYK" else "photo.png")
     Image.new(mode, (9, 7), color).save(path)
@@ -212,6 +216,23 @@ def test_photographs_of_every_mode_are_read_as_rgb(tmp_path, mode, color):
     assert (photo.shape, photo.dtype) == ((7, 9, 3), np.uint8)
     if mode != "P":
         np.testing.assert_allclose(photo, 120, atol=1)
+
+
+def test_photographs_stand_upright_over_their_matte(tmp_path):
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    Image.new("RGBA", (9, 7), (0, 0, 0, 0)).save(tmp_path / "photo.png", exif=tags)
+    photo = sources.read_photograph(tmp_path / "photo.png", "#0a141e")
+    assert photo.shape == (9, 7, 3)
+    assert (photo == [10, 20, 30]).all()
+
+
+def test_hidden_files_and_links_upwards_are_no_photographs(tmp_path):
+    before = folder_photographs(photo_folder(tmp_path), seed=0)
+    photo_folder(tmp_path / "n00000000" / ".thumbnails", n=3)
+    (tmp_path / "n00000001" / "up").symlink_to("..")
+    after = folder_photographs(tmp_path, seed=0)
+    assert {split: len(before[split]) for split in SPLITS} == {split: len(after[split]) for split in SPLITS}
 
 
 def test_cdp_images_are_rendered_from_a_folder(tmp_path):

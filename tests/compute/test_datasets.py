@@ -172,12 +172,16 @@ def test_digits_read_the_same_from_any_root(tmp_path):
 
 
 def one_image(root, image, file, **options):
-    """The pixels that an image becomes, put in a folder of its own kind."""
+    """The pixels that an image becomes, put among others in a folder."""
     for name in ("a", "b"):
         (root / name).mkdir()
         for i in range(TRAIN):
-            image.save(root / name / f"{i}{file}", **options)
-    return read("folder", root, side=20)[0]["train"].images[0]
+            Image.new("RGB", (9, 9), (10 * i, 0, ord(name))).save(root / name / f"other {i}.png")
+    image.save(root / "a" / f"one{file}", **options)
+    for split in read("folder", root, side=20)[0].values():
+        if f"a/one{file}" in split.names:
+            return split.images[split.names.index(f"a/one{file}")]
+    raise AssertionError("the image is in no split")
 
 
 @pytest.mark.parametrize(
@@ -186,11 +190,13 @@ def one_image(root, image, file, **options):
         ("L", 120, ".jpg"),
         ("CMYK", (0, 0, 0, 135), ".jpg"),
         ("RGBA", (120, 120, 120, 255), ".png"),
-        ("RGBA", (120, 120, 120, 60), ".png"),
-        ("LA", (120, 60), ".png"),
+        ("RGBA", (0, 0, 0, 135), ".png"),
+        ("LA", (0, 135), ".png"),
+        ("I;16", 120 * 257, ".png"),
+        ("F", 120 / 255, ".tif"),
     ],
 )
-def test_images_of_every_mode_are_read_as_rgb_without_alpha(tmp_path, mode, color, file):
+def test_images_of_every_mode_are_read_as_rgb_over_white(tmp_path, mode, color, file):
     np.testing.assert_allclose(one_image(tmp_path, Image.new(mode, (30, 25), color), file), 120, atol=1)
 
 
@@ -235,7 +241,9 @@ def test_a_class_with_too_few_images_is_refused_by_name(tmp_path):
     for i in range(2, TRAIN):
         (tmp_path / "dog" / f"dog_{i}.JPEG").unlink()
     with pytest.raises(
-        ValueError, match=r"folder: validation gets 0 of the 2 images of dog \(held_out 0.25\); at least 2 are needed"
+        ValueError,
+        match=r"^folder: with held_out 0.25, a split gets fewer than 2 images of dog \(train 2, validation 0, test 0\);"
+        r" allowed: 4 more images of dog$",
     ):
         read("folder", tmp_path)
 
@@ -244,7 +252,7 @@ def test_a_class_that_is_scarce_in_one_domain_is_refused_by_both_names(tmp_path)
     pacs(tmp_path)
     for i in range(1, TRAIN):
         (tmp_path / "photo" / "dog" / f"dog_{i}.jpg").unlink()
-    with pytest.raises(ValueError, match="of the 1 images of dog, photo"):
+    with pytest.raises(ValueError, match=r"images of dog, photo \(train 1, validation 0, test 0\)"):
         read("pacs", tmp_path)
 
 

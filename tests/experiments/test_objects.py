@@ -149,6 +149,7 @@ def test_images_are_made_once_and_brought_to_every_node(store, elsewhere, monkey
     there = prepare(SMALL, store_at(store.name))
     assert there.digest == made.digest == prepared(SMALL, store).digest
     assert (there.split("test").images == made.split("test").images).all()
+    assert there.names("test") == made.names("test")
     assert not (there.folder / "train.safetensors").exists(), "what was not read was not brought"
 
 

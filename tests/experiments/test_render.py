@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from mi_ray.compute.images import SPLITS, ImageSet, content_digest
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.checks import Refused
 from mi_ray.experiments.data import prepare, prepared
 from mi_ray.experiments.declare import (
+    CDP,
     Checkpoint,
     Crops,
     Embedding,
@@ -18,6 +21,7 @@ from mi_ray.experiments.declare import (
 )
 from mi_ray.experiments.folders import missing, missing_files, refuse_missing_files
 from mi_ray.experiments.render import NEGATIVES, render
+from tests.compute.miniatures import tree
 
 DIGITS = Labelled(name="digits", half="first")
 
@@ -41,6 +45,60 @@ def test_declared_negatives_are_a_split_of_their_own(negatives, tmp_path):
     apart = made.split(NEGATIVES)
     assert apart.images.shape[1:] == (3, 32, 32)
     assert prepared(data, store) == made
+    assert len(made.names(NEGATIVES)) == len(apart)
+
+
+def test_every_image_has_the_name_of_its_file(tmp_path):
+    tree(tmp_path / "photos" / "train", ("cat", "dog"), 8)
+    tree(tmp_path / "photos" / "test", ("cat", "dog"), 2, "png")
+    data = Labelled(name="folder", root=str(tmp_path / "photos"), held_out=0.25)
+    made = prepare(data, Store(tmp_path / "store"))
+    for split in SPLITS:
+        images = made.split(split)
+        for name, image in zip(made.names(split), images.images, strict=True):
+            with Image.open(tmp_path / "photos" / name) as file:
+                square = file.convert("RGB").crop((5, 0, 35, 30)).resize((32, 32), Image.Resampling.BILINEAR)
+            np.testing.assert_array_equal(image, np.asarray(square).transpose(2, 0, 1))
+    assert made.names("test") == (
+        "test/cat/cat_0.png",
+        "test/cat/cat_1.png",
+        "test/dog/dog_0.png",
+        "test/dog/dog_1.png",
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "split", "first"),
+    [
+        (DIGITS, "train", "digits image {source}"),
+        (
+            CDP(train_images=1024, validation_images=1024, test_images=1024),
+            "test",
+            "CDP test image 0 of drawing {source}",
+        ),
+        (Labelled(name="digits", negatives=Noise(images=8)), NEGATIVES, "noise image 0"),
+        (Labelled(name="digits", negatives=Crops(images=8)), NEGATIVES, "crops image 0"),
+    ],
+)
+def test_images_that_are_no_files_have_names_too(tmp_path, data, split, first):
+    made = prepare(data, Store(tmp_path))
+    names, images = made.names(split), made.split(split)
+    assert names[0] == first.format(source=images.sources[0])
+    assert len(set(names)) == len(names) == len(images)
+
+
+def test_names_move_no_digest():
+    split = render(DIGITS)["test"]
+    plain = ImageSet(split.images, split.attributes, split.sources)
+    assert content_digest({"test": split}) == content_digest({"test": plain})
+
+
+def test_names_that_were_changed_are_refused(tmp_path):
+    made = prepare(DIGITS, Store(tmp_path))
+    path = made.folder / "test.names.json"
+    path.write_text(path.read_text().replace("digits", "digit"))
+    with pytest.raises(ValueError, match=r"names\.json has changed since it was prepared"):
+        made.names("test")
 
 
 def test_a_data_set_that_is_not_there_is_missing_by_name(tmp_path):

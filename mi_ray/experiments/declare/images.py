@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from math import log2
 from typing import Literal, assert_never, get_args
 
-from mi_ray.compute.choices import DOMAINS, Dataset, Mix
+from mi_ray.compute.choices import DOMAINS, Dataset, Mix, is_colour
 from mi_ray.experiments.checks import at_least, instance, one_of, refuse, within
 from mi_ray.theory.tasks import TASKS, Task
 
@@ -32,8 +32,8 @@ Half = Literal["", "first", "second"]
 class CDP:
     """Colour-digit-position images (Sec. III-B).
 
-    ``digits``: bundled, or a folder holding MNIST; ``backgrounds``: bundled, or a folder of images. Image counts are
-    per split; drawings and photographs are disjoint between splits.
+    ``digits``: bundled, or a folder holding MNIST; ``backgrounds``: bundled, or a folder of images, whose transparent
+    pixels become ``matte``. Image counts are per split; drawings and photographs are disjoint between splits.
     """
 
     canvas: int = 32
@@ -41,6 +41,7 @@ class CDP:
     backgrounds: str = BUNDLED
     mix: Mix = "linear"
     background_weight: float = 0.3
+    matte: str = "white"
     train_images: int = 16384
     validation_images: int = 4096
     test_images: int = 4096
@@ -50,6 +51,7 @@ class CDP:
         one_of("canvas", self.canvas, CANVASES)
         one_of("mix", self.mix, get_args(Mix))
         within("background_weight", self.background_weight, 0, 1)
+        _colour("matte", self.matte)
         at_least("train_images", self.train_images, 1024)
         at_least("validation_images", self.validation_images, 1024)
         at_least("test_images", self.test_images, 1024)
@@ -83,7 +85,8 @@ class Labelled:
     """A labelled data set below ``root``, or an ``ImageFolder`` at it, every image a square of ``side`` pixels.
 
     ``half`` keeps the first or second half of the classes (CIFAR-5A, 5B, 50A, 50B; Table X), ``domain`` one domain of
-    PACS. ``held_out`` is the share of a class that validation gets (and test, where there is no official one).
+    PACS. ``held_out`` is the share of a class that validation gets, and test, where there is no official one.
+    ``matte``: the colour that transparent pixels become.
     ``negatives``: the set D- that training draws its negatives from; the images themselves if None.
     """
 
@@ -94,6 +97,7 @@ class Labelled:
     class_list: str = ""
     half: Half = ""
     domain: str = ""
+    matte: str = "white"
     negatives: Labelled | Noise | Crops | None = None
     seed: int = 0
 
@@ -107,6 +111,7 @@ class Labelled:
         one_of("domain", self.domain, ["", *DOMAINS] if self.name == "pacs" else [""])
         if self.name == "imagenet-100" and not self.class_list:
             raise refuse("class_list", self.class_list, "the file with the 100 wnids")
+        _colour("matte", self.matte)
         instance("negatives", self.negatives, Labelled, Noise, Crops, type(None))
         if isinstance(self.negatives, Labelled) and self.negatives.negatives is not None:
             raise refuse("negatives", self.negatives.negatives, "None: negatives have no negatives")
@@ -117,6 +122,12 @@ class Labelled:
         """The other half of the classes."""
         one_of("half", self.half, ("first", "second"))
         return replace(self, half="second" if self.half == "first" else "first", negatives=None)
+
+
+def _colour(field: str, value: object) -> None:
+    """Refuse anything but an opaque colour."""
+    if not is_colour(value):
+        raise refuse(field, value, "an opaque colour such as white or #ff8800")
 
 
 Data = CDP | Labelled

@@ -1,0 +1,196 @@
+"""One way from an image file, or a PIL image, to 8-bit RGB.
+
+The rules: integers of more than 8 bits are scaled by their bit depth (65535 becomes 255); float values must lie in 0..1
+and are scaled by 255; transparent pixels are composed over a declared colour, the matte; the orientation that EXIF
+states is applied; of several frames the first is read. Colour profiles are not applied, except from LAB, which is none
+without one. PIL itself drops the lower 8 bits of 16-bit colour. Anything else is refused with the name of the file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageCms
+
+FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
+"""Formats that are read, whatever the suffix of the file says; MPO is a kind of JPEG. PIL has others, of which some run
+programs (EPS)."""
+
+WHITE = "white"
+GREYS = ("1", "L")
+COLOURS = ("P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
+ALPHAS = ("PA", "LA", "La", "RGBA", "RGBa")
+KEYED = ("1", "L", "I;16", "I;16B", "I;16L", "RGB")
+"""Modes in which one value of the pixels may stand for transparent; in a palette it is an entry's alpha."""
+
+DEPTHS = {"I;12": 12, "I;16S": 15, "I;16BS": 15}
+"""Bits of a grey value by the raw mode of the file; 16 where it is not named."""
+
+KEY_SCALES = {"L;2": 85, "L;4": 17}
+"""PIL scales grey values of 2 and 4 bits to 8, but not the value that stands for transparent."""
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes an image upright, by its EXIF orientation; any other value states none."""
+
+BITS, PHOTOMETRIC, PLANES, SAMPLE_FORMAT = 258, 262, 284, 339
+"""Tags of a TIFF."""
+
+WHITE_IS_ZERO, APART, SIGNED = 0, 2, 2
+SWAPPED = ("F;32BF", "I;32BS", "I;16BS")
+"""Raw modes whose bytes PIL swaps once more where libtiff, which decompresses, has swapped them already."""
+
+FLOAT_SLACK = 1e-6
+"""How far float values may leave 0..1, as rounding does."""
+
+
+class Unreadable(ValueError):
+    """Continues a sentence that begins with the image's name: what it has, and what is allowed."""
+
+
+def read_image(path: Path, field: str, matte: str = WHITE, max_pixels: int | None = None) -> Image.Image:
+    """Decode one file as an upright RGB image; ValueError names a file that is corrupt, too large or of no known mode.
+
+    ``field``: of the declaration, which the refusal begins with.
+    """
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            if max_pixels is not None and image.width * image.height > max_pixels:
+                size = f"{image.width}x{image.height}"
+                raise Unreadable(f"has {size} pixels; allowed: at most {max_pixels:,}")
+            return to_rgb(image, matte)
+    except Unreadable as error:
+        raise ValueError(f"{field}: {path} {error}") from error
+    except Exception as error:  # a corrupt file makes PIL's readers raise almost anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{field}: {path} cannot be decoded ({reason}); allowed: intact images") from error
+
+
+def to_rgb(image: Image.Image, matte: str = WHITE) -> Image.Image:
+    """An upright 8-bit RGB image over ``matte``, a colour as PIL names them; `Unreadable` if its mode or values are not
+    known.
+
+    An image of mode RGB without orientation or transparency keeps its pixels.
+    """
+    raw = _raw_mode(image)
+    _refuse_misread(image, raw)
+    image.load()
+    opaque = _opaque(image, raw)
+    coloured = _composed(image, matte) if opaque is None and _has_alpha(image) else _coloured(image, raw)
+    if opaque is not None:
+        coloured.paste(matte, mask=Image.fromarray(np.where(opaque, 0, 255).astype(np.uint8)))
+    return _upright(coloured, image)
+
+
+def _raw_mode(image: Image.Image) -> str:
+    """How the file stores its pixels, in PIL's words; '' of an image that is no file. Known until it is loaded."""
+    tiles = getattr(image, "tile", None)
+    if not tiles:
+        return ""
+    arguments = tiles[0][3]
+    first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return first if isinstance(first, str) else ""
+
+
+def _refuse_misread(image: Image.Image, raw: str) -> None:
+    """`Unreadable` for kinds of TIFF that PIL turns into other pixels without a word."""
+    tags, tiles = getattr(image, "tag_v2", None), getattr(image, "tile", None)
+    if not tags or not tiles:
+        return
+    codec, deepest = tiles[0][0], max(tags.get(BITS, (1,)))
+    if codec == "raw" and tags.get(PLANES) == APART and deepest > 8:
+        raise Unreadable(f"holds colours of {deepest} bits in separate planes; allowed: colours side by side")
+    if codec == "libtiff" and raw in SWAPPED:
+        raise Unreadable("holds compressed big-endian values of floats or signed integers; allowed: little-endian")
+    if deepest == 8 and SIGNED in tags.get(SAMPLE_FORMAT, ()):
+        raise Unreadable("holds signed 8-bit values; allowed: unsigned")
+
+
+def _upright(image: Image.Image, original: Image.Image) -> Image.Image:
+    try:
+        turn = TURNS.get(original.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # EXIF that cannot be read states nothing; the pixels are intact
+        return image
+    return image if turn is None else image.transpose(turn)
+
+
+# Transparency
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode in ALPHAS or (image.mode == "P" and image.has_transparency_data)
+
+
+def _composed(image: Image.Image, matte: str) -> Image.Image:
+    """Over the matte, by the alpha of every pixel."""
+    with_alpha = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, matte), with_alpha).convert("RGB")
+
+
+def _opaque(image: Image.Image, raw: str) -> Bool[np.ndarray, "height width"] | None:
+    """Which pixels differ from the one value that stands for transparent; None where there is no such value."""
+    key = image.info.get("transparency") if image.mode in KEYED else None
+    if key is None or isinstance(key, bytes):
+        return None
+    pixels = np.asarray(image.convert("L") if image.mode == "1" else image)
+    if image.mode == "RGB":
+        return (pixels != np.asarray(key) // (256 if raw.startswith("RGB;16") else 1)).any(axis=2)
+    return pixels != key * KEY_SCALES.get(raw, 1)
+
+
+# Colours and greys
+
+
+def _coloured(image: Image.Image, raw: str) -> Image.Image:
+    """8-bit RGB, whatever the mode; `Unreadable` if that is not known."""
+    match image.mode:
+        case "I" | "I;16" | "I;16B" | "I;16L" | "I;16N":
+            return _grey(_from_integers(np.asarray(image).astype(np.int64), raw), image)
+        case "F":
+            return _grey(_from_floats(np.asarray(image)), image)
+        case "LAB":
+            lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+            assert converted is not None
+            return converted
+        case mode if mode in GREYS + COLOURS:
+            return image.convert("RGB") if mode != "RGB" else image.copy()
+        case mode:
+            known = ", ".join(sorted({*GREYS, *COLOURS, *ALPHAS, *KEYED, "I", "F", "LAB"}))
+            raise Unreadable(f"is of mode {mode!r}; allowed: {known}")
+
+
+def _grey(pixels: UInt8[np.ndarray, "height width"], image: Image.Image) -> Image.Image:
+    """The same grey in all channels; PIL does not turn round a TIFF of more than 8 bits whose zero is white."""
+    is_inverted = getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
+    return Image.fromarray(255 - pixels if is_inverted else pixels).convert("RGB")
+
+
+def _from_integers(values: NDArray[np.int64], raw: str) -> UInt8[np.ndarray, "height width"]:
+    """By bit depth, rounded: 0 stays 0 and the greatest value that the depth allows becomes 255."""
+    top = 2 ** DEPTHS.get(raw, 16) - 1
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > top:
+        raise Unreadable(f"has integer values from {low} to {high}; allowed: 0 to {top}")
+    if raw.startswith("I;32") and 0 < high < 256:
+        raise Unreadable(f"has integer values from {low} to {high} in 32 bits; allowed: 8-bit or 16-bit files")
+    return ((values * 255 + top // 2) // top).astype(np.uint8)
+
+
+def _from_floats(values: NDArray[np.floating]) -> UInt8[np.ndarray, "height width"]:
+    if not np.isfinite(values).all():
+        raise Unreadable("has float values that are NaN or infinite; allowed: 0 to 1")
+    low, high = float(values.min()), float(values.max())
+    if low < -FLOAT_SLACK or high > 1 + FLOAT_SLACK:
+        raise Unreadable(f"has float values from {low:g} to {high:g}; allowed: 0 to 1")
+    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)

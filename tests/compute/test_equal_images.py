@@ -1,0 +1,77 @@
+"""A split of (nearly) equal images is refused; one with some duplicates, or of noise, is not."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mi_ray.compute.images import refuse_equal
+from tests.compute.miniatures import read
+
+
+def noise(n, seed=0):
+    return np.random.default_rng(seed).integers(256, size=(n, 3, 4, 4), dtype=np.uint8)
+
+
+def names(n):
+    return tuple(f"cat/{i}.png" for i in range(n))
+
+
+def with_copies(n, copies):
+    images = noise(n)
+    images[n - copies :] = images[-1]
+    return images
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (
+            with_copies(10, 10),
+            "10 images, 1 of them distinct; 10 have the same pixels, such as cat/0.png and cat/1.png",
+        ),
+        (with_copies(10, 6), "10 images, 5 of them distinct; 6 have the same pixels, such as cat/4.png and cat/5.png"),
+        (
+            np.repeat(noise(2), 5, axis=0),
+            "10 images, 2 of them distinct; 5 have the same pixels, such as cat/0.png and",
+        ),
+        (
+            noise(10) % 3,
+            "10 images, 10 of them distinct; 10 differ by at most 2 levels, such as cat/0.png and cat/9.png",
+        ),
+        (255 - noise(10) % 2, "10 images, 10 of them distinct; 10 differ by at most 2 levels"),
+    ],
+)
+def test_a_split_of_equal_images_is_refused_with_two_of_them(images, said):
+    with pytest.raises(ValueError, match=f"^folder: train: {said}") as refused:
+        refuse_equal("folder: train", images, names(len(images)))
+    assert str(refused.value).endswith("; allowed: at least 3 distinct images, none of them more than half")
+
+
+@pytest.mark.parametrize("images", [with_copies(10, 5), noise(3), noise(10) % 4, np.repeat(noise(4), 25, axis=0)])
+def test_other_splits_are_not(images):
+    refuse_equal("folder: train", images, names(len(images)))
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_every_split_of_a_data_set_is_looked_at(tmp_path, part):
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for i in range(8):
+                level = 255 if split == part else 10 * i
+                Image.new("RGB", (8, 8), (level, level, 80 if name == "cat" else 160)).save(
+                    tmp_path / split / name / f"{i}.png"
+                )
+    with pytest.raises(ValueError, match=f"^folder: {part}: .* have the same pixels, such as {part}/cat/"):
+        read("folder", tmp_path)
+
+
+def test_images_that_differ_outside_the_square_alone_are_equal(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for i in range(8):
+            image = Image.new("RGB", (24, 8), (90, 90, 90))
+            image.paste((10 * i, 0, 0), (0, 0, 4, 8))
+            image.save(tmp_path / name / f"{i}.png")
+    with pytest.raises(ValueError, match="1 of them distinct"):
+        read("folder", tmp_path)
