@@ -19,7 +19,7 @@ from mi_ray.compute.choices import Input, Stem
 from mi_ray.compute.seeding import torch_seed
 
 MEAN, STD = 0.5, 0.25
-SIDES = (32, 48, 64, 96, 128, 160, 192, 224, 256, 384)
+SIDES = (32, 48, 64, 96, 112, 128, 160, 192, 224, 256, 384)
 """Sides of images that are tried for an encoder that does not take those it is given."""
 
 # Networks

@@ -176,6 +176,7 @@ def test_the_table_has_every_family_of_timm_and_its_own_encoders():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # deepseek_vit has 412 million weights
 @pytest.mark.parametrize("arch", [arch for arch in FAMILIES.values() if arch not in REFUSED])
 def test_an_encoder_is_built_trained_saved_loaded_and_embeds(arch: str, tmp_path: Path):
     side = side_of(arch)
