@@ -185,7 +185,9 @@ class Screen:
         self._print("\n" + "\n".join(f"{label + ':':<{width + 1}} {value}" for label, value in told))
 
     def _text(self, panel: Panel) -> str:
-        heading = f"{panel.heading} ({panel.over}); rows: {self._study.matrix.row}, columns: {self._study.matrix.column}"
+        heading = (
+            f"{panel.heading} ({panel.over}); rows: {self._study.matrix.row}, columns: {self._study.matrix.column}"
+        )
         told = [heading, aligned(self._grid(panel, {}, final=True)), certificates(panel, self._results)]
         return "\n\n".join(filter(None, told))
 

@@ -53,7 +53,9 @@ def trial(*, pairing: str, task: str, seed: int = 0):
     )
 
 
-def trial_over(*, pairing: str, task: str, seed: int = 0, k_tr: int = 64, arch: str = "test_resnet", digits: str = "/a"):
+def trial_over(
+    *, pairing: str, task: str, seed: int = 0, k_tr: int = 64, arch: str = "test_resnet", digits: str = "/a"
+):
     data = CDP(digits=digits)
     training = Training(data=data, pairing=SameClass(task=pairing), arch=arch, seed=seed, k_tr=k_tr)
     frozen = Embedding(encoder=training)
@@ -452,7 +454,10 @@ def test_failures_of_cells_that_are_named_alike_are_all_told(store):
         for seed in (0, 1)
         for training in [
             Training(
-                data=Labelled(name="digits", negatives=Noise(seed=seed)), pairing=SimCLR(), arch="test_resnet", views=512
+                data=Labelled(name="digits", negatives=Noise(seed=seed)),
+                pairing=SimCLR(),
+                arch="test_resnet",
+                views=512,
             )
         ]
     ]

@@ -7,7 +7,7 @@ columns; every name comes from `distinct_names`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +21,17 @@ SHORT = 8
 """Characters of a hash that stand for it in a name."""
 
 Place = tuple[str, ...]
+Naming = Callable[["Cell"], Mapping[str, str]]
 
 
-def telling(cells: Iterable[Cell], shown: Collection[str]) -> tuple[str, ...]:
+def telling(cells: Iterable[Cell], shown: Collection[str], named: Naming | None = None) -> tuple[str, ...]:
     """Parameters that tell apart cells which agree in all that is ``shown``; afterwards only replicates are alike.
 
     As few as a greedy choice finds, those of the encoder first, so that cells of several kinds get the same ones.
+    ``named``: further names of a cell, among them some that are shown.
     """
     listed = list(cells)
-    rows = [cell.parameters for cell in listed]
+    rows = [{**cell.parameters, **(named(cell) if named else {})} for cell in listed]
     of_encoder = {name for cell in listed for name in parameters(encoder_of(cell.declaration))}
     asked = [name for name in names_in(rows) if name not in shown and not is_replicate(name)]
     places: list[tuple[str | None, ...]] = [tuple(row.get(name) for name in shown) for row in rows]

@@ -108,9 +108,11 @@ def _layers(declaration: Declaration) -> Iterator[tuple[str, Values]]:
             yield "data", _data(declaration.data)
         case Checkpoint():
             yield "checkpoint", _checkpoint(declaration)
-            yield from _layers(declaration.source) if isinstance(declaration.source, Training) else [
-                ("data", _data(declaration.data))
-            ]
+            yield from (
+                _layers(declaration.source)
+                if isinstance(declaration.source, Training)
+                else [("data", _data(declaration.data))]
+            )
         case Embedding():
             yield "embedding", flat(own_fields(declaration))
             yield from _layers(declaration.encoder)

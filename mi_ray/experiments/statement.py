@@ -15,12 +15,9 @@ from typing import Any
 from mi_ray.theory.certificate import CONFIDENCE, TOLERANCE_BITS
 
 CERTIFIED = "\N{CHECK MARK}"
-KNOWN = (
-    f"with {100 * CONFIDENCE:g} % confidence the true value is in the bracket shown, which is at most"
-    f" {TOLERANCE_BITS:g} bits wide"
-)
+KNOWN = f"with {100 * CONFIDENCE:g} % confidence the true value is in the bracket, at most {TOLERANCE_BITS:g} bits wide"
 LEGEND = f"{CERTIFIED} certified: {KNOWN}"
-SEVERAL = "; over seeds each one's is, and the hull of theirs is shown"
+SEVERAL = ", for each seed; their hull is shown"
 """What to add to `LEGEND` where an entry is made of several estimations."""
 
 STATED = "nominal_bits"
@@ -58,7 +55,9 @@ class One:
     @property
     def side(self) -> str:
         """``below`` or ``above``: where the nominal value lies outside the bracket; empty where it does not."""
-        return "below" if self.nominal_bits < self.lower_bits else "above" if self.nominal_bits > self.upper_bits else ""
+        return (
+            "below" if self.nominal_bits < self.lower_bits else "above" if self.nominal_bits > self.upper_bits else ""
+        )
 
     @property
     def outside(self) -> str:

@@ -19,7 +19,7 @@ from mi_ray.experiments.cells import Store
 from mi_ray.experiments.data import prepare
 from mi_ray.experiments.declare import CDP
 from mi_ray.experiments.plan import Cell, Plan
-from mi_ray.matrices import CERTIFIED
+from mi_ray.experiments.statement import CERTIFIED
 from mi_ray.theory.tasks import Task
 from mi_ray.tracking.recorder import Recorder
 from mi_ray.tracking.store import read_cells
