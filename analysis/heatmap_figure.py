@@ -128,9 +128,12 @@ def _write_value(axes: Axes, matrix: Matrix, entry: object, at: tuple[int, int],
     value, spread = told(matrix, entry.value), f"± {told(matrix, entry.spread, least=True)}"
     if ticked:
         axes.text(at[0] + 0.36, at[1] - 0.345, CERTIFIED, fontsize=8, **how)
-        below = [remark.replace(" outside", "\noutside") or f"nominal {value}"]
+        below = [
+            remark.replace(" outside", "\noutside").replace(" below", "\nbelow").replace(" above", "\nabove")
+            or f"nominal {value}"
+        ]
     else:
-        below = [spread] * bool(np.isfinite(entry.spread)) + [remark.removeprefix(f"nominal {value} ")] * bool(remark)
+        below = [spread] * bool(np.isfinite(entry.spread)) + [remark.replace(" in ", "\nin ")] * bool(remark)
     axes.text(at[0], at[1] - 0.1, head.removesuffix(f" {CERTIFIED}") if ticked else value,
               fontsize=9.5 if ticked else 11, **how)  # fmt: skip
     small = 6.3 if ticked or remark else 7.5

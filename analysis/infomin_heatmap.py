@@ -2,8 +2,8 @@
 
 Reads MLflow alone, and the axes from the sweep. Evaluated task down, training pairing across, one panel per encoder;
 ``infomin-accuracy`` is the linear accuracy in percent, ``infomin-estimate`` the post-training estimate in bits, shaded
-by its share of the class entropy H(C): the certified bracket with a tick, or the nominal value, and a word where that is
-outside its bracket; its .csv says why others are not certified. Each as .csv, .png and .pdf; the verdict as
+by its share of the class entropy H(C): the certified bracket with a tick, or the nominal value, and a word where that
+is outside its bracket; its .csv says why others are not certified. Each as .csv, .png and .pdf; the verdict as
 verdict.json.
 
     python analysis/infomin_heatmap.py --preset laptop

@@ -17,8 +17,8 @@ CERTIFICATE = pd.Index(["certified", "not_certified"])
 def asked_and_measured(plan: Plan, mirrored: pd.DataFrame, kind: str) -> pd.DataFrame:
     """One row per cell of ``kind`` that ``plan`` asks for: key, all parameters as text, all metrics of that kind.
 
-    A parameter that a cell does not have is empty. A metric is NaN where the cell is not mirrored. ``certified`` and ``not_certified`` are always there, null on what
-    is missing or not asked for a certificate.
+    A parameter that a cell does not have is empty. A metric is NaN where the cell is not mirrored. ``certified`` and
+    ``not_certified`` are always there, null on what is missing or not asked for a certificate.
     """
     asked = pd.DataFrame([{"key": cell.key, **cell.parameters} for cell in cells_of(plan, kind)]).fillna("")
     if asked.empty:

@@ -103,7 +103,7 @@ def certificates(panel: Panel, results: Mapping[str, Mapping[str, Any]]) -> str:
         return ""
     places = [[results[c.key] for c in place if c.key in results] for place in panel.sheet.cells.values()]
     asked = map(len, panel.sheet.cells.values())
-    ticked = any(statement(held, asked=n).certified for held, n in zip(places, asked, strict=True))
+    ticked = any(statement(held, asked=n).ticked for held, n in zip(places, asked, strict=True))
     known = [(cell, statement([results[cell.key]])) for cell in panel.cells if cell.key in results]
     against = [[f"  {panel.name(cell)}", "; ".join(said.ones[0].reasons)] for cell, said in known if not said.certified]
     head = [legend(several=panel.depth > 1)] if ticked else []

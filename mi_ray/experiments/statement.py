@@ -28,7 +28,6 @@ ABSENT, DASH, PLUS_MINUS = "", "\N{EN DASH}", "\N{PLUS-MINUS SIGN}"
 
 UNKNOWN = "not estimated yet"
 NO_CERTIFICATE = "its record holds no certificate"
-NO_BRACKET = "its record holds no bracket"
 NO_REASON = "its record does not say why"
 
 
@@ -49,7 +48,7 @@ class One:
 
     @property
     def certified(self) -> bool:
-        """Whether its bracket is certified: there is one, and nothing against it."""
+        """Whether its bracket is certified: nothing is against it."""
         return not self.reasons
 
     @property
@@ -78,11 +77,11 @@ def one(result: Mapping[str, Any]) -> One:
         standard_error_bits=_number(result, "nominal_standard_error_bits"),
         lower_bits=lower,
         upper_bits=upper,
-        reasons=_reasons(result, known=isfinite(nominal), bracketed=isfinite(lower) and isfinite(upper)),
+        reasons=_reasons(result, known=isfinite(nominal)),
     )
 
 
-def _reasons(result: Mapping[str, Any], *, known: bool, bracketed: bool) -> tuple[str, ...]:
+def _reasons(result: Mapping[str, Any], *, known: bool) -> tuple[str, ...]:
     """Why an estimation is not certified; empty if it is."""
     if not known:
         return (UNKNOWN,)
@@ -90,7 +89,7 @@ def _reasons(result: Mapping[str, Any], *, known: bool, bracketed: bool) -> tupl
         return (NO_CERTIFICATE,)
     if not result["certified"]:
         return tuple((result.get("not_certified") or NO_REASON).split("; "))
-    return () if bracketed else (NO_BRACKET,)
+    return ()
 
 
 @dataclass(frozen=True)
@@ -150,14 +149,19 @@ class Statement:
     def text_with_spread(self) -> str:
         """As `text`; a nominal value that stands for the estimate has its spread."""
         spread = f" {PLUS_MINUS} {self.spread_bits:.{DIGITS}f}" if isfinite(self.spread_bits) else ""
-        return self._said(self.headline + ("" if self.certified else spread))
+        return self._said(self.headline + ("" if self.ticked else spread))
 
     @property
     def headline(self) -> str:
         """The bracket with its tick where it is certified, else the nominal value; empty where nothing is estimated."""
         if not self.known:
             return ABSENT
-        return f"{self.bracket} {CERTIFIED}" if self.certified else f"{self.nominal_bits:z.{DIGITS}f}"
+        return f"{self.bracket} {CERTIFIED}" if self.ticked else f"{self.nominal_bits:z.{DIGITS}f}"
+
+    @property
+    def ticked(self) -> bool:
+        """Whether the tick is shown: it stands beside a bracket or nowhere."""
+        return self.certified and isfinite(self.lower_bits) and isfinite(self.upper_bits)
 
     @property
     def remark(self) -> str:
@@ -166,8 +170,9 @@ class Statement:
         if not out:
             return ABSENT
         if self.asked > 1:
-            return f"nominal {self._nominal} outside in {len(out)} of {self.asked}"
-        return f"nominal {self._nominal} {out[0].side}" + ("" if self.certified else f" {self.bracket}")
+            name = f"nominal {self._nominal} outside" if self.ticked else "outside bracket"
+            return f"{name} in {len(out)} of {self.asked}"
+        return f"nominal {self._nominal} {out[0].side}" + ("" if self.ticked else f" {self.bracket}")
 
     @property
     def outside(self) -> str:
@@ -180,7 +185,7 @@ class Statement:
         return max((_apart(self.nominal_bits, end) for end in ends), key=len, default="")
 
     def _said(self, headline: str) -> str:
-        if not self.certified and self.asked == 1 and self.remark:
+        if not self.ticked and self.asked == 1 and self.remark:
             return f"{headline}, {self.known[0].side} {self.bracket}"
         return ", ".join(filter(None, [headline, self.remark]))
 

@@ -78,13 +78,14 @@ def test_a_training_tells_its_augmentation():
 # No field of a declaration is lacking
 
 LABELLED = Labelled(name="cifar-10", half="first", negatives=Noise())
+OWN_NEGATIVES = Labelled(name="cifar-10", half="first")
 CHECKPOINT = Checkpoint(data=CDP(seed=3), arch="test_resnet", source=TRAINING)
 FILE = Checkpoint(data=CDP(), arch="test_resnet", source="one.pth")
 VIEWS = Views(encoder=TRAINING, pairing=SimCLR())
 BY_VIEWS = Estimation(embedding=VIEWS, pairing=SimCLR())
 
 VALUES = [
-    SameClass(task="color", prior="empirical", redraw=0.5), SimCLR(), NTXent(), SupCon(task="color"), CDP(), LABELLED,
+    SameClass(task="color", prior="empirical", redraw=0.5), SimCLR(), NTXent(), SupCon(task="color"), CDP(), LABELLED, OWN_NEGATIVES,
     Noise(), Crops(), IMAGENET, TRAINING, CHECKPOINT, FROZEN, VIEWS, ESTIMATION, BY_VIEWS,
     LinearEvaluation(embedding=FROZEN, task="color"), Geometry(embedding=FROZEN, pairing=SameClass(task="color")),
 ]  # fmt: skip
@@ -92,8 +93,8 @@ VALUES = [
 
 OTHERWISE = {
     "task": "digit", "prior": "uniform", "arch": "resnet18", "stem": "cifar", "objective": SupCon(task="digit"),
-    "optimizer": "sgd", "precision": "float32", "layout": "moco", "input": IMAGENET, "mix": "screen",
-    "digits": "/other", "backgrounds": "/other", "name": "mnist", "root": "/other", "class_list": "/other",
+    "optimizer": "sgd", "precision": "float32", "layout": "moco", "input": IMAGENET, "mix": "additive",
+    "digits": "/other", "backgrounds": "/other", "name": "cifar-100", "root": "/other", "class_list": "/other",
     "half": "second", "domain": "sketch", "negatives": Crops(), "canvas": 64, "source": "other.pth",
     "pairing": SameClass(task="position"), "penalties": (0.5,), "size": 64, "mean": (0.1, 0.2, 0.3),
     "std": (0.1, 0.2, 0.3),
@@ -109,6 +110,8 @@ def changed(declared, name):
         others = [value + 1, value / 2, value + 0.001]
     if name == "name" and isinstance(declared, Checkpoint):
         others = ["called"]
+    if name == "pairing" and isinstance(declared, Views):
+        others = [SimCLR(flip=0.25)]
     for other in others:
         if isinstance(value, int) and not isinstance(value, bool) and not isinstance(other, int):
             continue
@@ -133,7 +136,8 @@ def inside(value):
         case CDP():
             return [replace(TRAINING, data=value), replace(FILE, data=value)]
         case Labelled():
-            return [training_on(value), *([training_on(replace(LABELLED, negatives=replace(value, negatives=None)))])]
+            of_itself = training_on(replace(LABELLED, negatives=replace(value, negatives=None)))
+            return [training_on(value), *([] if value.negatives else [of_itself])]
         case Noise() | Crops():
             return [training_on(replace(LABELLED, negatives=value))]
         case Input():
@@ -152,31 +156,30 @@ def training_on(data):
 
 
 UPSTREAM = {"data", "encoder", "embedding"}
-ONE_BY_ONE = [
-    (value, field.name) for value in VALUES for field in fields(value) if field.name not in UPSTREAM
-]  # fmt: skip
+ONE_BY_ONE = [(value, field.name) for value in VALUES for field in fields(value) if field.name not in UPSTREAM]
+FREE = {
+    ("Labelled", "domain"): Labelled(name="pacs", domain="photo"),
+    ("Checkpoint", "arch"): FILE,
+    ("Checkpoint", "source"): FILE,
+}
+"""Declarations in which a field is free to change that others tie."""
 
 
 @pytest.mark.parametrize(("value", "name"), ONE_BY_ONE, ids=lambda v: v if isinstance(v, str) else type(v).__name__)
 def test_a_change_of_any_field_changes_the_parameters_of_every_cell_that_it_is_in(value, name):
-    pacs = Labelled(name="pacs", domain="photo") if name == "domain" else value
-    other = changed(pacs, name)
-    if isinstance(value, Estimation | Geometry) and name == "pairing" and isinstance(value.embedding, Views):
-        return  # tied to that of the views, which is changed above
-    if isinstance(value, Checkpoint) and name == "arch":
-        other = changed(FILE, "arch")
-        pacs = FILE
+    value = FREE.get((type(value).__name__, name), value)
+    other = changed(value, name)
+    if value is BY_VIEWS and name == "pairing":
+        assert other is None, "tied to that of the views, whose change is tried by itself"
+        return
     assert other is not None, f"{type(value).__name__}.{name}: no other value is known here"
-    for one, two in zip(inside(pacs), inside(other), strict=True):
+    for one, two in zip(inside(value), inside(other), strict=name != "negatives"):
         assert parameters(one) != parameters(two), f"{name} is not told of {type(one).__name__}"
 
 
 def test_cells_of_a_kind_with_different_keys_have_different_parameters():
-    whole = [
-        declaration
-        for value, name in ONE_BY_ONE
-        for declaration in (*inside(value), *(inside(other) if (other := changed(value, name)) is not None else ()))
-    ]
+    values = [*VALUES, *(other for value, name in ONE_BY_ONE if (other := changed(value, name)) is not None)]
+    whole = [declaration for value in values for declaration in inside(value)]
     by_parameters = {}
     for one in whole:
         content = canonical(own_fields(data_of(one)))
@@ -198,7 +201,11 @@ def test_names_that_people_filter_by_are_what_they_were():
         "k_tr": "64", "temperature": "0.2", "learning_rate": "0.001", "seed": "1", "data_seed": "3", "canvas": "32",
         "digits": "scikit-learn", "critic_temperature": "0.07", "critic_seed": "2", "hidden": "512",
     }.items() <= told.items()  # fmt: skip
-    assert {"question_prior": "empirical", "question_redraw": "0.25", "pairing_kind": "SameClass"}.items() <= told.items()
+    assert {
+        "question_prior": "empirical",
+        "question_redraw": "0.25",
+        "pairing_kind": "SameClass",
+    }.items() <= told.items()
 
 
 def test_the_seeds_of_training_data_negatives_critics_and_views_are_the_replicates():
