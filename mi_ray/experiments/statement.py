@@ -156,7 +156,9 @@ class Statement:
         """The bracket with its tick where it is certified, else the nominal value; empty where nothing is estimated."""
         if not self.known:
             return ABSENT
-        return f"{self.bracket} {CERTIFIED}" if self.ticked else f"{self.nominal_bits:z.{DIGITS}f}"
+        if self.ticked:
+            return f"{self.bracket} {CERTIFIED}"
+        return self._nominal if self.asked == 1 and self.known[0].side else f"{self.nominal_bits:z.{DIGITS}f}"
 
     @property
     def ticked(self) -> bool:

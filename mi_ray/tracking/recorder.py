@@ -47,8 +47,8 @@ EXPERIMENT_TAGS = {
         '`tags.kind = "estimation"`, select all, Compare, and choose `pairing`, `task` and `nominal_bits`; the true '
         "value is between `lower_bits` and `upper_bits` with 95 % confidence. Where that bracket is narrow enough, "
         '`tags.certified = "true"` and the tag `statement` is the bracket with a tick; the others say why not in '
-        "`not_certified`; `nominal_outside` says where `nominal_bits` is outside the bracket. For linear accuracies search "
-        '`tags.kind = "evaluation"` and choose `linear_accuracy`. Or group the table by `pairing` or `task`. '
+        "`not_certified`; `nominal_outside` says where `nominal_bits` is outside that bracket. For linear accuracies "
+        'search `tags.kind = "evaluation"` and choose `linear_accuracy`. Or group the table by `pairing` or `task`. '
         "The heatmaps are artifacts of the sweep's run; every run's `cell_key` names its directory in the store."
     ),
 }

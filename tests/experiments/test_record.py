@@ -85,8 +85,8 @@ VIEWS = Views(encoder=TRAINING, pairing=SimCLR())
 BY_VIEWS = Estimation(embedding=VIEWS, pairing=SimCLR())
 
 VALUES = [
-    SameClass(task="color", prior="empirical", redraw=0.5), SimCLR(), NTXent(), SupCon(task="color"), CDP(), LABELLED, OWN_NEGATIVES,
-    Noise(), Crops(), IMAGENET, TRAINING, CHECKPOINT, FROZEN, VIEWS, ESTIMATION, BY_VIEWS,
+    SameClass(task="color", prior="empirical", redraw=0.5), SimCLR(), NTXent(), SupCon(task="color"), CDP(), LABELLED,
+    OWN_NEGATIVES,    Noise(), Crops(), IMAGENET, TRAINING, CHECKPOINT, FROZEN, VIEWS, ESTIMATION, BY_VIEWS,
     LinearEvaluation(embedding=FROZEN, task="color"), Geometry(embedding=FROZEN, pairing=SameClass(task="color")),
 ]  # fmt: skip
 """Every class that a declaration is made of."""
