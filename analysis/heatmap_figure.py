@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import wrap
+from textwrap import fill, wrap
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,9 @@ ENTRY, GAP, LEFT, RIGHT, TOP, BOTTOM, LINE = 0.86, 0.3, 1.35, 0.95, 0.78, 0.78, 
 CHARACTER = 0.054
 """Inches that a character of the caption takes, on average."""
 
+TITLE_CHARACTER = 0.075
+"""The same of a panel's title."""
+
 
 def heatmap(matrix: Matrix, tidy: pd.DataFrame) -> Figure:
     """Panels side by side, a colour bar, and lines that say what spread and marks are."""
@@ -36,7 +39,8 @@ def heatmap(matrix: Matrix, tidy: pd.DataFrame) -> Figure:
     sheet = Sheet(len(rows), len(columns), len(panels), len(lines))
     for axes, (values, panel) in zip(sheet.panels, panels, strict=True):
         _fill(axes, matrix, panel, rows, columns, shades)
-        axes.set_title(panel_title(names, values), fontsize=9, color=FAINT, pad=6)
+        title = fill(panel_title(names, values), max(12, int(ENTRY * len(columns) / TITLE_CHARACTER)))
+        axes.set_title(title, fontsize=9, color=FAINT, pad=6)
     sheet.panels[0].set_yticks(range(len(rows)), [row_label(matrix, task) for task in rows])
     sheet.write_around(matrix.title, lines)
     _colour_bar(sheet.bar, matrix, shades)

@@ -205,7 +205,7 @@ def bracket(lower_bits: float, upper_bits: float) -> str:
 def _apart(value: float, end: float) -> str:
     """A value with as many digits as it takes to read that it is not ``end``."""
     for digits in range(DIGITS, MOST_DIGITS + 1):
-        if f"{value:.{digits}f}" != f"{end:.{digits}f}":
+        if f"{value:z.{digits}f}" != f"{end:z.{digits}f}":
             break
     return f"{value:z.{digits}f}"
 
