@@ -144,7 +144,8 @@ class Rounds:
             return [*searched, ("computed", "0 cells: everything was in the store")]
         done = len(self._committed)
         few = f" of {self._asked} that were not in the store" if done < self._asked else ""
-        return [*searched, ("computed", f"{done}{few or ' cells'}"), ("time", self.screen.accounting.report())]
+        counted = f"{done}{few or (' cell' if done == 1 else ' cells')}"
+        return [*searched, ("computed", counted), ("time", self.screen.accounting.report())]
 
 
 def _slots(flags: argparse.Namespace) -> int:
