@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -11,8 +10,9 @@ import pandas as pd
 
 from analysis.command import cells_of
 from analysis.encoder_tables import ACCURACY, COLUMNS
-from analysis.tidy import SEEDS, asked_and_measured, over_seeds
+from analysis.tidy import asked_and_measured, over_seeds
 from mi_ray.experiments.declare import SimCLR, pairing_name
+from mi_ray.experiments.places import telling
 from mi_ray.experiments.plan import Plan
 
 KINDS = ("evaluation", "estimation", "geometry", "checkpoint")
@@ -58,31 +58,15 @@ SOURCES = {
 
 def columns_of(plan: Plan, mirrored: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Each column of `SOURCES` as a table of `over_seeds`, one row per encoder and whatever else varies for it."""
-    kinds = {source.kind: asked_and_measured(plan, mirrored, source.kind) for source in SOURCES.values()}
-    varying = {kind: _varying(plan, kind) for kind in kinds}
-    return {
-        column: _column(kinds[source.kind], [PLACE, *varying[source.kind]], source)
-        for column, source in SOURCES.items()
-    }
+    return {column: _column(plan, mirrored, source) for column, source in SOURCES.items()}
 
 
-def _column(cells: pd.DataFrame, places: list[str], source: Source) -> pd.DataFrame:
-    of_pairing = cells[(cells["task"] == VIEWED) == source.viewed]
-    found = over_seeds(of_pairing, places, source.value, source.standard_error)
+def _column(plan: Plan, mirrored: pd.DataFrame, source: Source) -> pd.DataFrame:
+    asked = [cell for cell in cells_of(plan, source.kind) if (cell.parameters["task"] == VIEWED) == source.viewed]
+    cells = asked_and_measured(plan, mirrored, source.kind)
+    of_pairing = cells[cells["key"].isin({cell.key for cell in asked})]
+    found = over_seeds(of_pairing, [PLACE, *telling(asked, (PLACE,))], source.value, source.standard_error)
     return found.assign(mean=source.scale * found["mean"], spread=source.scale * found["spread"])
-
-
-def _varying(plan: Plan, kind: str) -> list[str]:
-    """What an encoder is asked under one pairing with several values of, seeds left out."""
-    values: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    for told in (cell.parameters for cell in cells_of(plan, kind)):
-        for name, value in told.items():
-            values[told[PLACE], told.get("task", ""), name].add(value)
-    return list(dict.fromkeys(name for (*_, name), seen in values.items() if len(seen) > 1 and not _is_seed(name)))
-
-
-def _is_seed(name: str) -> bool:
-    return name in SEEDS or name == "view_seed"
 
 
 def rows(plan: Plan, columns: Mapping[str, pd.DataFrame], mirrored: pd.DataFrame) -> pd.DataFrame:
@@ -112,14 +96,10 @@ def _places(found: pd.DataFrame) -> list[str]:
 
 def _files(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
     """Of each encoder its architecture, images, and the layout and sha256 of what it was read from."""
-    read = asked_and_measured(plan, mirrored, "checkpoint").assign(dataset=_dataset)
-    places = [PLACE, *_varying(plan, "checkpoint")]
+    read = asked_and_measured(plan, mirrored, "checkpoint").assign(dataset=lambda cells: cells["data"])
+    places = [PLACE, *telling(cells_of(plan, "checkpoint"), (PLACE,))]
     told = {name: name for name in ("arch", "dataset", "read_layout", "read_sha256") if name not in places}
     return read.reindex(columns=[*places, *told]).groupby(places, sort=False).agg(_joined).reset_index()
-
-
-def _dataset(cells: pd.DataFrame) -> pd.Series:
-    return cells["data"].fillna("cdp") if "data" in cells else pd.Series("cdp", index=cells.index)
 
 
 def _joined(values: pd.Series) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill, wrap
 
 import numpy as np
 import pandas as pd
@@ -12,25 +13,34 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.infomin_matrices import COLUMN, ROW, Matrix, row_label, share, told
+from analysis.per_encoder import panel_title
 from analysis.style import FAINT, INK, PAPER
-from mi_ray.matrices import CERTIFIED, LEGEND
+from mi_ray.experiments.statement import CERTIFIED, legend
 
 STYLE = {"font.size": 9, "axes.linewidth": 0, "hatch.linewidth": 0.6}
 HATCH = "#b5b5b5"
 ENTRY, GAP, LEFT, RIGHT, TOP, BOTTOM, LINE = 0.86, 0.3, 1.35, 0.95, 0.78, 0.78, 0.16
 """Inches: the side of a matrix's entry, between panels, the margins, and a line of the caption."""
 
+CHARACTER = 0.054
+"""Inches that a character of the caption takes, on average."""
+
+TITLE_CHARACTER = 0.075
+"""The same of a panel's title."""
+
 
 def heatmap(matrix: Matrix, tidy: pd.DataFrame) -> Figure:
     """Panels side by side, a colour bar, and lines that say what spread and marks are."""
     rows, columns = list(tidy[ROW].unique()), list(tidy[COLUMN].unique())
     names = list(tidy.columns[2 : tidy.columns.get_loc("value")])
-    panels, lines = list(tidy.groupby(names, sort=False)), caption(tidy)
+    panels = list(tidy.groupby(names, sort=False, dropna=False))
+    lines = wrapped(caption(tidy), LEFT + len(panels) * (ENTRY * len(columns) + GAP) - GAP + RIGHT)
     shades = LinearSegmentedColormap.from_list(matrix.name, matrix.shades)
     sheet = Sheet(len(rows), len(columns), len(panels), len(lines))
     for axes, (values, panel) in zip(sheet.panels, panels, strict=True):
         _fill(axes, matrix, panel, rows, columns, shades)
-        axes.set_title(_panel_title(names, values), fontsize=9, color=FAINT, pad=6)
+        title = fill(panel_title(names, values), max(12, int(ENTRY * len(columns) / TITLE_CHARACTER)))
+        axes.set_title(title, fontsize=9, color=FAINT, pad=6)
     sheet.panels[0].set_yticks(range(len(rows)), [row_label(matrix, task) for task in rows])
     sheet.write_around(matrix.title, lines)
     _colour_bar(sheet.bar, matrix, shades)
@@ -71,16 +81,18 @@ def caption(tidy: pd.DataFrame) -> list[str]:
     over = "source images of the test split" + (" and critics" if "certified" in tidy else "")
     spread = f"mean ± standard deviation over {asked} seeds" if asked > 1 else f"± standard error over {over}, one seed"
     hatched = "; hatched: cells missing" if (tidy["n_seeds"] < tidy["n_seeds_asked"]).any() else ""
-    return [spread + hatched, *([_certificates(tidy["certified"])] if "certified" in tidy else [])]
+    return [spread + hatched, *([_certificates(tidy["certified"], several=asked > 1)] if "certified" in tidy else [])]
 
 
-def _certificates(certified: pd.Series) -> str:
+def _certificates(certified: pd.Series, *, several: bool) -> str:
     others = "" if certified.all() else "; the .csv says why others are not"
-    return LEGEND + others if certified.any() else "no value is certified; the .csv says why"
+    return legend(several=several) + others if certified.any() else "no value is certified; the .csv says why"
 
 
-def _panel_title(names: Sequence[str], values: Sequence[str]) -> str:
-    return ", ".join([values[0], *(f"{name}={value}" for name, value in zip(names[1:], values[1:], strict=True))])
+def wrapped(lines: Sequence[str], inches: float) -> list[str]:
+    """Lines of the caption, broken where they would be wider than the figure."""
+    most = int((inches - 0.24) / CHARACTER)
+    return [part for line in lines for part in wrap(line, most)]
 
 
 def _fill(
@@ -112,13 +124,24 @@ def _entry(axes: Axes, matrix: Matrix, entry: object, at: tuple[int, int], shade
 
 
 def _write_value(axes: Axes, matrix: Matrix, entry: object, at: tuple[int, int], ink: str) -> None:
-    """The value, its spread below, and a mark in the upper right corner where it is certified."""
+    """The certified bracket, with its tick in the upper right corner and the nominal value below; else the value with
+    its spread below. Where a nominal value is outside its bracket, a word says so."""
     how = {"ha": "center", "va": "center", "color": ink}
-    axes.text(at[0], at[1] - 0.1, told(matrix, entry.value), fontsize=11, **how)
-    if np.isfinite(entry.spread):
-        axes.text(at[0], at[1] + 0.22, f"± {told(matrix, entry.spread, least=True)}", fontsize=7.5, alpha=0.85, **how)
-    if getattr(entry, "certified", False):
+    head, _, remark = getattr(entry, "statement", "").partition(", ")
+    ticked = head.endswith(CERTIFIED)
+    value, spread = told(matrix, entry.value), f"± {told(matrix, entry.spread, least=True)}"
+    if ticked:
         axes.text(at[0] + 0.36, at[1] - 0.345, CERTIFIED, fontsize=8, **how)
+        below = [
+            remark.replace(" outside", "\noutside").replace(" below", "\nbelow").replace(" above", "\nabove")
+            or f"nominal {value}"
+        ]
+    else:
+        below = [spread] * bool(np.isfinite(entry.spread)) + [remark.replace(" in ", "\nin ")] * bool(remark)
+    axes.text(at[0], at[1] - 0.1, head.removesuffix(f" {CERTIFIED}") if ticked else value,
+              fontsize=9.5 if ticked else 11, **how)  # fmt: skip
+    small = 6.3 if ticked or remark else 7.5
+    axes.text(at[0], at[1] + 0.22, "\n".join(below), fontsize=small, alpha=0.85, **how)
 
 
 def _dark(shade: tuple[float, float, float, float]) -> bool:

@@ -2,8 +2,9 @@
 
 Reads MLflow alone, and the axes from the sweep. Evaluated task down, training pairing across, one panel per encoder;
 ``infomin-accuracy`` is the linear accuracy in percent, ``infomin-estimate`` the post-training estimate in bits, shaded
-by its share of the class entropy H(C) and marked where it is certified; its .csv says why others are not. Each as .csv,
-.png and .pdf; the verdict as verdict.json.
+by its share of the class entropy H(C): the certified bracket with a tick, or the nominal value, and a word where that
+is outside its bracket; its .csv says why others are not certified. Each as .csv, .png and .pdf; the verdict as
+verdict.json.
 
     python analysis/infomin_heatmap.py --preset laptop
     python analysis/infomin_heatmap.py --axis seed=0,1 --partial    # hatch what is not there yet
@@ -23,8 +24,9 @@ from analysis import command, heatmap_figure
 from analysis.heatmap_figure import heatmap
 from analysis.infomin_matrices import COLUMN, ESTIMATE, MATRICES, ROW, Matrix, task_called
 from analysis.infomin_verdict import verdict
+from analysis.per_encoder import panel_names
 from analysis.style import save
-from analysis.tidy import SEEDS, asked_and_measured, certificates_over_seeds, over_seeds
+from analysis.tidy import asked_and_measured, certificates_over_seeds, over_seeds
 from mi_ray.experiments.plan import Plan
 from sweeps.infomin_grid import STUDY
 
@@ -32,21 +34,15 @@ from sweeps.infomin_grid import STUDY
 def table(matrix: Matrix, plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
     """One row per task, pairing and panel: mean over seeds, spread and what it is, seeds found and asked for, H(C).
 
-    An estimate has the bracket around its true value too, and whether that certifies it or else why not.
+    An estimate has its statement too: the bracket around its true value, and whether that is certified or why not.
     """
     found = asked_and_measured(plan, mirrored, matrix.kind)
-    places = [ROW, COLUMN, *panel_names(pd.DataFrame(cell.parameters for cell in command.cells_of(plan, matrix.kind)))]
+    places = [ROW, COLUMN, *panel_names(plan, matrix.kind, (ROW, COLUMN))]
     tidy = over_seeds(found, places, matrix.value, matrix.standard_error).rename(columns={"mean": "value"})
     if matrix is ESTIMATE:
-        tidy = tidy.join(certificates_over_seeds(found, places, matrix.value).drop(columns=places))
+        tidy = tidy.join(certificates_over_seeds(found, places).drop(columns=places))
     tidy["class_entropy_bits"] = [task_called(task).entropy_bits for task in tidy[ROW]]
     return tidy
-
-
-def panel_names(asked: pd.DataFrame) -> list[str]:
-    """What tells panels apart: the encoder, and whatever else varies but for the axes of the matrix and the seeds."""
-    rest = asked.columns.difference(["arch", ROW, COLUMN, *SEEDS], sort=False)
-    return ["arch", *(name for name in rest if asked[name].nunique() > 1)]
 
 
 def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> list[Path]:

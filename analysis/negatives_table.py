@@ -28,6 +28,7 @@ from analysis.negatives_verdict import APART, OWN, verdict
 from analysis.places import placed
 from analysis.tidy import over_seeds
 from mi_ray.experiments.declare import Labelled, data_of
+from mi_ray.experiments.places import place_title
 from mi_ray.experiments.plan import Cell, Plan
 from sweeps.negatives import STUDY, names_of
 
@@ -88,7 +89,7 @@ def printed(tidy: pd.DataFrame) -> list[Printed]:
 
 def _place(settings: list[str], place: tuple[str, ...]) -> str:
     data, arch, *others = place
-    return ", ".join([data, arch, *(f"{name}={value}" for name, value in zip(settings[2:], others, strict=True))])
+    return ", ".join(filter(None, [data, arch, place_title(settings[2:], others)]))
 
 
 def _lines(rows: pd.DataFrame) -> Iterator[list[str]]:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis.difference import points, weighed
 from analysis.verdict import Verdict, lacking, undecided
+from mi_ray.experiments.places import place_title
 from sweeps.negatives import STUDY
 
 OWN, APART, SIBLING = "own", "apart", "sibling"
@@ -36,7 +37,7 @@ def _judged(row: pd.Series) -> bool | None:
 
 
 def _found(row: pd.Series) -> str:
-    return f"{row['negatives']} less own is {_points(row, OWN)} points on {row['data']}"
+    return f"{row['negatives']} less own is {_points(row, OWN)} points on {_where(row)}"
 
 
 def _control(tidy: pd.DataFrame) -> str:
@@ -46,7 +47,14 @@ def _control(tidy: pd.DataFrame) -> str:
 
 
 def _title(row: pd.Series, reference: str) -> str:
-    return f"{row['data']}, {row['arch']}, {row['negatives']} less {reference}, points"
+    return f"{_where(row, row['arch'])}, {row['negatives']} less {reference}, points"
+
+
+def _where(row: pd.Series, *named: str) -> str:
+    """D, and all else that tells rows apart."""
+    places = row.index[: row.index.get_loc("mean")]
+    settings = [name for name in places if name not in ("data", "negatives", "arch")]
+    return ", ".join(filter(None, [row["data"], *named, place_title(settings, row[settings])]))
 
 
 def _points(row: pd.Series, reference: str) -> str:

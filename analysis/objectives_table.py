@@ -28,7 +28,9 @@ from analysis.objectives_verdict import COMPARISONS, NAMES, verdict
 from analysis.places import placed
 from analysis.tidy import certificates_over_seeds, over_seeds
 from mi_ray.experiments.declare import entropy_bits, training_of
+from mi_ray.experiments.places import place_title
 from mi_ray.experiments.plan import Cell, Plan
+from mi_ray.experiments.statement import CERTIFIED, KNOWN
 from sweeps.objectives import OBJECTIVES, STUDY, objective_of
 from sweeps.recipes import BENCHMARKS, benchmark_of
 
@@ -66,7 +68,7 @@ def _quantity(plan: Plan, mirrored: pd.DataFrame, name: str) -> pd.DataFrame:
     cells, places = placed(plan, mirrored, kind, _names)
     tidy = over_seeds(cells, places, value, standard_error)
     if name == ESTIMATE:
-        tidy = tidy.join(certificates_over_seeds(cells, places, value).drop(columns=places))
+        tidy = tidy.join(certificates_over_seeds(cells, places).drop(columns=places))
     tidy.insert(0, "quantity", name)
     return tidy
 
@@ -98,7 +100,10 @@ def _difference(rows: pd.DataFrame, better: str, worse: str) -> Difference:
 
 # Print
 
-IN_BITS = "Nominal estimate in bits, whose ceiling is H(C); the .csv says which are certified, and else why not."
+IN_BITS = (
+    f"In bits: the bracket where it is certified ({CERTIFIED}: {KNOWN}), else the nominal estimate, whose ceiling is"
+    " H(C); the .csv says why others are not certified."
+)
 
 
 def printed(tidy: pd.DataFrame, told: pd.DataFrame) -> list[Printed]:
@@ -127,11 +132,18 @@ def _accuracies(accuracy: pd.DataFrame) -> Iterator[list[str]]:
 def _lines(rows: pd.DataFrame, scale: float, digits: int) -> Iterator[list[str]]:
     settings = [name for name in _places(rows) if name not in ("quantity", "objective")]
     for place, of_place in rows.groupby(settings, sort=False):
-        by_name = of_place.set_index("objective")[["mean", "spread"]].reindex(OBJECTIVES) * scale
+        by_name = of_place.set_index("objective").reindex(OBJECTIVES)
         entropy = of_place["class_entropy_bits"].iloc[0]
         against = "" if scale == 100 else f", H(C) = {entropy:.4g} bits"
-        cells = [with_spread(mean, spread, digits) for mean, spread in by_name.itertuples(index=False)]
+        cells = [_told(row, scale, digits) for _, row in by_name.iterrows()]
         yield [_place(settings, place) + against, *cells]
+
+
+def _told(row: pd.Series, scale: float, digits: int) -> str:
+    """An estimate as its statement says, anything else as a mean and its spread."""
+    if scale == 1 and isinstance(row.get("statement"), str) and row["statement"]:
+        return str(row["statement"])
+    return with_spread(scale * row["mean"], scale * row["spread"], digits)
 
 
 def _comparisons(told: pd.DataFrame) -> Iterator[list[str]]:
@@ -146,8 +158,7 @@ def _comparisons(told: pd.DataFrame) -> Iterator[list[str]]:
 def _place(settings: list[str], place: tuple[str, ...]) -> str:
     """The data set, the encoder, and what else tells a line apart."""
     data, arch, *others = place
-    named = (f"{name}={value}" for name, value in zip(settings[2:], others, strict=True))
-    return ", ".join([BENCHMARKS[data].title, arch, *named])
+    return ", ".join(filter(None, [BENCHMARKS[data].title, arch, place_title(settings[2:], others)]))
 
 
 def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> list[Path]:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis.difference import points, weighed
 from analysis.verdict import Verdict, lacking, undecided
+from mi_ray.experiments.places import place_title
 from sweeps.objectives import STUDY
 from sweeps.recipes import BENCHMARKS
 
@@ -49,12 +50,18 @@ def _judged(rows: pd.DataFrame, many: str) -> bool | None:
 
 def _found(rows: pd.DataFrame, many: str) -> tuple[bool | None, str]:
     first = rows.iloc[0]
-    where = " and ".join(f"{_points(row)} points on {BENCHMARKS[row['data']].title}" for _, row in rows.iterrows())
+    where = " and ".join(f"{_points(row)} points on {_where(row)}" for _, row in rows.iterrows())
     return _judged(rows, many), f"{NAMES[first['better']]} less {NAMES[first['worse']]} is {where}"
 
 
 def _title(row: pd.Series) -> str:
-    return f"{BENCHMARKS[row['data']].title}, {row['arch']}, {NAMES[row['better']]} less {NAMES[row['worse']]}"
+    return f"{_where(row, row['arch'])}, {NAMES[row['better']]} less {NAMES[row['worse']]}"
+
+
+def _where(row: pd.Series, *named: str) -> str:
+    """The data set, and all else that tells comparisons apart."""
+    settings = [name for name in row.index[: row.index.get_loc("better")] if name not in ("data", "arch")]
+    return ", ".join(filter(None, [BENCHMARKS[row["data"]].title, *named, place_title(settings, row[settings])]))
 
 
 def _points(row: pd.Series) -> str:

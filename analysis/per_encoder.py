@@ -7,7 +7,8 @@ from collections.abc import Collection
 import pandas as pd
 
 from analysis.command import cells_of
-from analysis.tidy import SEEDS, asked_and_measured
+from analysis.tidy import asked_and_measured
+from mi_ray.experiments.places import place_title, telling
 from mi_ray.experiments.plan import Plan
 
 ENCODER = "encoder"
@@ -31,15 +32,11 @@ def beside(cells: pd.DataFrame, others: pd.DataFrame, *values: str) -> pd.DataFr
 
 
 def panel_names(plan: Plan, kind: str, shown: Collection[str]) -> list[str]:
-    """What tells panels apart: arch, and what varies among a kind's cells, the seeds aside, while what a panel shows
-    stays the same: a learning rate that follows from K_tr tells no panels over K_tr apart."""
-    asked = pd.DataFrame(cell.parameters for cell in cells_of(plan, kind))
-    rest = asked.columns.difference(["arch", *shown, *SEEDS], sort=False)
-    alike = asked.groupby(list(asked.columns.intersection(list(shown))) or (lambda row: 0), dropna=False)
-    return ["arch", *(name for name in rest if (alike[name].nunique() > 1).any())]
+    """What tells panels apart: arch, and whatever else `telling` finds beside what a panel shows."""
+    return ["arch", *telling(cells_of(plan, kind), ("arch", *shown))]
 
 
 def panel_title(names: Collection[str], values: Collection[str]) -> str:
     """``resnet18, temperature=0.5``: the encoder, then what else tells its panel apart."""
     arch, *others = values
-    return ", ".join([arch, *(f"{name}={value}" for name, value in zip(list(names)[1:], others, strict=True))])
+    return ", ".join(filter(None, [arch, place_title(list(names)[1:], others)]))

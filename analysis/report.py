@@ -34,18 +34,22 @@ SWEEPS = Path(__file__).resolve().parents[1] / "sweeps"
 ROWS = 500
 """Most rows of a table that are shown; its file holds all."""
 
-YES = "True"
+YES, NO = "True", "False"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A csv: its header, the first `ROWS` rows, how many there are; a reason instead where it cannot be read."""
+    """A csv: its header, the first `ROWS` rows, how many there are; a reason instead where it cannot be read.
+
+    ``certified`` of ``judged`` rows, which are those that can be; None where the table says nothing of certificates.
+    """
 
     name: str
     header: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
     n_rows: int = 0
     certified: int | None = None
+    judged: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     trouble: str = ""
 
@@ -162,13 +166,14 @@ def table_of(path: Path) -> Table:
     return Table(path.name, header, rows[:ROWS], len(rows), *_certificates(header, rows))
 
 
-def _certificates(header: list[str], rows: list[list[str]]) -> tuple[int | None, Counter[str]]:
-    """How many rows are certified, None where that is not asked, and how often each reason stands against it."""
+def _certificates(header: list[str], rows: list[list[str]]) -> tuple[int | None, int, Counter[str]]:
+    """How many rows are certified, None where that is not asked, of how many that say whether they are, and how often
+    each reason stands against it."""
     if "certified" not in header:
-        return None, Counter()
-    told = [dict(zip(header, row, strict=False)) for row in rows]
-    against = [row.get("not_certified", "") for row in told if row.get("certified") != YES]
-    return sum(row.get("certified") == YES for row in told), Counter(_reasons(against))
+        return None, 0, Counter()
+    told = [row for row in (dict(zip(header, row, strict=False)) for row in rows) if row.get("certified") in (YES, NO)]
+    against = [row.get("not_certified", "") for row in told if row["certified"] == NO]
+    return len(told) - len(against), len(told), Counter(_reasons(against))
 
 
 def _reasons(against: Iterable[str]) -> Iterator[str]:

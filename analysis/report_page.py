@@ -11,7 +11,7 @@ from analysis.report_html import Html, facts, grid, joined, tag
 from analysis.report_record import Record
 from analysis.report_style import CSS
 from analysis.verdict import Verdict
-from mi_ray.matrices import KNOWN
+from mi_ray.experiments.statement import KNOWN
 
 if TYPE_CHECKING:
     from analysis.report import Picture, Report, Shown, Table
@@ -84,7 +84,7 @@ def _held(record: Record) -> str:
 
 def _certified(one: Shown) -> str:
     tables = [picture.table for picture in one.pictures if picture.table and picture.table.certified is not None]
-    return f"{sum(t.certified or 0 for t in tables)} of {sum(t.n_rows for t in tables)}" if tables else ""
+    return f"{sum(t.certified or 0 for t in tables)} of {sum(t.judged for t in tables)}" if tables else ""
 
 
 def _time(seconds: float) -> str:
@@ -134,7 +134,7 @@ def _certificates(table: Table) -> Html:
     """How many rows are certified, what that means, and why others are not."""
     if table.certified is None:
         return Html()
-    line = tag("p", f"{table.certified} of {table.n_rows} certified: {KNOWN}.")
+    line = tag("p", f"{table.certified} of {table.judged} certified: {KNOWN}.")
     if not table.reasons:
         return line
     reasons = [tag("li", f"{reason} (\N{MULTIPLICATION SIGN}{times})") for reason, times in table.reasons.most_common()]

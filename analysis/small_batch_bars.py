@@ -70,7 +70,7 @@ def _quantity(name: str, found: pd.DataFrame, places: list[str]) -> pd.DataFrame
     value, standard_error = QUANTITIES[name]
     tidy = over_seeds(found, places, value, standard_error)
     if name == POST_TRAINING:
-        tidy = tidy.join(certificates_over_seeds(found, places, value).drop(columns=places))
+        tidy = tidy.join(certificates_over_seeds(found, places).drop(columns=places))
     tidy.insert(0, "quantity", name)
     return tidy
 

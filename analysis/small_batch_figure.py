@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from analysis.per_encoder import panel_title
 from analysis.small_batch_verdict import ACCURACY, IN_TRAINING, POST_TRAINING
 from analysis.style import FAINT, INK, PAPER
-from mi_ray.matrices import CERTIFIED, KNOWN
+from mi_ray.experiments.statement import CERTIFIED, legend
 from mi_ray.theory.tasks import Task
 from sweeps.small_batch import TASK
 
@@ -35,7 +35,7 @@ LEFT, RIGHT, TOP, BOTTOM = 0.78, 0.25, 0.62, 1.42
 def bars(tidy: pd.DataFrame) -> Figure:
     """Two rows of panels, one column per encoder, with the legend and what error bars are below."""
     names = list(tidy.columns[1 : tidy.columns.get_loc("k_tr")])
-    panels = list(tidy.groupby(names, sort=False))
+    panels = list(tidy.groupby(names, sort=False, dropna=False))
     ks = sorted(tidy["k_tr"].unique())
     figure, places = _sheet(len(panels), len(ks))
     lowest = _lowest_accuracy(tidy)
@@ -99,7 +99,7 @@ def _estimates(axes: Axes, of: dict[str, pd.DataFrame]) -> None:
     _ticks(axes, of[IN_TRAINING])
     for place, row in enumerate(of[POST_TRAINING].itertuples()):
         if row.certified is True or row.certified == 1:
-            _mark(axes, place + BAR / 2, row.mean)
+            _mark(axes, place + BAR / 2, row.lower_bits, row.upper_bits)
     axes.set(ylim=(0, TOP_BITS), xlabel="K$_{Tr}$, positive pairs per training step")
 
 
@@ -121,8 +121,12 @@ TICKS = {
 }
 
 
-def _mark(axes: Axes, place: float, height: float) -> None:
-    axes.annotate(CERTIFIED, (place, height), (0, 6), textcoords="offset points", ha="center", fontsize=7.5, color=INK)
+def _mark(axes: Axes, place: float, lower: float, upper: float) -> None:
+    """The certified bracket, beside the nominal value in the middle of its bar, with the tick above it."""
+    axes.vlines(place + 0.62 * BAR, lower, upper, color=INK, lw=2.6, zorder=5)
+    axes.annotate(
+        CERTIFIED, (place + 0.62 * BAR, upper), (0, 4), textcoords="offset points", ha="center", fontsize=7.5, color=INK
+    )
 
 
 def _write_around(figure: Figure, tidy: pd.DataFrame) -> None:
@@ -150,5 +154,5 @@ def caption(tidy: pd.DataFrame) -> Sequence[str]:
     marked = tidy["certified"].fillna(False).astype(bool).any()
     return [
         spread + gaps,
-        f"{CERTIFIED} certified: {KNOWN}" if marked else "no estimate is certified; the .csv says why",
+        legend(several=asked > 1) if marked else "no estimate is certified; the .csv says why",
     ]

@@ -11,6 +11,7 @@ from analysis.encoder_tables import ACCURACY
 from analysis.places import placed
 from analysis.tidy import over_seeds
 from mi_ray.experiments.declare import SameClass, data_of
+from mi_ray.experiments.places import place_title
 from mi_ray.experiments.plan import Cell, Plan
 from sweeps.recipes import BENCHMARKS, benchmark_of
 
@@ -66,7 +67,9 @@ def rows(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
     return joined.drop(columns=counts.columns).assign(
         n_seeds=counts.filter(regex="_n_seeds$").min(axis=1),
         n_seeds_asked=counts.filter(regex="_asked$").max(axis=1),
-        table=[", ".join([_table(row), *(f"{name}={row[name]}" for name in settings)]) for _, row in joined.iterrows()],
+        table=[
+            ", ".join(filter(None, [_table(row), place_title(settings, row[settings])])) for _, row in joined.iterrows()
+        ],
         dataset=[BENCHMARKS[name].title for name in joined["benchmark"]],
         pool="trained",
         model=[f"{row['arch']}, τ {row['temperature']}" for _, row in joined.iterrows()],

@@ -8,19 +8,19 @@ import pandas as pd
 
 from analysis.command import cells_of
 from mi_ray.experiments.plan import Plan
+from mi_ray.experiments.record import is_replicate
+from mi_ray.experiments.statement import One, Statement, one
 
 CERTIFICATE = pd.Index(["certified", "not_certified"])
-SEEDS = frozenset({"seed", "critic_seed"})
-"""Parameters that a value is averaged over."""
 
 
 def asked_and_measured(plan: Plan, mirrored: pd.DataFrame, kind: str) -> pd.DataFrame:
     """One row per cell of ``kind`` that ``plan`` asks for: key, all parameters as text, all metrics of that kind.
 
-    A metric is NaN where the cell is not mirrored. ``certified`` and ``not_certified`` are always there, null on what
-    is missing or not asked for a certificate.
+    A parameter that a cell does not have is empty. A metric is NaN where the cell is not mirrored. ``certified`` and
+    ``not_certified`` are always there, null on what is missing or not asked for a certificate.
     """
-    asked = pd.DataFrame([{"key": cell.key, **cell.parameters} for cell in cells_of(plan, kind)])
+    asked = pd.DataFrame([{"key": cell.key, **cell.parameters} for cell in cells_of(plan, kind)]).fillna("")
     if asked.empty:
         return pd.DataFrame(columns=["key", *CERTIFICATE])
     of_kind = mirrored[mirrored["kind"] == kind].drop(columns=["kind", *asked.columns[1:]], errors="ignore")
@@ -51,39 +51,56 @@ def _summary(values: pd.Series, errors: pd.Series) -> dict[str, object]:
     }
 
 
-def certificates_over_seeds(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
-    """One row per place: ``by``, ``lower_bits``, ``upper_bits``, ``certified``, ``not_certified``.
+def certificates_over_seeds(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """One row per place: ``by``, ``statement``, ``lower_bits``, ``upper_bits``, ``certified``, ``not_certified`` and
+    ``nominal_outside``.
 
-    The bracket holds those of all seeds; a place is certified if every seed is, and else says why not, seed by seed.
+    ``statement`` is what figures show (`mi_ray.experiments.statement`). The bracket holds those of all seeds; a place
+    is certified if every seed is, and else says why not, seed by seed; likewise which nominal values lie outside.
     """
-    return _by_place(frame, by, lambda seeds: _certificate(seeds, value))
+    return _by_place(frame, by, _certificate)
 
 
-def _certificate(seeds: pd.DataFrame, value: str) -> dict[str, object]:
-    reasons = [(row["seed"], _reason(row, value)) for _, row in seeds.iterrows()]
-    against = [f"seed {seed}: {reason}" if len(seeds) > 1 else reason for seed, reason in reasons if reason]
+def statement_of(seeds: pd.DataFrame) -> Statement:
+    """What the estimations of one place say, one row each."""
+    return Statement(tuple(map(_one, seeds.to_dict("records"))), len(seeds))
+
+
+def _one(row: dict[str, object]) -> One:
+    return one({str(name): None if pd.isna(value) else value for name, value in row.items()})
+
+
+def _certificate(seeds: pd.DataFrame) -> dict[str, object]:
+    said = statement_of(seeds)
     return {
-        "lower_bits": _column(seeds, "lower_bits").min(),
-        "upper_bits": _column(seeds, "upper_bits").max(),
-        "certified": not against,
-        "not_certified": "; ".join(against),
+        "statement": said.text_with_spread,
+        "lower_bits": said.lower_bits,
+        "upper_bits": said.upper_bits,
+        "certified": said.certified,
+        "not_certified": _by_seed(seeds, [list(of.reasons) for of in said.ones]),
+        "nominal_outside": _by_seed(seeds, [[of.outside] if of.outside else [] for of in said.ones]),
     }
 
 
-def _reason(seed: pd.Series, value: str) -> str:
-    """Why a seed is not certified, empty if it is."""
-    if pd.isna(seed.get(value)):
-        return "not estimated yet"
-    if pd.isna(seed["certified"]):
-        return "its record holds no certificate"
-    return "" if seed["certified"] else str(seed["not_certified"]) or "its record does not say why"
+def _by_seed(seeds: pd.DataFrame, texts: Sequence[Sequence[str]]) -> str:
+    """What is said of each seed, where several are asked for with the seed before it."""
+    names = [f"seed {seed}: " if len(seeds) > 1 else "" for seed in seeds.get("seed", seeds.index)]
+    return "; ".join(f"{name}{'; '.join(text)}" for name, text in zip(names, texts, strict=True) if text)
 
 
 def _by_place(
     frame: pd.DataFrame, by: Sequence[str], summary: Callable[[pd.DataFrame], dict[str, object]]
 ) -> pd.DataFrame:
-    places = frame.groupby(list(by), sort=False)
+    places = frame.groupby(list(by), sort=False, dropna=False)
+    for place, seeds in places:
+        _refuse_what_is_no_replicate(dict(zip(by, place, strict=True)), seeds)
     return pd.DataFrame([{**dict(zip(by, place, strict=True)), **summary(seeds)} for place, seeds in places])
+
+
+def _refuse_what_is_no_replicate(place: dict[str, object], cells: pd.DataFrame) -> None:
+    """ValueError where a mean would be over cells of equal seeds: they differ in what is being compared."""
+    if cells.duplicated([name for name in cells if is_replicate(str(name))] or None).any():
+        raise ValueError(f"{place}: cells of equal seeds share a place, so that a mean would be over what is compared")
 
 
 def _column(frame: pd.DataFrame, name: str | None) -> pd.Series:

@@ -5,64 +5,86 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 from typing import Any
 
+from mi_ray.experiments.places import Sheet, distinct_names, said, sheets
 from mi_ray.experiments.plan import Cell, Plan
+from mi_ray.experiments.statement import STATED, legend, statement
 from mi_ray.experiments.study import Study
-from mi_ray.theory.certificate import CONFIDENCE, TOLERANCE_BITS
 
-CERTIFIED = "\N{CHECK MARK}"
-KNOWN = f"with {100 * CONFIDENCE:g} % confidence the true value is known to {TOLERANCE_BITS:g} bits"
-LEGEND = f"{CERTIFIED} certified: {KNOWN}"
-
-HEADINGS = {"nominal_bits": "nominal estimate, bits", "in_training_bits": "in-training estimate, bits"}
+HEADINGS = {STATED: "post-training estimate, bits", "in_training_bits": "in-training estimate, bits"}
+NOMINAL = "nominal unless a bracket is shown"
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One matrix of a study: the cells of a kind by row and column, and which value of their results is shown."""
+    """One matrix of a study: the cells of a kind by row and column, and which value of their results is shown.
+
+    An entry's cells differ in replicates alone.
+    """
 
     value: str
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    cells: Mapping[tuple[str, str], Sequence[Cell]]
+    sheet: Sheet
 
     @property
     def heading(self) -> str:
-        """The value in words, with its unit."""
+        """The value in words, with its unit, and what all cells of this matrix have in common but those of others."""
         words = self.value.removesuffix("_bits").replace("_", " ")
-        return HEADINGS.get(self.value, f"{words}, bits" if self.value.endswith("_bits") else words)
+        named = HEADINGS.get(self.value, f"{words}, bits" if self.value.endswith("_bits") else words)
+        return "; ".join(filter(None, [named, self.sheet.title]))
 
     @property
     def depth(self) -> int:
-        """Most cells (seeds, encoders) that share an entry."""
-        return max(map(len, self.cells.values()))
+        """Most cells, which are replicates, that share an entry."""
+        return max(map(len, self.sheet.cells.values()))
+
+    @property
+    def over(self) -> str:
+        """What entries are."""
+        means = f"mean over up to {self.depth} cells" if self.depth > 1 else "± standard error"
+        return f"{NOMINAL}, {means}" if self.value == STATED else means
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All cells of the matrix."""
+        return [cell for place in self.sheet.cells.values() for cell in place]
+
+    def at(self, row: str, column: str) -> Sequence[Cell]:
+        """The cells of an entry."""
+        return self.sheet.cells.get((row, column), ())
 
     def name(self, cell: Cell) -> str:
-        """What sets a cell apart in this matrix: its place, and its seed where there are several."""
-        told = cell.parameters
-        return " ".join(f"{name}={told[name]}" for name in self._varying if name in told) or cell.kind
+        """What sets a cell apart in this matrix: no two cells have the same name."""
+        return said(self._names[cell.key]) or cell.kind
 
     @cached_property
-    def _varying(self) -> list[str]:
-        told = [cell.parameters for cells in self.cells.values() for cell in cells]
-        names = dict.fromkeys(name for parameters in told for name in parameters)
-        return [name for name in names if len({parameters.get(name) for parameters in told}) > 1]
+    def _names(self) -> dict[str, dict[str, str]]:
+        return distinct_names(self.cells)
 
 
 def panels(study: Study, plan: Plan) -> list[Panel]:
     """The matrices of ``study``, rows and columns in the plan's order; kinds not in the plan are left out."""
-    found = []
-    for kind, value in study.matrix.panels.items():
-        cells: dict[tuple[str, str], list[Cell]] = {}
-        for cell in plan.cells.values():
-            told = cell.parameters
-            if cell.kind == kind and {study.matrix.row, study.matrix.column} <= told.keys():
-                cells.setdefault((told[study.matrix.row], told[study.matrix.column]), []).append(cell)
-        if cells:
-            rows, columns = (tuple(dict.fromkeys(place[side] for place in cells)) for side in (0, 1))
-            found.append(Panel(value, rows, columns, cells))
-    return found
+    return [
+        Panel(value, sheet)
+        for kind, value in study.matrix.panels.items()
+        for sheet in sheets(
+            (cell for cell in plan.cells.values() if cell.kind == kind), study.matrix.row, study.matrix.column
+        )
+    ]
+
+
+def entry(value: str, results: Sequence[Mapping[str, Any]], asked: int, *, final: bool) -> str:
+    """What stands for some committed cells, of ``asked`` that differ in replicates alone.
+
+    Their mean; of a single one, when all is over, with its standard error; an estimate as its `Statement` says.
+    """
+    few = f" ({len(results)}/{asked})" if len(results) < asked else ""
+    if value == STATED:
+        said_of_it = statement(results, asked=asked)
+        return (said_of_it.text_with_spread if final and asked == 1 else said_of_it.text) + few
+    error = standard_error(results[0], value) if final and asked == 1 else None
+    return f"{fmean(result[value] for result in results):.2f}" + ("" if error is None else f" ± {error:.2f}") + few
 
 
 def standard_error(result: Mapping[str, Any], value: str) -> float | None:
@@ -72,26 +94,20 @@ def standard_error(result: Mapping[str, Any], value: str) -> float | None:
     return result.get(f"{value.rpartition('_')[0] or value}_standard_error")
 
 
-def certified(results: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether each of some results says that it is."""
-    return bool(results) and all(result.get("certified", False) for result in results)
-
-
 def certificates(panel: Panel, results: Mapping[str, Mapping[str, Any]]) -> str:
-    """What the mark means and, a line each, the gravest reason why a cell is not certified; empty where none is asked.
+    """What the tick means, where an entry has one, and a line for every cell that is not certified, with all reasons.
 
-    ``results``: of the cells that are committed, by key.
+    Empty where the matrix shows no estimates. ``results``: of the cells that are committed, by key.
     """
-    cells = [cell for place in panel.cells.values() for cell in place if "certified" in results.get(cell.key, {})]
-    against = {panel.name(cell): results[cell.key]["not_certified"] for cell in cells}
-    reasons = [[f"  {name}", _gravest(why)] for name, why in against.items() if why]
-    legend = [LEGEND] if len(reasons) < len(cells) else []
-    return "\n".join(legend + (["not certified:", aligned(reasons)] if reasons else []))
-
-
-def _gravest(reasons: str) -> str:
-    first, *others = reasons.split("; ")
-    return f"{first}; …" if others else first
+    if panel.value != STATED:
+        return ""
+    places = [[results[c.key] for c in place if c.key in results] for place in panel.sheet.cells.values()]
+    asked = map(len, panel.sheet.cells.values())
+    ticked = any(statement(held, asked=n).ticked for held, n in zip(places, asked, strict=True))
+    known = [(cell, statement([results[cell.key]])) for cell in panel.cells if cell.key in results]
+    against = [[f"  {panel.name(cell)}", "; ".join(said.ones[0].reasons)] for cell, said in known if not said.certified]
+    head = [legend(several=panel.depth > 1)] if ticked else []
+    return "\n".join(head + (["not certified:", aligned(against)] if against else []))
 
 
 def aligned(grid: Sequence[Sequence[str]]) -> str:

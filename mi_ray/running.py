@@ -91,7 +91,8 @@ class Rounds:
         self._runner, self._recorder = runner, recorder
         self._titles: list[str] = []
         self._accounting: Accounting | None = None
-        self._computed = 0
+        self._asked = 0
+        self._committed: set[str] = set()
         self.whole: Plan
         self.screen: Screen
 
@@ -120,24 +121,31 @@ class Rounds:
     def _compute(self, jobs: list[Job]) -> int:
         """Run the jobs under the screen; returns the exit code that they deserve."""
         screen = self.screen
-        self._computed += sum(len(job.cells) for job in jobs)
+        self._asked += sum(len(job.cells) for job in jobs)
         for title in self._titles[-1:]:
             print(f"\n{title}", flush=True)
         try:
             with screen:
                 self._runner.run(jobs, _Both(screen, self._recorder))
         except KeyboardInterrupt:
-            return INTERRUPTED
-        if screen.failures:
+            interrupted = True
+        else:
+            interrupted = False
+        screen.look_again()
+        self._committed |= screen.committed
+        if screen.failures and not interrupted:
             return FAILED
-        return INTERRUPTED if screen.plan.missing_jobs(screen.store) else DONE
+        return INTERRUPTED if interrupted or screen.plan.missing_jobs(screen.store) else DONE
 
     def told(self) -> list[tuple[str, str]]:
-        """The rounds, how many cells were computed and how long that took."""
+        """The rounds, how many cells were computed here, of how many that were not in the store, and the time."""
         searched = [(f"round {number}", title) for number, title in enumerate(self._titles, start=1)]
-        if not self._computed:
+        if not self._asked:
             return [*searched, ("computed", "0 cells: everything was in the store")]
-        return [*searched, ("computed", f"{self._computed} cells"), ("time", self.screen.accounting.report())]
+        done = len(self._committed)
+        few = f" of {self._asked} that were not in the store" if done < self._asked else ""
+        counted = f"{done}{few or (' cell' if done == 1 else ' cells')}"
+        return [*searched, ("computed", counted), ("time", self.screen.accounting.report())]
 
 
 def _slots(flags: argparse.Namespace) -> int:

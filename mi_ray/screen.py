@@ -6,14 +6,14 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from statistics import mean
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from mi_ray.accounting import Accounting, Clock, Forecast, to_go
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.plan import Cell, Job, Plan
+from mi_ray.experiments.statement import STATED
 from mi_ray.experiments.study import Study
-from mi_ray.matrices import CERTIFIED, Panel, aligned, certificates, certified, panels, standard_error
+from mi_ray.matrices import Panel, aligned, certificates, entry, panels
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -46,8 +46,11 @@ class Screen:
         self._running: dict[str, tuple[Job, float]] = {}
         self._results: dict[str, dict[str, Any]] = {}
         self._lost: dict[str, str] = {}
-        self.failures: dict[str, str] = {}
-        """Name of each failed job -> reason."""
+        self._begun: set[str] = set()
+        self.failures: dict[str, tuple[str, str]] = {}
+        """Key of each failed job -> its name and the reason."""
+        self.committed: set[str] = set()
+        """Keys of the cells that jobs started here have committed; those that were there before are not among them."""
         self.accounting = Accounting(slots, clock)
         self._forecast = Forecast(self._jobs.values(), clock)
         self._notice(plan.cells.values())
@@ -68,8 +71,7 @@ class Screen:
 
     def started(self, job: Job) -> None:
         """A slot begins with ``job``."""
-        for cell in job.cells:
-            self._lost.pop(cell.key, None)
+        self._ours(job)
         self._running[job.key] = job, self._clock()
         self.accounting.started(job)
         self._forecast.started(job)
@@ -78,6 +80,7 @@ class Screen:
     def finished(self, job: Job) -> None:
         """The cells of ``job`` are committed."""
         self._running.pop(job.key, None)
+        self._ours(job)
         self._notice(job.cells)
         seconds = self.accounting.ended(job, self._computed(job))
         self._say("done", self.name(job), f"in {seconds:.{int(seconds < 10)}f} s", self._headline(job), counts=True)
@@ -90,11 +93,12 @@ class Screen:
         """``job`` is given up; what needs it is blocked."""
         self._running.pop(job.key, None)
         self.accounting.ended(job)
+        self._ours(job)
         self._notice(job.cells)
         lost = [cell for cell in job.cells if cell.key not in self._results]
-        self._lost |= {below.key: BLOCKED for cell in lost for below in self.plan.downstream(cell.key)}
-        self._lost |= {cell.key: FAILED for cell in lost}
-        self.failures[self.name(job)] = reason
+        below = {cell.key for one in lost for cell in self.plan.downstream(one.key)} - self._results.keys()
+        self._lost |= dict.fromkeys(below, BLOCKED) | {cell.key: FAILED for cell in lost}
+        self.failures[job.key] = self.name(job), reason
         self._say("failed", self.name(job), reason, counts=True)
 
     def tick(self) -> None:
@@ -105,16 +109,22 @@ class Screen:
     # What is known
 
     def name(self, job: Job) -> str:
-        """A job's name for people: `Plan.name`, with every value of what differs between its cells."""
-        cells = [cell.parameters for cell in job.cells]
-        varying = [name for name in self.plan.varying if name in cells[0]]
-        told = [f"{name}={','.join(dict.fromkeys(p[name] for p in cells))}" for name in varying]
-        return " ".join([job.kind, *told])
+        """A job's name for people: `Plan.job_name`."""
+        return self.plan.job_name(job)
+
+    def _ours(self, job: Job) -> None:
+        """``job`` is on its way, or over: its cells count as this run's, and what an earlier failure said is void."""
+        self._begun |= {cell.key for cell in job.cells} - self._results.keys()
+        if self.failures.pop(job.key, None):
+            again = {cell.key for cell in job.cells}
+            again |= {below.key for key in again for below in self.plan.downstream(key)}
+            self._lost = {key: state for key, state in self._lost.items() if key not in again}
 
     def _notice(self, cells: Iterable[Cell]) -> None:
         """Read the results of the cells that are committed by now."""
         found = [self.store.read(c.key) for c in cells if c.key not in self._results and self.store.has(c.key)]
         self._results |= {cell.key: cell.result for cell in found}
+        self.committed |= self._begun & {cell.key for cell in found}
         self._forecast.learn(found)
 
     def _computed(self, job: Job) -> float | None:
@@ -124,9 +134,9 @@ class Screen:
 
     def _headline(self, job: Job) -> str:
         value = self._study.matrix.panels.get(job.kind, HEADLINES.get(job.kind, ""))
-        results = [self._results.get(cell.key, {}).get(value) for cell in job.cells]
-        numbers = [f"{number:.2f}" for number in results if number is not None]
-        return f"{value} {', '.join(numbers)}" if numbers else ""
+        results = [self._results.get(cell.key, {}) for cell in job.cells]
+        told = [entry(value, [result], 1, final=False) for result in results if result.get(value) is not None]
+        return f"{'estimate, bits:' if value == STATED else value} {', '.join(told)}" if told else ""
 
     def _progress(self) -> dict[str, tuple[float, float]]:
         """Running job -> share done, seconds since it started."""
@@ -160,42 +170,42 @@ class Screen:
             else:
                 print(text, file=self._stream, flush=True)
 
+    def look_again(self) -> None:
+        """Notice what has been committed by now, also by jobs whose end nobody has told."""
+        self._notice(self.plan.cells.values())
+
     def summary(self, lines: Sequence[tuple[str, str]]) -> None:
         """The matrices as text, each with why its cells are not certified, what failed, then ``label: value`` lines."""
         self.__exit__()
-        self._notice(self.plan.cells.values())
+        self.look_again()
         for panel in self._panels:
             self._print("\n" + self._text(panel))
-        told = [*((f"failed {name}", reason) for name, reason in self.failures.items()), *lines]
+        told = [*((f"failed {name}", reason) for name, reason in self.failures.values()), *lines]
         width = max((len(label) for label, _ in lines), default=0)
         self._print("\n" + "\n".join(f"{label + ':':<{width + 1}} {value}" for label, value in told))
 
     def _text(self, panel: Panel) -> str:
-        over = f"mean over up to {panel.depth} cells" if panel.depth > 1 else "± standard error"
-        heading = f"{panel.heading} ({over}); rows: {self._study.matrix.row}, columns: {self._study.matrix.column}"
+        heading = (
+            f"{panel.heading} ({panel.over}); rows: {self._study.matrix.row}, columns: {self._study.matrix.column}"
+        )
         told = [heading, aligned(self._grid(panel, {}, final=True)), certificates(panel, self._results)]
         return "\n\n".join(filter(None, told))
 
     def _grid(self, panel: Panel, shares: Mapping[str, float], *, final: bool = False) -> list[list[str]]:
         """The panel as text: a line of column names, then each row's name and entries."""
 
-        def entry(row: str, column: str) -> str:
-            return self._entry(panel.cells.get((row, column), ()), panel.value, shares, final)
-
-        entries = [[row, *(entry(row, column) for column in panel.columns)] for row in panel.rows]
-        return [["", *panel.columns], *entries]
+        rows, columns = panel.sheet.rows, panel.sheet.columns
+        entries = [
+            [row, *(self._entry(panel.at(row, column), panel.value, shares, final) for column in columns)]
+            for row in rows
+        ]
+        return [["", *columns], *entries]
 
     def _entry(self, cells: Sequence[Cell], value: str, shares: Mapping[str, float], final: bool) -> str:
-        """Mean of the committed cells, else how far the entry is; in the end with what is known of its error."""
+        """What the committed cells say together, else how far the entry is; in the end with what is known of its
+        error."""
         results = [self._results[cell.key] for cell in cells if value in self._results.get(cell.key, {})]
-        if not results:
-            return self._state(cells, shares)
-        text = f"{mean(result[value] for result in results):.2f}"
-        if len(results) < len(cells):
-            return f"{text} ({len(results)}/{len(cells)})"
-        error = standard_error(results[0], value) if len(cells) == 1 else None
-        told = [text, "" if error is None else f"± {error:.2f}", CERTIFIED if certified(results) else ""]
-        return " ".join(filter(None, told)) if final else text
+        return entry(value, results, len(cells), final=final) if results else self._state(cells, shares)
 
     def _state(self, cells: Sequence[Cell], shares: Mapping[str, float]) -> str:
         running = [shares[cell.key] for cell in cells if cell.key in shares]

@@ -6,18 +6,31 @@ import pty
 import re
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 from mi_ray.accounting import Accounting, Forecast, roughly, to_go
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.cost import job_work
-from mi_ray.experiments.declare import CDP, Embedding, Estimation, LinearEvaluation, SameClass, Training
+from mi_ray.experiments.declare import (
+    CDP,
+    Embedding,
+    Estimation,
+    Labelled,
+    LinearEvaluation,
+    Noise,
+    SameClass,
+    SimCLR,
+    Training,
+)
 from mi_ray.experiments.files import write_json
-from mi_ray.experiments.plan import build
+from mi_ray.experiments.places import Sheet
+from mi_ray.experiments.plan import Plan, build
 from mi_ray.experiments.queue import Queue
+from mi_ray.experiments.statement import LEGEND, SEVERAL
 from mi_ray.experiments.study import Matrix, Study
-from mi_ray.matrices import LEGEND, Panel, aligned, certificates, panels
+from mi_ray.matrices import Panel, aligned, certificates, panels
 from mi_ray.screen import Screen
 
 TASKS = ("color", "digit", "position", "all")
@@ -25,8 +38,11 @@ RESULTS = {
     "training": {"in_training_bits": 5.125},
     "embedding": {},
     "evaluation": {"linear_accuracy": 0.914, "linear_standard_error": 0.021},
-    "estimation": {"nominal_bits": 1.875, "nominal_standard_error_bits": 0.031, "certified": True, "not_certified": ""},
-}
+    "estimation": {
+        "nominal_bits": 1.975, "nominal_standard_error_bits": 0.031, "lower_bits": 1.93, "upper_bits": 2.0,
+        "certified": True, "not_certified": "",
+    },
+}  # fmt: skip
 
 
 def trial(*, pairing: str, task: str, seed: int = 0):
@@ -35,6 +51,16 @@ def trial(*, pairing: str, task: str, seed: int = 0):
     return LinearEvaluation(embedding=frozen, task=task), Estimation(
         embedding=frozen, steps=70, pairing=SameClass(task=task)
     )
+
+
+def trial_over(
+    *, pairing: str, task: str, seed: int = 0, k_tr: int = 64, arch: str = "test_resnet", digits: str = "/a"
+):
+    data = CDP(digits=digits)
+    training = Training(data=data, pairing=SameClass(task=pairing), arch=arch, seed=seed, k_tr=k_tr)
+    frozen = Embedding(encoder=training)
+    asked = Estimation(embedding=frozen, steps=70, pairing=SameClass(task=task), seed=seed)
+    return LinearEvaluation(embedding=frozen, task=task), asked
 
 
 STUDY = Study(
@@ -65,8 +91,9 @@ def store(tmp_path):
     return store
 
 
-def plan_of(**axes):
-    return build(STUDY.questions(STUDY.grid("laptop", axes)), lambda data: "0" * 64)
+def plan_of(study=STUDY, **axes):
+    """Images are told apart by their folder."""
+    return build(study.questions(study.grid("laptop", axes)), lambda data: data.digits[-1] * 64)
 
 
 SMALL = {"pairing": ("color", "all"), "task": ("color", "digit")}
@@ -75,11 +102,11 @@ SMALL = {"pairing": ("color", "all"), "task": ("color", "digit")}
 class Rehearsal:
     """A screen told of jobs whose numbers are given and whose time passes by the clock alone."""
 
-    def __init__(self, store, *, slots=1, stream=None, **axes):
+    def __init__(self, store, *, study=STUDY, slots=1, stream=None, **axes):
         self.clock, self.store, self.stream = Clock(), store, stream or io.StringIO()
-        self.plan = plan_of(**axes)
+        self.plan = plan_of(study, **axes)
         self.jobs = self.plan.missing_jobs(store)
-        self.screen = Screen(STUDY, self.plan, store, slots=slots, stream=self.stream, clock=self.clock)
+        self.screen = Screen(study, self.plan, store, slots=slots, stream=self.stream, clock=self.clock)
         self.attempts = {}
 
     def job(self, kind, **parameters):
@@ -136,7 +163,7 @@ def test_a_failed_job_is_one_line_with_its_reason_and_what_it_blocks(store):
         "failed  training pairing=all  Diverged: loss is nan at step 7   [0/12, 1 failed, 5 blocked"
         in (rehearsal.lines[-1])
     )
-    assert rehearsal.screen.failures == {"training pairing=all": "Diverged: loss is nan at step 7"}
+    assert rehearsal.screen.failures == {job.key: ("training pairing=all", "Diverged: loss is nan at step 7")}
 
 
 def test_progress_and_ticks_print_nothing(store):
@@ -175,8 +202,8 @@ def test_a_stream_that_is_closed_does_not_stop_the_study(store):
 
 def test_there_is_a_panel_per_kind_in_the_order_of_the_axes():
     first, second = panels(STUDY, plan_of())
-    assert (first.heading, second.heading) == ("linear accuracy", "nominal estimate, bits")
-    assert first.rows == first.columns == second.rows == TASKS
+    assert (first.heading, second.heading) == ("linear accuracy", "post-training estimate, bits")
+    assert first.sheet.rows == first.sheet.columns == second.sheet.rows == TASKS
     assert panels(STUDY, plan_of().only("training *")) == []
 
 
@@ -185,7 +212,8 @@ def test_there_is_a_panel_per_kind_in_the_order_of_the_axes():
     [("linear_accuracy", "linear accuracy"), ("loss_nats", "loss nats"), ("ceiling_bits", "ceiling, bits")],
 )
 def test_a_heading_names_the_value_and_its_unit(value, heading):
-    assert Panel(value, (), (), {}).heading == heading
+    assert Panel(value, Sheet("", (), (), {})).heading == heading
+    assert Panel(value, Sheet("k_tr=8", (), (), {})).heading == f"{heading}; k_tr=8"
 
 
 def test_an_entry_goes_from_pending_over_running_to_its_value(store):
@@ -199,7 +227,7 @@ def test_an_entry_goes_from_pending_over_running_to_its_value(store):
     rehearsal.progress(job, 0.4)
     assert rehearsal.row(panel=1) == ["40%", "·"]
     rehearsal.commit(job, 2.0)
-    assert rehearsal.row(panel=1) == ["1.88", "·"]
+    assert rehearsal.row(panel=1) == ["1.93–2.00 ✓", "·"]
 
 
 def test_a_failure_marks_its_entries_and_those_it_blocks(store):
@@ -227,6 +255,11 @@ def test_what_an_earlier_run_committed_is_there_from_the_start(store):
     assert again.screen._counts() == "12/12"
 
 
+HEADING = (
+    "post-training estimate, bits (nominal unless a bracket is shown, ± standard error); rows: task, columns: pairing"
+)
+
+
 def test_the_summary_is_aligned_tables_and_labelled_lines(store):
     rehearsal = Rehearsal(store, **SMALL)
     with rehearsal.screen:
@@ -241,11 +274,11 @@ def test_the_summary_is_aligned_tables_and_labelled_lines(store):
         "color  0.91 ± 0.02  0.91 ± 0.02",
         "digit  0.91 ± 0.02  0.91 ± 0.02",
         "",
-        "nominal estimate, bits (± standard error); rows: task, columns: pairing",
+        HEADING,
         "",
-        "       color          all",
-        "color  1.88 ± 0.03 ✓  1.88 ± 0.03 ✓",
-        "digit  1.88 ± 0.03 ✓  1.88 ± 0.03 ✓",
+        "       color        all",
+        "color  1.93–2.00 ✓  1.93–2.00 ✓",
+        "digit  1.93–2.00 ✓  1.93–2.00 ✓",
         "",
         LEGEND,
         "",
@@ -255,7 +288,7 @@ def test_the_summary_is_aligned_tables_and_labelled_lines(store):
 
 
 WHY = "the true value is between 0.40 and 2.00 bits: 1.60 bits wide, 0.1 allowed"
-DOUBTED = {"certified": False, "not_certified": WHY}
+DOUBTED = {"certified": False, "not_certified": WHY, "lower_bits": 0.4}
 
 
 def test_the_summary_marks_what_is_certified_and_says_of_every_other_cell_why_not(store):
@@ -266,11 +299,11 @@ def test_the_summary_marks_what_is_certified_and_says_of_every_other_cell_why_no
     before = len(rehearsal.lines)
     rehearsal.screen.summary([("store", "here")])
     assert rehearsal.lines[before + 7 : -1] == [
-        "nominal estimate, bits (± standard error); rows: task, columns: pairing",
+        HEADING,
         "",
-        "       color          all",
-        "color  1.88 ± 0.03 ✓  1.88 ± 0.03 ✓",
-        "digit  1.88 ± 0.03    1.88 ± 0.03 ✓",
+        "       color        all",
+        "color  1.93–2.00 ✓  1.93–2.00 ✓",
+        "digit  1.98 ± 0.03  1.93–2.00 ✓",
         "",
         LEGEND,
         "not certified:",
@@ -287,7 +320,7 @@ def test_nothing_certified_needs_no_legend_and_no_certificates_no_words(store):
     accuracy, estimate = rehearsal.screen._panels
     told = certificates(estimate, rehearsal.screen._results).splitlines()
     assert told[0] == "not certified:" and len(told) == 1 + 4
-    assert certificates(Panel("x", accuracy.rows, accuracy.columns, {}), rehearsal.screen._results) == ""
+    assert certificates(accuracy, rehearsal.screen._results) == ""
 
 
 def test_seeds_are_certified_together_or_not_at_all(store):
@@ -296,17 +329,146 @@ def test_seeds_are_certified_together_or_not_at_all(store):
         doubted = {"seed": "1", "task": "digit"}.items() <= job.cells[0].parameters.items()
         rehearsal.run(job, **(DOUBTED if doubted else {}))
     estimate = rehearsal.screen._panels[1]
-    assert rehearsal.screen._grid(estimate, {}, final=True) == [["", "color"], ["color", "1.88 ✓"], ["digit", "1.88"]]
+    grid = rehearsal.screen._grid(estimate, {}, final=True)
+    assert grid == [["", "color"], ["color", "1.93–2.00 ✓"], ["digit", "1.98"]]
     told = certificates(estimate, rehearsal.screen._results).splitlines()
-    assert told[:2] == [LEGEND, "not certified:"] and told[2:] == [f"  task=digit seed=1  {WHY}"]
+    assert told[:2] == [LEGEND + SEVERAL, "not certified:"] and told[2:] == [f"  task=digit seed=1  {WHY}"]
 
 
-def test_of_several_reasons_the_first_is_told(store):
+def test_all_reasons_are_told(store):
     rehearsal = Rehearsal(store, pairing=("color",), task=("color",))
     for job in rehearsal.jobs:
         rehearsal.run(job, certified=False, not_certified=f"a leak; {WHY}; and so on")
     told = certificates(rehearsal.screen._panels[1], rehearsal.screen._results).splitlines()
-    assert told == ["not certified:", "  estimation  a leak; …"]
+    assert told == ["not certified:", f"  estimation  a leak; {WHY}; and so on"]
+
+
+def test_the_legend_stands_only_where_an_entry_has_the_tick(store):
+    """Two seeds of one entry, one certified: the entry has no tick, so nothing is said of ticks."""
+    rehearsal = Rehearsal(store, seed=(0, 1), pairing=("color",), task=("color",))
+    for job in rehearsal.jobs:
+        rehearsal.run(job, **(DOUBTED if job.cells[0].parameters["seed"] == "1" else {}))
+    told = certificates(rehearsal.screen._panels[1], rehearsal.screen._results)
+    assert "✓" not in told and told.splitlines() == ["not certified:", f"  seed=1  {WHY}"]
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ({"nominal_bits": 1.40}, "1.93–2.00 ✓, nominal 1.40 below"),
+        ({"nominal_bits": 2.31}, "1.93–2.00 ✓, nominal 2.31 above"),
+        ({"nominal_bits": 2.0003}, "1.93–2.00 ✓, nominal 2.0003 above"),
+        ({"nominal_bits": 1.40} | {"certified": False, "not_certified": "a leak"}, "1.40 ± 0.03, below 1.93–2.00"),
+    ],
+)
+def test_a_nominal_value_outside_its_bracket_says_so_and_has_no_tick_of_its_own(store, told, shown):
+    rehearsal = Rehearsal(store, pairing=("color",), task=("color",))
+    for job in rehearsal.jobs:
+        rehearsal.run(job, **told)
+    assert rehearsal.screen._grid(rehearsal.screen._panels[1], {}, final=True)[1] == ["color", shown]
+    said = shown.replace(" ± 0.03", "")
+    assert any(re.search(f"done    estimation .*estimate, bits: {re.escape(said)} ", line) for line in rehearsal.lines)
+
+
+def test_a_value_that_no_bracket_is_about_has_no_tick_and_no_legend(store):
+    searching = replace(STUDY, matrix=replace(STUDY.matrix, panels={"estimation": "validation_bits"}))
+    rehearsal = Rehearsal(store, study=searching, pairing=("color",), task=("color",))
+    for job in rehearsal.jobs:
+        rehearsal.run(job, validation_bits=1.25)
+    rehearsal.screen.summary([])
+    assert "color  1.25" in rehearsal.stream.getvalue() and "✓" not in rehearsal.stream.getvalue()
+
+
+# Only replicates share an entry
+
+
+def axes_of(rehearsal):
+    return [(panel.heading, panel.sheet.rows, panel.depth) for panel in rehearsal.screen._panels]
+
+
+def test_an_axis_under_study_makes_panels_and_not_a_mean(store):
+    wide = replace(STUDY, trial=trial_over)
+    rehearsal = Rehearsal(store, study=wide, k_tr=(8, 32), seed=(0, 1), **SMALL)
+    assert axes_of(rehearsal) == [
+        ("linear accuracy; k_tr=8", ("color", "digit"), 2),
+        ("linear accuracy; k_tr=32", ("color", "digit"), 2),
+        ("post-training estimate, bits; k_tr=8", ("color", "digit"), 2),
+        ("post-training estimate, bits; k_tr=32", ("color", "digit"), 2),
+    ]
+    for job in rehearsal.jobs:
+        rehearsal.run(job, **({"linear_accuracy": 0.5} if job.cells[0].parameters["k_tr"] == "8" else {}))
+    assert [rehearsal.row(panel) for panel in (0, 1)] == [["0.50", "0.50"], ["0.91", "0.91"]]
+
+
+def test_two_folders_and_two_encoders_are_panels_too(store):
+    wide = replace(STUDY, trial=trial_over)
+    rehearsal = Rehearsal(store, study=wide, digits=("/a", "/b"), arch=("test_resnet", "resnet10t"), **SMALL)
+    assert [heading for heading, *_ in axes_of(rehearsal)[:4]] == [
+        f"linear accuracy; arch={arch}, digits={folder}"
+        for folder in ("/a", "/b")
+        for arch in ("test_resnet", "resnet10t")
+    ]
+
+
+def test_settings_that_rows_do_not_share_make_rows_of_their_own(store):
+    """As in a search, whose candidates differ in all strengths at once: a panel each would be a panel of one row."""
+    plan = plan_of(study=replace(STUDY, trial=trial_over), **SMALL)
+    other = plan_of(study=replace(STUDY, trial=trial_over), k_tr=(8,), pairing=("color", "all"), task=("color",))
+    both = Plan({**plan.cells, **other.cells})
+    (accuracy, _) = panels(STUDY, both)
+    assert accuracy.sheet.rows == ("color, k_tr=64", "digit, k_tr=64", "color, k_tr=8") and accuracy.depth == 1
+
+
+# What is counted
+
+
+def test_only_cells_that_jobs_here_committed_are_counted_as_computed(store):
+    before = Rehearsal(store, pairing=("color",), task=("color",))
+    before.run(before.job("training"))
+    rehearsal = Rehearsal(store, pairing=("color",), task=("color",))
+    assert rehearsal.screen.committed == set()
+    rehearsal.run(rehearsal.job("embedding"))
+    rehearsal.start(rehearsal.job("estimation"))
+    rehearsal.screen.failed(rehearsal.job("estimation"), "gone")
+    rehearsal.screen.look_again()
+    assert rehearsal.screen.committed == {rehearsal.job("embedding").cells[0].key}
+
+
+def test_what_is_in_the_store_is_neither_blocked_nor_failed(store):
+    """A training that was removed from a store which still holds what was asked of it."""
+    before = Rehearsal(store, pairing=("color",), task=("color",))
+    below = before.job("estimation").cells[0].key
+    before.run(before.job("estimation"))
+    rehearsal = Rehearsal(store, pairing=("color",), task=("color",))
+    job = rehearsal.job("training")
+    rehearsal.screen.failed(job, "gone")
+    assert below not in rehearsal.screen._lost and rehearsal.screen._counts().startswith("1/4, 1 failed, 2 blocked")
+    rehearsal.run(job)
+    assert rehearsal.screen.failures == {} and rehearsal.screen._lost == {}
+
+
+def test_failures_of_cells_that_are_named_alike_are_all_told(store):
+    """Seeds of two sets of noise: their names differ, and so do their entries among the failures."""
+    asked = [
+        LinearEvaluation(embedding=Embedding(encoder=training), task="class")
+        for seed in (0, 1)
+        for training in [
+            Training(
+                data=Labelled(name="digits", negatives=Noise(seed=seed)),
+                pairing=SimCLR(),
+                arch="test_resnet",
+                views=512,
+            )
+        ]
+    ]
+    plan = build(asked, lambda data: f"{data.negatives.seed}" * 64)
+    screen = Screen(STUDY, plan, store, slots=1, stream=io.StringIO(), clock=Clock())
+    for job in plan.missing_jobs(store):
+        if job.kind == "training":
+            screen.failed(job, "gone")
+    assert [name for name, _ in screen.failures.values()] == [
+        "training negatives_seed=0", "training negatives_seed=1"
+    ]  # fmt: skip
 
 
 def test_columns_are_aligned():

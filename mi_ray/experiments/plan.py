@@ -11,6 +11,7 @@ from functools import cached_property
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.declare import Data, Declaration, LinearEvaluation, Question, data_of, upstream
 from mi_ray.experiments.identity import canonical, cell_key, kind, own_fields
+from mi_ray.experiments.places import Words, distinct_names, said
 from mi_ray.experiments.record import parameters
 
 UNPREPARED = "unprepared"
@@ -31,7 +32,7 @@ class Cell:
         """training, checkpoint, embedding, views, estimation, evaluation or geometry."""
         return kind(self.declaration)
 
-    @property
+    @cached_property
     def parameters(self) -> dict[str, str]:
         """The declaration as flat names and values, the same names on trainings and questions."""
         return parameters(self.declaration)
@@ -65,18 +66,19 @@ class Plan:
     cells: Mapping[str, Cell]
 
     @cached_property
-    def varying(self) -> tuple[str, ...]:
-        """Parameters that differ between cells of a kind, in the order in which they appear."""
-        values: dict[tuple[str, str], set[str]] = defaultdict(set)
-        for cell in self.cells.values():
-            for name, value in cell.parameters.items():
-                values[name, cell.kind].add(value)
-        return tuple(dict.fromkeys(name for (name, _), seen in values.items() if len(seen) > 1))
+    def _names(self) -> dict[str, Words]:
+        return distinct_names(self.cells.values())
 
     def name(self, cell: Cell) -> str:
-        """A cell's name for people: its kind and what sets it apart in this plan."""
-        told = [f"{name}={cell.parameters[name]}" for name in self.varying if name in cell.parameters]
-        return " ".join([cell.kind, *told])
+        """A cell's name for people: its kind and what sets it apart in this plan; no two cells have the same."""
+        return " ".join(filter(None, [cell.kind, said(self._names[cell.key])]))
+
+    def job_name(self, job: Job) -> str:
+        """A job's name: that of its cells, with every value of what differs between them."""
+        words = [self._names[cell.key] for cell in job.cells]
+        names = dict.fromkeys(name for one in words for name in one)
+        together = {name: ",".join(dict.fromkeys(one[name] for one in words if name in one)) for name in names}
+        return " ".join(filter(None, [job.kind, said(together)]))
 
     def only(self, pattern: str) -> Plan:
         """The cells whose name matches a shell pattern, with everything upstream of them."""

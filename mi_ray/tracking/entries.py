@@ -15,8 +15,10 @@ from typing import Any
 from mlflow.entities import Metric
 
 from mi_ray.experiments.cells import CommittedCell
+from mi_ray.experiments.places import short_key
 from mi_ray.experiments.plan import Cell
-from mi_ray.tracking.store import HISTORY, TRUTH
+from mi_ray.experiments.statement import statement
+from mi_ray.tracking.store import HISTORY, OUTSIDE, STATEMENT, TRUTH
 
 NAMED = ("pairing", "task", "arch", "seed", "k_tr")
 """Parameters that make a run's name, as far as its cell has them."""
@@ -25,9 +27,12 @@ NOT_TAGGED = frozenset({"files", "key", "seconds", "started_at", "committed_at"}
 
 
 def run_name(cell: Cell) -> str:
-    """A run's name for people: ``estimation pairing=color task=digit arch=resnet10t seed=0 k_tr=64``."""
+    """A run's name for people: ``estimation pairing=color task=digit arch=resnet10t seed=0 k_tr=64 7aa08ab9``.
+
+    An experiment holds cells of many plans, so the beginning of the key's hash sets each apart from all others.
+    """
     told = cell.parameters
-    return " ".join([cell.kind, *(f"{name}={told[name]}" for name in NAMED if name in told)])
+    return " ".join([cell.kind, *(f"{name}={told[name]}" for name in NAMED if name in told), short_key(cell)])
 
 
 def run_params(cell: Cell) -> dict[str, str]:
@@ -52,6 +57,16 @@ def result_tags(committed: CommittedCell) -> dict[str, str]:
     """The result's words and booleans, under their own names; empty words are left out."""
     said = {name: value for name, value in committed.result.items() if isinstance(value, (str, bool)) and value != ""}
     return {name: TRUTH[value] if isinstance(value, bool) else value for name, value in said.items()}
+
+
+def statement_tags(cell: Cell, committed: CommittedCell) -> dict[str, str]:
+    """Of an estimation ``statement``, the certified bracket with its tick or else the nominal value, and where that
+    lies outside the bracket ``nominal_outside``, which says so in words."""
+    if cell.kind != "estimation":
+        return {}
+    said = statement([committed.result])
+    told = {STATEMENT: said.text_with_spread, OUTSIDE: said.outside}
+    return {name: text for name, text in told.items() if text}
 
 
 def result_metrics(committed: CommittedCell) -> list[Metric]:

@@ -32,6 +32,7 @@ from mi_ray.tracking.entries import (
     result_tags,
     run_name,
     run_params,
+    statement_tags,
     words,
 )
 from mi_ray.tracking.reach import Unreachable, reaching, refuse_bad_uri, shown
@@ -44,10 +45,11 @@ EXPERIMENT_TAGS = {
     "mlflow.note.content": (
         "One run per cell: sweep > training > embedding and questions. To compare estimates, search "
         '`tags.kind = "estimation"`, select all, Compare, and choose `pairing`, `task` and `nominal_bits`; the true '
-        "value is between `lower_bits` and `upper_bits` with 95 % confidence. Values that are known well enough have "
-        '`tags.certified = "true"`, the others say why in the tag `not_certified`. For linear accuracies search '
-        '`tags.kind = "evaluation"` and choose `linear_accuracy`, or beside estimates `linear_balanced_accuracy`. '
-        "Or group the table by `pairing` or `task`. "
+        "value is between `lower_bits` and `upper_bits` with 95 % confidence. Where that bracket is narrow enough, "
+        '`tags.certified = "true"` and the tag `statement` is the bracket with a tick; the others say why not in '
+        "`not_certified`; `nominal_outside` says where `nominal_bits` is outside that bracket. For linear accuracies "
+        'search `tags.kind = "evaluation"` and choose `linear_accuracy`, or beside estimates '
+        "`linear_balanced_accuracy`. Or group the table by `pairing` or `task`. "
         "The heatmaps are artifacts of the sweep's run; every run's `cell_key` names its directory in the store."
     ),
 }
@@ -222,12 +224,13 @@ class Recorder:
     def _fill(self, run_id: str, cell: Cell, committed: CommittedCell) -> None:
         told = result_metrics(committed) + history_metrics(committed)
         params = [Param(name, value[:LONGEST_PARAM]) for name, value in run_params(cell).items()]
-        said = result_tags(committed) | cell_tags(committed) | words(told)
+        said = result_tags(committed) | statement_tags(cell, committed) | cell_tags(committed) | words(told)
         tags = [RunTag(name, str(value)[:LONGEST_TAG]) for name, value in said.items()]
         metrics = [metric for metric in told if is_number(metric.value)]
         self._log_batches(run_id, "params", params, MOST_PARAMS)
         self._log_batches(run_id, "tags", tags, MOST_TAGS)
         self._log_batches(run_id, "metrics", metrics, MOST_METRICS)
+        self._client.update_run(run_id, name=run_name(cell))
         self._client.set_terminated(run_id, "FINISHED", end_time=milliseconds(committed.manifest["committed_at"]))
         self._client.set_tag(run_id, MIRRORED, COMPLETE)
 

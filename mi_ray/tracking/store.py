@@ -14,13 +14,14 @@ from mi_ray.tracking.reach import SQLITE, reaching, refuse_bad_uri, shown
 
 CELL_KEY = "cell_key"
 MIRRORED = "mirrored"
-COMPLETE = "complete, 2"
+COMPLETE = "complete, 3"
 """What ``mirrored`` says of a finished run. Count up when cells are mirrored otherwise: older runs are filled again."""
 
 CLAIMED = "claimed"
 """What ``mirrored`` says of a run that is being filled."""
 
 CERTIFIED, NOT_CERTIFIED = "certified", "not_certified"
+STATEMENT, OUTSIDE = "statement", "nominal_outside"
 CERTIFICATE_TYPES = {CERTIFIED: "boolean", NOT_CERTIFIED: "string"}
 TRUTH = {True: "true", False: "false"}
 """How a tag tells a boolean."""

@@ -19,7 +19,7 @@ from mi_ray.experiments.cells import Store
 from mi_ray.experiments.data import prepare
 from mi_ray.experiments.declare import CDP
 from mi_ray.experiments.plan import Cell, Plan
-from mi_ray.matrices import CERTIFIED
+from mi_ray.experiments.statement import CERTIFIED
 from mi_ray.theory.tasks import Task
 from mi_ray.tracking.recorder import Recorder
 from mi_ray.tracking.store import read_cells
@@ -117,7 +117,7 @@ def test_the_figure_marks_what_is_certified_and_its_caption_says_what_that_means
     assert 0 < marked(heatmap(ESTIMATE, tidy)) == tidy["certified"].sum() < len(tidy)
     assert caption(tidy)[1].startswith(CERTIFIED) and "95 % confidence" in caption(tidy)[1]
     assert caption(tidy)[1].endswith("the .csv says why others are not")
-    assert caption(tidy.query("certified"))[1].endswith("0.1 bits")
+    assert caption(tidy.query("certified"))[1].endswith("0.1 bits wide")
     assert caption(tidy.query("not certified"))[1] == "no value is certified; the .csv says why"
 
 
@@ -201,7 +201,7 @@ def test_redrawing_the_same_record_gives_the_same_bytes(uri: str, tmp_path: Path
 
 def test_the_csv_is_the_table(uri: str, tmp_path: Path) -> None:
     draw(SEEDS, uri, tmp_path)
-    written = pd.read_csv(tmp_path / "infomin-estimate.csv").fillna({"not_certified": ""})
+    written = pd.read_csv(tmp_path / "infomin-estimate.csv").fillna({"not_certified": "", "nominal_outside": ""})
     pd.testing.assert_frame_equal(written, table(ESTIMATE, SEEDS, read(SEEDS, uri)), check_dtype=False)
 
 

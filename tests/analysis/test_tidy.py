@@ -75,10 +75,36 @@ def test_one_seed_has_its_own_standard_error_or_none() -> None:
 
 def test_a_place_is_certified_if_every_seed_is_and_its_bracket_holds_all() -> None:
     frame = pd.DataFrame({
-        "place": ["a", "a", "b"], "seed": ["0", "1", "0"], "bits": [1.0, 2.0, nan], "lower_bits": [0.5, 1.5, nan],
+        "place": ["a", "a", "b"], "seed": ["0", "1", "0"], "nominal_bits": [1.0, 2.6, nan],
+        "lower_bits": [0.5, 1.5, nan],
         "upper_bits": [1.5, 2.5, nan], "certified": [True, False, None], "not_certified": ["", "why", None],
     })  # fmt: skip
-    first, second = certificates_over_seeds(frame, ["place"], "bits").to_dict("records")
+    first, second = certificates_over_seeds(frame, ["place"]).to_dict("records")
     assert (first["lower_bits"], first["upper_bits"]) == (0.5, 2.5)
     assert (first["certified"], first["not_certified"]) == (False, "seed 1: why")
-    assert second["not_certified"] == "not estimated yet"
+    assert first["nominal_outside"] == "seed 1: the nominal estimate of 2.60 bits is above the bracket 1.50–2.50"
+    assert first["statement"] == "1.80 ± 1.13, outside bracket in 1 of 2"
+    assert second["not_certified"] == "not estimated yet" and second["statement"] == ""
+
+
+def test_a_certified_place_states_the_hull_of_its_brackets_with_the_tick() -> None:
+    frame = pd.DataFrame({
+        "place": ["a", "a"], "seed": ["0", "1"], "nominal_bits": [1.95, 1.45], "lower_bits": [1.93, 1.91],
+        "upper_bits": [2.0, 2.0], "certified": [True, True], "not_certified": ["", ""],
+    })  # fmt: skip
+    (row,) = certificates_over_seeds(frame, ["place"]).to_dict("records")
+    assert row["certified"] and row["statement"].startswith("1.91–2.00 ✓, nominal 1.70")
+    assert row["nominal_outside"] == "seed 1: the nominal estimate of 1.45 bits is below the bracket 1.91–2.00"
+
+
+@pytest.mark.parametrize("seeds", [("0", "0"), ("0", "1", "0")])
+def test_a_mean_over_cells_of_equal_seeds_is_refused(seeds: tuple[str, ...]) -> None:
+    """They differ in something that is compared, such as K_tr, whatever it is called."""
+    frame = pd.DataFrame({"place": "a", "seed": seeds, "critic_seed": "0", "bits": 1.0})
+    with pytest.raises(ValueError, match="equal seeds"):
+        over_seeds(frame, ["place"], "bits")
+
+
+def test_a_parameter_that_some_cells_lack_loses_no_row() -> None:
+    frame = pd.DataFrame({"place": ["a", None], "seed": "0", "bits": [1.0, 2.0]})
+    assert list(over_seeds(frame, ["place"], "bits")["mean"]) == [1.0, 2.0]

@@ -75,6 +75,7 @@ def test_a_run_tells_when_its_cell_was_computed_where_and_by_which_code(
     assert run.info.status == "FINISHED"
     assert run.info.run_name == (
         f"estimation pairing={cell.parameters['pairing']} task={cell.parameters['task']} arch=resnet10t seed=0 k_tr=64"
+        f" {cell.key.partition('-')[2][:8]}"
     )
     for name in ("upstream", "data_digest", "code_version", "hardware", "host", "precision", "version_torch"):
         assert run.data.tags[name] == manifest[name]
