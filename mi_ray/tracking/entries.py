@@ -15,6 +15,7 @@ from typing import Any
 from mlflow.entities import Metric
 
 from mi_ray.experiments.cells import CommittedCell
+from mi_ray.experiments.learning import NOT_LEARNED, why_not_learned
 from mi_ray.experiments.plan import Cell
 from mi_ray.tracking.store import HISTORY, TRUTH
 
@@ -52,6 +53,12 @@ def result_tags(committed: CommittedCell) -> dict[str, str]:
     """The result's words and booleans, under their own names; empty words are left out."""
     said = {name: value for name, value in committed.result.items() if isinstance(value, (str, bool)) and value != ""}
     return {name: TRUTH[value] if isinstance(value, bool) else value for name, value in said.items()}
+
+
+def learning_tags(cell: Cell, committed: CommittedCell) -> dict[str, str]:
+    """Why the cell's encoder did not learn, also where the result of an earlier version does not say; else nothing."""
+    reason = why_not_learned(cell, committed)
+    return {NOT_LEARNED: reason} if reason else {}
 
 
 def result_metrics(committed: CommittedCell) -> list[Metric]:
