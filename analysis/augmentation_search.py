@@ -105,7 +105,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     stem.with_suffix(".md").write_text(printed(found, compared))
     written = [*(out / f"{name}.csv" for name in tables), stem.with_suffix(".md")]
     written += save(lambda: figure(found), stem, **STYLE)
-    return command.publish(plan, mirrored, out, written, verdict(found), judged=judged(plan, found))
+    return command.publish(plan, out, written, verdict(found), judged=judged(plan, found), mirrored=mirrored)
 
 
 def judged(plan: Plan, found: Record) -> Plan:

@@ -77,19 +77,19 @@ def cells_of(plan: Plan, kind: str) -> list[Cell]:
 
 def publish(
     plan: Plan,
-    mirrored: pd.DataFrame,
     out: Path,
     written: Sequence[Path],
     verdict: Verdict,
     *,
+    mirrored: pd.DataFrame | None = None,
     judged: Plan | None = None,
 ) -> list[Path]:
     """Put the verdict and the list of the plan's cells beside figures; returns all that was written.
 
-    The verdict cannot be judged where an encoder did not learn among the cells that it rests on: those of the plan, or
-    of the part of it that is ``judged``.
+    ``mirrored``: what was read of the cells. The verdict cannot be judged where an encoder did not learn among the
+    cells that it rests on: those of the plan, or of the part of it that is ``judged``.
     """
-    faults = _faults(mirrored)
+    faults = _faults(pd.DataFrame() if mirrored is None else mirrored)
     given = resting_on(verdict, doubts(judged or plan, faults))
     return [*written, write(given, out), _list_cells(plan, faults, out)]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from mi_ray.experiments.learning import Doubt
 from mi_ray.experiments.plan import Cell, Plan
 from mi_ray.experiments.study import Study
 from mi_ray.theory.certificate import CONFIDENCE, TOLERANCE_BITS
@@ -14,6 +15,8 @@ from mi_ray.theory.certificate import CONFIDENCE, TOLERANCE_BITS
 CERTIFIED = "\N{CHECK MARK}"
 KNOWN = f"with {100 * CONFIDENCE:g} % confidence the true value is known to {TOLERANCE_BITS:g} bits"
 LEGEND = f"{CERTIFIED} certified: {KNOWN}"
+
+UNLEARNED = "\N{DAGGER}"
 
 HEADINGS = {"nominal_bits": "nominal estimate, bits", "in_training_bits": "in-training estimate, bits"}
 
@@ -87,6 +90,12 @@ def certificates(panel: Panel, results: Mapping[str, Mapping[str, Any]]) -> str:
     reasons = [[f"  {name}", _gravest(why)] for name, why in against.items() if why]
     legend = [LEGEND] if len(reasons) < len(cells) else []
     return "\n".join(legend + (["not certified:", aligned(reasons)] if reasons else []))
+
+
+def unlearned(doubts: Sequence[Doubt]) -> str:
+    """What the dagger means, and a line for each encoder that did not learn."""
+    legend = f"{UNLEARNED} rests on an encoder that did not learn; no verdict is given on it:"
+    return "\n".join([legend, aligned([[f"  {one.name}", one.reason] for one in doubts])])
 
 
 def _gravest(reasons: str) -> str:

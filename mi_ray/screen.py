@@ -11,9 +11,20 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from mi_ray.accounting import Accounting, Clock, Forecast, to_go
 from mi_ray.experiments.cells import Store
+from mi_ray.experiments.learning import NOT_LEARNED, doubts, faults, reasons_below
 from mi_ray.experiments.plan import Cell, Job, Plan
 from mi_ray.experiments.study import Study
-from mi_ray.matrices import CERTIFIED, Panel, aligned, certificates, certified, panels, standard_error
+from mi_ray.matrices import (
+    CERTIFIED,
+    UNLEARNED,
+    Panel,
+    aligned,
+    certificates,
+    certified,
+    panels,
+    standard_error,
+    unlearned,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -51,6 +62,8 @@ class Screen:
         self.accounting = Accounting(slots, clock)
         self._forecast = Forecast(self._jobs.values(), clock)
         self._notice(plan.cells.values())
+        self._resting: dict[str, str] = {}
+        """Why the encoder that a cell rests on did not learn, by the cell's key; known in the end."""
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
@@ -80,7 +93,8 @@ class Screen:
         self._running.pop(job.key, None)
         self._notice(job.cells)
         seconds = self.accounting.ended(job, self._computed(job))
-        self._say("done", self.name(job), f"in {seconds:.{int(seconds < 10)}f} s", self._headline(job), counts=True)
+        took = f"in {seconds:.{int(seconds < 10)}f} s"
+        self._say("done", self.name(job), took, self._headline(job), self._doubt(job), counts=True)
 
     def waiting(self, job: Job, reason: str) -> None:
         """``job`` has found no room on the cluster yet; ``reason``: what it waits for, and what is free."""
@@ -128,6 +142,10 @@ class Screen:
         numbers = [f"{number:.2f}" for number in results if number is not None]
         return f"{value} {', '.join(numbers)}" if numbers else ""
 
+    def _doubt(self, job: Job) -> str:
+        """Why the job's encoder did not learn; empty if nothing is against it."""
+        return next(filter(None, (self._results.get(cell.key, {}).get(NOT_LEARNED) for cell in job.cells)), "")
+
     def _progress(self) -> dict[str, tuple[float, float]]:
         """Running job -> share done, seconds since it started."""
         now = self._clock()
@@ -164,8 +182,12 @@ class Screen:
         """The matrices as text, each with why its cells are not certified, what failed, then ``label: value`` lines."""
         self.__exit__()
         self._notice(self.plan.cells.values())
+        found = faults(self.plan, self.store)
+        self._resting = reasons_below(self.plan, found)
         for panel in self._panels:
             self._print("\n" + self._text(panel))
+        if found:
+            self._print("\n" + unlearned(doubts(self.plan, found)))
         told = [*((f"failed {name}", reason) for name, reason in self.failures.items()), *lines]
         width = max((len(label) for label, _ in lines), default=0)
         self._print("\n" + "\n".join(f"{label + ':':<{width + 1}} {value}" for label, value in told))
@@ -195,6 +217,7 @@ class Screen:
             return f"{text} ({len(results)}/{len(cells)})"
         error = standard_error(results[0], value) if len(cells) == 1 else None
         told = [text, "" if error is None else f"± {error:.2f}", CERTIFIED if certified(results) else ""]
+        told += [UNLEARNED] if any(cell.key in self._resting for cell in cells) else []
         return " ".join(filter(None, told)) if final else text
 
     def _state(self, cells: Sequence[Cell], shares: Mapping[str, float]) -> str:

@@ -129,7 +129,18 @@ def why_not_learned(cell: Cell, committed: CommittedCell) -> str:
 
 
 def _of_history(training: Training, committed: CommittedCell) -> str:
-    return why_untrained(curve_of(training, committed.history, committed.result.get("first_loss_nats")))
+    """By the history and, where that is lost or says nothing, by the means that the result keeps of it."""
+    result = committed.result
+    history = committed.history if "history.jsonl" in committed.manifest["files"] else []
+    told = why_untrained(curve_of(training, history, result.get("first_loss_nats")))
+    return told or why_untrained(Curve(reports=_means(training, result), allowed=allowed_bits(training, None)))
+
+
+def _means(training: Training, result: Values) -> tuple[float, ...]:
+    """Bits below chance that a result keeps; none if it keeps nothing of a loss."""
+    below = [nominal_bound_bits(training.k_tr) - bits(result["loss_nats"])] if "loss_nats" in result else []
+    told = [*below, *([result["in_training_bits"]] if "in_training_bits" in result else [])]
+    return (min(told),) if told else ()
 
 
 def _of_embeddings(frozen: Embedding | Views, committed: CommittedCell) -> str:
