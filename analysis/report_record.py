@@ -22,6 +22,7 @@ PLAIN = {
     "precision": "precision",
 }
 VERSION = "version_"
+FIELDS = ("key", "kind", "name", NOT_LEARNED)
 UNKNOWN = "not recorded"
 
 
@@ -63,10 +64,7 @@ def record(folder: Path, store: Store) -> Record:
 def _named(path: Path) -> tuple[Named, ...]:
     try:
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            rows = [
-                [str(row.get(name) or "") for name in ("key", "kind", "name", NOT_LEARNED)]
-                for row in csv.DictReader(file)
-            ]
+            rows = [[str(row.get(name) or "") for name in FIELDS] for row in csv.DictReader(file)]
     except (OSError, csv.Error):
         return ()
     return tuple({row[0]: Named(*row) for row in rows if _is_name(row[0])}.values())
