@@ -97,7 +97,7 @@ def test_faults_are_those_of_the_encoders_and_all_that_rests_on_them(computed):
     found = faults(plan, store)
     listed = doubts(plan, found)
     assert {plan.cells[one.key].declaration for one in listed} == {UNTRAINED, ABSURD}, "each once"
-    assert all(one.name.startswith("training learning_rate=") and one.reason for one in listed)
+    assert all("learning_rate=" in one.name and one.reason for one in listed)
     below = reasons_below(plan, found)
     told = {plan.cells[key].declaration for key in below if plan.cells[key].kind == "evaluation"}
     assert told == {question(UNTRAINED), question(ABSURD)}
