@@ -73,7 +73,9 @@ def allowed_bits(training: Training, images: ImageSet | None) -> float | None:
             apart = exp(-1 / training.temperature)
             return nominal_bound_bits(training.k_tr) - log2(1 + (2 * training.k_tr - 2) * apart)
         case _:
-            return channel and channel.nominal_ceiling_bits(training.k_tr, temperature=training.temperature)
+            if channel is None:
+                return None
+            return channel.nominal_ceiling_bits(training.k_tr, temperature=training.temperature)
 
 
 def _channel(training: Training, images: ImageSet | None) -> LabelChannel | None:
