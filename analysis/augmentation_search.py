@@ -12,7 +12,9 @@ Drawn as .png and .pdf; the verdict as verdict.json.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -21,7 +23,7 @@ if __package__ in (None, ""):
 
 from analysis import command
 from analysis.augmentation_figure import STYLE, figure
-from analysis.augmentation_record import MEASURES, STRENGTHS, Measure, Record, record
+from analysis.augmentation_record import ENCODER, MEASURES, STRENGTHS, Measure, Record, record
 from analysis.augmentation_verdict import verdict
 from analysis.style import save
 from mi_ray.experiments.plan import Plan
@@ -93,7 +95,8 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` when one is not there, unless ``partial``, which leaves it out.
     """
-    found = record(plan, command.mirrored(STUDY, plan, tracking_uri, KINDS, partial=partial))
+    mirrored = command.mirrored(STUDY, plan, tracking_uri, KINDS, partial=partial)
+    found = record(plan, mirrored)
     out.mkdir(parents=True, exist_ok=True)
     compared, stem = comparison(found), out / STEM
     tables = {"augmentation-candidates": found.candidates, "augmentation-seeds": found.fresh, STEM: compared}
@@ -101,7 +104,20 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
         table.to_csv(out / f"{name}.csv", index=False)
     stem.with_suffix(".md").write_text(printed(found, compared))
     written = [*(out / f"{name}.csv" for name in tables), stem.with_suffix(".md")]
-    return command.publish(plan, out, [*written, *save(lambda: figure(found), stem, **STYLE)], verdict(found))
+    written += save(lambda: figure(found), stem, **STYLE)
+    return command.publish(plan, out, written, verdict(found), judged=judged(plan, found), mirrored=mirrored)
+
+
+def judged(plan: Plan, found: Record) -> Plan:
+    """The cells that the verdict rests on: the default and the winners on the most views. A candidate that did not
+    learn is one that did not win."""
+    compared = found.encoders[found.encoders["candidate"].isin([0, *found.best.values()])]
+    wanted = {_settings(row) for row in compared[compared["views"] == found.views][ENCODER].to_dict("records")}
+    return Plan({key: cell for key, cell in plan.cells.items() if _settings(cell.parameters) in wanted})
+
+
+def _settings(told: Mapping[str, Any]) -> tuple[float, ...]:
+    return tuple(float(told[name]) for name in ENCODER)
 
 
 if __name__ == "__main__":

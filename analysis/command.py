@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 
-from analysis.verdict import Verdict, write
+from analysis.verdict import Verdict, resting_on, write
 from mi_ray.asking import plan_of
 from mi_ray.experiments.cells import Store, store_at
 from mi_ray.experiments.checks import Refused
 from mi_ray.experiments.data import prepared
+from mi_ray.experiments.learning import NOT_LEARNED, doubts, reasons_below
 from mi_ray.experiments.plan import Cell, Plan
 from mi_ray.experiments.study import Study, parse_axes
 from mi_ray.tracking.reach import Unreachable, shown
@@ -74,16 +75,37 @@ def cells_of(plan: Plan, kind: str) -> list[Cell]:
     return [cell for cell in plan.cells.values() if cell.kind == kind]
 
 
-def publish(plan: Plan, out: Path, written: Sequence[Path], verdict: Verdict) -> list[Path]:
-    """Put the verdict and the list of the plan's cells beside figures; returns all that was written."""
-    return [*written, write(verdict, out), _list_cells(plan, out)]
+def publish(
+    plan: Plan,
+    out: Path,
+    written: Sequence[Path],
+    verdict: Verdict,
+    *,
+    mirrored: pd.DataFrame | None = None,
+    judged: Plan | None = None,
+) -> list[Path]:
+    """Put the verdict and the list of the plan's cells beside figures; returns all that was written.
+
+    ``mirrored``: what was read of the cells. The verdict cannot be judged where an encoder did not learn among the
+    cells that it rests on: those of the plan, or of the part of it that is ``judged``.
+    """
+    faults = _faults(pd.DataFrame() if mirrored is None else mirrored)
+    given = resting_on(verdict, doubts(judged or plan, faults))
+    return [*written, write(given, out), _list_cells(plan, faults, out)]
 
 
-def _list_cells(plan: Plan, out: Path) -> Path:
-    """Key, kind and name of every cell that the figures ask for, upstream ones included."""
-    path = out / CELLS
-    rows = [(cell.key, cell.kind, plan.name(cell)) for cell in plan.cells.values()]
-    pd.DataFrame(rows, columns=["key", "kind", "name"]).to_csv(path, index=False)
+def _faults(mirrored: pd.DataFrame) -> dict[str, str]:
+    """Why encoders did not learn, by the key of the training or embedding that says so."""
+    told = mirrored.reindex(columns=["key", NOT_LEARNED]).dropna()
+    return {key: reason for key, reason in told.itertuples(index=False, name=None) if reason}
+
+
+def _list_cells(plan: Plan, faults: Mapping[str, str], out: Path) -> Path:
+    """Key, kind and name of every cell that the figures ask for, upstream ones included, and why its encoder did not
+    learn."""
+    path, why = out / CELLS, reasons_below(plan, faults)
+    rows = [(cell.key, cell.kind, plan.name(cell), why.get(cell.key, "")) for cell in plan.cells.values()]
+    pd.DataFrame(rows, columns=["key", "kind", "name", NOT_LEARNED]).to_csv(path, index=False)
     return path
 
 

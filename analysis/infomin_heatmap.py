@@ -56,7 +56,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     shown = [matrix for matrix in MATRICES if command.cells_of(plan, matrix.kind)]
     tables = {matrix: table(matrix, plan, mirrored) for matrix in shown}
     written = [path for matrix, tidy in tables.items() for path in _write(matrix, tidy, out)]
-    return command.publish(plan, out, written, verdict(tables))
+    return command.publish(plan, out, written, verdict(tables), mirrored=mirrored)
 
 
 def _write(matrix: Matrix, tidy: pd.DataFrame, out: Path) -> list[Path]:

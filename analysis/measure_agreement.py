@@ -116,7 +116,9 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     told = [*_save(encoders, out), *agreement_print.write(encoders, agreement, out)]
     drawn = encoder_zoo_figure.write(encoders, agreement, out)
     ranking = [] if agreement.empty else write(agreement, out)
-    return command.publish(plan, out, [*told, *drawn, *ranking], verdict(columns, agreement, unranked))
+    return command.publish(
+        plan, out, [*told, *drawn, *ranking], verdict(columns, agreement, unranked), mirrored=mirrored
+    )
 
 
 def ranked(encoders: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -116,7 +116,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     tidy = table(plan, mirrored)
     tidy.to_csv(out / "negatives-table.csv", index=False)
     markdown = write_markdown(out / "negatives-table.md", printed(tidy))
-    return command.publish(plan, out, [out / "negatives-table.csv", markdown], verdict(tidy))
+    return command.publish(plan, out, [out / "negatives-table.csv", markdown], verdict(tidy), mirrored=mirrored)
 
 
 if __name__ == "__main__":

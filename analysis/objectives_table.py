@@ -174,7 +174,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     for path, frame in zip(paths, (tidy, told), strict=True):
         frame.to_csv(path, index=False)
     markdown = write_markdown(out / "objectives-table.md", printed(tidy, told))
-    return command.publish(plan, out, [*paths, markdown], verdict(tidy, told))
+    return command.publish(plan, out, [*paths, markdown], verdict(tidy, told), mirrored=mirrored)
 
 
 if __name__ == "__main__":

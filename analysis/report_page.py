@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from analysis.report_html import Html, facts, grid, joined, tag
-from analysis.report_record import Record
+from analysis.report_record import Named, Record
 from analysis.report_style import CSS
 from analysis.verdict import Verdict
 from mi_ray.experiments.statement import KNOWN
@@ -156,9 +156,14 @@ def _provenance(record: Record) -> Html:
     if not record.named:
         return tag("p", "Which cells these figures are drawn from is not listed; draw them again to have that.")
     head = {"cells": f"{_held(record)} in the store", "computing, sum of cells": _time(record.seconds)}
-    rows = [(c.key, c.name, "in the store" if c.key in record.committed else "missing") for c in record.named]
+    rows = [(c.key, c.name, _state(c, record)) for c in record.named]
     cells = tag("details", tag("summary", "Cells by key"), grid(("key", "cell", "state"), rows, "Cells"))
     return tag("article", tag("h3", "Provenance"), facts((head | record.facts).items()), cells)
+
+
+def _state(cell: Named, record: Record) -> str:
+    held = "in the store" if cell.key in record.committed else "missing"
+    return f"{held}; its encoder {cell.not_learned}" if cell.not_learned else held
 
 
 def _plural(number: int, word: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from analysis.command import CELLS
 from mi_ray.experiments.cells import CommittedCell, Store
+from mi_ray.experiments.learning import NOT_LEARNED
 
 Facts = dict[str, str]
 PLAIN = {
@@ -21,6 +22,7 @@ PLAIN = {
     "precision": "precision",
 }
 VERSION = "version_"
+FIELDS = ("key", "kind", "name", NOT_LEARNED)
 UNKNOWN = "not recorded"
 
 
@@ -31,6 +33,8 @@ class Named:
     key: str
     kind: str
     name: str
+    not_learned: str = ""
+    """Why the encoder that it rests on did not learn; empty if nothing is against it."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def record(folder: Path, store: Store) -> Record:
 def _named(path: Path) -> tuple[Named, ...]:
     try:
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            rows = [[str(row.get(name) or "") for name in ("key", "kind", "name")] for row in csv.DictReader(file)]
+            rows = [[str(row.get(name) or "") for name in FIELDS] for row in csv.DictReader(file)]
     except (OSError, csv.Error):
         return ()
     return tuple({row[0]: Named(*row) for row in rows if _is_name(row[0])}.values())

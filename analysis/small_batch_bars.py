@@ -103,7 +103,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     tidy, stem = table(plan, mirrored), out / STEM
     tidy.to_csv(stem.with_suffix(".csv"), index=False)
     written = [stem.with_suffix(".csv"), *save(lambda: bars(tidy), stem, **STYLE)]
-    return command.publish(plan, out, written, verdict(tidy))
+    return command.publish(plan, out, written, verdict(tidy), mirrored=mirrored)
 
 
 if __name__ == "__main__":

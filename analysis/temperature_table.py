@@ -47,7 +47,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
         frame.to_csv(path, index=False)
     markdown = write_markdown(out / "temperature-table.md", printed(tidy, agreement))
     drawn = [] if agreement.empty else measure_agreement_figure.write(agreement, out)
-    return command.publish(plan, out, [*paths, markdown, *drawn], verdict(tidy, agreement, unranked))
+    return command.publish(plan, out, [*paths, markdown, *drawn], verdict(tidy, agreement, unranked), mirrored=mirrored)
 
 
 # Print

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from numbers import Real
@@ -14,6 +14,8 @@ import pandas as pd
 
 from mi_ray.experiments.checks import Refused, instance
 from mi_ray.experiments.files import read_json
+from mi_ray.experiments.learning import Doubt
+from mi_ray.theory.learned import in_words
 
 FILE = "verdict.json"
 UNMEASURED = "not measured"
@@ -49,6 +51,14 @@ def _plain(value: Any) -> float | str:
 def undecided(study: str, claim: str, why: str, numbers: Mapping[str, float | str] | None = None) -> Verdict:
     """A verdict that cannot be given: ``why`` in a few words."""
     return Verdict(study, claim, None, f"Cannot be judged: {why}.", numbers or {})
+
+
+def resting_on(given: Verdict, doubts: Sequence[Doubt]) -> Verdict:
+    """The verdict; that it cannot be judged where encoders that it rests on did not learn: which, and why."""
+    if not doubts:
+        return given
+    why = f"encoders did not learn: {in_words([(one.name, one.reason) for one in doubts])}"
+    return undecided(given.study, given.claim, why, {**given.numbers, **{one.name: one.reason for one in doubts}})
 
 
 def all_hold(parts: Iterable[bool | None]) -> bool | None:

@@ -8,10 +8,13 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
+from mi_ray.experiments.learning import Doubt
 from mi_ray.experiments.places import Sheet, distinct_names, said, sheets
 from mi_ray.experiments.plan import Cell, Plan
 from mi_ray.experiments.statement import STATED, legend, statement
 from mi_ray.experiments.study import Study
+
+UNLEARNED = "\N{DAGGER}"
 
 HEADINGS = {STATED: "post-training estimate, bits", "in_training_bits": "in-training estimate, bits"}
 NOMINAL = "nominal unless a bracket is shown"
@@ -108,6 +111,12 @@ def certificates(panel: Panel, results: Mapping[str, Mapping[str, Any]]) -> str:
     against = [[f"  {panel.name(cell)}", "; ".join(said.ones[0].reasons)] for cell, said in known if not said.certified]
     head = [legend(several=panel.depth > 1)] if ticked else []
     return "\n".join(head + (["not certified:", aligned(against)] if against else []))
+
+
+def unlearned(doubts: Sequence[Doubt]) -> str:
+    """What the dagger means, and a line for each encoder that did not learn."""
+    legend = f"{UNLEARNED} rests on an encoder that did not learn; no verdict is given on it:"
+    return "\n".join([legend, aligned([[f"  {one.name}", one.reason] for one in doubts])])
 
 
 def aligned(grid: Sequence[Sequence[str]]) -> str:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from mi_ray.accounting import Accounting, Clock, Forecast, to_go
 from mi_ray.experiments.cells import Store
+from mi_ray.experiments.learning import NOT_LEARNED, doubts, faults, reasons_below
 from mi_ray.experiments.plan import Cell, Job, Plan
 from mi_ray.experiments.statement import STATED
 from mi_ray.experiments.study import Study
-from mi_ray.matrices import Panel, aligned, certificates, entry, panels
+from mi_ray.matrices import UNLEARNED, Panel, aligned, certificates, entry, panels, unlearned
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -54,6 +55,8 @@ class Screen:
         self.accounting = Accounting(slots, clock)
         self._forecast = Forecast(self._jobs.values(), clock)
         self._notice(plan.cells.values())
+        self._resting: dict[str, str] = {}
+        """Why the encoder that a cell rests on did not learn, by the cell's key; known in the end."""
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
@@ -83,7 +86,8 @@ class Screen:
         self._ours(job)
         self._notice(job.cells)
         seconds = self.accounting.ended(job, self._computed(job))
-        self._say("done", self.name(job), f"in {seconds:.{int(seconds < 10)}f} s", self._headline(job), counts=True)
+        took = f"in {seconds:.{int(seconds < 10)}f} s"
+        self._say("done", self.name(job), took, self._headline(job), self._doubt(job), counts=True)
 
     def waiting(self, job: Job, reason: str) -> None:
         """``job`` has found no room on the cluster yet; ``reason``: what it waits for, and what is free."""
@@ -138,6 +142,10 @@ class Screen:
         told = [entry(value, [result], 1, final=False) for result in results if result.get(value) is not None]
         return f"{'estimate, bits:' if value == STATED else value} {', '.join(told)}" if told else ""
 
+    def _doubt(self, job: Job) -> str:
+        """Why the job's encoder did not learn; empty if nothing is against it."""
+        return next(filter(None, (self._results.get(cell.key, {}).get(NOT_LEARNED) for cell in job.cells)), "")
+
     def _progress(self) -> dict[str, tuple[float, float]]:
         """Running job -> share done, seconds since it started."""
         now = self._clock()
@@ -178,8 +186,12 @@ class Screen:
         """The matrices as text, each with why its cells are not certified, what failed, then ``label: value`` lines."""
         self.__exit__()
         self.look_again()
+        found = faults(self.plan, self.store)
+        self._resting = reasons_below(self.plan, found)
         for panel in self._panels:
             self._print("\n" + self._text(panel))
+        if found:
+            self._print("\n" + unlearned(doubts(self.plan, found)))
         told = [*((f"failed {name}", reason) for name, reason in self.failures.values()), *lines]
         width = max((len(label) for label, _ in lines), default=0)
         self._print("\n" + "\n".join(f"{label + ':':<{width + 1}} {value}" for label, value in told))
@@ -205,7 +217,10 @@ class Screen:
         """What the committed cells say together, else how far the entry is; in the end with what is known of its
         error."""
         results = [self._results[cell.key] for cell in cells if value in self._results.get(cell.key, {})]
-        return entry(value, results, len(cells), final=final) if results else self._state(cells, shares)
+        if not results:
+            return self._state(cells, shares)
+        text = entry(value, results, len(cells), final=final)
+        return f"{text} {UNLEARNED}" if final and any(cell.key in self._resting for cell in cells) else text
 
     def _state(self, cells: Sequence[Cell], shares: Mapping[str, float]) -> str:
         running = [shares[cell.key] for cell in cells if cell.key in shares]

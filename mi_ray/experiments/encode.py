@@ -37,17 +37,18 @@ from mi_ray.experiments.declare import (
     Views,
     encoder_of,
 )
+from mi_ray.experiments.history import History
+from mi_ray.experiments.learning import EMBEDDINGS, NOT_LEARNED, curve_of, embeddings_seen
 from mi_ray.experiments.plan import Cell
 from mi_ray.experiments.render import NEGATIVES
 from mi_ray.experiments.train import Progress, staying, train
 from mi_ray.theory.information import nominal_bound_bits
+from mi_ray.theory.learned import last_reports, why_untrained
 
 Values = dict[str, Any]
 Embedded = dict[str, NDArray[np.float32]]
 
 ENCODER, FILE = "encoder.safetensors", "checkpoint.pth"
-IN_TRAINING_SHARE = 0.1
-"""The in-training estimate is averaged over this last share of the reports."""
 
 
 def trained(
@@ -88,14 +89,17 @@ def trained(
     if attempt:
         save_tensors(encoder.state_dict(), attempt.payload / ENCODER)
         save_tensors(projector.state_dict(), attempt.payload / "projector.safetensors")
-    return _summary(declaration, history)
+    return _summary(declaration, history, images)
 
 
-def _summary(declaration: Training, history: list[dict[str, float]]) -> Values:
-    """Means over the last reports; of the in-training estimate its bound, and its standard error as reports differ."""
-    last = history[-max(1, round(IN_TRAINING_SHARE * len(history))) :]
+def _summary(declaration: Training, history: History, images: ImageSet) -> Values:
+    """Means over the last reports; of the in-training estimate its bound, and its standard error as reports differ.
+    Besides the loss of the first step, and why the encoder did not learn."""
+    last = history.records[-last_reports(len(history.records)) :]
     means = {name: float(np.mean([record[name] for record in last])) for name in last[-1] if name != "step"}
-    told = means | {"steps": declaration.steps}
+    learned = {NOT_LEARNED: why_untrained(curve_of(declaration, history.records, history.first_loss_nats, images))}
+    first = {} if history.first_loss_nats is None else {"first_loss_nats": history.first_loss_nats}
+    told = means | {"steps": declaration.steps} | first | learned
     return told | _in_training(declaration, last) if "in_training_bits" in means else told
 
 
@@ -140,8 +144,10 @@ def embedded(cell: Cell, data: PreparedData, attempt: Attempt, store: Store, dev
     for done, split in enumerate(SPLITS, start=1):
         h[split] = _embed(encoder, data.split(split), declaration, device, split)
         progress(done / len(SPLITS))
-    save_file(h, attempt.payload / "h.safetensors")
-    return {"width": h["train"].shape[-1], "images": sum(map(len, h.values()))}
+    save_file(h, attempt.payload / EMBEDDINGS)
+    found, collapsed = embeddings_seen(declaration, h["test"])
+    told = {"width": h["train"].shape[-1], "images": sum(map(len, h.values()))}
+    return told | {"effective_rank": found.effective_rank, NOT_LEARNED: collapsed}
 
 
 def _embed(
@@ -164,7 +170,7 @@ def _embed(
 def h_of(cell: Cell, store: Store) -> Embedded:
     """What the embedding upstream of a question holds: [n, width], of views [n, per_image, width]."""
     assert cell.upstream
-    return load_file(store.read(cell.upstream).file("h.safetensors"))
+    return load_file(store.read(cell.upstream).file(EMBEDDINGS))
 
 
 def _frozen(cell: Cell, store: Store) -> nn.Module:

@@ -8,7 +8,7 @@ from statistics import median
 
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.cost import DEFAULT_RATE, predicted_work, rates
-from mi_ray.experiments.declare import Declaration, Question, Training
+from mi_ray.experiments.declare import BUNDLED, CDP, Declaration, Question, Training
 from mi_ray.experiments.identity import kind
 from mi_ray.experiments.plan import Plan, build
 from mi_ray.experiments.search import Search
@@ -29,6 +29,9 @@ memory, not by arithmetic.
 H100_STEP_SECONDS = 0.015
 """What one optimiser step is assumed to take to launch, on top: an assumption too; it is most of the time where K_tr
 and images are small."""
+
+MNIST_VIEWS = 300_000
+"""Views in which the recipe of `infomin_grid` learns to tell MNIST's digits apart."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,27 @@ def forecast(plan: Plan, store: Store) -> Iterator[str]:
         f" core-minutes ({known.source})"
     )
     yield from on_a_gpu(missing, known)
+    yield from needs(plan)
+
+
+def needs(plan: Plan) -> Iterator[str]:
+    """A line where trainings of the plan see fewer views than it took to learn their images."""
+    few = {
+        cell.declaration.views
+        for cell in plan.cells.values()
+        if isinstance(cell.declaration, Training)
+        and _reads_mnist(cell.declaration)
+        and cell.declaration.views < MNIST_VIEWS
+    }
+    if few:
+        yield (
+            f"note: MNIST's digits on a canvas of 32 pixels took {MNIST_VIEWS:,} views to learn; pairing digit learned"
+            f" nothing in 100,000 (in-training estimate 0.00 bits). Here are {min(few):,}: --axis views={MNIST_VIEWS}"
+        )
+
+
+def _reads_mnist(training: Training) -> bool:
+    return isinstance(training.data, CDP) and training.data.digits != BUNDLED
 
 
 def on_a_gpu(declarations: Iterable[Declaration], known: Prices) -> Iterator[str]:

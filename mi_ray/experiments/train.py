@@ -42,8 +42,8 @@ class Progress:
         self.attempt.tell(share)
 
 
-def train(trainer: Trainer, attempt: Attempt | None, leaving: Callable[[], bool] = staying) -> list[dict[str, float]]:
-    """Train to the end; returns the records of its `History`.
+def train(trainer: Trainer, attempt: Attempt | None, leaving: Callable[[], bool] = staying) -> History:
+    """Train to the end; returns its `History`.
 
     Of workers that train together the first has the attempt: it alone writes, and reads what an earlier one left for
     all. Raises Diverged when the loss is not finite, and Leaving, once a checkpoint is there, when any worker finds
@@ -63,7 +63,7 @@ def train(trainer: Trainer, attempt: Attempt | None, leaving: Callable[[], bool]
     if attempt:
         for record in history.records:
             append_line(attempt.payload / "history.jsonl", record)
-    return history.records
+    return history
 
 
 class _Watch:

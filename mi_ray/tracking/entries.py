@@ -15,6 +15,7 @@ from typing import Any
 from mlflow.entities import Metric
 
 from mi_ray.experiments.cells import CommittedCell
+from mi_ray.experiments.learning import NOT_LEARNED, why_not_learned
 from mi_ray.experiments.places import short_key
 from mi_ray.experiments.plan import Cell
 from mi_ray.experiments.statement import statement
@@ -67,6 +68,12 @@ def statement_tags(cell: Cell, committed: CommittedCell) -> dict[str, str]:
     said = statement([committed.result])
     told = {STATEMENT: said.text_with_spread, OUTSIDE: said.outside}
     return {name: text for name, text in told.items() if text}
+
+
+def learning_tags(cell: Cell, committed: CommittedCell) -> dict[str, str]:
+    """Why the cell's encoder did not learn, also where the result of an earlier version does not say; else nothing."""
+    reason = why_not_learned(cell, committed)
+    return {NOT_LEARNED: reason} if reason else {}
 
 
 def result_metrics(committed: CommittedCell) -> list[Metric]:

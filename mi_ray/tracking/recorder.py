@@ -26,6 +26,7 @@ from mi_ray.tracking.entries import (
     cell_tags,
     history_metrics,
     is_number,
+    learning_tags,
     milliseconds,
     record_of,
     result_metrics,
@@ -47,7 +48,8 @@ EXPERIMENT_TAGS = {
         '`tags.kind = "estimation"`, select all, Compare, and choose `pairing`, `task` and `nominal_bits`; the true '
         "value is between `lower_bits` and `upper_bits` with 95 % confidence. Where that bracket is narrow enough, "
         '`tags.certified = "true"` and the tag `statement` is the bracket with a tick; the others say why not in '
-        "`not_certified`; `nominal_outside` says where `nominal_bits` is outside that bracket. For linear accuracies "
+        "`not_certified`; `nominal_outside` says where `nominal_bits` is outside that bracket. Trainings and "
+        "embeddings whose encoder did not learn say why in the tag `not_learned`. For linear accuracies "
         'search `tags.kind = "evaluation"` and choose `linear_accuracy`, or beside estimates '
         "`linear_balanced_accuracy`. Or group the table by `pairing` or `task`. "
         "The heatmaps are artifacts of the sweep's run; every run's `cell_key` names its directory in the store."
@@ -224,7 +226,8 @@ class Recorder:
     def _fill(self, run_id: str, cell: Cell, committed: CommittedCell) -> None:
         told = result_metrics(committed) + history_metrics(committed)
         params = [Param(name, value[:LONGEST_PARAM]) for name, value in run_params(cell).items()]
-        said = result_tags(committed) | statement_tags(cell, committed) | cell_tags(committed) | words(told)
+        said = result_tags(committed) | statement_tags(cell, committed) | learning_tags(cell, committed)
+        said |= cell_tags(committed) | words(told)
         tags = [RunTag(name, str(value)[:LONGEST_TAG]) for name, value in said.items()]
         metrics = [metric for metric in told if is_number(metric.value)]
         self._log_batches(run_id, "params", params, MOST_PARAMS)

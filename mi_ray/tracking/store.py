@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mi_ray.experiments.checks import Refused
+from mi_ray.experiments.learning import NOT_LEARNED
 from mi_ray.tracking.reach import SQLITE, reaching, refuse_bad_uri, shown
 
 CELL_KEY = "cell_key"
@@ -61,7 +62,8 @@ def read_cells(tracking_uri: str, experiment: str, keys: Collection[str]) -> pd.
     A metric that is called like a parameter is found under ``measured_<name>``; parameters that are numbers in every
     row are numbers. ``read_layout`` and ``read_sha256`` are of a checkpoint's file. ``certified`` is a nullable boolean
     and ``not_certified`` a nullable string, empty where there is nothing against a certificate; both are null on cells
-    that are not asked for one. Half-mirrored cells are left out.
+    that are not asked for one. ``not_learned`` is empty but on trainings and embeddings whose encoder did not learn:
+    why. Half-mirrored cells are left out.
     Refuses a database or experiment that does not exist.
     """
     refuse_bad_uri(tracking_uri)
@@ -75,7 +77,7 @@ def read_cells(tracking_uri: str, experiment: str, keys: Collection[str]) -> pd.
         raise Refused(f"tracking-uri: {shown(tracking_uri)} holds no experiment {experiment!r}; run its sweep first")
     with reaching(tracking_uri):
         rows = [_row(run) for run in runs(client, found.experiment_id) if _complete(run, keys)]
-    return _typed(pd.DataFrame(rows, columns=None if rows else ["key", "kind"]))
+    return _typed(pd.DataFrame(rows, columns=None if rows else ["key", "kind", NOT_LEARNED]))
 
 
 def _certificate(tags: Mapping[str, str]) -> dict[str, object]:
@@ -83,6 +85,11 @@ def _certificate(tags: Mapping[str, str]) -> dict[str, object]:
     said = tags.get(CERTIFIED)
     against = tags.get(NOT_CERTIFIED, "") if said else None
     return {CERTIFIED: said == TRUTH[True] if said else None, NOT_CERTIFIED: against}
+
+
+def _said(tags: Mapping[str, str]) -> dict[str, object]:
+    """Why an encoder did not learn, in a column of its own; empty if its tags say nothing against it."""
+    return {NOT_LEARNED: tags.get(NOT_LEARNED, "")}
 
 
 def _complete(run: Run, keys: Collection[str]) -> bool:
@@ -95,13 +102,13 @@ def _row(run: Run) -> dict[str, object]:
     measured = {f"measured_{name}" if name in parameters else name: value for name, value in metrics.items()}
     named = {"key": run.data.tags[CELL_KEY], "kind": run.data.params["kind"]}
     read = {f"read_{name}": run.data.tags[name] for name in READ if name in run.data.tags}
-    return named | parameters | measured | read | _certificate(run.data.tags)
+    return named | parameters | measured | read | _certificate(run.data.tags) | _said(run.data.tags)
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Numbers as numbers, and the certificate's columns as what they are."""
     frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *CERTIFICATE_TYPES]))).astype(CERTIFICATE_TYPES)
-    for name in frame.columns.difference(["key", "kind", *CERTIFICATE_TYPES]):
+    for name in frame.columns.difference(["key", "kind", NOT_LEARNED, *CERTIFICATE_TYPES]):
         try:
             frame[name] = pd.to_numeric(frame[name])
         except (ValueError, TypeError):

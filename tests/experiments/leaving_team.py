@@ -26,7 +26,7 @@ def main(rank: int, meeting: str, folder: str) -> None:
         one = trainer("nt_xent", team)
         try:
             attempt = store.attempt(key) if team.first else None
-            return loop.train(one, attempt, lambda: rank == 1 and one.step_number == leaves_at)
+            return loop.train(one, attempt, lambda: rank == 1 and one.step_number == leaves_at).records
         except loop.Leaving as leaving:
             return str(leaving)
 

@@ -266,7 +266,7 @@ def test_what_was_trained_since_the_last_report_is_saved_too(store, data, monkey
     monkeypatch.setattr(loop, "REPORTS", 2)
     monkeypatch.setattr(loop, "LOOK_SECONDS", 0.0)
     whole = loop.train(trainer(data), store.attempt("training-whole"))
-    assert [record["step"] for record in whole] == [STEPS // 2, STEPS]
+    assert [record["step"] for record in whole.records] == [STEPS // 2, STEPS]
     attempt, looks = store.attempt("training-0"), iter([False, False, True])
     with pytest.raises(loop.Leaving, match=f"at step 3 of {STEPS}"):
         loop.train(trainer(data), attempt, lambda: next(looks))
@@ -286,4 +286,4 @@ def test_looks_keep_to_the_pace_of_the_steps(store, data, monkeypatch):
 def test_nobody_leaves_at_the_last_report(store, data):
     whole = trainer(data)
     history = loop.train(whole, store.attempt("training-0"), lambda: whole.step_number == STEPS)
-    assert history[-1]["step"] == STEPS
+    assert history.records[-1]["step"] == STEPS
