@@ -8,12 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float64, Int64
 
+from mi_ray.compute.finite import refuse_rows
+from mi_ray.compute.sphere import directions
 from mi_ray.compute.uncertainty import Sources, clustered_standard_error, paired_standard_error
 
 Embeddings = Float[np.ndarray, "n width"]
-"""h [n, width], any scale; a row of zeros has no direction and is refused with ValueError."""
+"""h [n, width], finite, any scale; a row of zeros has no direction and is refused with ValueError."""
 
 ROWS = 256
 """Rows of the distance matrix that exist at once: memory is linear in n."""
@@ -83,10 +86,11 @@ def of_views(h: Float[np.ndarray, "n per_image width"], sources: Sources) -> OfV
 
 
 def _unit(h: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(h, axis=1, keepdims=True)
-    if not (lengths > 0).all():
-        raise ValueError(f"h: row {int((~(lengths > 0)).argmax())} has no direction")
-    return h / lengths
+    refuse_rows("h", h)
+    silent = ~h.any(1)
+    if silent.any():
+        raise ValueError(f"h: row {int(silent.argmax())} has no direction")
+    return directions(torch.from_numpy(np.ascontiguousarray(h))).numpy()
 
 
 @dataclass(frozen=True)
