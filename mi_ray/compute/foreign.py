@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from mi_ray.compute.checkpoints import load_tensors
 from mi_ray.compute.choices import Input, Layout, Stem
+from mi_ray.compute.finite import refuse_tensors
 from mi_ray.compute.networks import build
 
 CONTAINERS = (
@@ -156,13 +157,16 @@ def _supcon(names: Mapping[str, Tensor]) -> dict[str, Tensor]:
 # The state of a timm encoder
 
 
-def encoder_state(tensors: Mapping[str, Tensor], arch: str, *, stem: Stem = "imagenet") -> dict[str, Tensor]:
+def encoder_state(
+    tensors: Mapping[str, Tensor], arch: str, *, stem: Stem = "imagenet", file: Path | None = None
+) -> dict[str, Tensor]:
     """The state of the timm encoder ``arch`` without head, from the dotted tensors of a file in any `Layout`.
 
     ``stem`` is that of the encoder in the file, as SupContrast's for CIFAR is; no tensor tells of a pooling after it.
 
     ValueError unless every tensor of the encoder is there in its shape and nothing but known heads is left over; only
-    BatchNorm's counters, which PyTorch before 0.4.1 did not write, may lack.
+    BatchNorm's counters, which PyTorch before 0.4.1 did not write, may lack. NotFinite names the tensors of the encoder
+    that hold NaN or infinity, and the ``file`` if it is known.
     """
     names, layout = _network(tensors), recognise(tensors)
     match layout:
@@ -183,7 +187,14 @@ def encoder_state(tensors: Mapping[str, Tensor], arch: str, *, stem: Stem = "ima
         case _:
             assert_never(layout)
     encoder, what = _blank(arch, stem), f"{layout} layout, {arch}, {stem} stem"
-    return _matched(_headless(_current(own, encoder), encoder), encoder.state_dict(), what)
+    state = _matched(_headless(_current(own, encoder), encoder), encoder.state_dict(), what)
+    _refuse_not_finite(state, encoder.state_dict(), f"{f'checkpoint: {file}' if file else 'checkpoint'} ({what})")
+    return state
+
+
+def _refuse_not_finite(state: dict[str, Tensor], expected: dict[str, Tensor], name: str) -> None:
+    """In the number types that the encoder has: a float64 of the file may be too large for them."""
+    refuse_tensors(name, {key: tensor.to(expected[key].dtype) for key, tensor in state.items()})
 
 
 def _blank(arch: str, stem: Stem = "imagenet") -> nn.Module:

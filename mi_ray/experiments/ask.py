@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, assert_never
 
@@ -9,31 +10,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_ray.compute import estimation, evaluation, geometry, views
+from mi_ray.compute.copies import identities_of_pixels
 from mi_ray.compute.critics import Report, Settings
-from mi_ray.compute.estimation import Sample
+from mi_ray.compute.finite import refuse_rows
 from mi_ray.compute.images import SPLITS, ImageSet
+from mi_ray.compute.samples import Origin, Sample, shared
 from mi_ray.experiments.cells import Attempt
-from mi_ray.experiments.couples import couple, label_channel, labelled
+from mi_ray.experiments.couples import couple_of_different, independent_sources, label_channel, labelled
 from mi_ray.experiments.data import PreparedData
 from mi_ray.experiments.declare import Estimation, Geometry, LinearEvaluation, SameClass, SimCLR, encoder_of
 from mi_ray.experiments.encode import Embedded
 from mi_ray.experiments.files import append_line
 from mi_ray.experiments.results import expected, told, told_views
 from mi_ray.experiments.train import Progress
+from mi_ray.theory.audit import touched
+from mi_ray.theory.channel import LabelChannel
 
 Values = dict[str, Any]
 
 
 def estimated(declaration: Estimation, data: PreparedData, attempt: Attempt, h: Embedded) -> Values:
     """Post-training MI estimation."""
-    splits = {split: data.split(split) for split in SPLITS}
+    splits, names = {split: data.split(split) for split in SPLITS}, _named(data, h)
     report = _report(declaration, attempt)
     match declaration.pairing:
         case SameClass():
-            return _estimate(declaration, declaration.pairing, splits, h, report)
+            channel = label_channel(declaration.pairing, splits["test"])
+            samples = {split: _sample(h[split], splits[split], declaration.pairing, names[split]) for split in SPLITS}
+            return _estimate(declaration, samples, channel, report)
         case SimCLR():
             found = estimation.estimate_views(
-                {split: views.flattened(h[split], images.sources) for split, images in splits.items()},
+                {split: views.flattened(h[split], _origin(splits[split], names[split])) for split in SPLITS},
                 k_est=declaration.k_est,
                 batches=declaration.batches,
                 settings=critic_settings(declaration),
@@ -44,12 +51,9 @@ def estimated(declaration: Estimation, data: PreparedData, attempt: Attempt, h: 
             assert_never(declaration.pairing)
 
 
-def _estimate(
-    declaration: Estimation, pairing: SameClass, splits: dict[str, ImageSet], h: Embedded, report: Report
-) -> Values:
-    channel = label_channel(pairing, splits["test"])
+def _estimate(declaration: Estimation, samples: dict[str, Sample], channel: LabelChannel, report: Report) -> Values:
     estimate = estimation.estimate(
-        {split: _sample(h[split], images, pairing) for split, images in splits.items()},
+        samples,
         channel,
         k_est=declaration.k_est,
         batches=declaration.batches,
@@ -71,8 +75,21 @@ def _report(declaration: Estimation, attempt: Attempt) -> Report:
     return report
 
 
-def _sample(h: NDArray[np.float32], images: ImageSet, pairing: SameClass) -> Sample:
-    return Sample(h, labelled(pairing.task, images)[0], images.sources, couple(pairing, images))
+def _named(data: PreparedData, h: Embedded) -> dict[str, tuple[str, ...]]:
+    """The images of each split by name; NotFinite calls by name those whose embedding is not finite."""
+    names = {split: data.names(split) for split in h}
+    for split, rows in h.items():
+        refuse_rows(f"embeddings of {split}", rows, names[split])
+    return names
+
+
+def _sample(h: NDArray[np.float32], images: ImageSet, pairing: SameClass, names: Sequence[str]) -> Sample:
+    origin = _origin(images, names)
+    return Sample(h, labelled(pairing.task, images)[0], origin, couple_of_different(pairing, images, origin.identities))
+
+
+def _origin(images: ImageSet, names: Sequence[str]) -> Origin:
+    return Origin(identities=identities_of_pixels(images.images), sources=images.sources, names=names)
 
 
 def critic_settings(declaration: Estimation) -> Settings:
@@ -92,35 +109,43 @@ def critic_settings(declaration: Estimation) -> Settings:
 
 
 def evaluated(questions: list[LinearEvaluation], data: PreparedData, h: Embedded) -> list[Values]:
-    """Linear evaluation of several tasks, their probes fitted together."""
-    splits = {split: data.split(split) for split in SPLITS}
+    """Linear evaluation of several tasks, their probes fitted together; a note where test images are not untouched."""
+    splits, names = {split: data.split(split) for split in SPLITS}, _named(data, h)
     labels = [{split: labelled(q.task, images) for split, images in splits.items()} for q in questions]
     accuracies = evaluation.evaluate_linearly(
         h,
         [{split: of for split, (of, _) in known.items()} for known in labels],
         [known["train"][1] for known in labels],
-        splits["test"].sources,
+        independent_sources(splits["test"]),
         penalties=questions[0].penalties,
     )
-    return [{f"linear_{name}": value for name, value in asdict(accuracy).items()} for accuracy in accuracies]
+    note = {"note": touched(_shared(splits, names))}
+    return [{f"linear_{name}": value for name, value in asdict(accuracy).items()} | note for accuracy in accuracies]
+
+
+def _shared(splits: dict[str, ImageSet], names: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """The test images found in each other split, by name."""
+    origins = {split: _origin(images, names[split]) for split, images in splits.items()}
+    return {split: shared(origins["test"], origins[split]) for split in ("train", "validation")}
 
 
 def measured(declaration: Geometry, data: PreparedData, h: Embedded) -> Values:
     """Alignment, uniformity and tolerance on the test images."""
-    images = data.split("test")
+    images, _ = data.split("test"), _named(data, h)
     match declaration.pairing:
         case SameClass():
             return _same_class_geometry(declaration.pairing, images, h["test"])
         case SimCLR():
-            found = geometry.of_views(h["test"], images.sources)
+            found = geometry.of_views(h["test"], independent_sources(images))
             return _measures(alignment=found.alignment, uniformity=found.uniformity)
         case _:
             assert_never(declaration.pairing)
 
 
 def _same_class_geometry(pairing: SameClass, images: ImageSet, h: NDArray[np.float32]) -> Values:
-    tolerance = geometry.tolerance(h, labelled(pairing.task, images)[0], images.sources)
-    uniformity = geometry.uniformity(h, images.sources)
+    sources = independent_sources(images)
+    tolerance = geometry.tolerance(h, labelled(pairing.task, images)[0], sources)
+    uniformity = geometry.uniformity(h, sources)
     aligned = geometry.Measure(value=2 - 2 * tolerance.value, standard_error=2 * tolerance.standard_error)
     return _measures(alignment=aligned, uniformity=uniformity, tolerance=tolerance)
 
