@@ -16,11 +16,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mi_ray.compute.copies import identities_of_rows
 from mi_ray.compute.critics import Settings
-from mi_ray.compute.estimation import Estimate, Sample, estimate
+from mi_ray.compute.estimation import Estimate, estimate
 from mi_ray.compute.images import SPLITS
 from mi_ray.compute.pairings import WithinClass
 from mi_ray.compute.readings import draw_pairs, score
+from mi_ray.compute.samples import Origin, Sample
 from mi_ray.compute.seeding import stream
 from mi_ray.theory.certificate import Reading
 from mi_ray.theory.channel import LabelChannel
@@ -150,7 +152,7 @@ def _asked(h: Rows, labels: Rows, channel: LabelChannel) -> Estimate:
         split: Sample(
             h[split],
             labels[split],
-            first[split] + np.arange(len(h[split])),
+            Origin(identities=identities_of_rows(h[split]), sources=first[split] + np.arange(len(h[split]))),
             WithinClass(labels[split], len(channel.prior), redraw=channel.redraw),
         )
         for split in SPLITS

@@ -104,13 +104,21 @@ def evaluate(arch="resnet10t", **changed):
     store = Store(Path("store"))
     store.prepare()
     images = prepare(PHOTOS, store)
-    job, *_ = build([question], lambda data: images.digest).missing_jobs(store)
-    compute(job, images, store, device=torch.device("cpu"))
+    read_file, embed, *_ = build([question], lambda data: images.digest).missing_jobs(store)
+    compute(read_file, images, store, device=torch.device("cpu"))
+    compute(embed, images, store, device=torch.device("cpu"))
 
 
 def saved(content, **changed):
     torch.save(content, "weights/moco.pth")
     evaluate(**changed)
+
+
+def with_values(value):
+    """A file in which three numbers of one tensor are ``value``."""
+    content = in_moco()
+    content["state_dict"]["module.encoder_q.bn1.bias"][:3] = value
+    saved(content)
 
 
 def half_a_file():
@@ -161,6 +169,8 @@ PROVOKED = {
     "a pickle that needs code": lambda: saved(in_moco() | {"args": argparse.Namespace(lr=0.1)}),
     "a pickled module, code allowed": lambda: saved(timm.create_model("resnet10t"), allow_code=True),
     "another architecture": lambda: evaluate(arch="resnet18"),
+    "NaN or infinity in a weight": lambda: with_values(torch.nan),
+    "an image whose embedding is NaN or infinite": lambda: with_values(3e38),
     "half a file": half_a_file,
     "a label that the images do not have": lambda: trained(SameClass(task="digit")),
     "a crop of nothing": lambda: SimCLR(crop_min_scale=0),

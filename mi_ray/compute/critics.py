@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
+from mi_ray.compute.finite import refuse_rows
 from mi_ray.compute.losses import nt_xent
 from mi_ray.compute.networks import projector
 from mi_ray.compute.pairings import Couple
@@ -101,8 +102,11 @@ def fit_critics(
     """Ascend Eq. 4 on train, and stop each critic on validation.
 
     A critic never meets another's pairs, gradient or patience: the last to settle ends the fit of all. ``report`` is
-    told (step, train bits, validation bits), means over critics, at every check.
+    told (step, train bits, validation bits), means over critics, at every check. NotFinite if an embedding is not, and
+    ArithmeticError if the loss of a critic is not.
     """
+    for split, (rows, _) in (("train", train), ("validation", validation)):
+        refuse_rows(f"{split} embeddings", rows)
     critics, k, seeds = Critics(train[0].shape[1], settings), settings.k, settings.seeds
     optimizer = _optimizer(critics, settings.weight_decay)
     held = [_draw(validation[1], k, seeds, "validation pairs", batch) for batch in range(VALIDATION_BATCHES)]
@@ -118,12 +122,21 @@ def fit_critics(
         recent.append(_bits(losses, k))
         if step % every == 0:
             train_bits, validation_bits = np.mean(recent, axis=0), _validate(critics, validation[0], held, k)
+            _refuse_divergence(step, seeds, train_bits + validation_bits)
             report(step, float(train_bits.mean()), float(validation_bits.mean()))
             kept.keep_better(critics, step, train_bits, validation_bits)
             recent.clear()
             if kept.settled.all():
                 break
     return kept.fit(critics)
+
+
+def _refuse_divergence(step: int, seeds: Sequence[int], read: Float64[np.ndarray, " seeds"]) -> None:
+    lost = [seed for seed, value in zip(seeds, read, strict=True) if not np.isfinite(value)]
+    if lost:
+        raise ArithmeticError(
+            f"critic of seed {lost[0]}: loss is not finite at step {step}; lower learning_rate or raise temperature"
+        )
 
 
 BETAS = (0.8, 0.95)

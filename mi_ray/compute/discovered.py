@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Float64
 
+from mi_ray.compute.axes import Standardiser
 from mi_ray.compute.jackknife import Nwj
 from mi_ray.compute.posterior import Posterior, score_posterior
 from mi_ray.compute.readings import Pairs
@@ -50,10 +52,9 @@ class PairAxes:
     the differences' covariance (of standardised features) that is taken for a multiple of the identity."""
 
     def __init__(self, x: Rows, y: Rows, roundness: float) -> None:
-        h = np.concatenate([x, y]).astype(float)
-        self._mean, std = h.mean(0), h.std(0)
-        self._std = np.where(std > 1e-5 * np.abs(self._mean), std, np.inf)
-        x, y = np.split((h - self._mean) / self._std, 2)
+        h = torch.from_numpy(np.concatenate([x, y])).double()
+        self._standardiser = Standardiser(h)
+        x, y = np.split(self._standardiser(h).numpy(), 2)
         apart, together = (side.T @ side / (2 * len(side)) for side in (x - y, x + y))
         level, roundness = max(apart.trace() / len(apart), 1e-12), max(roundness, 1e-6)
         values, vectors = np.linalg.eigh((1 - roundness) * apart + roundness * level * np.eye(len(apart)))
@@ -61,7 +62,7 @@ class PairAxes:
         self._rotation = whiten @ np.linalg.eigh(whiten.T @ together @ whiten)[1][:, : -AXES - 1 : -1]
 
     def __call__(self, h: Rows) -> Rows:
-        return (((h - self._mean) / self._std) @ self._rotation).astype(np.float32)
+        return (self._standardiser(torch.from_numpy(h).double()).numpy() @ self._rotation).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import nn
 
+from mi_ray.compute.finite import refuse_rows
 from mi_ray.compute.images import ImageSet
 from mi_ray.compute.networks import Input, as_trained, pixels
 
@@ -15,16 +18,24 @@ BATCH = 256
 
 @torch.inference_mode()
 def embed(
-    encoder: nn.Module, data: ImageSet, *, device: torch.device, input: Input | None = None
+    encoder: nn.Module,
+    data: ImageSet,
+    *,
+    device: torch.device,
+    input: Input | None = None,
+    names: Sequence[str] = (),
 ) -> Float32[np.ndarray, "n width"]:
     """Embed every image of a split in evaluation mode and float32. Returns h [n, width].
 
-    ``input``: what the encoder was trained to see, if by others.
+    ``input``: what the encoder was trained to see, if by others. NotFinite if an embedding is not; it calls images by
+    ``names`` [n], or by number.
     """
     freeze(encoder, device)
     images = torch.from_numpy(data.images)
     parts = [encoder(as_trained(pixels(part.to(device)), input)).float().cpu() for part in images.split(BATCH)]
-    return torch.cat(parts).numpy()
+    h = torch.cat(parts)
+    refuse_rows("embeddings", h, names)
+    return h.numpy()
 
 
 def freeze(encoder: nn.Module, device: torch.device) -> None:

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
 from mi_ray.compute.axes import PrincipalAxes
 from mi_ray.compute.critics import Critics, Fit, Report, Settings, fit_critics, unheard
-from mi_ray.compute.pairings import Couple
-from mi_ray.compute.posterior import Labels, Posterior, confused, fit_posterior, score_posterior
+from mi_ray.compute.posterior import Posterior, confused, fit_posterior, score_posterior
 from mi_ray.compute.readings import Pairs, Readings, Scores, draw_pairs, read, read_nwj, score
-from mi_ray.compute.uncertainty import Sources
+from mi_ray.compute.samples import Sample, Samples, copied_share, shared
 from mi_ray.theory.audit import (
     GAP_BITS,
     Evidence,
     above_the_possible,
     audit,
     not_finite,
+    selected_on_seen,
     shared_images,
     too_warm,
     undertrained,
@@ -38,20 +38,6 @@ TRAIN_PAIRS = 4096
 
 NO_TRUTH = "no known truth under augmentation"
 """Why an estimate of views certifies nothing: Theorem III.1 speaks of same-class sampling."""
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """A split of frozen embeddings: h [n, width], labels [n], sources [n] that no two splits share, and the couple."""
-
-    h: Float32[np.ndarray, "n width"]
-    labels: Labels
-    sources: Sources
-    couple: Couple
-
-
-Samples = Mapping[str, Sample]
-"""By split: train, validation, test."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,14 +133,15 @@ def estimate(
     }
     readings = {"nominal": learned.readings.nominal} | strict
     limits = bracket(strict, channel.information_bits)
-    evidence = _evidence(samples, channel, pairs, learned, readings, limits, probe=probed.train_bits)
+    copied = copied_share(samples["test"], pairs)
+    evidence = _evidence(samples, channel, pairs, learned, readings, limits, copied, probe=probed.train_bits)
     return Estimate(
         readings=readings,
         learned=learned,
         probed=probed,
         bracket=limits,
         reasons=audit(evidence),
-        note=undertrained(learned.readings.nwj, probed.probe),
+        note="; ".join(filter(None, (undertrained(learned.readings.nwj, probed.probe), _selected(samples)))),
     )
 
 
@@ -173,9 +160,10 @@ def estimate_views(
     limits = bracket(strict, images.information_bits)
     ceilings = {"nominal": images.nominal_ceiling_bits(k_est), "strict": images.strict_ceiling_bits(k_est)}
     ceilings["nwj"] = images.information_bits
-    evidence = _evidence(samples, images, pairs, learned, readings, limits)
+    evidence = _evidence(samples, images, pairs, learned, readings, limits, copied=0.0)
     faults = (not_finite(evidence), shared_images(evidence), above_the_possible(evidence))
-    notes = (_saturated(readings, ceilings), too_warm(evidence), _overfitted(learned.fit, samples, settings.k))
+    overfitted = _overfitted(learned.fit, samples, settings.k)
+    notes = (_saturated(readings, ceilings), too_warm(evidence), overfitted, _selected(samples))
     return ViewsEstimate(
         readings=readings,
         learned=learned,
@@ -231,7 +219,7 @@ def read_probe(
     """Fit a probe on train, choose and calibrate it on validation, and read its critic once on test ``pairs``."""
     h = {split: torch.from_numpy(sample.h) for split, sample in samples.items()}
     train, validation = ((h[split], samples[split].labels) for split in ("train", "validation"))
-    sources = samples["validation"].sources
+    sources = samples["validation"].origin.independent
     model = fit_posterior(train, validation, sources, channel.prior, penalties=penalties, axes=axes)
     p = {split: model(rows) for split, rows in h.items()}
     held = _pairs(samples, "validation", pairs.k, seed, len(pairs.x))
@@ -251,7 +239,9 @@ def read_probe(
 
 def _pairs(samples: Samples, split: str, k: int, seed: int, batches: int = 1) -> Pairs:
     sample = samples[split]
-    return draw_pairs(sample.couple, sample.sources, k=k, batches=batches, seed=seed, purpose=f"read {split}")
+    return draw_pairs(
+        sample.couple, sample.origin.independent, k=k, batches=batches, seed=seed, purpose=f"read {split}"
+    )
 
 
 @torch.inference_mode()
@@ -261,15 +251,8 @@ def _scores(critics: Critics, rows: Tensor, pairs: Pairs) -> list[Scores]:
     return [score(of, pairs, temperature=t) for of, t in zip(z, critics.temperature.tolist(), strict=True)]
 
 
-def shared(sample: Sample, other: Sample) -> int:
-    """How many images of ``sample`` are in ``other``: of a source found there, or of the very same embedding, unless
-    the encoder maps several images of ``sample`` to that one."""
-    rows = np.array([hash(row.tobytes()) for row in sample.h])
-    _, first, counts = np.unique(rows, return_index=True, return_counts=True)
-    there = {hash(row.tobytes()) for row in other.h}
-    same = np.zeros(len(rows), dtype=bool)
-    same[[i for i, count in zip(first, counts, strict=True) if count == 1 and rows[i] in there]] = True
-    return int((same | np.isin(sample.sources, other.sources)).sum())
+def _selected(samples: Samples) -> str:
+    return selected_on_seen(shared(samples["validation"].origin, samples["train"].origin))
 
 
 def _evidence(
@@ -279,6 +262,7 @@ def _evidence(
     learned: Learned,
     readings: Mapping[str, Reading],
     limits: Bracket,
+    copied: float,
     **train_bits: float,
 ) -> Evidence:
     """For the audit; ``train_bits`` of others than the critics."""
@@ -287,7 +271,8 @@ def _evidence(
         bracket=limits,
         readings=readings,
         train_bits={"strict": learned.train_bits, "nwj": learned.train_bits, **train_bits},
-        shared={split: shared(samples["test"], samples[split]) for split in ("train", "validation")},
+        shared={split: shared(samples["test"].origin, samples[split].origin) for split in ("train", "validation")},
+        copied=copied,
         class_counts=_class_counts(samples["test"].labels[pairs.x], len(channel.prior)),
         k_est=pairs.k,
         temperature=learned.fit.critics.temperature.max().item(),

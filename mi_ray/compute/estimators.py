@@ -18,15 +18,20 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from mi_ray.compute.axes import PrincipalAxes
+from mi_ray.compute.finite import refuse_rows
 from mi_ray.compute.seeding import stream
 
 Scores = Float[Tensor, "x y"]
-"""f [k, k], in nats; anything but a square of at least two rows is refused with ValueError."""
+"""f [k, k], in nats; anything but a square of at least two rows of finite numbers is refused with ValueError."""
 
 Nats = Float[Tensor, ""]
 
 TIE_BREAK = 1e-10
 """Deviation of the noise that parts equal rows, as Kraskov et al. advise; the data have unit variance."""
+
+SILENT = 1e-6
+"""Deviation along a principal axis, of features at unit variance, that is rounding: the features depend on each other
+linearly there. No offset and no scale of a feature makes an axis silent."""
 
 # Lower bounds
 
@@ -107,8 +112,9 @@ def ksg(
 ) -> float:
     """psi(k) + psi(n) - E[psi(n_x + 1) + psi(n_y + 1)] (Kraskov et al. 2004, I^(1)), in nats.
 
-    x, y: [n, any width], row by row one independent pair. Distances are maximum norms over the ``components`` loudest
-    principal axes of each side, at unit variance; n_x and n_y count neighbours nearer than the k-th joint neighbour.
+    x, y: [n, any width], row by row one independent pair, finite, at any offset and scale. Distances are maximum norms
+    over the ``components`` loudest principal axes of each side, at unit variance; n_x and n_y count neighbours nearer
+    than the k-th joint neighbour.
     """
     n = len(x)
     if len(y) != n:
@@ -128,6 +134,7 @@ def ksg(
 def _size(scores: Tensor, name: str = "scores") -> int:
     if scores.ndim != 2 or scores.shape[0] != scores.shape[1] or len(scores) < 2:
         raise ValueError(f"{name}: shape {list(scores.shape)} must be a square of at least two rows")
+    refuse_rows(name, scores.detach())
     return len(scores)
 
 
@@ -151,10 +158,11 @@ def _loudest(name: str, h: np.ndarray, components: int, rng: np.random.Generator
     """The ``components`` loudest principal axes of h at unit variance, with ties broken; silent axes are left out."""
     if components < 1:
         raise ValueError(f"components: {components} must be at least 1")
-    rows = torch.from_numpy(h).double()
+    refuse_rows(name, h)
+    rows = torch.from_numpy(np.ascontiguousarray(h)).double()
     loudest = PrincipalAxes(rows)(rows)[:, -components:].numpy()
     deviation = loudest.std(0)
-    heard = deviation > 1e-6
+    heard = deviation > SILENT
     if not heard.any():
         raise ValueError(f"{name}: every row is the same")
     scaled = loudest[:, heard] / deviation[heard]

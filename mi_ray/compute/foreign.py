@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from mi_ray.compute.checkpoints import load_tensors
 from mi_ray.compute.choices import Input, Layout, Stem
+from mi_ray.compute.finite import refuse_tensors
 from mi_ray.compute.networks import blank
 
 CONTAINERS = (
@@ -166,13 +167,16 @@ def _supcon(names: Mapping[str, Tensor]) -> dict[str, Tensor]:
 # The state of a timm encoder
 
 
-def encoder_state(tensors: Mapping[str, Tensor], arch: str, *, stem: Stem = "imagenet") -> dict[str, Tensor]:
+def encoder_state(
+    tensors: Mapping[str, Tensor], arch: str, *, stem: Stem = "imagenet", file: Path | None = None
+) -> dict[str, Tensor]:
     """The state of the timm encoder ``arch`` without head, from the dotted tensors of a file in any `Layout`.
 
     ``stem`` is that of the encoder in the file, as SupContrast's for CIFAR is; no tensor tells of a pooling after it.
 
     ValueError unless every tensor of the encoder is there in its shape and nothing but known heads is left over; only
-    BatchNorm's counters, which PyTorch before 0.4.1 did not write, may lack.
+    BatchNorm's counters, which PyTorch before 0.4.1 did not write, may lack. NotFinite names the tensors of the encoder
+    that hold NaN or infinity, and the ``file`` if it is known.
     """
     encoder, layout = blank(arch, stem), layout_of(tensors, arch, stem=stem)
     names = dict(tensors) if layout == "flat" and _holds(tensors, encoder) else _network(tensors)
@@ -193,8 +197,15 @@ def encoder_state(tensors: Mapping[str, Tensor], arch: str, *, stem: Stem = "ima
             own = _part(names, "_feature_blocks.")
         case _:
             assert_never(layout)
-    what = f"{layout} layout, {arch}, {stem} stem"
-    return _matched(_shared(_headless(_current(own, encoder), encoder), encoder), encoder.state_dict(), what)
+    what, expected = f"{layout} layout, {arch}, {stem} stem", encoder.state_dict()
+    state = _matched(_shared(_headless(_current(own, encoder), encoder), encoder), expected, what)
+    _refuse_not_finite(state, expected, f"{f'checkpoint: {file}' if file else 'checkpoint'} ({what})")
+    return state
+
+
+def _refuse_not_finite(state: dict[str, Tensor], expected: dict[str, Tensor], name: str) -> None:
+    """In the number types that the encoder has: a float64 of the file may be too large for them."""
+    refuse_tensors(name, {key: tensor.to(expected[key].dtype) for key, tensor in state.items()})
 
 
 def _current(own: dict[str, Tensor], encoder: nn.Module) -> dict[str, Tensor]:

@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float64, Int64
 from scipy.sparse import csr_array
 
+from mi_ray.compute.finite import refuse_rows
 from mi_ray.compute.jackknife import jackknife_standard_error
+from mi_ray.compute.sphere import directions
 from mi_ray.compute.strata import Labels, Strata
 from mi_ray.compute.uncertainty import Sources, clustered_standard_error, paired_standard_error
 
 Embeddings = Float[np.ndarray, "n width"]
-"""h [n, width], any scale; a row of zeros or with an infinite length has no direction and is refused (ValueError)."""
+"""h [n, width], finite, any scale; a row of zeros has no direction and is refused with ValueError."""
 
 ROWS = 256
 """Rows of the distance matrix that exist at once: memory is linear in n."""
@@ -147,12 +150,11 @@ def of_views(h: Float[np.ndarray, "n per_image width"], sources: Sources) -> OfV
 
 
 def _unit(h: np.ndarray) -> Float64[np.ndarray, "n width"]:
-    wide = h.astype(float)
-    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
-    directed = (lengths > 0) & np.isfinite(lengths)
-    if not directed.all():
-        raise ValueError(f"h: row {int((~directed).argmax())} has no direction")
-    return wide / lengths
+    refuse_rows("h", h)
+    silent = ~h.any(1)
+    if silent.any():
+        raise ValueError(f"h: row {int(silent.argmax())} has no direction")
+    return directions(torch.from_numpy(h.astype(np.float64))).numpy()
 
 
 def _pair_terms(

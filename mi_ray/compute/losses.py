@@ -1,7 +1,7 @@
 """The InfoNCE loss of Eqs. 2-3 in NT-Xent form and two relatives, in nats. A loss is never called mutual information.
 
 Projections come at any scale and in any precision: they are normalised and compared here, in float32 (float64 if that
-is what they are).
+is what they are). One that is not finite makes the loss NaN, at which a training ends.
 
 Where several workers share the pairs of a step, each has the loss of its own, whose denominators hold the views of all:
 the mean over workers is the loss of all pairs. A worker's part of the similarity matrix is its rows alone.
@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.nn.functional import normalize, softplus
+from torch.nn.functional import softplus
 
+from mi_ray.compute.sphere import directions
 from mi_ray.compute.workers import ALONE, Workers
 
 TILE = 256
@@ -86,8 +87,7 @@ def nt_xent_against(
 
 
 def _normalised(*z: Tensor) -> Tensor:
-    whole = torch.cat(z)
-    return normalize(whole if whole.dtype == torch.float64 else whole.float(), dim=1)
+    return directions(torch.cat(z))
 
 
 def _inverse(temperature: float | Tensor, z: Tensor) -> Tensor:

@@ -65,3 +65,20 @@ class WithinClass:
         if self.prior is None:
             return rng.integers(self.n_classes, size=k)
         return rng.choice(self.n_classes, size=k, p=self.prior)
+
+
+@dataclass(frozen=True, eq=False)
+class Among:
+    """The couples of some images alone: ``couple`` draws places in ``rows``, indices into the whole set."""
+
+    couple: Couple
+    rows: Indices
+
+    def __call__(self, k: int, rng: np.random.Generator) -> tuple[Indices, Indices]:
+        x, y = self.couple(k, rng)
+        return self.rows[x], self.rows[y]
+
+
+def among(couple: Couple, rows: Indices, n: int) -> Couple:
+    """``couple`` of the images ``rows``, ascending, out of ``n``; itself if these are all."""
+    return couple if len(rows) == n else Among(couple, rows)

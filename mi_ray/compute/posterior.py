@@ -14,6 +14,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from mi_ray.compute.axes import PrincipalAxes
+from mi_ray.compute.finite import refuse_rows
 from mi_ray.compute.jackknife import Mean, Nwj, Sums, cross_counts, numbered, over_pairs, per_source, units
 from mi_ray.compute.probes import Probes, fit_probes
 from mi_ray.compute.readings import Pairs
@@ -96,6 +97,8 @@ def confused(
     The confusion of predictions and classes is counted on other rows, ``held`` with their ``labels``, one pseudo-count
     of the prior to each prediction. By data processing its reading bounds that of h from below.
     """
+    for rows in (held, p):
+        refuse_rows("p", rows)
     counts = np.tile(prior, (len(prior), 1))
     np.add.at(counts, (held.argmax(1), labels), 1.0)
     return (counts / counts.sum(1, keepdims=True))[p.argmax(1)]
@@ -104,8 +107,9 @@ def confused(
 def score_posterior(p: Posterior, pairs: Pairs, channel: LabelChannel) -> Nwj:
     """The NWJ bound of the critic log((1 - r) sum_c p(c|x) p(c|y) / p(c) + r), r the chance of a redraw.
 
-    The sum over all cross pairs factorises over classes: the cost is linear in pairs.
+    The sum over all cross pairs factorises over classes: the cost is linear in pairs. NotFinite if a value of p is not.
     """
+    refuse_rows("p", p)
     x, y = pairs.x.ravel(), pairs.y.ravel()
     source, size = numbered(pairs.sources)
     of_x, of_y = source[x], source[y]

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from mi_ray.compute.axes import PrincipalAxes
+from mi_ray.compute.finite import refuse_rows
 
 HISTORY = 10
 ARMIJO = 1e-4
@@ -27,8 +28,13 @@ class Probes:
     weights: tuple[Tensor, ...]
 
     def logits(self, h: Float[Tensor, "n width"], task: int) -> Float[Tensor, "n penalties classes"]:
-        """Class scores of task number ``task`` under every penalty: h [n, width] -> [n, penalties, classes]."""
-        return torch.einsum("nd,dpc->npc", _with_intercept(self.axes(h)), self.weights[task])
+        """Class scores of task number ``task`` under every penalty: h [n, width] -> [n, penalties, classes].
+
+        NotFinite if an embedding or a score is not: the largest of NaN would be class 0.
+        """
+        scores = torch.einsum("nd,dpc->npc", _with_intercept(self.axes(h)), self.weights[task])
+        refuse_rows("logits", scores)
+        return scores
 
 
 def fit_probes(
@@ -44,7 +50,7 @@ def fit_probes(
 
     h: [n, width]; labels: one [n] tensor per task; ``axes`` of h, where they are known already. The problems share one
     matrix product but nothing else: step sizes and curvature are kept per problem (limited-memory BFGS), so a probe
-    does not depend on its company.
+    does not depend on its company. NotFinite if an embedding is not.
     """
     axes = axes or PrincipalAxes(h)
     problem = _Objective(_with_intercept(axes(h)), labels, n_classes, penalties)

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
-from torch.nn.functional import normalize
 
+from mi_ray.compute.finite import refuse_rows
 from mi_ray.compute.jackknife import (
     Mean,
     Nwj,
@@ -29,6 +29,7 @@ from mi_ray.compute.jackknife import (
 )
 from mi_ray.compute.pairings import Couple
 from mi_ray.compute.seeding import stream
+from mi_ray.compute.sphere import directions
 from mi_ray.compute.uncertainty import Sources, paired_standard_error
 from mi_ray.theory.certificate import Reading
 from mi_ray.theory.information import bits, nominal_bound_bits, strict_bound_bits
@@ -90,9 +91,10 @@ class Readings:
 
 
 def score(z: Float[Tensor, "n d"], pairs: Pairs, *, temperature: float) -> Scores:
-    """Score ``pairs`` by the cosine critic z [n, d] / temperature."""
+    """Score ``pairs`` by the cosine critic z [n, d] / temperature; NotFinite if a value of z is not."""
     z, pairs = _drawn(z, pairs)
-    unit = normalize(z.float(), dim=1)
+    refuse_rows("z", z)
+    unit = directions(z.detach()).float()
     counts = np.concatenate([_counts(side, len(z)) for side in (pairs.x, pairs.y)], axis=1)
     source, size = numbered(pairs.sources)
     batches = len(pairs.x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import isnan
 from typing import Any, assert_never
@@ -10,31 +11,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_ray.compute import estimation, evaluation, geometry, views
+from mi_ray.compute.copies import different, identities_of_pixels
 from mi_ray.compute.critics import Report, Settings
-from mi_ray.compute.estimation import Sample
+from mi_ray.compute.finite import refuse_rows
 from mi_ray.compute.images import SPLITS, ImageSet
+from mi_ray.compute.samples import Origin, Sample, shared
 from mi_ray.experiments.cells import Attempt
-from mi_ray.experiments.couples import couple, label_channel, labelled
+from mi_ray.experiments.couples import couple_of_different, independent_sources, label_channel, labelled
 from mi_ray.experiments.data import PreparedData
 from mi_ray.experiments.declare import Estimation, Geometry, LinearEvaluation, SameClass, SimCLR, encoder_of
 from mi_ray.experiments.encode import Embedded
 from mi_ray.experiments.files import append_line
 from mi_ray.experiments.results import expected, told, told_views
 from mi_ray.experiments.train import Progress
+from mi_ray.theory.audit import touched
+from mi_ray.theory.channel import LabelChannel
 
 Values = dict[str, Any]
 
 
 def estimated(declaration: Estimation, data: PreparedData, attempt: Attempt, h: Embedded) -> Values:
     """Post-training MI estimation."""
-    splits = {split: data.split(split) for split in SPLITS}
+    splits, names = {split: data.split(split) for split in SPLITS}, _named(data, h)
     report = _report(declaration, attempt)
     match declaration.pairing:
         case SameClass():
-            return _estimate(declaration, declaration.pairing, splits, h, report)
+            channel = label_channel(declaration.pairing, splits["test"])
+            samples = {split: _sample(h[split], splits[split], declaration.pairing, names[split]) for split in SPLITS}
+            return _estimate(declaration, samples, channel, report)
         case SimCLR():
             found = estimation.estimate_views(
-                {split: views.flattened(h[split], images.sources) for split, images in splits.items()},
+                {split: views.flattened(h[split], _origin(splits[split], names[split])) for split in SPLITS},
                 k_est=declaration.k_est,
                 batches=declaration.batches,
                 settings=critic_settings(declaration),
@@ -45,12 +52,9 @@ def estimated(declaration: Estimation, data: PreparedData, attempt: Attempt, h: 
             assert_never(declaration.pairing)
 
 
-def _estimate(
-    declaration: Estimation, pairing: SameClass, splits: dict[str, ImageSet], h: Embedded, report: Report
-) -> Values:
-    channel = label_channel(pairing, splits["test"])
+def _estimate(declaration: Estimation, samples: dict[str, Sample], channel: LabelChannel, report: Report) -> Values:
     estimate = estimation.estimate(
-        {split: _sample(h[split], images, pairing) for split, images in splits.items()},
+        samples,
         channel,
         k_est=declaration.k_est,
         batches=declaration.batches,
@@ -72,8 +76,21 @@ def _report(declaration: Estimation, attempt: Attempt) -> Report:
     return report
 
 
-def _sample(h: NDArray[np.float32], images: ImageSet, pairing: SameClass) -> Sample:
-    return Sample(h, labelled(pairing.task, images)[0], images.sources, couple(pairing, images))
+def _named(data: PreparedData, h: Embedded) -> dict[str, tuple[str, ...]]:
+    """The images of each split by name; NotFinite calls by name those whose embedding is not finite."""
+    names = {split: data.names(split) for split in h}
+    for split, rows in h.items():
+        refuse_rows(f"embeddings of {split}", rows, names[split])
+    return names
+
+
+def _sample(h: NDArray[np.float32], images: ImageSet, pairing: SameClass, names: Sequence[str]) -> Sample:
+    origin = _origin(images, names)
+    return Sample(h, labelled(pairing.task, images)[0], origin, couple_of_different(pairing, images, origin.identities))
+
+
+def _origin(images: ImageSet, names: Sequence[str]) -> Origin:
+    return Origin(identities=identities_of_pixels(images.images), sources=images.sources, names=names)
 
 
 def critic_settings(declaration: Estimation) -> Settings:
@@ -93,39 +110,48 @@ def critic_settings(declaration: Estimation) -> Settings:
 
 
 def evaluated(questions: list[LinearEvaluation], data: PreparedData, h: Embedded) -> list[Values]:
-    """Linear evaluation of several tasks, their probes fitted together."""
-    splits = {split: data.split(split) for split in SPLITS}
+    """Linear evaluation of several tasks, their probes fitted together; a note where test images are not untouched."""
+    splits, names = {split: data.split(split) for split in SPLITS}, _named(data, h)
     labels = [{split: labelled(q.task, images) for split, images in splits.items()} for q in questions]
     accuracies = evaluation.evaluate_linearly(
         h,
         [{split: of for split, (of, _) in known.items()} for known in labels],
         [known["train"][1] for known in labels],
-        splits["test"].sources,
+        independent_sources(splits["test"]),
         penalties=questions[0].penalties,
     )
-    return [_known({f"linear_{name}": value for name, value in asdict(one).items()}) for one in accuracies]
+    note = {"note": touched(_shared(splits, names))}
+    return [_known({f"linear_{name}": value for name, value in asdict(one).items()}) | note for one in accuracies]
+
+
+def _shared(splits: dict[str, ImageSet], names: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """The test images found in each other split, by name."""
+    origins = {split: _origin(images, names[split]) for split, images in splits.items()}
+    return {split: shared(origins["test"], origins[split]) for split in ("train", "validation")}
 
 
 def measured(declaration: Geometry, data: PreparedData, h: Embedded) -> Values:
     """Alignment and uniformity on the test images, and of same-class pairs tolerance."""
-    images = data.split("test")
+    images, _ = data.split("test"), _named(data, h)
     match declaration.pairing:
         case SameClass():
-            of_classes = geometry.of_classes(h["test"], _sampling(declaration.pairing, images), images.sources)
-            return _measures(
-                alignment=of_classes.alignment, uniformity=of_classes.uniformity, tolerance=of_classes.tolerance
-            )
+            same = _of_classes(declaration.pairing, images, h["test"])
+            return _measures(alignment=same.alignment, uniformity=same.uniformity, tolerance=same.tolerance)
         case SimCLR():
-            found = geometry.of_views(h["test"], images.sources)
+            found = geometry.of_views(h["test"], independent_sources(images))
             return _measures(alignment=found.alignment, uniformity=found.uniformity)
         case _:
             assert_never(declaration.pairing)
 
 
-def _sampling(pairing: SameClass, images: ImageSet) -> geometry.Sampling:
-    """How the estimate draws its pairs; an empirical prior is that of the images, sampled as they are."""
-    prior = None if pairing.prior == "empirical" else label_channel(pairing, images).prior
-    return geometry.Sampling(labels=labelled(pairing.task, images)[0], prior=prior, redraw=pairing.redraw)
+def _of_classes(pairing: SameClass, images: ImageSet, h: NDArray[np.float32]) -> geometry.OfClasses:
+    """By the pairs that the estimate draws: of different images, classes weighed as declared."""
+    labels = labelled(pairing.task, images)[0]
+    rows = different(identities_of_pixels(images.images), labels)
+    is_share_of_rows = pairing.prior == "empirical" and len(rows) == len(images)
+    prior = None if is_share_of_rows else label_channel(pairing, images).prior
+    sampling = geometry.Sampling(labels=labels[rows], prior=prior, redraw=pairing.redraw)
+    return geometry.of_classes(h[rows], sampling, independent_sources(images)[rows])
 
 
 def _measures(**measures: geometry.Measure) -> Values:

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_ray.compute.augmentation import SimCLRView, plain
+from mi_ray.compute.copies import Identities, different, identities_of_pixels, joined
 from mi_ray.compute.images import ImageSet
-from mi_ray.compute.pairings import Couple, WithinClass, WithItself
+from mi_ray.compute.pairings import Couple, Indices, WithinClass, WithItself, among
 from mi_ray.compute.training import View
+from mi_ray.compute.uncertainty import Sources
 from mi_ray.experiments.declare import Pairing, SameClass, SimCLR
 from mi_ray.experiments.identity import own_fields
 from mi_ray.theory.channel import LabelChannel
@@ -39,16 +41,40 @@ def label_channel(pairing: SameClass, images: ImageSet) -> LabelChannel:
 
 
 def couple(pairing: Pairing, images: ImageSet) -> Couple:
-    """How ``pairing`` couples the images of a split."""
+    """How ``pairing`` couples the images of a split: all files, as a training sees them."""
     match pairing:
         case SameClass():
-            labels, n_classes = labelled(pairing.task, images)
-            prior = None if pairing.prior == "uniform" else np.array(label_channel(pairing, images).prior)
-            return WithinClass(labels, n_classes, redraw=pairing.redraw, prior=prior)
+            return _within_class(pairing, images, np.arange(len(images)))
         case SimCLR():
             return WithItself(len(images))
         case _:
             assert_never(pairing)
+
+
+def couple_of_different(pairing: SameClass, images: ImageSet, identities: Identities) -> Couple:
+    """The same for an estimate: two different images of a class, each as likely as any other, however often copied.
+
+    Under T_class x and y are independent given the class; an image and its own copy are not, and would count as
+    evidence that the encoder tells classes. Copies do count in the classes' shares (``prior="empirical"``), as they do
+    in a training and in linear accuracy. ValueError if a class has but one image; where there are no copies, the
+    couples are those of `couple`, draw by draw.
+    """
+    rows = different(identities, labelled(pairing.task, images)[0])
+    try:
+        return _within_class(pairing, images, rows)
+    except ValueError as error:
+        raise ValueError(f"{error}, copies counted once ({len(images)} files, {len(rows)} images)") from error
+
+
+def _within_class(pairing: SameClass, images: ImageSet, rows: Indices) -> Couple:
+    labels, n_classes = labelled(pairing.task, images)
+    prior = None if pairing.prior == "uniform" else np.array(label_channel(pairing, images).prior)
+    return among(WithinClass(labels[rows], n_classes, redraw=pairing.redraw, prior=prior), rows, len(images))
+
+
+def independent_sources(images: ImageSet) -> Sources:
+    """Sources [n] of a split, where those that share an image are one: what a standard error counts."""
+    return joined(images.sources, identities_of_pixels(images.images))
 
 
 def view(pairing: Pairing) -> View:

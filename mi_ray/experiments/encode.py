@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mi_ray.compute import embeddings, foreign, networks, views
 from mi_ray.compute.checkpoints import load_tensors, save_tensors
 from mi_ray.compute.choices import Input
+from mi_ray.compute.finite import NotFinite, refuse_tensors
 from mi_ray.compute.images import SPLITS, ImageSet
 from mi_ray.compute.layouts import laid_out
 from mi_ray.compute.objectives import NT_XENT, NTXentAgainst
@@ -37,7 +38,7 @@ from mi_ray.experiments.declare import (
     Views,
     encoder_of,
 )
-from mi_ray.experiments.history import History
+from mi_ray.experiments.history import Diverged, History
 from mi_ray.experiments.learning import EMBEDDINGS, NOT_LEARNED, curve_of, embeddings_seen
 from mi_ray.experiments.plan import Cell
 from mi_ray.experiments.render import NEGATIVES
@@ -59,7 +60,8 @@ def trained(
     workers: Workers = ALONE,
     leaving: Callable[[], bool] = staying,
 ) -> Values:
-    """Train an encoder and its projector; the worker that has the attempt keeps both. Raises what `train` raises."""
+    """Train an encoder and its projector; the worker that has the attempt keeps both. Raises what `train` raises, and
+    Diverged if a weight or statistic is not finite in the end, which the loss of the last step need not show."""
     images = data.split("train")
     encoder = networks.encoder(declaration.arch, seed=declaration.seed, stem=declaration.stem)
     projector = networks.projector(
@@ -86,10 +88,18 @@ def trained(
         batch_norm_parts=declaration.batch_norm_parts,
     )
     history = train(trainer, attempt, leaving)
+    _refuse_divergence(trainer)
     if attempt:
         save_tensors(encoder.state_dict(), attempt.payload / ENCODER)
         save_tensors(projector.state_dict(), attempt.payload / "projector.safetensors")
     return _summary(declaration, history, images)
+
+
+def _refuse_divergence(trainer: Trainer) -> None:
+    try:
+        refuse_tensors("networks", trainer.networks.state_dict())
+    except NotFinite as error:
+        raise Diverged(f"{error}; lower learning_rate or raise temperature") from error
 
 
 def _summary(declaration: Training, history: History, images: ImageSet) -> Values:
@@ -123,13 +133,14 @@ def _objective(declaration: Training, data: PreparedData, images: ImageSet) -> L
 
 
 def read_back(declaration: Checkpoint, attempt: Attempt, store: Store, upstream: str | None) -> Values:
-    """Read an encoder out of a checkpoint file, ours written first; keeps its state alone."""
+    """Read an encoder out of a checkpoint file, ours written first; keeps its state alone. NotFinite names a tensor of
+    the encoder that is not."""
     if upstream is not None:
         state = load_tensors(store.read(upstream).file(ENCODER))
         torch.save(laid_out(state, declaration.layout), attempt.payload / FILE)
     path = Path(declaration.source) if isinstance(declaration.source, str) else attempt.payload / FILE
     found = foreign.read_state(path, allow_code=declaration.allow_code)
-    state = foreign.encoder_state(found.tensors, declaration.arch, stem=declaration.stem)
+    state = foreign.encoder_state(found.tensors, declaration.arch, stem=declaration.stem, file=path)
     save_tensors(state, attempt.payload / ENCODER)
     layout = foreign.layout_of(found.tensors, declaration.arch, stem=declaration.stem)
     return {"sha256": found.sha256, "layout": layout, "ran_code": found.ran_code, "tensors": len(state)}
@@ -142,7 +153,7 @@ def embedded(cell: Cell, data: PreparedData, attempt: Attempt, store: Store, dev
     encoder, progress = _frozen(cell, store), Progress(attempt)
     h: Embedded = {}
     for done, split in enumerate(SPLITS, start=1):
-        h[split] = _embed(encoder, data.split(split), declaration, device, split)
+        h[split] = _embed(encoder, data, declaration, device, split)
         progress(done / len(SPLITS))
     save_file(h, attempt.payload / EMBEDDINGS)
     found, collapsed = embeddings_seen(declaration, h["test"])
@@ -151,17 +162,17 @@ def embedded(cell: Cell, data: PreparedData, attempt: Attempt, store: Store, dev
 
 
 def _embed(
-    encoder: nn.Module, images: ImageSet, declaration: Embedding | Views, device: torch.device, split: str
+    encoder: nn.Module, data: PreparedData, declaration: Embedding | Views, device: torch.device, split: str
 ) -> NDArray[np.float32]:
-    seen = seen_by(declaration.encoder)
+    seen, images, names = seen_by(declaration.encoder), data.split(split), data.names(split)
     match declaration:
         case Embedding():
-            return embeddings.embed(encoder, images, device=device, input=seen)
+            return embeddings.embed(encoder, images, device=device, input=seen, names=names)
         case Views():
             return views.embed_views(
                 encoder, images, view(declaration.pairing), per_image=declaration.per_image, seed=declaration.seed,
                 device=device, input=seen,
-                purpose=f"views {split}",
+                purpose=f"views {split}", names=names,
             )  # fmt: skip
         case _:
             assert_never(declaration)
@@ -178,6 +189,7 @@ def _frozen(cell: Cell, store: Store) -> nn.Module:
     declared = encoder_of(cell.declaration)
     encoder = networks.encoder(declared.arch, seed=0, stem=declared.stem)
     encoder.load_state_dict(_state(store, cell.upstream))
+    refuse_tensors(f"{cell.upstream}: {ENCODER}", encoder.state_dict())
     return encoder
 
 

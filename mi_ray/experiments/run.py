@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 import torch
 
+from mi_ray.compute.finite import refuse_numbers
 from mi_ray.compute.precision import number_type
 from mi_ray.compute.workers import Workers
 from mi_ray.experiments.ask import estimated, evaluated, measured
@@ -53,6 +54,7 @@ def compute(
     results = _results(cells, attempts, data, store, device, leaving)
     seconds = (time.monotonic() - clock) / len(cells)
     for cell, result in zip(cells, results, strict=True):
+        refuse_numbers(f"result of {cell.kind}", result)
         manifest = _manifest(cell, device, started, seconds)
         attempts[cell.key].publish(manifest, result=result, declaration=story(cell.declaration))
 

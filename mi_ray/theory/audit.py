@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -12,6 +12,7 @@ from scipy.stats import chi2
 
 from mi_ray.theory.certificate import TOLERANCE_BITS, Bracket, Reading
 from mi_ray.theory.channel import LabelChannel
+from mi_ray.theory.listing import listed
 
 SURPRISE = 1e-4
 """Chance below which class counts are not put down to luck."""
@@ -28,15 +29,17 @@ class Evidence:
     """What the audit looks at.
 
     ``readings``: held out, by name, with ``nominal`` among them; ``train_bits``: of the critics behind them, by the
-    same names; ``shared``: test images found in each other split; ``class_counts`` [batches, C] of the test pairs;
-    ``temperature``: the highest of the cosine critics.
+    same names; ``shared``: names of the test images found in each other split; ``copied``: share of the test pairs
+    that are an image and its own copy; ``class_counts`` [batches, C] of the test pairs; ``temperature``: the highest of
+    the cosine critics.
     """
 
     channel: LabelChannel
     bracket: Bracket
     readings: Mapping[str, Reading]
     train_bits: Mapping[str, float]
-    shared: Mapping[str, int]
+    shared: Mapping[str, Sequence[str]]
+    copied: float
     class_counts: NDArray
     k_est: int
     temperature: float
@@ -55,8 +58,26 @@ def not_finite(evidence: Evidence) -> str:
 
 def shared_images(evidence: Evidence) -> str:
     """Rows of test that critic or selection may have seen."""
-    found = [f"{count} in {split}" for split, count in evidence.shared.items() if count]
+    return touched(evidence.shared)
+
+
+def touched(shared: Mapping[str, Sequence[str]]) -> str:
+    """What to say of test images by name, by the other split that they were found in."""
+    found = [f"{len(names)} in {split} ({listed(names)})" for split, names in shared.items() if names]
     return f"test images are not untouched: {', '.join(found)}" if found else ""
+
+
+def copied_pairs(evidence: Evidence) -> str:
+    """Two copies of an image agree in all, not in their class alone."""
+    return f"{evidence.copied:.1%} of the pairs are an image and its own copy" if evidence.copied else ""
+
+
+def selected_on_seen(names: Sequence[str]) -> str:
+    """What to say of validation images that are train images too (``names``): critic, penalty and softness are chosen
+    by rows that the fit saw. The choice is worse for it, and what is read on test is a bound all the same."""
+    if not names:
+        return ""
+    return f"choices were made on images that the fit saw: {len(names)} of validation are in train ({listed(names)})"
 
 
 def class_counts(evidence: Evidence) -> str:
@@ -122,6 +143,7 @@ def too_warm(evidence: Evidence) -> str:
 CHECKS: tuple[Callable[[Evidence], str], ...] = (
     not_finite,
     shared_images,
+    copied_pairs,
     class_counts,
     above_the_possible,
     train_gap,

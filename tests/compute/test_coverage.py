@@ -41,7 +41,18 @@ PROBLEMS = {
     "1 source in 200 misplaced": Problem(classes=16, misplaced=0.005),
     "1 source in 1000 misplaced": Problem(classes=64, width=64, misplaced=0.001, sizes=LARGER),
     "reused and misplaced": Problem(classes=16, misplaced=0.01, per_source=8, sizes=(4096, 2048, 4096)),
+    "4 files of each image": Problem(classes=16, misplaced=0.005, copies=4, sizes=(512, 256, 512)),
+    "validation known by heart": Problem(classes=4, width=16, noise=0.5, known=(256, 0)),
 }
+
+LEAKED_DRAWS = 50
+HEART = {"classes": 4, "width": 16, "noise": 0.5, "sizes": (1024, 8, 8)}
+LEAKED = {
+    "test known by heart": Problem(**HEART, known=(1024, 1024)),
+    "test known by heart, 2 files of each image": Problem(**HEART, known=(1024, 1024), copies=2),
+    "test known by heart, 10 files of each image": Problem(**HEART, known=(1024, 1024), copies=10),
+}
+"""Most of test are copies of train images, which the encoder tells for sure: what is read there is no fresh image's."""
 
 
 @lru_cache
@@ -132,3 +143,19 @@ def test_of_200_fresh_draws_over_the_problems_no_certificate_is_false(capsys):
         print(f"\n{len(found)} draws: covered {np.mean(covered):.3f}, certified {sum(e.certified for e, _ in found)}")
     assert np.mean(covered) >= CONFIDENCE
     assert not false
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", LEAKED)
+def test_no_draw_of_duplicated_images_is_certified_though_often_nothing_but_the_copies_forbids_it(name, capsys):
+    problem, truth = LEAKED[name], truth_bits(LEAKED[name])
+    found = [drawn(problem, seed) for seed in range(LEAKED_DRAWS)]
+    above = np.array([estimate.bracket.lower_bits - truth for estimate in found])
+    with capsys.disabled():
+        certified = sum(estimate.certified for estimate in found)
+        print(f"\n{name}: truth {truth:.3f}, certified {certified}, lower - truth at least {above.min():+.3f}")
+    assert not any(estimate.certified for estimate in found)
+    assert (above > WRONG_BITS).all()
+    alone = [e for e in found if len(e.reasons) == 1 and e.reasons[0].startswith("test images are not untouched")]
+    assert len(alone) > 0.25 * len(found)

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from mi_ray.compute.copies import different, identities_of_rows
 from mi_ray.compute.critics import Settings
-from mi_ray.compute.estimation import Sample, estimate, shared
+from mi_ray.compute.estimation import estimate
 from mi_ray.compute.images import SPLITS
-from mi_ray.compute.pairings import WithinClass
+from mi_ray.compute.pairings import WithinClass, among
+from mi_ray.compute.samples import Origin, Sample, shared
 from mi_ray.experiments.declare import Estimation, Training
 from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.information import nominal_bound_bits
@@ -36,12 +38,23 @@ DEFAULTS = Settings(
 SMALL = replace(DEFAULTS, hidden=64, out=32, seeds=(0, 1), steps=60)
 
 
+def sample(h, labels, sources, couple):
+    """A split of which only embeddings are known."""
+    return Sample(h, labels, Origin(identities=identities_of_rows(h), sources=sources), couple)
+
+
+def with_sources(sample, sources):
+    return replace(sample, origin=replace(sample.origin, sources=sources))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """Gaussian codes of classes: truth and everything that spoils it.
 
     ``misplaced``: share of sources embedded as a class drawn anew; ``per_source``: images that share a source's class,
-    misfortune and nine tenths of their noise.
+    misfortune and nine tenths of their noise. ``copies``: files of every image, each counted as a source of its own.
+    ``known``: how many train images lie in validation and in test too, ``copies`` of each; the encoder has learned the
+    train images by heart and embeds them in `LOW_NOISE`.
     """
 
     classes: int
@@ -51,6 +64,8 @@ class Problem:
     misplaced: float = 0.0
     per_source: int = 1
     sizes: tuple[int, int, int] = (1024, 512, 1024)
+    copies: int = 1
+    known: tuple[int, int] = (0, 0)
 
     @property
     def channel(self):
@@ -64,18 +79,35 @@ class Problem:
 
     def samples(self, seed):
         """Freshly drawn splits, of disjoint sources."""
-        return {split: self._sample(np.random.default_rng([seed, number]), n, number * 10**6)
-                for number, (split, n) in enumerate(zip(SPLITS, self.sizes, strict=True))}  # fmt: skip
+        drawn = {split: self._images(np.random.default_rng([seed, number]), n, number * 10**6)
+                 for number, (split, n) in enumerate(zip(SPLITS, self.sizes, strict=True))}  # fmt: skip
+        if any(self.known):
+            rng, labels = np.random.default_rng([seed, 9]), drawn["train"][1]
+            by_heart = self.codes[labels] + LOW_NOISE * rng.standard_normal((len(labels), self.width))
+            drawn["train"] = (by_heart.astype(np.float32), *drawn["train"][1:])
+            for split, count in zip(("validation", "test"), self.known, strict=True):
+                drawn[split] = tuple(np.concatenate([of, seen[:count]])
+                                     for of, seen in zip(drawn[split], drawn["train"], strict=True))  # fmt: skip
+        return {split: self._filed(*images, number * 10**6) for number, (split, images) in enumerate(drawn.items())}
 
-    def _sample(self, rng, n, first):
+    def _filed(self, h, labels, sources, first):
+        """``copies`` files of every image; images are known by their embeddings, which in noise are all different."""
+        h, labels, sources = (np.tile(of, (self.copies,) + (1,) * (of.ndim - 1)) for of in (h, labels, sources))
+        if self.copies > 1:
+            sources = first + np.arange(len(h))
+        ids = identities_of_rows(h)
+        rows = different(ids, labels)
+        couple = among(WithinClass(labels[rows], self.classes, redraw=self.redraw), rows, len(h))
+        return Sample(h, labels, Origin(identities=ids, sources=sources), couple)
+
+    def _images(self, rng, n, first):
         sources = n // self.per_source
         of, labels = np.arange(n) % sources, rng.integers(self.classes, size=sources)
         shown = np.where(rng.random(sources) < self.misplaced, rng.integers(self.classes, size=sources), labels)
         share = 0.9 if self.per_source > 1 else 0.0
         common, own = rng.standard_normal((sources, self.width)), rng.standard_normal((n, self.width))
         h = self.codes[shown[of]] + self.noise * (share * common[of] + np.sqrt(1 - share**2) * own)
-        couple = WithinClass(labels[of], self.classes, redraw=self.redraw)
-        return Sample(h.astype(np.float32), labels[of], first + of, couple)
+        return h.astype(np.float32), labels[of], first + of
 
 
 def asked(samples, channel, *, settings=SMALL, k_est=256, batches=4, **rest):
@@ -199,15 +231,15 @@ def overlapping(samples):
     """Test images that critics and probe were fitted on."""
     train, test = samples["train"], samples["test"]
     rows = np.concatenate([np.arange(64), np.arange(64, len(test.h))])
-    h, sources, labels = test.h.copy(), test.sources.copy(), test.labels.copy()
-    h[:64], sources[:64], labels[:64] = train.h[:64], train.sources[:64], train.labels[:64]
-    return samples | {"test": Sample(h[rows], labels[rows], sources[rows], WithinClass(labels, 4))}
+    h, sources, labels = test.h.copy(), test.origin.sources.copy(), test.labels.copy()
+    h[:64], sources[:64], labels[:64] = train.h[:64], train.origin.sources[:64], train.labels[:64]
+    return samples | {"test": sample(h[rows], labels[rows], sources[rows], WithinClass(labels, 4))}
 
 
 def renamed(samples):
     """Training rows that claim other sources."""
     train = samples["train"]
-    return samples | {"test": replace(train, sources=train.sources + 10**9)}
+    return samples | {"test": with_sources(train, train.origin.sources + 10**9)}
 
 
 def scored_on_train(samples):
@@ -233,9 +265,10 @@ def test_what_spoils_an_estimate_forbids_its_certificate_and_is_named(spoil):
 
 def test_splits_of_fresh_images_share_none_and_of_one_source_all():
     samples, _ = easy()
-    train, test = samples["train"], samples["test"]
-    assert shared(test, train) == 0
-    assert shared(replace(test, sources=np.full(len(test.h), train.sources[0])), train) == len(test.h)
+    train, test = samples["train"].origin, samples["test"].origin
+    assert shared(test, train) == ()
+    of_one = replace(test, sources=np.full(len(test.sources), train.sources[0]))
+    assert shared(of_one, train) == tuple(f"image {row}" for row in range(len(test.sources)))
 
 
 # Held out
@@ -272,7 +305,7 @@ def test_reused_sources_widen_the_standard_errors_and_move_no_reading():
     samples, _ = easy(4, 0.3)
     few = np.random.default_rng(0).integers(40, size=len(samples["test"].h)) + 10**7
     own, reused = (asked(s, LabelChannel.uniform(4, 0.3))
-                   for s in (samples, samples | {"test": replace(samples["test"], sources=few)}))  # fmt: skip
+                   for s in (samples, samples | {"test": with_sources(samples["test"], few)}))  # fmt: skip
     for name in NAMES:
         assert reused.readings[name].bits == pytest.approx(own.readings[name].bits), name
         assert reused.readings[name].standard_error_bits > own.readings[name].standard_error_bits, name

@@ -73,6 +73,79 @@ def test_the_length_of_a_projection_does_not_matter():
     torch.testing.assert_close(nt_xent_rows(*(z * lengths), temperature=0.2), nt_xent_rows(*z, temperature=0.2))
 
 
+LENGTHS = [1e-37, 1e-30, 1e-12, 1e-6, 1e6, 1e12, 1e18, 1e20, 1e30, 1e37]
+"""A square of most of them overflows or vanishes in float32."""
+
+
+def sup_con_of_two(z_x, z_y, temperature):
+    return sup_con(z_x, z_y, torch.arange(len(z_x)) // 2, temperature=temperature)
+
+
+def against_half(z_x, z_y, temperature):
+    k = len(z_x) // 2
+    return nt_xent_against(z_x[:k], z_y[:k], torch.cat([z_x[k:], z_y[k:]]), temperature=temperature)
+
+
+def of_pairs(z_x, z_y, temperature):
+    return nt_xent(z_x, z_y, temperature=temperature)
+
+
+LOSSES = [of_pairs, sup_con_of_two, against_half]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_loss_and_its_gradient_are_right_at_any_length_that_float32_holds(loss, length):
+    """In float64 no square of these overflows."""
+    z = (projections(k=8) * length / 4).requires_grad_()
+    exact = z.detach().double().requires_grad_()
+    ours, expected = loss(*z, 0.5), loss(*exact, 0.5)
+    assert ours.item() == pytest.approx(expected.item(), abs=1e-5)
+    (slope,), (wanted,) = torch.autograd.grad(ours, z), torch.autograd.grad(expected, exact)
+    shown = slope.double() * length
+    torch.testing.assert_close(shown, wanted * length, atol=3e-4 if length > 1e36 else 1e-5, rtol=0)
+    assert shown.abs().max() > 0.01
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_nt_xent_at_any_length_is_the_double_loop(length):
+    z_x, z_y = projections() * length / 4
+    assert nt_xent(z_x, z_y, temperature=0.5).item() == pytest.approx(nt_xent_by_hand(z_x, z_y, 0.5).item(), abs=1e-5)
+
+
+def test_projections_of_one_batch_may_differ_in_length_by_70_orders_of_magnitude():
+    z_x, z_y = projections()
+    lengths = torch.logspace(-35, 35, len(z_x))[:, None]
+    ours = nt_xent(z_x * lengths, z_y * lengths.flip(0), temperature=0.2)
+    assert ours.item() == pytest.approx(nt_xent(z_x, z_y, temperature=0.2).item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("lost", [float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_projection_that_is_not_finite_makes_the_loss_nan(loss, lost, everywhere):
+    z = projections(k=8)
+    z[(...,) if everywhere else (0, 1, 2)] = lost
+    assert torch.isnan(loss(*z, 0.5))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_half_precision_that_overflowed_makes_the_loss_nan(loss):
+    assert torch.isnan(loss(*(projections(k=8) * 1e5).half(), 0.5))
+    assert torch.isfinite(loss(*(projections(k=8) * 1e30).bfloat16(), 0.5))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_projection_of_zeros_is_as_near_to_all_and_its_gradient_is_finite(loss):
+    z = projections(k=8)
+    z[0, 0] = 0
+    z.requires_grad_()
+    value = loss(*z, 0.5)
+    (slope,) = torch.autograd.grad(value, z)
+    assert torch.isfinite(value) and torch.isfinite(slope).all()
+    assert 0 < slope[0, 0].norm() < 10
+
+
 @pytest.mark.parametrize("temperature", [0.05, 0.5])
 def test_the_reading_never_exceeds_its_nominal_bound(temperature):
     for seed in range(5):

@@ -7,10 +7,12 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
+from mi_ray.compute.copies import identities_of_rows
 from mi_ray.compute.critics import Settings
-from mi_ray.compute.estimation import Sample, estimate
+from mi_ray.compute.estimation import estimate
 from mi_ray.compute.images import SPLITS
 from mi_ray.compute.pairings import WithinClass
+from mi_ray.compute.samples import Origin, Sample
 from mi_ray.experiments.results import expected, told
 from mi_ray.theory.certificate import Reading
 from mi_ray.theory.channel import LabelChannel
@@ -24,7 +26,8 @@ def sample(seed):
     """Noisy class codes, every one of a source of its own."""
     labels, rng = np.arange(256) % CLASSES, np.random.default_rng(seed)
     h = (np.eye(WIDTH)[labels] + 0.3 * rng.standard_normal((256, WIDTH))).astype(np.float32)
-    return Sample(h, labels, 256 * seed + np.arange(256), WithinClass(labels, CLASSES))
+    origin = Origin(identities=identities_of_rows(h), sources=256 * seed + np.arange(256))
+    return Sample(h, labels, origin, WithinClass(labels, CLASSES))
 
 
 @lru_cache

@@ -224,6 +224,17 @@ def test_a_diverging_run_raises_diverged_naming_the_step(store, data, learning_r
         loop.train(wild, store.attempt("training-0"))
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_last_step_that_loses_the_weights_is_a_divergence_though_no_loss_shows_it(store, data, optimizer):
+    """The only loss is that of the untouched encoder."""
+    wild = replace(DECLARATION, views=32, warmup=0.0, optimizer=optimizer, learning_rate=1e300)
+    with pytest.raises(
+        Diverged, match=r"networks: \d+ of \d+ tensors hold NaN or infinity \(encoder\..*lower learning_rate"
+    ):
+        train_cell(store, data, wild)
+    assert list(store.cells.iterdir()) == []
+
+
 def test_a_diverging_run_commits_nothing(store, data):
     with pytest.raises(Diverged):
         train_cell(store, data, replace(DECLARATION, learning_rate=1e38))

@@ -32,7 +32,8 @@ def good(**changes):
         bracket=Bracket(lower_bits=2.95, upper_bits=3.0, lower_from="nwj"),
         readings={"nominal": reading(2.99), "strict": reading(2.9), "nwj": reading(2.98), "probe": reading(3.0)},
         train_bits={"strict": 3.0, "nwj": 3.0, "probe": 3.0},
-        shared={"train": 0, "validation": 0},
+        shared={"train": (), "validation": ()},
+        copied=0.0,
         class_counts=drawn(CHANNEL.prior),
         k_est=K,
         temperature=0.1,
@@ -51,8 +52,10 @@ def few(k):
 CASES = {
     "not finite: strict": with_reading("strict", reading(nan)),
     "not finite: strict, probe": {"readings": good().readings | {"strict": reading(nan), "probe": reading(2.9, nan)}},
-    "3 in validation": {"shared": {"train": 0, "validation": 3}},
-    "2 in train, 1 in validation": {"shared": {"train": 2, "validation": 1}},
+    "3 in validation (a, b, c)": {"shared": {"train": (), "validation": ("a", "b", "c")}},
+    "2 in train (a = b, c), 1 in validation (d)": {"shared": {"train": ("a = b", "c"), "validation": ("d",)}},
+    "5 in train (a, b, c, and 2 more)": {"shared": {"train": tuple("abcde"), "validation": ()}},
+    "0.4% of the pairs are an image and its own copy": {"copied": 1 / 256},
     "balanced within batches": {"class_counts": np.full((BATCHES, 8), K // 8)},
     "do not follow the declared prior": {"class_counts": drawn([0.2] + [0.8 / 7] * 7)},
     "strict reads 3.20 bits, more than the 3.00 possible": with_reading("strict", reading(3.2)),
@@ -75,7 +78,7 @@ def test_each_fault_is_told_alone(words):
 
 
 def test_the_gravest_is_told_first():
-    found = audit(good(**CASES["3 in validation"], **CASES["0.30 bits wide"], **CASES["not finite: strict"]))
+    found = audit(good(**CASES["3 in validation (a, b, c)"], **CASES["0.30 bits wide"], **CASES["not finite: strict"]))
     assert [words.split(":")[0] for words in found[:2]] == ["not finite", "test images are not untouched"]
     assert "bits wide" in found[-1]
 

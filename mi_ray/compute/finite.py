@@ -1,0 +1,46 @@
+"""Refusal of values that are NaN or infinite, at the place where they arise: no number is published that holds one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mi_ray.theory.listing import listed
+
+_ALLOWED = "allowed: finite numbers"
+
+
+class NotFinite(ValueError):
+    """A value is NaN or infinite. The text says where, names the first of them and counts the rest."""
+
+
+def refuse_rows(name: str, rows: np.ndarray | Tensor, names: Sequence[str] = ()) -> None:
+    """NotFinite unless every value of ``rows`` [n, ...] is finite; rows are called by ``names`` [n], or by number."""
+    numbers = torch.as_tensor(rows)
+    if lost := torch.nonzero(_lost(numbers)).flatten().tolist():
+        called = listed([names[row] if names else f"row {row}" for row in lost])
+        raise NotFinite(f"{name}: {len(lost)} of {len(numbers)} rows hold NaN or infinity ({called}); {_ALLOWED}")
+
+
+def refuse_tensors(name: str, tensors: Mapping[str, Tensor]) -> None:
+    """NotFinite unless every value of every tensor is finite."""
+    lost = {key: count for key, tensor in tensors.items() if (count := int((~tensor.isfinite()).sum()))}
+    if lost:
+        called = listed([f"{key}: {count} of {tensors[key].numel()} values" for key, count in lost.items()])
+        raise NotFinite(f"{name}: {len(lost)} of {len(tensors)} tensors hold NaN or infinity ({called}); {_ALLOWED}")
+
+
+def refuse_numbers(name: str, values: Mapping[str, object]) -> None:
+    """NotFinite unless every number among some values by name is finite."""
+    lost = [f"{key} is {value}" for key, value in values.items() if isinstance(value, float) and not isfinite(value)]
+    if lost:
+        raise NotFinite(f"{name}: {listed(lost)}; {_ALLOWED}")
+
+
+def _lost(numbers: Tensor) -> Tensor:
+    """Which rows are not finite: [n]."""
+    return ~numbers.isfinite().flatten(1).all(1) if numbers.ndim > 1 else ~numbers.isfinite()
