@@ -124,10 +124,12 @@ def _refuse_what_cannot_fit(questions: list[Question], store: Store, flags: argp
 
 
 def _print_images(questions: list[Question]) -> None:
-    """Print what was found in the folders of images, before anything is computed."""
+    """Print what was found in the folders of images, and what is known of learning them, before anything is
+    computed."""
+    from mi_ray.experiments.forecast import notes
     from mi_ray.experiments.inventory import inventory
 
-    for line in inventory(questions):
+    for line in [*inventory(questions), *notes(questions)]:
         print(line, flush=True)
 
 

@@ -8,7 +8,7 @@ from statistics import median
 
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.cost import DEFAULT_RATE, predicted_work, rates
-from mi_ray.experiments.declare import BUNDLED, CDP, Declaration, Question, Training
+from mi_ray.experiments.declare import BUNDLED, CDP, Declaration, Question, Training, training_of
 from mi_ray.experiments.identity import kind
 from mi_ray.experiments.plan import Plan, build
 from mi_ray.experiments.search import Search
@@ -70,22 +70,17 @@ def forecast(plan: Plan, store: Store) -> Iterator[str]:
         f" core-minutes ({known.source})"
     )
     yield from on_a_gpu(missing, known)
-    yield from needs(plan)
 
 
-def needs(plan: Plan) -> Iterator[str]:
-    """A line where trainings of the plan see fewer views than it took to learn their images."""
-    few = {
-        cell.declaration.views
-        for cell in plan.cells.values()
-        if isinstance(cell.declaration, Training)
-        and _reads_mnist(cell.declaration)
-        and cell.declaration.views < MNIST_VIEWS
-    }
+def notes(questions: Iterable[Question]) -> Iterator[str]:
+    """A line where trainings see fewer views than it took to learn their images."""
+    trainings = dict.fromkeys(filter(None, map(training_of, questions)))
+    few = {training.views for training in trainings if _reads_mnist(training) and training.views < MNIST_VIEWS}
     if few:
         yield (
-            f"note: MNIST's digits on a canvas of 32 pixels took {MNIST_VIEWS:,} views to learn; pairing digit learned"
-            f" nothing in 100,000 (in-training estimate 0.00 bits). Here are {min(few):,}: --axis views={MNIST_VIEWS}"
+            f"note      MNIST's digits on a canvas of 32 pixels took {MNIST_VIEWS:,} views to learn; pairing digit"
+            f" learned nothing in 100,000 (in-training estimate 0.00 bits). Here are {min(few):,}:"
+            f" --axis views={MNIST_VIEWS}"
         )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mi_ray.experiments.cells import Store
 from mi_ray.experiments.cost import DEFAULT_RATE, predicted_work
-from mi_ray.experiments.forecast import H100_FLOPS, H100_STEP_SECONDS, forecast, forecast_search, prices
+from mi_ray.experiments.forecast import H100_FLOPS, H100_STEP_SECONDS, forecast, forecast_search, notes, prices
 from mi_ray.experiments.plan import build
 from sweeps.augmentation_search import STUDY as SEARCHING
 from sweeps.infomin_grid import STUDY
@@ -77,3 +77,14 @@ def test_a_search_that_needs_a_gpu_is_told_in_gpu_hours_at_most(store):
     search = SEARCHING.search(SEARCHING.grid("paper", {}))
     _, line = forecast_search(search, build([], lambda data: None), store)
     assert line.startswith("at most about ") and "GPU-hours on one H100" in line
+
+
+def test_a_run_says_what_mnist_needs_where_it_is_given_fewer_views():
+    def noted(preset, **axes):
+        return list(notes(STUDY.questions(STUDY.grid(preset, axes))))
+
+    (line,) = noted("laptop", digits=("/data/mnist",))
+    assert "Here are 100,000: --axis views=300000" in line
+    assert noted("laptop", digits=("/data/mnist",), views=(200_000, 300_000))[0].endswith("200,000: --axis views=300000")
+    assert not noted("laptop", digits=("/data/mnist",), views=(300_000,))
+    assert not noted("laptop") and not noted("smoke")
