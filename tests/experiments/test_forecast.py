@@ -85,6 +85,8 @@ def test_a_run_says_what_mnist_needs_where_it_is_given_fewer_views():
 
     (line,) = noted("laptop", digits=("/data/mnist",))
     assert "Here are 100,000: --axis views=300000" in line
-    assert noted("laptop", digits=("/data/mnist",), views=(200_000, 300_000))[0].endswith("200,000: --axis views=300000")
+    assert noted("laptop", digits=("/data/mnist",), views=(200_000, 300_000))[0].endswith(
+        "200,000: --axis views=300000"
+    )
     assert not noted("laptop", digits=("/data/mnist",), views=(300_000,))
     assert not noted("laptop") and not noted("smoke")
