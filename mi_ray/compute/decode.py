@@ -61,10 +61,11 @@ class Unreadable(ValueError):
 def read_image(path: Path, field: str, matte: str = WHITE, max_pixels: int | None = None) -> Image.Image:
     """Decode one file as an upright RGB image; ValueError names a file that is corrupt, too large or of no known mode.
 
-    ``field``: of the declaration, which the refusal begins with.
+    ``field``: of the declaration, which the refusal begins with. The file is opened here because PIL maps a path to
+    memory, and mixes up the rows of a turned TIFF when it does.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
             if max_pixels is not None and image.width * image.height > max_pixels:
                 size = f"{image.width}x{image.height}"
                 raise Unreadable(f"has {size} pixels; allowed: at most {max_pixels:,}")
