@@ -111,6 +111,8 @@ def _refuse_misread(image: Image.Image, raw: str) -> None:
     codec, deepest = tiles[0][0], max(tags.get(BITS, (1,)))
     if codec == "raw" and tags.get(PLANES) == APART and deepest > 8:
         raise Unreadable(f"holds colours of {deepest} bits in separate planes; allowed: colours side by side")
+    if tags.get(PLANES) == APART and image.mode in ("LA", "La"):
+        raise Unreadable("holds grey and transparency in separate planes; allowed: side by side")
     if codec == "libtiff" and raw in SWAPPED:
         raise Unreadable("holds compressed big-endian values of floats or signed integers; allowed: little-endian")
     if deepest == 8 and SIGNED in tags.get(SAMPLE_FORMAT, ()):
