@@ -8,6 +8,7 @@ from math import hypot
 
 import pandas as pd
 
+from analysis.per_encoder import panel_title
 from analysis.verdict import Verdict, all_hold, lacking, undecided
 from mi_ray.theory.tasks import Task
 from sweeps.small_batch import STUDY, TASK
@@ -58,7 +59,7 @@ def _too_few(tidy: pd.DataFrame) -> bool:
 
 def _panels(tidy: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     names = list(tidy.columns[1 : tidy.columns.get_loc("k_tr")])
-    return [(", ".join(values), panel) for values, panel in tidy.groupby(names, sort=False)]
+    return [(panel_title(names, values), panel) for values, panel in tidy.groupby(names, sort=False)]
 
 
 def _findings(name: str, panel: pd.DataFrame) -> list[Finding]:

@@ -100,19 +100,22 @@ def _refuse_no_train(name: str, root: Path, folders: list[Path], official: list[
 
 
 def _refuse_likenesses(name: str, root: Path, folders: list[str]) -> None:
-    """Refuse folders whose names differ in the word for a split alone, such as ``seg_train`` and ``seg_test``."""
+    if alike := _alike(folders):
+        raise ValueError(
+            f"{name}: {root} holds {' and '.join(sorted(alike.values()))}, which could be splits or classes; allowed:"
+            f" splits named {' and '.join(sorted(alike))}, or classes inside one folder named train"
+        )
+
+
+def _alike(folders: Iterable[str]) -> dict[str, str]:
+    """Folders by split whose names differ in the word for it alone, such as ``seg_train`` and ``seg_test``, one of them
+    for training; empty where there are none."""
     shapes: dict[str, dict[str, str]] = {}
     for folder in folders:
         for split, words in WORDS.items():
             for shape in {re.sub(word, "*", folder.lower(), count=1) for word in words if word in folder.lower()}:
                 shapes.setdefault(shape, {})[split] = folder
-    for alike in shapes.values():
-        if "train" in alike and len(alike) > 1:
-            listed = " and ".join(sorted(alike.values()))
-            raise ValueError(
-                f"{name}: {root} holds {listed}, which could be splits or classes; allowed: splits named"
-                f" {' and '.join(sorted(alike))}, or classes inside one folder named train"
-            )
+    return next((alike for alike in shapes.values() if "train" in alike and len(alike) > 1), {})
 
 
 def _refuse_doubles(name: str, official: list[tuple[str, Path]]) -> None:
@@ -201,17 +204,36 @@ def counted(skipped: Mapping[str, int]) -> str:
 
 
 def _refuse_splits_inside(name: str, classes: tuple[str, ...], parts: dict[str, Part]) -> None:
-    """Refuse classes that are divided into splits themselves: the splits would be mixed up."""
+    """Refuse classes that are divided into splits themselves, at any depth, and would be mixed up; and a class that
+    holds other classes once more, as a ``test`` does that lies beside the classes of training."""
     for part in parts.values():
         for one, files in zip(classes, part.classes, strict=True):
-            start = len(str(part.folder / one)) + 1
-            below = {path[start:].split(os.sep)[0] for path in files.paths if os.sep in path[start:]}
-            splits = {split_called(folder): folder for folder in below}
-            if "train" in splits and len(splits.keys() - {""}) > 1:
-                listed = " and ".join(sorted(folder for split, folder in splits.items() if split))
+            root = str(part.folder / one)
+            inside = _folders_inside(root, files)
+            for folder, below in inside.items():
+                named = {split: each for each in sorted(below) if (split := split_called(each))}
+                if splits := named if "train" in named and len(named) > 1 else _alike(sorted(below)):
+                    listed = " and ".join(sorted(splits.values()))
+                    raise ValueError(
+                        f"{name}: {folder} holds {listed}; allowed: splits above the classes, as in train/{one}"
+                    )
+            again = inside.get(root, set()) & ({*classes} - {one})
+            if len(again) > 1:
                 raise ValueError(
-                    f"{name}: {part.folder / one} holds {listed}; allowed: splits above the classes, as in train/{one}"
+                    f"{name}: {root} holds {some(sorted(again))} again, which are classes beside it; allowed: each"
+                    " class once, or once in every split, as in train/ and test/"
                 )
+
+
+def _folders_inside(root: str, files: ImageFiles) -> dict[str, set[str]]:
+    """Folders that hold images, at any depth below ``root``, by the folder that they lie in."""
+    inside: dict[str, set[str]] = {}
+    for folder in {os.path.dirname(path) for path in files.paths}:
+        while folder != root:
+            above, name = os.path.split(folder)
+            inside.setdefault(above, set()).add(name)
+            folder = above
+    return inside
 
 
 def _refuse_shared(name: str, root: Path, classes: tuple[str, ...], parts: dict[str, Part]) -> None:

@@ -61,10 +61,11 @@ class Unreadable(ValueError):
 def read_image(path: Path, field: str, matte: str = WHITE, max_pixels: int | None = None) -> Image.Image:
     """Decode one file as an upright RGB image; ValueError names a file that is corrupt, too large or of no known mode.
 
-    ``field``: of the declaration, which the refusal begins with.
+    ``field``: of the declaration, which the refusal begins with. The file is opened here because PIL maps a path to
+    memory, and mixes up the rows of a turned TIFF when it does.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
             if max_pixels is not None and image.width * image.height > max_pixels:
                 size = f"{image.width}x{image.height}"
                 raise Unreadable(f"has {size} pixels; allowed: at most {max_pixels:,}")
@@ -110,6 +111,8 @@ def _refuse_misread(image: Image.Image, raw: str) -> None:
     codec, deepest = tiles[0][0], max(tags.get(BITS, (1,)))
     if codec == "raw" and tags.get(PLANES) == APART and deepest > 8:
         raise Unreadable(f"holds colours of {deepest} bits in separate planes; allowed: colours side by side")
+    if tags.get(PLANES) == APART and image.mode in ("LA", "La"):
+        raise Unreadable("holds grey and transparency in separate planes; allowed: side by side")
     if codec == "libtiff" and raw in SWAPPED:
         raise Unreadable("holds compressed big-endian values of floats or signed integers; allowed: little-endian")
     if deepest == 8 and SIGNED in tags.get(SAMPLE_FORMAT, ()):

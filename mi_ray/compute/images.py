@@ -73,13 +73,16 @@ def refuse_equal(what: str, images: UInt8[np.ndarray, "n 3 side side"], names: S
     most = max(groups, key=len)
     if len(most) * 2 > len(images) or len(groups) < min(LEAST_DISTINCT, len(images)):
         alike, (first, second, *_) = f"{len(most)} have the same pixels", most
+        allowed = f"at least {LEAST_DISTINCT} distinct images, none of them more than half"
     elif int(images.max()) - int(images.min()) <= FLAT:
-        alike, (first, second) = f"{len(images)} differ by at most {FLAT} levels", (0, len(images) - 1)
+        low, high = int(images.min()), int(images.max())
+        alike, (first, second) = f"all values are {low} to {high} of 255", (0, len(images) - 1)
+        allowed = f"values more than {FLAT} levels apart"
     else:
         return
     raise ValueError(
         f"{what}: {len(images)} images, {len(groups)} of them distinct; {alike}, such as {names[first]} and"
-        f" {names[second]}; allowed: at least {LEAST_DISTINCT} distinct images, none of them more than half"
+        f" {names[second]}; allowed: {allowed}"
     )
 
 

@@ -19,6 +19,9 @@ OFFICIAL = ("validation", "test")
 SHARES = tuple(round(step / 100, 2) for step in range(1, 50))
 """Shares that are tried where the declared one leaves too few images."""
 
+NAMED = 50
+"""Scarce strata, and lacking images, in a refusal before the rest is counted."""
+
 Sizes = Int64[np.ndarray, "strata 3"]
 """Images of each stratum (a class, or a class of a domain) in each of `SPLITS`."""
 
@@ -67,15 +70,15 @@ def strata(
 
 
 def refuse_scarce(data: str, parts: Sizes, names: Sequence[str], held_out: float) -> None:
-    """ValueError names every stratum of which a split gets fewer than `LEAST` images, and what would do: another
-    ``held_out``, or so many more images."""
+    """ValueError names every stratum (up to `NAMED`) of which a split gets fewer than `LEAST` images, and what would
+    do: another ``held_out``, or so many more images."""
     sizes = sizes_of(parts, held_out)
     scarce = np.flatnonzero(sizes.min(axis=1) < LEAST).tolist()
     if not scarce:
         return
     told = [f"{names[i]} ({', '.join(f'{s} {n}' for s, n in zip(SPLITS, sizes[i], strict=True))})" for i in scarce]
     raise ValueError(
-        f"{data}: with held_out {held_out:g}, a split gets fewer than {LEAST} images of {some(told)};"
+        f"{data}: with held_out {held_out:g}, a split gets fewer than {LEAST} images of {some(told, NAMED)};"
         f" allowed: {_remedy(parts, names, held_out)}"
     )
 
@@ -90,7 +93,7 @@ def _remedy(parts: Sizes, names: Sequence[str], held_out: float) -> str:
     ]
     share = share_that_would_do(parts + lacking, held_out)
     changed = [] if share == held_out else [f"held_out {share:g}"]
-    return " and ".join([*([some(told)] if told else []), *changed])
+    return " and ".join([*([some(told, NAMED)] if told else []), *changed])
 
 
 def share_that_would_do(parts: Sizes, held_out: float) -> float:

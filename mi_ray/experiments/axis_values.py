@@ -27,6 +27,8 @@ SCALARS: dict[Hint, str] = {
     bool: "true or false", int: "whole numbers, such as 3 or 1e5", float: "finite numbers", str: "text", Path: "paths",
 }  # fmt: skip
 SEQUENCES = (list, tuple, Sequence)
+MOST_DIGITS = 18
+"""Of a whole number in scientific notation, beyond the first: 1e500 is a slip, and no computer counts so far."""
 _NOTHING = ("none", "null")
 _ITEM = re.compile(r"\[[^\[\]]*\]|[^,\[\]]+")
 _ITEMS = re.compile(rf"(?:{_ITEM.pattern})(?:,(?:{_ITEM.pattern}))*")
@@ -217,7 +219,8 @@ def _whole(text: Any) -> Any:
         value = Decimal(text)
     except (InvalidOperation, TypeError, ValueError):
         return text
-    return int(value) if value.is_finite() and value == value.to_integral_value() else text
+    is_whole = value.is_finite() and value.adjusted() <= MOST_DIGITS and value == value.to_integral_value()
+    return int(value) if is_whole else text
 
 
 def _named(choices: Collection[Any]) -> Callable[[Any], Any]:

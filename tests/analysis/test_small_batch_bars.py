@@ -119,6 +119,11 @@ def test_another_axis_makes_panels_of_its_own(uri: str) -> None:
     assert during["cosine_ceiling_bits"].nunique() == 2
 
 
+def test_a_verdict_names_what_its_panels_differ_in(uri: str) -> None:
+    given = verdict(tidy_of(plan_of(temperature=(0.2, 0.5)), uri))
+    assert "resnet10t, temperature=0.2, post-training, range in bits" in given.numbers
+
+
 def test_the_claim_holds_where_estimates_and_accuracies_are_flat_and_readings_follow(uri: str) -> None:
     given = verdict(tidy_of(PLAN, uri))
     assert given.holds is True

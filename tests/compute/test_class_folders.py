@@ -128,6 +128,28 @@ def test_splits_inside_classes_are_refused(tmp_path):
     refused(tmp_path, r"^folder: .*cat holds test and train; allowed: splits above the classes, as in train/cat$")
 
 
+@pytest.mark.parametrize("below", ["", "images", "images/raw"])
+@pytest.mark.parametrize("splits", [("Train", "VALID"), ("train_set", "test_set"), ("img-train", "img-test", "extra")])
+def test_splits_inside_classes_are_refused_at_any_depth_and_by_likeness(tmp_path, below, splits):
+    for one in ("cat", "dog"):
+        fill(tmp_path / one / below, classes=splits)
+    two = " and ".join(sorted(splits)[-2:])
+    refused(tmp_path, f"^folder: .*cat(/{below})? holds {two}; allowed: splits above the classes, as in train/cat$")
+
+
+@pytest.mark.parametrize("name", ["test", "Val", "holdout"])
+def test_classes_that_lie_once_more_in_a_folder_beside_them_are_refused(tmp_path, name):
+    fill(tmp_path)
+    fill(tmp_path / name)
+    refused(tmp_path, f"^folder: .*/{name} holds cat, dog again, which are classes beside it; allowed: each class once")
+
+
+def test_folders_inside_classes_may_be_called_as_one_likes(tmp_path):
+    for one in ("cat", "dog"):
+        fill(tmp_path / one, 4, classes=(one, "2020", "train"))
+    assert sizes(tmp_path, held_out=0.2) == (("cat", "dog"), (16, 4, 4))
+
+
 def test_a_folder_without_images_beside_splits_is_no_class(tmp_path):
     fill(tmp_path / "train")
     fill(tmp_path / "test", OTHER)

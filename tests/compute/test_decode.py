@@ -170,6 +170,16 @@ def test_colours_in_separate_planes_are_right_or_refused(tmp_path, dtype, deflat
         np.testing.assert_allclose(pixels(path).astype(float), colours / (np.iinfo(dtype).max / 255), atol=1)
 
 
+@pytest.mark.parametrize("deflate", [False, True])
+def test_transparency_in_a_plane_of_its_own_is_right_or_refused(tmp_path, deflate):
+    half = np.where(np.arange(4)[:, None, None] < 2, [[[90, 255]]], [[[90, 0]]]).repeat(3, axis=1).astype(np.uint8)
+    apart = tiff(tmp_path / "a.tif", half, extra=(2,), deflate=deflate, apart=True)
+    with pytest.raises(ValueError, match="holds grey and transparency in separate planes; allowed: side by side"):
+        read_image(apart, "folder")
+    beside = tiff(tmp_path / "b.tif", half, extra=(2,), deflate=deflate)
+    np.testing.assert_array_equal(pixels(beside)[:, 0, 0], [90, 90, 255, 255])
+
+
 def test_signed_8_bit_values_are_refused(tmp_path):
     path = tiff(tmp_path / "a.tif", np.array([[-5, 5]], np.int8), sample_format=2)
     with pytest.raises(ValueError, match="holds signed 8-bit values; allowed: unsigned"):

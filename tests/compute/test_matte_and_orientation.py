@@ -149,6 +149,28 @@ def test_orientation_is_applied_to_images_of_other_modes_too(tmp_path):
     np.testing.assert_array_equal(pixels(path), grey(np.rot90(RAMP8, -1)))
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["grey", "white is zero", "grey of 16 bits", "rgba", "cmyk"])
+def test_a_turned_tiff_is_upright_whatever_its_mode(tmp_path, kind, orientation):
+    data = np.ascontiguousarray(stored(orientation))
+    opaque = np.full_like(data[:, :, :1], 255)
+    path, expected = tmp_path / "a.tif", grey(UPRIGHT[:, :, 0])
+    match kind:
+        case "grey":
+            tiff(path, data[:, :, 0], orientation=orientation)
+        case "white is zero":
+            tiff(path, 255 - data[:, :, 0], photometric=0, orientation=orientation)
+        case "grey of 16 bits":
+            tiff(path, data[:, :, 0].astype(np.uint16) * 257, orientation=orientation)
+        case "rgba":
+            tiff(path, np.dstack([data, opaque]), photometric=2, extra=(2,), orientation=orientation)
+            expected = UPRIGHT
+        case "cmyk":
+            tiff(path, np.dstack([255 - data, 255 - opaque]), photometric=5, orientation=orientation)
+            expected = UPRIGHT
+    np.testing.assert_array_equal(pixels(path), expected)
+
+
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
 def test_an_orientation_that_is_none_changes_nothing(tmp_path, orientation):
     np.testing.assert_array_equal(pixels(png(tmp_path / "a.png", RAMP8, depth=8, orientation=orientation)), grey(RAMP8))

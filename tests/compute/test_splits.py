@@ -53,8 +53,15 @@ def test_what_an_official_part_lacks_is_asked_for_by_its_name():
 
 def test_very_many_scarce_classes_are_some_and_a_count():
     told = refusal([[10, 0, 0]] * 300)
-    assert len(told) < 500
-    assert "class 4 (train 8, validation 1, test 1) and 295 more; allowed: held_out 0.15" in told
+    assert len(told) < 2500
+    assert "class 49 (train 8, validation 1, test 1) and 250 more; allowed: held_out 0.15" in told
+
+
+def test_dozens_of_scarce_classes_are_all_named_and_all_that_they_lack():
+    names = [f"kind {i:02}" for i in range(40)]
+    told, _, remedy = refusal([[4, 0, 0]] * 40, names=names).partition("; allowed: ")
+    assert all(f"{name} (train 4, validation 0, test 0)" in told for name in names)
+    assert all(f"2 more images of {name}" in remedy for name in names)
 
 
 SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=6)

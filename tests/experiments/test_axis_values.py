@@ -77,6 +77,8 @@ def test_what_is_read_from_text_is_accepted_from_a_preset(hint, values):
 
 
 NONSENSE = [
+    (int, "1e500", "'1e500' is not allowed; allowed: whole numbers, such as 3 or 1e5"),
+    (int, "1e999999999", "'1e999999999' is not allowed; allowed: whole numbers, such as 3 or 1e5"),
     (int, "1.5", "'1.5' is not allowed; allowed: whole numbers, such as 3 or 1e5"),
     (int, "true", "'true' is not allowed; allowed: whole numbers"),
     (int, "0x10", "'0x10' is not allowed; allowed: whole numbers"),
