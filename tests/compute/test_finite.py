@@ -122,7 +122,7 @@ ENTRIES = {
     "estimate of views": lambda lost: viewed(lost),
     "alignment": lambda lost: geometry.alignment(rows(lost=lost), LABELS, LABELS, np.arange(N)),
     "uniformity": lambda lost: geometry.uniformity(rows(lost=lost), np.arange(N)),
-    "tolerance": lambda lost: geometry.tolerance(rows(lost=lost), LABELS, np.arange(N)),
+    "tolerance": lambda lost: geometry.tolerance(rows(lost=lost), geometry.Sampling(labels=LABELS), np.arange(N)),
     "geometry of views": lambda lost: geometry.of_views(rows(lost=lost)[:, None].repeat(2, 1), np.arange(N)),
     "ksg x": lambda lost: ksg(rows(lost=lost), rows(1)),
     "ksg y": lambda lost: ksg(rows(), rows(1, lost=lost)),
