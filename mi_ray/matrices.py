@@ -100,10 +100,12 @@ def standard_error(result: Mapping[str, Any], value: str) -> float | None:
 def certificates(panel: Panel, results: Mapping[str, Mapping[str, Any]]) -> str:
     """What the tick means, where an entry has one, and a line for every cell that is not certified, with all reasons.
 
-    Empty where the matrix shows no estimates. ``results``: of the cells that are committed, by key.
+    Of a matrix of other values, a line for every cell whose result has a note: accuracy on images that the probe saw.
+    ``results``: of the cells that are committed, by key.
     """
     if panel.value != STATED:
-        return ""
+        noted = [[f"  {panel.name(cell)}", note] for cell in panel.cells if (note := _note(results, cell))]
+        return "\n".join(["note:", aligned(noted)]) if noted else ""
     places = [[results[c.key] for c in place if c.key in results] for place in panel.sheet.cells.values()]
     asked = map(len, panel.sheet.cells.values())
     ticked = any(statement(held, asked=n).ticked for held, n in zip(places, asked, strict=True))
@@ -111,6 +113,10 @@ def certificates(panel: Panel, results: Mapping[str, Mapping[str, Any]]) -> str:
     against = [[f"  {panel.name(cell)}", "; ".join(said.ones[0].reasons)] for cell, said in known if not said.certified]
     head = [legend(several=panel.depth > 1)] if ticked else []
     return "\n".join(head + (["not certified:", aligned(against)] if against else []))
+
+
+def _note(results: Mapping[str, Mapping[str, Any]], cell: Cell) -> str:
+    return str(results.get(cell.key, {}).get("note", ""))
 
 
 def unlearned(doubts: Sequence[Doubt]) -> str:

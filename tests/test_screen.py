@@ -323,6 +323,16 @@ def test_nothing_certified_needs_no_legend_and_no_certificates_no_words(store):
     assert certificates(accuracy, rehearsal.screen._results) == ""
 
 
+def test_an_accuracy_on_images_that_the_probe_saw_says_so(store):
+    touched = "test images are not untouched: 1 in train (test/red/a.png = train/red/b.png)"
+    rehearsal = Rehearsal(store, pairing=("color",), task=("color", "digit"))
+    rehearsal.run_all()
+    accuracy, _ = rehearsal.screen._panels
+    (digit,) = [cell for cell in accuracy.cells if cell.parameters["task"] == "digit"]
+    told = certificates(accuracy, rehearsal.screen._results | {digit.key: {"note": touched}}).splitlines()
+    assert told == ["note:", f"  task=digit  {touched}"]
+
+
 def test_seeds_are_certified_together_or_not_at_all(store):
     rehearsal = Rehearsal(store, seed=(0, 1), pairing=("color",), task=("color", "digit"))
     for job in rehearsal.jobs:

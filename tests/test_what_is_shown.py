@@ -54,7 +54,7 @@ def test_both_k_tr_stand_apart_on_the_screen_and_in_the_table(swept: tuple[Path,
     headings = re.findall(r"^(.*) \(.*rows: task, columns: pairing$", screen, re.MULTILINE)
     assert headings == [
         f"{value}; k_tr={k_tr}"
-        for value in ("linear accuracy", "post-training estimate, bits")
+        for value in ("linear balanced accuracy", "post-training estimate, bits")
         for k_tr in (8, 32)
     ]  # fmt: skip
     rows = estimates(store)

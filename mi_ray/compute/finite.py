@@ -20,7 +20,7 @@ class NotFinite(ValueError):
 
 def refuse_rows(name: str, rows: np.ndarray | Tensor, names: Sequence[str] = ()) -> None:
     """NotFinite unless every value of ``rows`` [n, ...] is finite; rows are called by ``names`` [n], or by number."""
-    numbers = torch.as_tensor(rows)
+    numbers = rows if isinstance(rows, Tensor) else torch.from_numpy(np.ascontiguousarray(rows))
     if lost := torch.nonzero(_lost(numbers)).flatten().tolist():
         called = listed([names[row] if names else f"row {row}" for row in lost])
         raise NotFinite(f"{name}: {len(lost)} of {len(numbers)} rows hold NaN or infinity ({called}); {_ALLOWED}")

@@ -239,14 +239,23 @@ def _matched(own: dict[str, Tensor], expected: dict[str, Tensor], what: str) -> 
     found = {name: list(tensor.shape) for name, tensor in own.items()}
     wanted = {name: list(tensor.shape) for name, tensor in expected.items()}
     reshaped = [name for name, shape in wanted.items() if name in found and found[name] != shape]
+    coded = [
+        name for name in wanted if name in own and expected[name].dtype.is_floating_point and not _is_real(own[name])
+    ]
     faults = [
         *_several("missing", [f"{name} {shape}" for name, shape in wanted.items() if name not in found]),
         *_several("unexpected", [f"{name} {shape}" for name, shape in found.items() if name not in wanted]),
         *_several("misshapen", [f"{name} {found[name]} for {wanted[name]}" for name in reshaped]),
+        *_several("of no floating point", [f"{name} {str(own[name].dtype).removeprefix('torch.')}" for name in coded]),
     ]
     if faults := faults + _other_stem(found, wanted):
         raise ValueError(f"checkpoint ({what}): {'; '.join(faults)}; allowed: exactly the encoder's tensors")
     return {name: own[name] for name in expected}
+
+
+def _is_real(tensor: Tensor) -> bool:
+    """Whether a tensor holds weights, and not the codes that a quantised file has in their place."""
+    return tensor.layout == torch.strided and tensor.dtype.is_floating_point
 
 
 def _other_stem(found: dict[str, list[int]], wanted: dict[str, list[int]]) -> list[str]:

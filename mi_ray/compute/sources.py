@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from mi_ray.compute.catalogue import files_of, missing
 from mi_ray.compute.decode import WHITE, read_image
 from mi_ray.compute.image_files import SUFFIXES, image_files
-from mi_ray.compute.images import SPLITS
+from mi_ray.compute.images import FLAT, SPLITS
 from mi_ray.compute.seeding import stream
 from mi_ray.theory.tasks import DIGITS
 
 PARTS = (0.7, 0.15, 0.15)
 """Share of the source digits, and of the background photographs, that train, validation and test are made from."""
+
+TRIED = 32
+"""Photographs of a folder, evenly spread over its sorted files, that `refuse_flat` opens."""
 
 MAX_PIXELS = 16_000_000
 
@@ -122,6 +125,18 @@ def photograph_files(root: Path) -> list[Path]:
             f" ({', '.join(sorted(SUFFIXES))})"
         )
     return files
+
+
+def refuse_flat(root: Path, matte: str = WHITE) -> None:
+    """ValueError where more than half of the photographs tried are of one colour, as after a wrong export (`FLAT`)."""
+    files = photograph_files(root)
+    tried = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, TRIED).astype(int))]
+    flat = [path for path in tried if np.ptp(read_photograph(path, matte), axis=(0, 1)).max() <= FLAT]
+    if 2 * len(flat) > len(tried):
+        raise ValueError(
+            f"backgrounds: {len(flat)} of {len(tried)} photographs tried below {root} are of one colour"
+            f" ({flat[0]}, ...); allowed: photographs whose values lie more than {FLAT} of 255 levels apart"
+        )
 
 
 def _reader(path: Path, matte: str) -> Photograph:

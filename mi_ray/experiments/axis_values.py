@@ -27,11 +27,13 @@ SCALARS: dict[Hint, str] = {
     bool: "true or false", int: "whole numbers, such as 3 or 1e5", float: "finite numbers", str: "text", Path: "paths",
 }  # fmt: skip
 SEQUENCES = (list, tuple, Sequence)
-MOST_DIGITS = 18
-"""Of a whole number in scientific notation, beyond the first: 1e500 is a slip, and no computer counts so far."""
 _NOTHING = ("none", "null")
-_ITEM = re.compile(r"\[[^\[\]]*\]|[^,\[\]]+")
-_ITEMS = re.compile(rf"(?:{_ITEM.pattern})(?:,(?:{_ITEM.pattern}))*")
+_BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "multiple_of", "too_short", "too_long")
+_ITEM = re.compile(r"\[[^\[\]]*\]|[^,\[\]\s][^,\[\]]*")
+_ITEMS = re.compile(rf"\s*(?:{_ITEM.pattern})\s*(?:,\s*(?:{_ITEM.pattern})\s*)*")
+_DIGITS = 18
+"""Most digits of a whole number: int64 holds all of them. More is a slip, and 1e999999999 takes hours to write out."""
+_STRAY_UNDERSCORE = re.compile(r"(?<!\d)_|_(?!\d)")
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,7 @@ class Axis:
             return adapter.validate_python(value, strict=strict)
         except ValidationError as error:
             close = did_you_mean(value, _choices(self.hint)) if isinstance(value, str) else ""
-            bounds = f" ({error.errors()[0]['msg']})" if get_origin(self.hint) is Annotated else ""
-            raise refuse(f"axis {self.name}", value, f"{self.allowed}{bounds}{close}") from None
+            raise refuse(f"axis {self.name}", value, f"{self.allowed}{_bounds(error)}{close}") from None
 
     def _items(self, text: str) -> list[str] | list[str | list[str]]:
         if not any(get_origin(member) in SEQUENCES for member in _members(self.hint)):
@@ -106,6 +107,12 @@ def _axis(parameter: Parameter, hints: dict[str, Hint]) -> Axis:
     return Axis(parameter.name, hints[parameter.name])
 
 
+def _bounds(error: ValidationError) -> str:
+    """What a value of the right type fails by: a bound of `Annotated`."""
+    told = [one["msg"] for one in error.errors() if one["type"] in _BOUNDS]
+    return f" ({told[0]})" if told else ""
+
+
 # Hints taken apart
 
 
@@ -122,11 +129,11 @@ def _is_alias(hint: Hint) -> bool:
 
 
 def _members(hint: Hint) -> Iterator[Hint]:
-    """The alternatives of a union; the hint itself where it is none."""
-    bare = _bare(hint)
+    """The alternatives of a union; the hint itself where it is none. Bounds of a union are those of each but None."""
+    bare, bounds = _bare(hint), get_args(hint)[1:] if get_origin(hint) is Annotated else ()
     if get_origin(bare) in (Union, UnionType):
         for member in get_args(bare):
-            yield from _members(member)
+            yield from _members(Annotated[(member, *bounds)] if bounds and member is not NoneType else member)
     else:
         yield hint
 
@@ -219,8 +226,9 @@ def _whole(text: Any) -> Any:
         value = Decimal(text)
     except (InvalidOperation, TypeError, ValueError):
         return text
-    is_whole = value.is_finite() and value.adjusted() <= MOST_DIGITS and value == value.to_integral_value()
-    return int(value) if is_whole else text
+    if not value.is_finite() or value.adjusted() >= _DIGITS or _STRAY_UNDERSCORE.search(text):
+        raise ValueError(f"{text} is no whole number of at most {_DIGITS} digits")
+    return int(value) if value == value.to_integral_value() else text
 
 
 def _named(choices: Collection[Any]) -> Callable[[Any], Any]:

@@ -17,6 +17,7 @@ from mi_ray.compute.sources import (
     mnist_drawings,
     mnist_files,
     photograph_files,
+    refuse_flat,
     scikit_learn_drawings,
     scikit_learn_photographs,
     split_drawings,
@@ -85,6 +86,7 @@ def _drawings(data: CDP) -> Drawings:
 def _photographs(data: CDP) -> dict[str, list[Photograph]]:
     if data.backgrounds == BUNDLED:
         return scikit_learn_photographs()
+    refuse_flat(Path(data.backgrounds), data.matte)
     return folder_photographs(Path(data.backgrounds), data.seed, data.matte)
 
 

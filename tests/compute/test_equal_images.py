@@ -1,10 +1,13 @@
 """A split of (nearly) equal images is refused; one with some duplicates, or of noise, is not."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from mi_ray.compute.images import refuse_equal
+from mi_ray.compute.sources import refuse_flat
 from tests.compute.miniatures import read
 
 
@@ -76,3 +79,22 @@ def test_images_that_differ_outside_the_square_alone_are_equal(tmp_path):
             image.save(tmp_path / name / f"{i}.png")
     with pytest.raises(ValueError, match="1 of them distinct"):
         read("folder", tmp_path)
+
+
+@pytest.mark.parametrize(("of_one_colour", "is_refused"), [(0, False), (4, False), (5, True), (8, True)])
+def test_photographs_of_one_colour_are_refused_where_they_are_most(tmp_path, of_one_colour, is_refused):
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        flat = np.full((6, 5, 3), (200, 30, i), np.uint8)
+        pixels = flat if i < of_one_colour else rng.integers(256, size=(6, 5, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    with pytest.raises(ValueError, match=f"{of_one_colour} of 8 .* one colour") if is_refused else nullcontext():
+        refuse_flat(tmp_path)
+
+
+def test_grey_levels_of_12_bits_in_files_of_16_are_no_photographs(tmp_path):
+    for i in range(8):
+        values = np.random.default_rng(i).integers(256, size=(6, 5)).astype(np.uint16)
+        Image.fromarray(values).save(tmp_path / f"{i}.png")
+    with pytest.raises(ValueError, match="8 of 8 photographs"):
+        refuse_flat(tmp_path)

@@ -71,6 +71,14 @@ def test_every_number_type_is_looked_at(kind):
         refuse_rows("h", (torch.tensor([[1.0], [1.0], [float("inf")], [0.0]]) * torch.ones(4, 2)).to(kind))
 
 
+@pytest.mark.parametrize("view", [lambda h: h[::-1], lambda h: h[:, ::-1], lambda h: h[::2, 1:], np.asfortranarray])
+def test_rows_may_lie_in_memory_in_any_order(view):
+    refuse_rows("h", view(rows()))
+    with pytest.raises(NotFinite, match=r"^h: 1 of "):
+        refuse_rows("h", view(rows(lost=np.nan)[1:]))
+    assert ksg(view(rows()), view(rows(1))) == ksg(view(rows()).copy(), view(rows(1)).copy())
+
+
 def test_numbers_without_a_nan_are_let_through_whatever_they_are():
     refuse_rows("h", np.arange(6).reshape(3, 2))
     refuse_rows("h", np.full((3, 2), 3e38, np.float32))
@@ -122,7 +130,7 @@ ENTRIES = {
     "estimate of views": lambda lost: viewed(lost),
     "alignment": lambda lost: geometry.alignment(rows(lost=lost), LABELS, LABELS, np.arange(N)),
     "uniformity": lambda lost: geometry.uniformity(rows(lost=lost), np.arange(N)),
-    "tolerance": lambda lost: geometry.tolerance(rows(lost=lost), LABELS, np.arange(N)),
+    "tolerance": lambda lost: geometry.tolerance(rows(lost=lost), geometry.Sampling(labels=LABELS), np.arange(N)),
     "geometry of views": lambda lost: geometry.of_views(rows(lost=lost)[:, None].repeat(2, 1), np.arange(N)),
     "ksg x": lambda lost: ksg(rows(lost=lost), rows(1)),
     "ksg y": lambda lost: ksg(rows(), rows(1, lost=lost)),

@@ -261,6 +261,20 @@ def test_another_shape_is_refused():
     assert "1 misshapen (bn1.weight [32] for [64])" in refusal(state)
 
 
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.complex64, torch.bool])
+def test_codes_of_a_quantised_file_are_not_taken_for_weights(kind):
+    whole = {
+        name: tensor.mul(9).to(kind) if tensor.ndim == 4 else tensor for name, tensor in trained().state_dict().items()
+    }
+    assert f"conv1.weight {str(kind).removeprefix('torch.')}" in refusal(whole)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_any_floating_point_are_read(kind):
+    state = {name: tensor.to(kind) for name, tensor in trained().state_dict().items()}  # counters too, as numpy may
+    assert encoder_state(state, RESNET)["bn1.weight"].dtype == kind
+
+
 def test_positions_of_another_image_size_are_refused_rather_than_resampled():
     state = trained(VIT).state_dict() | {"pos_embed": torch.rand(1, 577, 192)}
     assert "1 misshapen (pos_embed [1, 577, 192] for [1, 197, 192])" in refusal(state, VIT)
@@ -308,6 +322,6 @@ def test_a_file_without_any_name_of_a_shared_weight_is_refused():
 
 
 def test_an_encoder_whose_own_names_look_like_another_layout_is_flat():
-    state = blank("qwen3_vit_88m").state_dict()
+    state = {name: torch.zeros(tensor.shape) for name, tensor in blank("qwen3_vit_88m").state_dict().items()}
     assert recognise(state) == "supcon" and layout_of(state, "qwen3_vit_88m") == "flat"
     assert encoder_state(state, "qwen3_vit_88m").keys() == state.keys()

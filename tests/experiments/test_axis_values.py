@@ -60,7 +60,10 @@ READ = [
     (Sequence[float], "[1,2]", ([1.0, 2.0],)),
     (list[Literal["a", "b"]], "[a,b]", (["a", "b"],)),
     (Annotated[int, Field(ge=3)], "3,1e1", (3, 10)),
+    (Annotated[float | None, Field(gt=0)], "none,1", (None, 1.0)),
     (int, "", ()),
+    (list[float], "[1, 2], [3]", ([1.0, 2.0], [3.0])),
+    (list[float] | None, " [1,2] , none", ([1.0, 2.0], None)),
 ]
 
 
@@ -83,6 +86,10 @@ NONSENSE = [
     (int, "true", "'true' is not allowed; allowed: whole numbers"),
     (int, "0x10", "'0x10' is not allowed; allowed: whole numbers"),
     (int, "inf", "'inf' is not allowed; allowed: whole numbers"),
+    (int, "1e999999999", "'1e999999999' is not allowed; allowed: whole numbers"),
+    (int, "1e18", "'1e18' is not allowed; allowed: whole numbers"),
+    (int, "1__0", "'1__0' is not allowed; allowed: whole numbers"),
+    (int, "1_", "'1_' is not allowed; allowed: whole numbers"),
     (int, "0,,1", "'' is not allowed; allowed: whole numbers"),
     (float, "nan", "'nan' is not allowed; allowed: finite numbers"),
     (float, "-inf", "'-inf' is not allowed; allowed: finite numbers"),
@@ -104,6 +111,16 @@ NONSENSE = [
     (list[float], "[[1]]", "'[[1]]' is not allowed; allowed: lists [V,V] of finite numbers"),
     (tuple[int, str], "[1]", "['1'] is not allowed; allowed: tuples [V,V] of whole numbers"),
     (Annotated[int, Field(ge=3)], "2", "'2' is not allowed; allowed: whole numbers, such as 3 or 1e5 (Input should be"),
+    (
+        Annotated[float | None, Field(gt=0)],
+        "-1",
+        "'-1' is not allowed; allowed: finite numbers or none (Input should be",
+    ),
+    (
+        Annotated[float, Field(gt=0)] | None,
+        "-1",
+        "'-1' is not allowed; allowed: finite numbers or none (Input should be",
+    ),
 ]
 
 
