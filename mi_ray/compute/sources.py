@@ -128,14 +128,20 @@ def photograph_files(root: Path) -> list[Path]:
 
 
 def refuse_flat(root: Path, matte: str = WHITE) -> None:
-    """ValueError where more than half of the photographs tried are of one colour, as after a wrong export (`FLAT`)."""
+    """ValueError where more than half of the photographs tried are of one and the same colour, as after a wrong export.
+
+    Values up to `FLAT` levels apart count as one; photographs of different colours are allowed.
+    """
     files = photograph_files(root)
     tried = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, TRIED).astype(int))]
-    flat = [path for path in tried if np.ptp(read_photograph(path, matte), axis=(0, 1)).max() <= FLAT]
-    if 2 * len(flat) > len(tried):
+    pixels = {path: read_photograph(path, matte).reshape(-1, 3).astype(int) for path in tried}
+    colours = {path: colour.mean(0) for path, colour in pixels.items() if np.ptp(colour, axis=0).max() <= FLAT}
+    usual = np.median(list(colours.values()), axis=0) if colours else np.zeros(3)
+    alike = [path for path, colour in colours.items() if np.abs(colour - usual).max() <= FLAT]
+    if 2 * len(alike) > len(tried):
         raise ValueError(
-            f"backgrounds: {len(flat)} of {len(tried)} photographs tried below {root} are of one colour"
-            f" ({flat[0]}, ...); allowed: photographs whose values lie more than {FLAT} of 255 levels apart"
+            f"backgrounds: {len(alike)} of {len(tried)} photographs tried below {root} are of one and the same colour,"
+            f" such as {alike[0]}; allowed: photographs whose values lie more than {FLAT} of 255 levels apart"
         )
 
 

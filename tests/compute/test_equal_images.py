@@ -85,10 +85,14 @@ def test_images_that_differ_outside_the_square_alone_are_equal(tmp_path):
 def test_photographs_of_one_colour_are_refused_where_they_are_most(tmp_path, of_one_colour, is_refused):
     rng = np.random.default_rng(0)
     for i in range(8):
-        flat = np.full((6, 5, 3), (200, 30, i), np.uint8)
+        flat = np.full((6, 5, 3), (200, 30, i % 2), np.uint8)
         pixels = flat if i < of_one_colour else rng.integers(256, size=(6, 5, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{i}.png")
-    with pytest.raises(ValueError, match=f"{of_one_colour} of 8 .* one colour") if is_refused else nullcontext():
+    with (
+        pytest.raises(ValueError, match=f"{of_one_colour} of 8 .* one and the same colour")
+        if is_refused
+        else nullcontext()
+    ):
         refuse_flat(tmp_path)
 
 
@@ -98,3 +102,9 @@ def test_grey_levels_of_12_bits_in_files_of_16_are_no_photographs(tmp_path):
         Image.fromarray(values).save(tmp_path / f"{i}.png")
     with pytest.raises(ValueError, match="8 of 8 photographs"):
         refuse_flat(tmp_path)
+
+
+def test_photographs_of_different_colours_are_allowed(tmp_path):
+    for i in range(8):
+        Image.new("RGB", (6, 5), (30 * i, 0, 255 - 30 * i)).save(tmp_path / f"{i}.png")
+    refuse_flat(tmp_path)

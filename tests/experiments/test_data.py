@@ -74,7 +74,7 @@ def test_changing_a_photograph_changes_the_digest(store, photographs):
     data = CDP(**COUNTS, backgrounds=str(photographs))
     before = prepare(data, store)
     for path in photographs.iterdir():
-        Image.fromarray(np.zeros((40, 40, 3), dtype=np.uint8)).save(path)
+        Image.fromarray(np.eye(40, dtype=np.uint8) * 255).save(path)
     assert prepared(data, store) is None
     assert prepare(data, store).digest != before.digest
 
@@ -182,11 +182,13 @@ MATTES = ("white", "black")
 def test_transparent_backgrounds_become_the_matte(store, tmp_path):
     (tmp_path / "clear").mkdir()
     for number in range(3):
-        Image.new("RGBA", (40 + number, 40), (0, 0, 0, 0)).save(tmp_path / "clear" / f"{number}.png")
+        clear = Image.new("RGBA", (400 + number, 400), (0, 0, 0, 0))
+        clear.putpixel((number, 0), (100, 100, 100, 255))
+        clear.save(tmp_path / "clear" / f"{number}.png")
     backgrounds = {"backgrounds": str(tmp_path / "clear"), "background_weight": 1.0}
     for matte, level in {"white": 255, "black": 0, "#808080": 128}.items():
         made = prepare(CDP(**COUNTS, **backgrounds, matte=matte), store)
-        assert (made.split("train").images == level).all()
+        assert np.median(made.split("train").images) == level
 
 
 @pytest.mark.parametrize("matte", ["whit", "#ff000080", "", None, 3])
