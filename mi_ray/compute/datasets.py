@@ -19,7 +19,7 @@ from mi_ray.compute.catalogue import Catalogue, Name, catalogue_of, missing, of_
 from mi_ray.compute.choices import DOMAINS, Arrays, Bundled, Trees
 from mi_ray.compute.class_folders import ClassFolders
 from mi_ray.compute.decode import WHITE
-from mi_ray.compute.images import SPLITS, ImageSet, refuse_equal
+from mi_ray.compute.images import SPLITS, ImageSet, refuse_equal, refuse_single
 from mi_ray.compute.splits import LEAST, Sizes, dealt, parts_of, refuse_scarce, sizes_of, strata
 
 __all__ = [
@@ -76,13 +76,14 @@ def load(
     wanted = _wanted(name, classes, len(catalogue.values[0]))
     rows = _split(name, catalogue, _chosen(catalogue, wanted, domain), held_out, seed)
     _refuse_memory(name, sum(map(len, rows.values())), side, byte_budget)
-    splits = {}
+    splits, classes = {}, tuple(catalogue.values[0][one] for one in wanted)
     for split in SPLITS:
         images = decoded(catalogue.read, rows[split], side, threads)
         names = tuple(map(catalogue.name, rows[split].tolist()))
         refuse_equal(f"{name}: {split}", images, names)
         splits[split] = ImageSet(images, _renumbered(catalogue.attributes[rows[split]], wanted), rows[split], names)
-    return splits, tuple(catalogue.values[0][one] for one in wanted)
+        refuse_single(f"{name}: {split}", splits[split], classes)
+    return splits, classes
 
 
 def planned(name: Trees, found: ClassFolders, *, held_out: float, domain: str | None = None) -> dict[str, int]:

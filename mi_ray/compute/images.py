@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from safetensors.numpy import load_file, save_file
 
+from mi_ray.theory.listing import listed
+
 SPLITS = ("train", "validation", "test")
 
 LEAST_DISTINCT = 3
@@ -84,6 +86,21 @@ def refuse_equal(what: str, images: UInt8[np.ndarray, "n 3 side side"], names: S
         f"{what}: {len(images)} images, {len(groups)} of them distinct; {alike}, such as {names[first]} and"
         f" {names[second]}; allowed: {allowed}"
     )
+
+
+def refuse_single(what: str, images: ImageSet, classes: Sequence[str]) -> None:
+    """ValueError where all images of a class have the same pixels: no same-class pair is of two images (Sec. III-A).
+
+    ``classes``: their names. A class without images is no matter of this check.
+    """
+    labels = images.attributes[:, 0]
+    members = {label: np.flatnonzero(labels == label) for label in np.unique(labels).tolist()}
+    single = {label: rows for label, rows in members.items() if len(_by_pixels(images.images[rows])) == 1}
+    if single:
+        named = listed([f"{classes[label]} ({len(rows)}, {images.names[rows[0]]})" for label, rows in single.items()])
+        raise ValueError(
+            f"{what}: all images of a class have the same pixels: {named}; allowed: at least 2 that differ"
+        )
 
 
 def _by_pixels(images: UInt8[np.ndarray, "n 3 side side"]) -> list[list[int]]:

@@ -74,9 +74,12 @@ class Curve:
 
     @property
     def spread(self) -> float:
-        """Standard deviation of the last reports; 0 for one report, which has none."""
+        """Standard deviation of the last reports; where they are one, that of successive differences of all reports
+        (von Neumann), which a trend makes larger; 0 for a single report, which has none."""
         last = self.reports[-self.window :]
-        return float(np.std(last, ddof=1)) if len(last) > 1 else 0.0
+        if len(last) > 1:
+            return float(np.std(last, ddof=1))
+        return float(np.sqrt(np.mean(np.diff(self.reports) ** 2) / 2)) if len(self.reports) > 1 else 0.0
 
     @property
     def standard_error(self) -> float:

@@ -87,12 +87,13 @@ def stl(root, monkeypatch):
 
 
 def mnist(root):
-    """MNIST's idx files: big-endian header, then bytes. Its one channel is the class."""
+    """MNIST's idx files: big-endian header, then bytes. Its one channel is the class, but for a corner of its own."""
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for part, per_class in (("train", TRAIN), ("t10k", TEST)):
         labels = labels_of(10, per_class).astype(np.uint8)
-        n, images = len(labels), np.broadcast_to(labels[:, None, None], (len(labels), 28, 28))
+        n, images = len(labels), np.tile(labels[:, None, None], (1, 28, 28))
+        images[:, 21:, 21:] = np.arange(n)[:, None, None]
         (raw / f"{part}-images-idx3-ubyte").write_bytes(struct.pack(">IIII", 2051, n, 28, 28) + images.tobytes())
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 2049, n) + labels.tobytes())
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mi_ray.compute.images import refuse_equal
+from mi_ray.compute.images import ImageSet, refuse_equal, refuse_single
 from mi_ray.compute.sources import refuse_flat
 from tests.compute.miniatures import read
 
@@ -108,3 +108,14 @@ def test_photographs_of_different_colours_are_allowed(tmp_path):
     for i in range(8):
         Image.new("RGB", (6, 5), (30 * i, 0, 255 - 30 * i)).save(tmp_path / f"{i}.png")
     refuse_flat(tmp_path)
+
+
+def test_a_class_whose_images_are_all_one_is_refused_by_name():
+    images, labels = noise(12), np.repeat(np.arange(3), 4)[:, None]
+    made = ImageSet(images, labels, np.arange(12), tuple(f"{i}.png" for i in range(12)))
+    refuse_single("folder: test", made, ["cat", "dog", "owl"])
+    images[4:8] = images[4]
+    with pytest.raises(
+        ValueError, match=r"^folder: test: all images of a class .* pixels: dog \(4, 4.png\); allowed: at"
+    ):
+        refuse_single("folder: test", made, ["cat", "dog", "owl"])

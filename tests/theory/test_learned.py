@@ -59,6 +59,13 @@ def test_what_was_learned_and_lost_has_collapsed(end):
     assert told == f"collapsed in training: the loss ended {end:.2f} ± 0.00 bits below chance, log(2K-1), after 1.90"
 
 
+def test_one_noisy_report_at_the_end_of_a_short_training_is_no_collapse():
+    short = curve([0.05, 0.35, 0.3, 0.2, 0.11], first=0.05, allowed=0.45)
+    assert short.window == 1 and short.spread == pytest.approx(((0.3**2 + 0.05**2 + 0.1**2 + 0.09**2) / 8) ** 0.5)
+    assert "collapsed" not in why_untrained(short)
+    assert why_untrained(curve([0.0, 0.6, 1.1, 1.5, 1.9])) == ""
+
+
 def test_a_dip_in_the_middle_and_a_small_loss_at_the_end_are_no_collapse():
     assert why_untrained(curve([*np.full(20, 1.9), *np.zeros(10), *np.full(20, 1.9)])) == ""
     assert why_untrained(curve([*np.full(40, 1.9), *np.full(10, 1.2)])) == ""
