@@ -33,9 +33,10 @@ def result_of(cell: Cell) -> dict[str, Any]:
     """A result such as the cell's kind commits."""
     number = made_up(cell)
     if cell.kind == "training":
-        return {"in_training_bits": number, "in_training_bound_bits": 6.98, "loss_nats": 4 - number, "steps": 15}
+        told = {"in_training_bits": number, "in_training_bound_bits": 6.98, "loss_nats": 4 - number, "steps": 15}
+        return told | {"not_learned": ""}
     if cell.kind == "embedding":
-        return {"width": 512, "images": 4096}
+        return {"width": 512, "images": 4096, "not_learned": ""}
     if cell.kind == "evaluation":
         plain = {"linear_accuracy": 0.9 * number, "linear_standard_error": number / 40}
         balanced = {"linear_balanced_accuracy": number, "linear_balanced_standard_error": number / 50}

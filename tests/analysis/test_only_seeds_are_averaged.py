@@ -41,6 +41,7 @@ def told(cell: Cell) -> dict[str, Any]:
     """A number of its own for every cell, under every name that a table reads."""
     number = made_up(cell)
     accuracy = {"linear_accuracy": number, "linear_standard_error": 0.01}
+    accuracy |= {"linear_balanced_accuracy": number, "linear_balanced_standard_error": 0.01}
     geometry = {name: number for name in ("alignment", "uniformity", "tolerance")}
     estimate = {"nominal_bits": number, "lower_bits": number - 0.01, "upper_bits": number + 0.01, "certified": True}
     return {

@@ -181,7 +181,7 @@ def test_no_length_moves_a_measure_of_geometry(scale):
     for measure in (
         lambda h: geometry.alignment(h, x, y, sources),
         lambda h: geometry.uniformity(h, sources),
-        lambda h: geometry.tolerance(h, labels, sources),
+        lambda h: geometry.tolerance(h, geometry.Sampling(labels=labels), sources),
     ):
         assert measure(h * np.float32(scale)).value == pytest.approx(measure(h).value, abs=1e-4)
 

@@ -118,5 +118,5 @@ def test_geometry_is_measured_of_classes_and_of_views(simclr):
 def test_an_objective_that_is_not_eq_4_makes_no_in_training_estimate(training, tmp_path):
     question = LinearEvaluation(embedding=Embedding(encoder=training), task="class")
     _, cells = computed([question], Store(tmp_path))
-    assert cells["training"].result.keys() == {"loss_nats", "steps"}
+    assert cells["training"].result.keys() == {"loss_nats", "first_loss_nats", "steps", "not_learned"}
     assert json.dumps(cells["training"].history).count("in_training") == 0

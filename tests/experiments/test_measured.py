@@ -23,13 +23,16 @@ DRAWN = 200_000
 def images_of(classes: np.ndarray = CLASSES, sources: np.ndarray | None = None) -> ImageSet:
     n = len(classes)
     attributes = np.stack([classes, (np.arange(n) % 5 == 0).astype(np.int64)], axis=1)
-    return ImageSet(np.zeros((n, 3, 4, 4), dtype=np.uint8), attributes, np.arange(n) if sources is None else sources)
+    pixels = np.random.default_rng(0).integers(256, size=(n, 3, 4, 4), dtype=np.uint8)
+    return ImageSet(pixels, attributes, np.arange(n) if sources is None else sources)
 
 
 def prepared(folder: Path, splits: Mapping[str, ImageSet]) -> PreparedData:
     for name, images in splits.items():
         images.save(folder / f"{name}.safetensors")
-    write_json(folder / MANIFEST, {"files": {path.name: sha256(path) for path in folder.glob("*.safetensors")}})
+        write_json(folder / f"{name}.names.json", [f"{i}.png" for i in range(len(images))])
+    files = [*folder.glob("*.safetensors"), *folder.glob("*.names.json")]
+    write_json(folder / MANIFEST, {"files": {path.name: sha256(path) for path in files}})
     return PreparedData(folder, "0" * 64)
 
 

@@ -95,7 +95,7 @@ OTHERWISE = {
     "task": "digit", "prior": "uniform", "arch": "resnet18", "stem": "cifar", "objective": SupCon(task="digit"),
     "optimizer": "sgd", "precision": "float32", "layout": "moco", "input": IMAGENET, "mix": "additive",
     "digits": "/other", "backgrounds": "/other", "name": "cifar-100", "root": "/other", "class_list": "/other",
-    "half": "second", "domain": "sketch", "negatives": Crops(), "canvas": 64, "source": "other.pth",
+    "half": "second", "matte": "black", "domain": "sketch", "negatives": Crops(), "canvas": 64, "source": "other.pth",
     "pairing": SameClass(task="position"), "penalties": (0.5,), "size": 64, "mean": (0.1, 0.2, 0.3),
     "std": (0.1, 0.2, 0.3),
 }  # fmt: skip

@@ -21,7 +21,7 @@ from mi_ray.experiments import train as loop
 from mi_ray.experiments.cells import Store, store_at
 from mi_ray.experiments.data import prepare
 from mi_ray.experiments.declare import CDP, SameClass, Training
-from mi_ray.experiments.history import Diverged
+from mi_ray.experiments.history import Diverged, History
 from mi_ray.experiments.identity import cell_key
 from mi_ray.experiments.plan import Cell, Job
 from mi_ray.experiments.run import compute
@@ -202,7 +202,7 @@ def test_a_torn_newest_checkpoint_falls_back_to_the_older_one(store, data, monke
     torn(kept[-1], damage)
     second, history = again(store, data)
     assert second.taken[0] == STEPS - 4
-    assert len(history) == STEPS and [record["step"] for record in history] == list(range(1, STEPS + 1))
+    assert [record["step"] for record in history.records] == list(range(1, STEPS + 1))
 
 
 def test_with_no_intact_checkpoint_it_starts_over(store, data, monkeypatch):
@@ -241,9 +241,9 @@ def test_a_diverging_run_commits_nothing(store, data):
     assert list(store.cells.iterdir()) == []
 
 
-def test_the_in_training_estimate_is_the_mean_of_the_last_tenth_and_its_standard_error_how_they_differ():
-    history = [{"step": step, "loss_nats": 1.0, "in_training_bits": float(step)} for step in range(40)]
-    told = encode._summary(DECLARATION, history)
+def test_the_in_training_estimate_is_the_mean_of_the_last_tenth_and_its_standard_error_how_they_differ(data):
+    history = History([{"step": step, "loss_nats": 1.0, "in_training_bits": float(step)} for step in range(40)])
+    told = encode._summary(DECLARATION, history, data.split("train"))
     assert (told["in_training_bits"], told["loss_nats"]) == (37.5, 1.0)
     assert told["in_training_standard_error_bits"] == pytest.approx((5 / 3) ** 0.5 / 2)
 
