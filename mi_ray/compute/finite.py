@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import isfinite
 
 import numpy as np
@@ -26,9 +26,14 @@ def refuse_rows(name: str, rows: np.ndarray | Tensor, names: Sequence[str] = ())
         raise NotFinite(f"{name}: {len(lost)} of {len(numbers)} rows hold NaN or infinity ({called}); {_ALLOWED}")
 
 
-def refuse_tensors(name: str, tensors: Mapping[str, Tensor]) -> None:
-    """NotFinite unless every value of every tensor is finite."""
+def refuse_tensors(name: str, tensors: Mapping[str, Tensor], limits: Callable[[], Collection[str]] = tuple) -> None:
+    """NotFinite unless every value of every tensor is finite.
+
+    ``limits`` gives the names of tensors that may be infinite, but not NaN; it is asked only where one is not finite.
+    """
     lost = {key: count for key, tensor in tensors.items() if (count := int((~tensor.isfinite()).sum()))}
+    free = limits() if lost else ()
+    lost = {key: count for key, count in lost.items() if key not in free or tensors[key].isnan().any()}
     if lost:
         called = listed([f"{key}: {count} of {tensors[key].numel()} values" for key, count in lost.items()])
         raise NotFinite(f"{name}: {len(lost)} of {len(tensors)} tensors hold NaN or infinity ({called}); {_ALLOWED}")

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from mi_ray.compute.checkpoints import load_tensors
 from mi_ray.compute.choices import Input, Layout, Stem
 from mi_ray.compute.finite import refuse_tensors
-from mi_ray.compute.networks import blank
+from mi_ray.compute.networks import blank, limits
 
 CONTAINERS = (
     "classy_state_dict.base_model.model.trunk.base_model.",
@@ -199,13 +199,11 @@ def encoder_state(
             assert_never(layout)
     what, expected = f"{layout} layout, {arch}, {stem} stem", encoder.state_dict()
     state = _matched(_shared(_headless(_current(own, encoder), encoder), encoder), expected, what)
-    _refuse_not_finite(state, expected, f"{f'checkpoint: {file}' if file else 'checkpoint'} ({what})")
+    name = f"{f'checkpoint: {file}' if file else 'checkpoint'} ({what})"
+    # in the number types that the encoder has: a float64 of the file may be too large for them
+    as_held = {key: tensor.to(expected[key].dtype) for key, tensor in state.items()}
+    refuse_tensors(name, as_held, lambda: limits(arch, stem))
     return state
-
-
-def _refuse_not_finite(state: dict[str, Tensor], expected: dict[str, Tensor], name: str) -> None:
-    """In the number types that the encoder has: a float64 of the file may be too large for them."""
-    refuse_tensors(name, {key: tensor.to(expected[key].dtype) for key, tensor in state.items()})
 
 
 def _current(own: dict[str, Tensor], encoder: nn.Module) -> dict[str, Tensor]:

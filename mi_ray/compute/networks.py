@@ -149,6 +149,12 @@ def blank(arch: str, stem: Stem = "imagenet") -> nn.Module:
         raise ValueError(f"arch: {arch!r} cannot be built ({error}); allowed: {names}") from error
 
 
+@lru_cache(maxsize=64)
+def limits(arch: str, stem: Stem = "imagenet") -> frozenset[str]:
+    """Names of the tensors in which a fresh encoder holds infinity: the limits that it clips by (Gemma 4's)."""
+    return frozenset(name for name, tensor in build(arch, stem).state_dict().items() if not tensor.isfinite().all())
+
+
 # Pixels
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -88,16 +89,19 @@ def trained(
         batch_norm_parts=declaration.batch_norm_parts,
     )
     history = train(trainer, attempt, leaving)
-    _refuse_divergence(trainer)
+    _refuse_divergence(trainer, declaration)
     if attempt:
         save_tensors(encoder.state_dict(), attempt.payload / ENCODER)
         save_tensors(projector.state_dict(), attempt.payload / "projector.safetensors")
     return _summary(declaration, history, images)
 
 
-def _refuse_divergence(trainer: Trainer) -> None:
+def _refuse_divergence(trainer: Trainer, declaration: Training) -> None:
+    def limits() -> set[str]:
+        return {f"encoder.{name}" for name in networks.limits(declaration.arch, declaration.stem)}
+
     try:
-        refuse_tensors("networks", trainer.networks.state_dict())
+        refuse_tensors("networks", trainer.networks.state_dict(), limits)
     except NotFinite as error:
         raise Diverged(f"{error}; lower learning_rate or raise temperature") from error
 
@@ -189,7 +193,8 @@ def _frozen(cell: Cell, store: Store) -> nn.Module:
     declared = encoder_of(cell.declaration)
     encoder = networks.encoder(declared.arch, seed=0, stem=declared.stem)
     encoder.load_state_dict(_state(store, cell.upstream))
-    refuse_tensors(f"{cell.upstream}: {ENCODER}", encoder.state_dict())
+    limits = partial(networks.limits, declared.arch, declared.stem)
+    refuse_tensors(f"{cell.upstream}: {ENCODER}", encoder.state_dict(), limits)
     return encoder
 
 

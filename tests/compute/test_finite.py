@@ -1,5 +1,7 @@
 """NaN and infinity stop where they arise: named, counted, and never a number."""
 
+from math import inf, nan
+
 import numpy as np
 import pytest
 import torch
@@ -220,3 +222,15 @@ def test_a_number_too_large_for_the_encoder_is_not_finite():
 def test_a_head_that_is_left_out_may_hold_anything():
     state = encoder("resnet10t", seed=0).state_dict() | {"fc.weight": torch.full((10, 512), torch.nan)}
     assert "fc.weight" not in encoder_state(state, "resnet10t")
+
+
+def test_limits_may_be_infinite_but_not_nan():
+    tensors = {"weight": torch.ones(2), "limit": torch.tensor([-inf, inf])}
+    refuse_tensors("file", tensors, lambda: {"limit"})
+    for broken in (tensors | {"weight": torch.tensor([1.0, inf])}, tensors | {"limit": torch.tensor([nan, inf])}):
+        with pytest.raises(NotFinite, match=r"^file: 1 of 2 tensors hold NaN or infinity"):
+            refuse_tensors("file", broken, lambda: {"limit"})
+
+
+def test_limits_are_asked_for_only_where_a_tensor_is_not_finite():
+    refuse_tensors("file", {"weight": torch.ones(2)}, lambda: pytest.fail("asked"))
