@@ -69,7 +69,7 @@ def test_a_study_of_ones_own_fills_its_matrix(desk):
 
 def test_what_a_question_measures_is_shown_with_its_standard_error(desk):
     shown = desk("python augmentation.py --preset smoke --on here").out.partition("alignment (±")[2]
-    assert re.search(r"^0 +[\d.]+ ± [\d.]+$", shown, re.MULTILINE)
+    assert re.search(r"^0 +[\d.]+ ± [\d.]+( †)?$", shown, re.MULTILINE)
 
 
 def test_the_layout_of_a_checkpoint_is_recognised(desk):
@@ -81,7 +81,8 @@ def test_the_layout_of_a_checkpoint_is_recognised(desk):
 def test_questions_of_ones_own_are_answered_for_every_encoder_of_the_study(desk):
     for command in ("python neighbours.py", "python cosine.py"):
         names = [line.partition(":")[0] for line in desk(command).out.splitlines()]
-        assert names == ["embedding pairing=class", "embedding pairing=simclr"]
+        assert names[0] == "embedding pairing=class" and names[1].startswith("embedding pairing=simclr")
+        assert len(names) == 2
 
 
 def test_the_nearest_neighbours_of_a_red_image_are_red(desk):
@@ -136,5 +137,5 @@ def embedding(encoder, images, store):
 
 def test_a_vit_takes_images_of_its_own_size_alone():
     assert forward_flops("vit_tiny_patch16_224", 224) > 0
-    with pytest.raises(AssertionError, match="doesn't match model"):
+    with pytest.raises(ValueError, match=r"doesn't match model.*allowed: a side of 224"):
         forward_flops("vit_tiny_patch16_224", 32)
