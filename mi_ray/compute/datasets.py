@@ -76,14 +76,15 @@ def load(
     wanted = _wanted(name, classes, len(catalogue.values[0]))
     rows = _split(name, catalogue, _chosen(catalogue, wanted, domain), held_out, seed)
     _refuse_memory(name, sum(map(len, rows.values())), side, byte_budget)
-    splits, classes = {}, tuple(catalogue.values[0][one] for one in wanted)
+    splits: dict[str, ImageSet] = {}
+    kept = tuple(catalogue.values[0][one] for one in wanted)
     for split in SPLITS:
         images = decoded(catalogue.read, rows[split], side, threads)
         names = tuple(map(catalogue.name, rows[split].tolist()))
         refuse_equal(f"{name}: {split}", images, names)
         splits[split] = ImageSet(images, _renumbered(catalogue.attributes[rows[split]], wanted), rows[split], names)
-        refuse_single(f"{name}: {split}", splits[split], classes)
-    return splits, classes
+        refuse_single(f"{name}: {split}", splits[split], kept)
+    return splits, kept
 
 
 def planned(name: Trees, found: ClassFolders, *, held_out: float, domain: str | None = None) -> dict[str, int]:
