@@ -35,10 +35,10 @@ test: $(READY)             ## the test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 coverage: $(READY)         ## is the truth where the bracket says? 200 draws of each problem, about half an hour
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/compute/test_coverage.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/compute/estimation/test_coverage.py
 
 archs: $(READY)            ## one small encoder of each of timm's families: build, step, save, load and embed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/compute/test_archs.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/compute/training/test_archs.py
 
 faults: $(READY)           ## workers, nodes and MLflow servers that die in the middle, and drivers that get in each other's way
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/orchestration tests/tracking

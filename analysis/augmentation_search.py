@@ -22,11 +22,11 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
-from analysis.augmentation_figure import STYLE, figure
-from analysis.augmentation_record import ENCODER, MEASURES, STRENGTHS, Measure, Record, record
-from analysis.augmentation_verdict import verdict
+from analysis.augmentation.figure import STYLE, figure
+from analysis.augmentation.table import ENCODER, MEASURES, STRENGTHS, Measure, Record, record
+from analysis.augmentation.verdict import verdict
 from analysis.style import save
-from mi_ray.experiments.plan import Plan
+from mi_ray.experiments.plan.plan import Plan
 from sweeps.augmentation_search import STUDY
 
 STEM = "augmentation-search"

@@ -20,14 +20,14 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
-from analysis.infomin_curves_figure import STYLE, curves
-from analysis.infomin_curves_verdict import verdict
-from analysis.per_encoder import beside, by_encoder, panel_names
+from analysis.infomin_strength.figure import STYLE, curves
+from analysis.infomin_strength.verdict import verdict
 from analysis.style import save
-from analysis.tidy import over_seeds
+from analysis.tables.frame import over_seeds
+from analysis.tables.per_encoder import beside, by_encoder, panel_names
 from mi_ray.experiments.declare import SimCLR
-from mi_ray.experiments.identity import own_fields
-from mi_ray.experiments.plan import Plan
+from mi_ray.experiments.declare.identity import own_fields
+from mi_ray.experiments.plan.plan import Plan
 from sweeps.infomin_strength import STUDY, kind_and_strength
 
 STEM = "infomin-curves"

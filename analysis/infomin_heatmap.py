@@ -20,14 +20,15 @@ import pandas as pd
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from analysis import command, heatmap_figure
-from analysis.heatmap_figure import heatmap
-from analysis.infomin_matrices import COLUMN, ESTIMATE, MATRICES, ROW, Matrix, task_called
-from analysis.infomin_verdict import verdict
-from analysis.per_encoder import panel_names
+from analysis import command
+from analysis.infomin_grid import figure as heatmap_figure
+from analysis.infomin_grid.figure import heatmap
+from analysis.infomin_grid.table import COLUMN, ESTIMATE, MATRICES, ROW, Matrix, task_called
+from analysis.infomin_grid.verdict import verdict
 from analysis.style import save
-from analysis.tidy import asked_and_measured, certificates_over_seeds, over_seeds
-from mi_ray.experiments.plan import Plan
+from analysis.tables.frame import asked_and_measured, certificates_over_seeds, over_seeds
+from analysis.tables.per_encoder import panel_names
+from mi_ray.experiments.plan.plan import Plan
 from sweeps.infomin_grid import STUDY
 
 

@@ -22,14 +22,14 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
-from analysis.difference import paired
-from analysis.layout import Printed, number, span, spread_note, with_spread, write_markdown
-from analysis.negatives_verdict import APART, OWN, verdict
-from analysis.places import placed
-from analysis.tidy import over_seeds
+from analysis.negatives.verdict import APART, OWN, verdict
+from analysis.tables.difference import paired
+from analysis.tables.frame import over_seeds
+from analysis.tables.places import placed
+from analysis.tables.text import Printed, number, span, spread_note, with_spread, write_markdown
 from mi_ray.experiments.declare import Labelled, data_of
-from mi_ray.experiments.places import place_title
-from mi_ray.experiments.plan import Cell, Plan
+from mi_ray.experiments.plan.plan import Cell, Plan
+from mi_ray.experiments.plan.sheets import place_title
 from sweeps.negatives import STUDY, names_of
 
 KIND, VALUE, STANDARD_ERROR = "evaluation", "linear_accuracy", "linear_standard_error"

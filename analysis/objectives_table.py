@@ -22,15 +22,15 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
-from analysis.difference import Difference, paired
-from analysis.layout import Printed, number, span, spread_note, with_spread, write_markdown
-from analysis.objectives_verdict import COMPARISONS, NAMES, verdict
-from analysis.places import placed
-from analysis.tidy import certificates_over_seeds, over_seeds
+from analysis.objectives.verdict import COMPARISONS, NAMES, verdict
+from analysis.tables.difference import Difference, paired
+from analysis.tables.frame import certificates_over_seeds, over_seeds
+from analysis.tables.places import placed
+from analysis.tables.text import Printed, number, span, spread_note, with_spread, write_markdown
 from mi_ray.experiments.declare import entropy_bits, training_of
-from mi_ray.experiments.places import place_title
-from mi_ray.experiments.plan import Cell, Plan
-from mi_ray.experiments.statement import CERTIFIED, KNOWN
+from mi_ray.experiments.plan.plan import Cell, Plan
+from mi_ray.experiments.plan.sheets import place_title
+from mi_ray.experiments.results.statement import CERTIFIED, KNOWN
 from sweeps.objectives import OBJECTIVES, STUDY, objective_of
 from sweeps.recipes import BENCHMARKS, benchmark_of
 

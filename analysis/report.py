@@ -16,74 +16,26 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from analysis import report_page, verdict
+from analysis import verdict
 from analysis.command import CELLS
-from analysis.report_record import Record, record, shared_trainings
+from analysis.page import page as report_page
+from analysis.page.model import Picture, Report, Shown, Table
+from analysis.page.provenance import Record, record, shared_trainings
 from analysis.verdict import Verdict
-from mi_ray.experiments.cells import Store, store_at
-from mi_ray.experiments.checks import Refused
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.store.store import Store, store_at
 
 SWEEPS = Path(__file__).resolve().parents[1] / "sweeps"
 ROWS = 500
 """Most rows of a table that are shown; its file holds all."""
 
 YES, NO = "True", "False"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A csv: its header, the first `ROWS` rows, how many there are; a reason instead where it cannot be read.
-
-    ``certified`` of ``judged`` rows, which are those that can be; None where the table says nothing of certificates.
-    """
-
-    name: str
-    header: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
-    n_rows: int = 0
-    certified: int | None = None
-    judged: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    trouble: str = ""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A png and the table that it shows, or a table alone."""
-
-    name: str
-    png: bytes | None
-    table: Table | None
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One folder of figures: a study with one of its presets."""
-
-    study: str
-    preset: str
-    question: str
-    verdict: Verdict | None
-    trouble: str
-    pictures: Sequence[Picture]
-    record: Record
-
-
-@dataclass(frozen=True)
-class Report:
-    """All folders of figures, and the trainings that studies have in common."""
-
-    shown: Sequence[Shown]
-    shared: int
-    saved: int
-    source: str
 
 
 def collect(place: str | Path, tracking_uri: str | None = None) -> Report:

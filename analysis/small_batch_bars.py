@@ -22,12 +22,12 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
-from analysis.per_encoder import beside, by_encoder, panel_names
-from analysis.small_batch_figure import STYLE, bars
-from analysis.small_batch_verdict import ACCURACY, IN_TRAINING, POST_TRAINING, verdict
+from analysis.small_batch.figure import STYLE, bars
+from analysis.small_batch.verdict import ACCURACY, IN_TRAINING, POST_TRAINING, verdict
 from analysis.style import save
-from analysis.tidy import certificates_over_seeds, over_seeds
-from mi_ray.experiments.plan import Plan
+from analysis.tables.frame import certificates_over_seeds, over_seeds
+from analysis.tables.per_encoder import beside, by_encoder, panel_names
+from mi_ray.experiments.plan.plan import Plan
 from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.information import nominal_bound_bits
 from mi_ray.theory.tasks import Task

@@ -20,13 +20,14 @@ import pandas as pd
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from analysis import command, measure_agreement_figure
-from analysis.encoder_tables import COLUMNS
-from analysis.layout import Printed, number, span, spread_note, with_spread, write_markdown
-from analysis.measure_agreement import ranked
-from analysis.temperature_rows import HEADS, KINDS, LABEL, rows
-from analysis.temperature_verdict import verdict
-from mi_ray.experiments.plan import Plan
+from analysis import command
+from analysis.agreement import figure as measure_agreement_figure
+from analysis.agreement.csv_table import COLUMNS
+from analysis.agreement.ranking import ranked
+from analysis.tables.text import Printed, number, span, spread_note, with_spread, write_markdown
+from analysis.temperature.table import HEADS, KINDS, LABEL, rows
+from analysis.temperature.verdict import verdict
+from mi_ray.experiments.plan.plan import Plan
 from sweeps.temperature import STUDY
 
 STATISTICS = {"pearson": "Pearson's r with accuracy", "kendall": "Kendall's tau-b with accuracy"}

@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from mi_ray.experiments.checks import Refused, instance
-from mi_ray.experiments.files import read_json
-from mi_ray.experiments.learning import Doubt
+from mi_ray.experiments.declare.checks import Refused, instance
+from mi_ray.experiments.run.learning import Doubt
+from mi_ray.experiments.store.files import read_json
 from mi_ray.theory.learned import in_words
 
 FILE = "verdict.json"

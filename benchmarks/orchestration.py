@@ -24,9 +24,9 @@ import ray
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from mi_ray.experiments.cells import Store
 from mi_ray.experiments.declare import CDP, Embedding, Estimation, SameClass, Training
-from mi_ray.experiments.plan import Cell, Job
+from mi_ray.experiments.plan.plan import Cell, Job
+from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import QUIET, Capacity, Share
 from mi_ray.orchestration.sweep import run_trials
 

@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from scipy.special import log_softmax, logsumexp
 
-from mi_ray.compute.images import SPLITS
-from mi_ray.compute.pairings import WithinClass
+from mi_ray.compute.images.image_set import SPLITS
+from mi_ray.compute.pairs.couples import WithinClass
 from mi_ray.compute.seeding import stream
-from mi_ray.experiments.cells import CommittedCell, Store
-from mi_ray.experiments.data import prepared
 from mi_ray.experiments.declare import CDP
-from mi_ray.experiments.files import read_json
+from mi_ray.experiments.images.prepared import prepared
+from mi_ray.experiments.store.files import read_json
+from mi_ray.experiments.store.store import CommittedCell, Store
 from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.information import NATS_PER_BIT
 from mi_ray.theory.tasks import Task

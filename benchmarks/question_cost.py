@@ -9,7 +9,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from mi_ray.experiments.cells import CommittedCell, Store
+from mi_ray.experiments.store.store import CommittedCell, Store
 
 
 def costs(store: Store) -> dict[str, tuple[float, list[float]]]:

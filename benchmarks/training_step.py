@@ -15,8 +15,9 @@ from statistics import median
 
 import torch
 
-from mi_ray.compute import losses, networks
-from mi_ray.compute.precision import autocast, number_type
+from mi_ray.compute.images.pixels import pixels
+from mi_ray.compute.numerics.precision import autocast, number_type
+from mi_ray.compute.training import losses, networks
 
 PAIRS, SIDE, ROUNDS, STEPS = 64, 32, 5, 3
 VARIANTS = {
@@ -35,7 +36,7 @@ def stepper(arch: str, dtype: torch.dtype, layout: torch.memory_format) -> Calla
     images = torch.randint(256, (2 * PAIRS, 3, SIDE, SIDE), dtype=torch.uint8)
 
     def step() -> None:
-        views = networks.pixels(images).contiguous(memory_format=layout)
+        views = pixels(images).contiguous(memory_format=layout)
         with autocast(views.device, dtype):
             z = projector(encoder(views))
         optimizer.zero_grad(set_to_none=True)

@@ -13,13 +13,13 @@ from contextlib import nullcontext
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NoReturn
 
-from mi_ray.experiments.checks import Refused, refuse
-from mi_ray.experiments.study import Axes, Study, parse_axes
-from mi_ray.running import DONE, INTERRUPTED, REFUSED, plans, stop_in_order_when_told, sweep, team_of
+from mi_ray.experiments.declare.checks import Refused, refuse
+from mi_ray.experiments.plan.study import Axes, Study, parse_axes
+from mi_ray.running.rounds import DONE, INTERRUPTED, REFUSED, plans, stop_in_order_when_told, sweep, team_of
 
 if TYPE_CHECKING:
-    from mi_ray.experiments.cells import Store
     from mi_ray.experiments.declare import Data, Question
+    from mi_ray.experiments.store.store import Store
 
 
 def launch(study: Study, argv: Sequence[str] | None = None) -> NoReturn:
@@ -67,9 +67,9 @@ def flags_of(study: Study) -> argparse.ArgumentParser:
 def _launch(study: Study, flags: argparse.Namespace) -> int:
     _refuse_what_a_search_cannot(study, flags)
     grid = study.grid(flags.preset, parse_axes(study, flags.axis))
-    from mi_ray.asking import questions_of, rounds_of
-    from mi_ray.experiments.cells import store_at
-    from mi_ray.experiments.lock import driver_lock
+    from mi_ray.experiments.store.lock import driver_lock
+    from mi_ray.experiments.store.store import store_at
+    from mi_ray.running.asking import questions_of, rounds_of
 
     store = store_at(flags.store)
     questions = questions_of(rounds_of(study, grid, lambda data: None, store))
@@ -102,8 +102,8 @@ def _refuse_what_is_not_installed(flags: argparse.Namespace) -> None:
 
 
 def _refuse_what_is_not_there(questions: list[Question], flags: argparse.Namespace) -> None:
-    from mi_ray.experiments.fit import refuse_unfit
-    from mi_ray.experiments.folders import refuse_missing_files
+    from mi_ray.experiments.images.missing import refuse_missing_files
+    from mi_ray.experiments.plan.fit import refuse_unfit
 
     refuse_missing_files(questions)
     refuse_unfit(questions)
@@ -126,8 +126,8 @@ def _refuse_what_cannot_fit(questions: list[Question], store: Store, flags: argp
 def _print_images(questions: list[Question]) -> None:
     """Print what was found in the folders of images, and what is known of learning them, before anything is
     computed."""
-    from mi_ray.experiments.forecast import notes
-    from mi_ray.experiments.inventory import inventory
+    from mi_ray.experiments.images.inventory import inventory
+    from mi_ray.experiments.plan.forecast import notes
 
     for line in [*inventory(questions), *notes(questions)]:
         print(line, flush=True)
@@ -135,8 +135,8 @@ def _print_images(questions: list[Question]) -> None:
 
 def _known_digests(questions: list[Question], store: Store) -> dict[Data, str]:
     """Digests of the images that the store holds already."""
-    from mi_ray.experiments.data import prepared
     from mi_ray.experiments.declare import data_of
+    from mi_ray.experiments.images.prepared import prepared
 
     declared = dict.fromkeys(map(data_of, questions))
     return {data: made.digest for data in declared if (made := prepared(data, store))}
@@ -145,10 +145,10 @@ def _known_digests(questions: list[Question], store: Store) -> dict[Data, str]:
 def _dry_run(study: Study, grid: Axes, questions: list[Question], store: Store, flags: argparse.Namespace) -> int:
     """List the cells that are known by now, which are done, and what the rest is predicted to cost; computes and
     writes nothing."""
-    from mi_ray.asking import questions_of, rounds_of
-    from mi_ray.experiments.fit import refuse_unfit
-    from mi_ray.experiments.folders import missing_files
-    from mi_ray.experiments.forecast import forecast, forecast_search
+    from mi_ray.experiments.images.missing import missing_files
+    from mi_ray.experiments.plan.fit import refuse_unfit
+    from mi_ray.experiments.plan.forecast import forecast, forecast_search
+    from mi_ray.running.asking import questions_of, rounds_of
 
     refuse_unfit(questions)
     _print_images(questions)

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mi_ray.compute.copies import identities_of_rows
-from mi_ray.compute.critics import Settings
-from mi_ray.compute.estimation import Estimate, estimate
-from mi_ray.compute.images import SPLITS
-from mi_ray.compute.pairings import WithinClass
-from mi_ray.compute.readings import draw_pairs, score
-from mi_ray.compute.samples import Origin, Sample
+from mi_ray.compute.estimation.critics import Settings
+from mi_ray.compute.estimation.estimate import Estimate, estimate
+from mi_ray.compute.estimation.readings import draw_pairs, score
+from mi_ray.compute.estimation.samples import Origin, Sample
+from mi_ray.compute.images.copies import identities_of_rows
+from mi_ray.compute.images.image_set import SPLITS
+from mi_ray.compute.pairs.couples import WithinClass
 from mi_ray.compute.seeding import stream
 from mi_ray.theory.certificate import Reading
 from mi_ray.theory.channel import LabelChannel

@@ -14,7 +14,6 @@ images; the table compares winner and default on test images, seed by seed. Expe
 
 from functools import partial
 
-from mi_ray.experiments.checks import one_of
 from mi_ray.experiments.declare import (
     BUNDLED,
     CDP,
@@ -26,8 +25,9 @@ from mi_ray.experiments.declare import (
     SimCLR,
     Training,
 )
-from mi_ray.experiments.search import Range, Search
-from mi_ray.experiments.study import Matrix, Study
+from mi_ray.experiments.declare.checks import one_of
+from mi_ray.experiments.plan.search import Range, Search
+from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import AT_SCALE, FEW_IMAGES
 

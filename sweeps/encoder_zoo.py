@@ -30,8 +30,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from mi_ray.compute.choices import Dataset, Layout
-from mi_ray.compute.published import RESNETS, VITS
-from mi_ray.experiments.checks import did_you_mean, one_of, refuse
+from mi_ray.compute.frozen.published import RESNETS, VITS
 from mi_ray.experiments.declare import (
     BUNDLED,
     CDP,
@@ -52,7 +51,8 @@ from mi_ray.experiments.declare import (
     Training,
     Views,
 )
-from mi_ray.experiments.study import Matrix, Study
+from mi_ray.experiments.declare.checks import did_you_mean, one_of, refuse
+from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import FEW_IMAGES
 

@@ -22,7 +22,7 @@ from mi_ray.experiments.declare import (
     Training,
     pairing_called,
 )
-from mi_ray.experiments.study import Matrix, Study
+from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import AT_SCALE, FEW_IMAGES
 

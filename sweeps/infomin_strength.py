@@ -21,7 +21,6 @@ times strength), or ``crop MIN_SCALE``, 0.01 to 1 (the least share of the image'
 (2020) as far as they are known.
 """
 
-from mi_ray.experiments.checks import refuse
 from mi_ray.experiments.declare import (
     BUNDLED,
     CDP,
@@ -35,7 +34,8 @@ from mi_ray.experiments.declare import (
     color_jitter,
     resized_crop,
 )
-from mi_ray.experiments.study import Matrix, Study
+from mi_ray.experiments.declare.checks import refuse
+from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import AT_SCALE, FEW_IMAGES
 

@@ -22,7 +22,6 @@ trains for 1000 epochs by CIFAR-10's recipe in `recipes`; the paper tells no mor
 from dataclasses import replace
 
 from mi_ray.compute.choices import Dataset, Stem
-from mi_ray.experiments.checks import one_of
 from mi_ray.experiments.declare import (
     Crops,
     Embedding,
@@ -33,8 +32,9 @@ from mi_ray.experiments.declare import (
     SimCLR,
     Training,
 )
+from mi_ray.experiments.declare.checks import one_of
 from mi_ray.experiments.declare.encoders import OptimizerName
-from mi_ray.experiments.study import Matrix, Study
+from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 
 DATA: dict[str, Dataset] = {"digits-5A": "digits", "cifar-5A": "cifar-10", "cifar-50A": "cifar-100"}

@@ -22,7 +22,6 @@ augmentation with colour jitter of full strength instead, where Tian et al. (202
 of its SimCLR encoders are the best in Tables IV and V; the recipes are in `recipes`.
 """
 
-from mi_ray.experiments.checks import one_of
 from mi_ray.experiments.declare import (
     Embedding,
     Estimation,
@@ -36,7 +35,8 @@ from mi_ray.experiments.declare import (
     SupCon,
     Training,
 )
-from mi_ray.experiments.study import Matrix, Study
+from mi_ray.experiments.declare.checks import one_of
+from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import BENCHMARKS, FEW_QUESTIONS, Benchmark, benchmark_called, benchmark_of
 

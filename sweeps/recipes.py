@@ -9,8 +9,8 @@ follows from the losses that Tables IV and V print: at most 256 pairs for CIFAR-
 from dataclasses import dataclass
 
 from mi_ray.compute.choices import Stem
-from mi_ray.experiments.checks import one_of
 from mi_ray.experiments.declare import CDP, Data, Labelled, NTXent, Objective, Pairing, SimCLR, Training, color_jitter
+from mi_ray.experiments.declare.checks import one_of
 from mi_ray.experiments.declare.encoders import OptimizerName
 
 FEW_QUESTIONS = {"critic_steps": (20,), "k_est": (1024,), "critics": (2,)}

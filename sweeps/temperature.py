@@ -26,7 +26,7 @@ from mi_ray.experiments.declare import (
     SimCLR,
     Views,
 )
-from mi_ray.experiments.study import Matrix, Study
+from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import FEW_QUESTIONS, benchmark_called
 

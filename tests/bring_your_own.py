@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 from safetensors.torch import save_file
 
 from mi_ray.experiments.declare import Labelled
-from mi_ray.experiments.files import read_json
+from mi_ray.experiments.store.files import read_json
 
 PAGE = (Path(__file__).parents[1] / "docs" / "bring-your-own.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

@@ -6,10 +6,10 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mi_ray.experiments.cells import CommittedCell, Store
-from mi_ray.experiments.files import append_line, write_json
-from mi_ray.experiments.identity import story
-from mi_ray.experiments.plan import Cell, Plan, build
+from mi_ray.experiments.declare.identity import story
+from mi_ray.experiments.plan.plan import Cell, Plan, build
+from mi_ray.experiments.store.files import append_line, write_json
+from mi_ray.experiments.store.store import CommittedCell, Store
 from mi_ray.theory.tasks import Task
 from sweeps.infomin_grid import STUDY
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.plan import Cell, Plan
-from mi_ray.experiments.study import Study
+from mi_ray.experiments.plan.plan import Cell, Plan
+from mi_ray.experiments.plan.study import Study
+from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.recorder import Recorder
 from tests.committed import commit_all
 

@@ -1,6 +1,6 @@
 """A listener that says nothing, and raises where a job fails."""
 
-from mi_ray.experiments.plan import Job
+from mi_ray.experiments.plan.plan import Job
 
 
 class Quiet:

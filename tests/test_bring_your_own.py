@@ -9,13 +9,13 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from mi_ray.compute.choices import Input
-from mi_ray.compute.networks import forward_flops
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.data import prepare
+from mi_ray.compute.training.networks import forward_flops
 from mi_ray.experiments.declare import Checkpoint, Embedding, LinearEvaluation, SameClass, Training
-from mi_ray.experiments.identity import cell_key
-from mi_ray.experiments.plan import build
-from mi_ray.experiments.serial import run_here
+from mi_ray.experiments.declare.identity import cell_key
+from mi_ray.experiments.images.prepared import prepare
+from mi_ray.experiments.plan.plan import build
+from mi_ray.experiments.run.serial import run_here
+from mi_ray.experiments.store.store import Store
 from tests.bring_your_own import BLOCKS, COMMANDS, FILES, MIRRORED, Desk, draw_photos, folder
 from tests.quiet import Quiet
 

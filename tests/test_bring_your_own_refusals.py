@@ -11,8 +11,6 @@ import timm
 import torch
 from PIL import Image
 
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.data import prepare
 from mi_ray.experiments.declare import (
     Checkpoint,
     Embedding,
@@ -23,10 +21,12 @@ from mi_ray.experiments.declare import (
     Training,
     Views,
 )
-from mi_ray.experiments.fit import refuse_unfit
-from mi_ray.experiments.folders import refuse_missing_files
-from mi_ray.experiments.plan import build
-from mi_ray.experiments.run import compute
+from mi_ray.experiments.images.missing import refuse_missing_files
+from mi_ray.experiments.images.prepared import prepare
+from mi_ray.experiments.plan.fit import refuse_unfit
+from mi_ray.experiments.plan.plan import build
+from mi_ray.experiments.run.job import compute
+from mi_ray.experiments.store.store import Store
 from tests.bring_your_own import REFUSALS, Desk, draw_photos, folder, in_moco, run
 
 PHOTOS = folder()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mi_ray.experiments.checks import Refused
 from mi_ray.experiments.declare import Estimation, Views, color_jitter, resized_crop, training_of
-from mi_ray.experiments.plan import Plan, build
-from mi_ray.experiments.study import parse_axes
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.plan.plan import Plan, build
+from mi_ray.experiments.plan.study import parse_axes
 from mi_ray.launch import launch
 from sweeps.infomin_strength import STUDY, augmentation_called
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from analysis.per_encoder import panel_names
-from mi_ray.experiments.plan import Plan, build
-from mi_ray.experiments.study import Study
+from analysis.tables.per_encoder import panel_names
+from mi_ray.experiments.plan.plan import Plan, build
+from mi_ray.experiments.plan.study import Study
 from mi_ray.launch import launch
 from sweeps import infomin_grid
 from sweeps.small_batch import STUDY

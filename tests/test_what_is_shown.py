@@ -13,7 +13,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from analysis import report, report_page
+from analysis import report
+from analysis.page import page as report_page
 
 ROOT = Path(__file__).parents[1]
 SMALL = [

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from protocol import BITS_PER_NAT, Pairs, Splits, Values, main
 
-from mi_ray.compute.discovered import discover, score_couples
+from benchmarks.peers.discovered import discover, score_couples
 
 ROUNDNESS = (0.3, 0.03, 0.9)
 

@@ -12,8 +12,8 @@ import torch
 from protocol import BITS_PER_NAT, Splits, Values, main
 from protocol import Pairs as Split
 
-from mi_ray.compute.posterior import fit_posterior, score_posterior
-from mi_ray.compute.readings import Pairs
+from mi_ray.compute.estimation.posterior import fit_posterior, score_posterior
+from mi_ray.compute.estimation.readings import Pairs
 from mi_ray.theory.channel import LabelChannel
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import ray
 import torch
 
-from mi_ray.experiments.checks import Refused
+from mi_ray.experiments.declare.checks import Refused
 
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",

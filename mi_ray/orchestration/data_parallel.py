@@ -16,12 +16,12 @@ import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
 
-from mi_ray.compute.workers import Workers
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.data import PreparedData
-from mi_ray.experiments.history import Diverged
-from mi_ray.experiments.plan import Job
-from mi_ray.experiments.run import compute_together
+from mi_ray.compute.training.workers import Workers
+from mi_ray.experiments.images.prepared import PreparedData
+from mi_ray.experiments.plan.plan import Job
+from mi_ray.experiments.run.history import Diverged
+from mi_ray.experiments.run.job import compute_together
+from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import Share
 from mi_ray.orchestration.preemption import is_preempted, leaving_in_order
 from mi_ray.orchestration.rendezvous import AtNodeAddress

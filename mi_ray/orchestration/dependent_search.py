@@ -17,10 +17,10 @@ from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
 from ray.tune.search import SearchAlgorithm
 
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.plan import Job
-from mi_ray.experiments.queue import Queue
-from mi_ray.experiments.serial import Listener
+from mi_ray.experiments.plan.plan import Job
+from mi_ray.experiments.plan.queue import Queue
+from mi_ray.experiments.run.serial import Listener
+from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import Share, capacity, free
 from mi_ray.orchestration.placement import Occupancy
 from mi_ray.orchestration.trial import FAILED, config

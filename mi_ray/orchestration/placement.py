@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mi_ray.experiments.checks import Refused, refuse
 from mi_ray.experiments.declare import Training
-from mi_ray.experiments.plan import Job
+from mi_ray.experiments.declare.checks import Refused, refuse
+from mi_ray.experiments.plan.plan import Job
 from mi_ray.orchestration.cluster import Capacity, Share
 
 ON_GPU = frozenset({"training", "embedding", "views"})

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import ray
 
-from mi_ray.experiments.train import Leaving
+from mi_ray.experiments.run.loop import Leaving
 
 LEFT = 75
 """Exit code of a process that has left in order: for a while, try again (EX_TEMPFAIL)."""

@@ -16,7 +16,7 @@ from optuna.samplers import TPESampler
 from optuna.trial import Trial
 
 from mi_ray.experiments.declare import Question
-from mi_ray.experiments.search import DIGITS, Candidate, Found, NotYet, Range, Round, Search
+from mi_ray.experiments.plan.search import DIGITS, Candidate, Found, NotYet, Range, Round, Search
 from mi_ray.theory.selection import Value, best_of_each, front, hopeless, margin
 
 

@@ -14,11 +14,11 @@ import ray
 import torch
 from ray import tune
 
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.plan import Job
-from mi_ray.experiments.queue import Queue
-from mi_ray.experiments.run import compute
-from mi_ray.experiments.serial import DataByDigest, Listener
+from mi_ray.experiments.plan.plan import Job
+from mi_ray.experiments.plan.queue import Queue
+from mi_ray.experiments.run.job import compute
+from mi_ray.experiments.run.serial import DataByDigest, Listener
+from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import Capacity, Share
 from mi_ray.orchestration.data_parallel import train_together
 from mi_ray.orchestration.dependent_search import DependentSearch, Relay

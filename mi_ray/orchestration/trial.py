@@ -16,7 +16,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
-from mi_ray.experiments.plan import Job
+from mi_ray.experiments.plan.plan import Job
 
 FAILED = "failed"
 """Name of the result by which a trial says that its job cannot succeed, however often it is tried."""

@@ -6,8 +6,8 @@ from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.plan import Cell, Plan
+from mi_ray.experiments.plan.plan import Cell, Plan
+from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.reach import Denied, Unreachable
 from mi_ray.tracking.recorder import Recorder
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from mlflow.entities import Metric
 
-from mi_ray.experiments.cells import CommittedCell
-from mi_ray.experiments.learning import NOT_LEARNED, why_not_learned
-from mi_ray.experiments.places import short_key
-from mi_ray.experiments.plan import Cell
-from mi_ray.experiments.statement import statement
+from mi_ray.experiments.plan.plan import Cell
+from mi_ray.experiments.plan.sheets import short_key
+from mi_ray.experiments.results.statement import statement
+from mi_ray.experiments.run.learning import NOT_LEARNED, why_not_learned
+from mi_ray.experiments.store.store import CommittedCell
 from mi_ray.tracking.store import HISTORY, OUTSIDE, STATEMENT, TRUTH
 
 NAMED = ("pairing", "task", "arch", "seed", "k_tr")

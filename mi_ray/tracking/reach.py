@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from mi_ray.experiments.checks import refuse
+from mi_ray.experiments.declare.checks import refuse
 
 SQLITE = "sqlite:///"
 ALLOWED = f"{SQLITE}FILE, or http(s)://HOST[:PORT] of an MLflow server (PostgreSQL stands behind one: docs/tracking.md)"

@@ -17,10 +17,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from mi_ray.experiments.cells import CommittedCell, Store, sha256
 from mi_ray.experiments.declare import encoder_of, training_of
-from mi_ray.experiments.identity import cell_key
-from mi_ray.experiments.plan import Cell, Plan
+from mi_ray.experiments.declare.identity import cell_key
+from mi_ray.experiments.plan.plan import Cell, Plan
+from mi_ray.experiments.store.store import CommittedCell, Store, sha256
 from mi_ray.tracking.claims import Claims, by_worth, is_complete
 from mi_ray.tracking.entries import (
     cell_tags,

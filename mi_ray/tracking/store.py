@@ -9,8 +9,8 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from mi_ray.experiments.checks import Refused
-from mi_ray.experiments.learning import NOT_LEARNED
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.run.learning import NOT_LEARNED
 from mi_ray.tracking.reach import SQLITE, reaching, refuse_bad_uri, shown
 
 CELL_KEY = "cell_key"

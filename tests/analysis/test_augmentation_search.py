@@ -10,21 +10,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import augmentation_figure, command
-from analysis.augmentation_figure import figure
-from analysis.augmentation_record import ACCURACY, ESTIMATE, STRENGTHS, Record, record
+from analysis import command
+from analysis.augmentation import figure as augmentation_figure
+from analysis.augmentation.figure import figure
+from analysis.augmentation.table import ACCURACY, ESTIMATE, STRENGTHS, Record, record
+from analysis.augmentation.verdict import verdict
 from analysis.augmentation_search import comparison, draw, printed
-from analysis.augmentation_verdict import verdict
 from analysis.command import MissingCells
 from analysis.style import save
 from analysis.verdict import read
-from mi_ray.asking import plan_of
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.checks import Refused
-from mi_ray.experiments.files import append_line, write_json
-from mi_ray.experiments.identity import story
-from mi_ray.experiments.plan import Cell, Plan
-from mi_ray.experiments.study import parse_axes
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.declare.identity import story
+from mi_ray.experiments.plan.plan import Cell, Plan
+from mi_ray.experiments.plan.study import parse_axes
+from mi_ray.experiments.store.files import append_line, write_json
+from mi_ray.experiments.store.store import Store
+from mi_ray.running.asking import plan_of
 from mi_ray.tracking.recorder import Recorder
 from sweeps.augmentation_search import STUDY
 from tests.committed import DIGEST, _manifest

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy.stats import norm, ttest_rel
 
-from analysis.difference import OVER_IMAGES, OVER_SEEDS, paired
-from analysis.layout import Printed, number, with_spread, write_markdown
+from analysis.tables.difference import OVER_IMAGES, OVER_SEEDS, paired
+from analysis.tables.text import Printed, number, with_spread, write_markdown
 
 
 def of(values: dict[str, float], error: float = 0.03) -> pd.DataFrame:

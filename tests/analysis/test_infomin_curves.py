@@ -12,10 +12,10 @@ import pytest
 
 from analysis.command import MissingCells
 from analysis.infomin_curves import draw, table
-from analysis.infomin_curves_figure import LABEL_GAP, caption, curves, spaced
-from analysis.infomin_curves_verdict import curves_of, verdict
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.plan import Cell, Plan, build
+from analysis.infomin_strength.figure import LABEL_GAP, caption, curves, spaced
+from analysis.infomin_strength.verdict import curves_of, verdict
+from mi_ray.experiments.plan.plan import Cell, Plan, build
+from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.recorder import Recorder
 from mi_ray.tracking.store import read_cells
 from sweeps.infomin_strength import STUDY, TASKS

@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 
 from analysis import command
 from analysis.command import MissingCells
-from analysis.heatmap_figure import caption, heatmap
+from analysis.infomin_grid.figure import caption, heatmap
+from analysis.infomin_grid.table import ACCURACY, ESTIMATE, Matrix, share, told
 from analysis.infomin_heatmap import draw, table
-from analysis.infomin_matrices import ACCURACY, ESTIMATE, Matrix, share, told
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.data import prepare
 from mi_ray.experiments.declare import CDP
-from mi_ray.experiments.plan import Cell, Plan
-from mi_ray.experiments.statement import CERTIFIED
+from mi_ray.experiments.images.prepared import prepare
+from mi_ray.experiments.plan.plan import Cell, Plan
+from mi_ray.experiments.results.statement import CERTIFIED
+from mi_ray.experiments.store.store import Store
 from mi_ray.theory.tasks import Task
 from mi_ray.tracking.recorder import Recorder
 from mi_ray.tracking.store import read_cells

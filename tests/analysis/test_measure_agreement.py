@@ -7,10 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.encoder_tables import COLUMNS, MEASURES, read
-from analysis.measure_agreement import main, table
-from analysis.measure_agreement_figure import FEWER, dots, write
-from mi_ray.experiments.checks import Refused
+from analysis.agreement.csv_table import COLUMNS, MEASURES, read
+from analysis.agreement.figure import FEWER, dots, write
+from analysis.agreement.ranking import table
+from analysis.measure_agreement import main
+from mi_ray.experiments.declare.checks import Refused
 
 PAPER = Path(__file__).with_name("paper_tables.csv")
 """The rows of Tables IV-IX as printed, encoders under the paper's names."""

@@ -10,10 +10,10 @@ import pytest
 
 from analysis import verdict as verdicts
 from analysis.command import MissingCells
+from analysis.negatives.verdict import verdict
 from analysis.negatives_table import draw, table
-from analysis.negatives_verdict import verdict
 from mi_ray.experiments.declare import data_of
-from mi_ray.experiments.plan import Cell, Plan, build
+from mi_ray.experiments.plan.plan import Cell, Plan, build
 from sweeps.negatives import STUDY, names_of
 from tests.committed import Result, result_of
 from tests.made_up import mirrored_frame, mirrored_store

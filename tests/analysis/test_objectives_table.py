@@ -11,10 +11,10 @@ import pytest
 
 from analysis import verdict as verdicts
 from analysis.command import MissingCells
+from analysis.objectives.verdict import verdict
 from analysis.objectives_table import ACCURACY, ESTIMATE, differences, draw, printed, table
-from analysis.objectives_verdict import verdict
 from mi_ray.experiments.declare import training_of
-from mi_ray.experiments.plan import Cell, Plan, build
+from mi_ray.experiments.plan.plan import Cell, Plan, build
 from sweeps.objectives import OBJECTIVES, STUDY, objective_of
 from tests.committed import Result, estimate, result_of
 from tests.made_up import mirrored_frame, mirrored_store

@@ -11,16 +11,16 @@ import pandas as pd
 import pytest
 
 from analysis import infomin_curves, infomin_heatmap, negatives_table, objectives_table, small_batch_bars
-from analysis.encoder_zoo_rows import columns_of
-from analysis.encoder_zoo_rows import rows as zoo_rows
-from analysis.infomin_matrices import ACCURACY, ESTIMATE
-from analysis.negatives_verdict import verdict as negatives_verdict
-from analysis.objectives_verdict import verdict as objectives_verdict
-from analysis.temperature_rows import rows as temperature_rows
+from analysis.encoder_zoo.table import columns_of
+from analysis.encoder_zoo.table import rows as zoo_rows
+from analysis.infomin_grid.table import ACCURACY, ESTIMATE
+from analysis.negatives.verdict import verdict as negatives_verdict
+from analysis.objectives.verdict import verdict as objectives_verdict
+from analysis.temperature.table import rows as temperature_rows
 from mi_ray.experiments.declare import Data
-from mi_ray.experiments.identity import canonical, own_fields
-from mi_ray.experiments.plan import Cell, Plan, build
-from mi_ray.experiments.study import Study
+from mi_ray.experiments.declare.identity import canonical, own_fields
+from mi_ray.experiments.plan.plan import Cell, Plan, build
+from mi_ray.experiments.plan.study import Study
 from sweeps import encoder_zoo, infomin_grid, infomin_strength, negatives, objectives, small_batch, temperature
 from tests.committed import made_up
 from tests.made_up import mirrored_frame

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from analysis import command
+from analysis.page.html import Html, tag
+from analysis.page.page import page
 from analysis.report import ROWS, collect, main, source_of, table_of
-from analysis.report_html import Html, tag
-from analysis.report_page import page
 from analysis.verdict import Verdict
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.checks import Refused
-from mi_ray.experiments.plan import Plan
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.plan.plan import Plan
+from mi_ray.experiments.store.store import Store
 from tests.committed import DIGEST, WHY, commit_all, plan_of
 
 HOSTILE = "<script>alert('\"&1')</script>"

@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 
 from analysis import verdict as verdicts
+from analysis.agreement.csv_table import MEASURES, read
+from analysis.agreement.ranking import ranked
 from analysis.command import MissingCells
-from analysis.encoder_tables import MEASURES, read
-from analysis.measure_agreement import ranked
-from analysis.temperature_rows import HEADS, rows
+from analysis.temperature.table import HEADS, rows
+from analysis.temperature.verdict import verdict
 from analysis.temperature_table import draw
-from analysis.temperature_verdict import verdict
 from analysis.verdict import Verdict
 from mi_ray.experiments.declare import training_of
-from mi_ray.experiments.plan import Cell, Plan, build
+from mi_ray.experiments.plan.plan import Cell, Plan, build
 from sweeps.temperature import STUDY
 from tests.committed import estimate, result_of
 from tests.made_up import mirrored_frame, mirrored_store

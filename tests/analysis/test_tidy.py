@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.tidy import asked_and_measured, certificates_over_seeds, over_seeds
+from analysis.tables.frame import asked_and_measured, certificates_over_seeds, over_seeds
 from tests.committed import made_up, numbers_of, plan_of
 
 PLAN = plan_of(seed=(0, 1))

@@ -11,10 +11,10 @@ import pytest
 
 from analysis import augmentation_search, command
 from analysis.verdict import Verdict, read, resting_on
-from mi_ray.asking import plan_of
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.learning import NOT_LEARNED, Doubt
-from mi_ray.experiments.plan import Plan
+from mi_ray.experiments.plan.plan import Plan
+from mi_ray.experiments.run.learning import NOT_LEARNED, Doubt
+from mi_ray.experiments.store.store import Store
+from mi_ray.running.asking import plan_of
 from tests.committed import plan_of as plan_of_grid
 from tests.committed import result_of
 from tests.made_up import mirrored_store

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.heatmap_figure import heatmap
+from analysis.infomin_grid.figure import heatmap
+from analysis.infomin_grid.table import ACCURACY, ESTIMATE, Matrix
+from analysis.infomin_grid.verdict import verdict as infomin_verdict
 from analysis.infomin_heatmap import table
-from analysis.infomin_matrices import ACCURACY, ESTIMATE, Matrix
-from analysis.infomin_verdict import verdict as infomin_verdict
 from analysis.verdict import FILE, UNMEASURED, Verdict, lacking, read, undecided, write
-from mi_ray.experiments.checks import Refused
+from mi_ray.experiments.declare.checks import Refused
 from mi_ray.theory.tasks import Task
 from tests.committed import plan_of
 

@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 
 from analysis import verdict as verdicts
-from analysis.agreement_verdict import verdict
+from analysis.agreement.csv_table import read
+from analysis.agreement.ranking import ranked, table
+from analysis.agreement.verdict import verdict
 from analysis.command import MissingCells
-from analysis.encoder_tables import read
-from analysis.encoder_zoo_rows import columns_of, pool_of, rows
-from analysis.measure_agreement import draw, main, ranked, table
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.plan import Cell, Plan, build
+from analysis.encoder_zoo.table import columns_of, pool_of, rows
+from analysis.measure_agreement import draw, main
+from mi_ray.experiments.plan.plan import Cell, Plan, build
+from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.recorder import Recorder
 from sweeps.encoder_zoo import OURS, STUDY
 from tests.committed import commit_all, result_of

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mi_ray.experiments.cells import CommittedCell
+from mi_ray.experiments.store.store import CommittedCell
 from tests.orchestration.conftest import start, sweep
 from tests.orchestration.test_interruptions import wait_for
 

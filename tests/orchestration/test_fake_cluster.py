@@ -12,7 +12,7 @@ import ray
 from ray.cluster_utils import Cluster
 from ray.util import placement_group_table
 
-from mi_ray.experiments.cells import CommittedCell
+from mi_ray.experiments.store.store import CommittedCell
 from tests.orchestration.conftest import start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from mi_ray.experiments.cells import Store
+from mi_ray.experiments.store.store import Store
 from tests.orchestration.conftest import start, sweep
 
 SMALL = ("--axis", "pairing=color,digit", "--axis", "task=color,digit", "--axis", "views=4000")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mi_ray.experiments.checks import Refused
 from mi_ray.experiments.declare import CDP, Embedding, LinearEvaluation, SameClass, Training
-from mi_ray.experiments.plan import Job, build, group
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.plan.plan import Job, build, group
 from mi_ray.orchestration.cluster import Capacity, Share
 from mi_ray.orchestration.placement import Occupancy, Team, refuse_what_cannot_fit, share, training_slots
 

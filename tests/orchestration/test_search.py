@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from mi_ray.experiments.checks import Refused
 from mi_ray.experiments.declare import LinearEvaluation, Question, training_of
-from mi_ray.experiments.plan import build
-from mi_ray.experiments.search import Range, Round, Search
-from mi_ray.experiments.study import parse_axes
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.plan.plan import build
+from mi_ray.experiments.plan.search import Range, Round, Search
+from mi_ray.experiments.plan.study import parse_axes
 from mi_ray.launch import flags_of, launch
 from mi_ray.orchestration.search import rounds
 from sweeps import augmentation_search, infomin_grid

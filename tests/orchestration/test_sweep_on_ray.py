@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from mi_ray.experiments.cells import Store
+from mi_ray.experiments.store.store import Store
 from tests.orchestration.conftest import ROOT, Smoke, sweep
 
 KINDS = {"training": 4, "embedding": 4, "evaluation": 16, "estimation": 16}

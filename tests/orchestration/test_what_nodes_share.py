@@ -11,7 +11,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from mi_ray.experiments.cells import Store, store_at
+from mi_ray.experiments.store.store import Store, store_at
 from tests.buckets import new_bucket
 from tests.orchestration.conftest import start, sweep
 

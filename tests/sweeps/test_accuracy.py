@@ -6,11 +6,13 @@ from importlib import import_module
 
 import pytest
 
-from analysis import encoder_zoo_rows, infomin_curves, infomin_matrices, objectives_table, small_batch_bars
-from analysis import temperature_rows as temperatures
-from mi_ray.experiments.accuracy import accuracy_beside
+from analysis import infomin_curves, objectives_table, small_batch_bars
+from analysis.encoder_zoo import table as encoder_zoo_rows
+from analysis.infomin_grid import table as infomin_matrices
+from analysis.temperature import table as temperatures
 from mi_ray.experiments.declare import Estimation, Geometry, SameClass, SimCLR
-from mi_ray.experiments.plan import build
+from mi_ray.experiments.plan.plan import build
+from mi_ray.experiments.results.accuracy import accuracy_beside
 
 SWEEPS = ("infomin_grid", "small_batch", "infomin_strength", "temperature", "objectives", "encoder_zoo")
 BALANCED = ("linear_balanced_accuracy", "linear_balanced_standard_error")

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
-from mi_ray.compute.foreign import input_of
-from mi_ray.compute.networks import encoder as fresh
-from mi_ray.compute.published import RESNETS, SWAV, VITS, Published
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.checks import Refused
-from mi_ray.experiments.cost import predicted_work
+from mi_ray.compute.frozen.checkpoint_files import input_of
+from mi_ray.compute.frozen.published import RESNETS, SWAV, VITS, Published
+from mi_ray.compute.training.networks import encoder as fresh
 from mi_ray.experiments.declare import CDP, Checkpoint, Declaration, Embedding, Training, encoder_of
-from mi_ray.experiments.encode import seen_by
-from mi_ray.experiments.folders import missing_files
-from mi_ray.experiments.plan import Plan, build
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.images.missing import missing_files
+from mi_ray.experiments.plan.cost import predicted_work
+from mi_ray.experiments.plan.fit import seen_by
+from mi_ray.experiments.plan.plan import Plan, build
+from mi_ray.experiments.store.store import Store
 from mi_ray.launch import launch
 from sweeps import infomin_grid
 from sweeps.encoder_zoo import OURS, STUDY

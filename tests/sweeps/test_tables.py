@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mi_ray.experiments.checks import Refused
 from mi_ray.experiments.declare import NTXent, SameClass, SupCon, Training, training_of
-from mi_ray.experiments.plan import Plan, build
-from mi_ray.experiments.study import Study
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.plan.plan import Plan, build
+from mi_ray.experiments.plan.study import Study
 from mi_ray.launch import launch
 from sweeps import infomin_grid, negatives, objectives, temperature
 from sweeps.recipes import BENCHMARKS, benchmark_called, benchmark_of

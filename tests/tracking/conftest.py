@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.plan import Plan
+from mi_ray.experiments.plan.plan import Plan
+from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.recorder import Recorder
 from tests.committed import commit_all, plan_of
 from tests.servers import PASSWORD, Postgres, Server, without_postgres

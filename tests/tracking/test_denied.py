@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.checks import Refused
-from mi_ray.experiments.plan import Plan
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.plan.plan import Plan
+from mi_ray.experiments.store.store import Store
 from mi_ray.launch import launch
 from mi_ray.tracking.background import BackgroundRecorder
 from mi_ray.tracking.reach import ALLOWED, Denied, Unreachable, reaching, refuse_bad_uri, shown

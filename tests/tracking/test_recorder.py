@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.plan import Cell, Plan
+from mi_ray.experiments.plan.plan import Cell, Plan
+from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.background import BackgroundRecorder
 from mi_ray.tracking.claims import RECORD, WRITER
 from mi_ray.tracking.entries import history_metrics, record_of, result_metrics, run_params

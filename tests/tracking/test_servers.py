@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.plan import Plan
+from mi_ray.experiments.plan.plan import Plan
+from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.recorder import PARENT, SWEEP, Recorder
 from mi_ray.tracking.store import read_cells
 from tests.committed import commit_all, plan_of

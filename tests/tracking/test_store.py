@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from mi_ray.experiments.cells import Store
-from mi_ray.experiments.checks import Refused
-from mi_ray.experiments.plan import Plan
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.plan.plan import Plan
+from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.recorder import Recorder
 from mi_ray.tracking.store import COMPLETE, MIRRORED, read_cells
 from tests.committed import WHY, made_up, numbers_of

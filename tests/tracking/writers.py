@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from mi_ray.experiments.cells import Store
+from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.recorder import Recorder
 from tests.committed import plan_of
 

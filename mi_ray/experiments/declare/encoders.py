@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Literal, assert_never, get_args
 
 from mi_ray.compute.choices import Input, Layout, Precision, Stem, archs
-from mi_ray.experiments.checks import at_least, did_you_mean, instance, one_of, positive, refuse, within
+from mi_ray.experiments.declare.checks import at_least, did_you_mean, instance, one_of, positive, refuse, within
 from mi_ray.experiments.declare.images import CDP, Data, Labelled, tasks
 from mi_ray.experiments.declare.pairings import Pairing, SameClass, SimCLR
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never, get_args
 
-from mi_ray.experiments.checks import one_of, within
+from mi_ray.experiments.declare.checks import one_of, within
 from mi_ray.experiments.declare.images import CLASS
 from mi_ray.theory.tasks import TASKS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from mi_ray.experiments.checks import at_least, instance, one_of, positive, refuse, within
+from mi_ray.experiments.declare.checks import at_least, instance, one_of, positive, refuse, within
 from mi_ray.experiments.declare.encoders import Checkpoint, Encoder, Training
 from mi_ray.experiments.declare.images import tasks
 from mi_ray.experiments.declare.pairings import Pairing, SameClass, SimCLR, pairing_name

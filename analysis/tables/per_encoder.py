@@ -1,0 +1,42 @@
+"""What cells of several kinds say of one encoder, side by side, and what tells the panels of a figure apart."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pandas as pd
+
+from analysis.command import cells_of
+from analysis.tables.frame import asked_and_measured
+from mi_ray.experiments.plan.plan import Plan
+from mi_ray.experiments.plan.sheets import place_title, telling
+
+ENCODER = "encoder"
+
+
+def by_encoder(plan: Plan, mirrored: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """`asked_and_measured`, and in column ``encoder`` the key of the training behind each cell."""
+    cells = asked_and_measured(plan, mirrored, kind)
+    return cells.assign(**{ENCODER: [root(plan, key) for key in cells["key"]]})
+
+
+def root(plan: Plan, key: str) -> str:
+    """The key of the cell that a cell's line begins with."""
+    above = plan.cells[key].upstream
+    return key if above is None else root(plan, above)
+
+
+def beside(cells: pd.DataFrame, others: pd.DataFrame, *values: str) -> pd.DataFrame:
+    """Cells, each with some columns of ``others`` on the same encoder; NaN where those lack a column or the encoder."""
+    return cells.merge(others.reindex(columns=[ENCODER, *values]), on=ENCODER, how="left")
+
+
+def panel_names(plan: Plan, kind: str, shown: Collection[str]) -> list[str]:
+    """What tells panels apart: arch, and whatever else `telling` finds beside what a panel shows."""
+    return ["arch", *telling(cells_of(plan, kind), ("arch", *shown))]
+
+
+def panel_title(names: Collection[str], values: Collection[str]) -> str:
+    """``resnet18, temperature=0.5``: the encoder, then what else tells its panel apart."""
+    arch, *others = values
+    return ", ".join(filter(None, [arch, place_title(list(names)[1:], others)]))

@@ -1,0 +1,26 @@
+"""Where a cell stands in a table: names that its declaration gives, and settings that make rows of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from analysis.command import cells_of
+from analysis.tables.frame import asked_and_measured
+from mi_ray.experiments.plan.plan import Cell, Plan
+from mi_ray.experiments.plan.sheets import telling
+
+
+def placed(
+    plan: Plan, mirrored: pd.DataFrame, kind: str, names: Callable[[Cell], Mapping[str, str]]
+) -> tuple[pd.DataFrame, list[str]]:
+    """`asked_and_measured` with the columns of ``names``; and these columns, then what else tells rows apart.
+
+    That is what `telling` finds: afterwards the cells of a row differ in seeds alone.
+    """
+    told = pd.DataFrame({"key": cell.key, **names(cell)} for cell in cells_of(plan, kind))
+    cells = asked_and_measured(plan, mirrored, kind)
+    cells = told.merge(cells.drop(columns=told.columns.drop("key"), errors="ignore"), on="key")
+    places = list(told.columns.drop("key"))
+    return cells, [*places, *telling(cells_of(plan, kind), places, names)]

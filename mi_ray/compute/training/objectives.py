@@ -1,0 +1,102 @@
+"""What a training minimises: L_InfoNCE, SupCon (Table III) or NT-Xent against another data set D- (Table X).
+
+Each is a function of embeddings and the indices of their images alone, so that embeddings gathered from many workers
+can be put in its place: z holds the x of all pairs, then their y, then the views of D-, if any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, assert_never
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+from mi_ray.compute.images.image_set import ImageSet
+from mi_ray.compute.training.losses import nt_xent, nt_xent_against, sup_con
+from mi_ray.compute.training.workers import ALONE, Workers
+
+Indices = Int64[np.ndarray, " views"]
+Projections = Float[Tensor, "rows d"]
+Loss = Float[Tensor, ""]
+
+
+@dataclass(frozen=True)
+class NTXent:
+    """L_InfoNCE of Eq. 2; log(2K-1) less this loss is the in-training estimate of Eq. 4."""
+
+    estimates: ClassVar[bool] = True
+    negatives: ClassVar[None] = None
+
+    def __call__(self, z: Projections, indices: Indices, *, temperature: float, workers: Workers = ALONE) -> Loss:
+        """z: [2k, d]; indices: [2k], the images that x, then y are views of; both of this worker's pairs."""
+        k = len(indices) // 2
+        return nt_xent(z[:k], z[k:], temperature=temperature, workers=workers)
+
+
+@dataclass(frozen=True, eq=False)
+class SupCon:
+    """L_out^sup of Khosla et al. 2020: all views of one class are each other's positives. No estimate of Eq. 4.
+
+    labels: [n], the class of each image. The two images of a pair are of one class.
+    """
+
+    labels: Int64[np.ndarray, " n"]
+    estimates: ClassVar[bool] = False
+    negatives: ClassVar[None] = None
+
+    def __call__(self, z: Projections, indices: Indices, *, temperature: float, workers: Workers = ALONE) -> Loss:
+        """z: [2k, d]; indices: [2k]; both of this worker's pairs. ValueError if a pair joins two classes."""
+        k = len(indices) // 2
+        of_x, of_y = self.labels[indices].reshape(2, k)
+        if (of_x != of_y).any():
+            raise ValueError("couple: a pair joins two classes; allowed with SupCon: both images of one class")
+        labels = torch.from_numpy(workers.gather_integers(of_x))
+        return sup_con(z[:k], z[k:], labels, temperature=temperature, workers=workers)
+
+
+@dataclass(frozen=True, eq=False)
+class NTXentAgainst:
+    """NT-Xent whose negatives come from another data set D- (Appendix C, Table X). No estimate of Eq. 4.
+
+    negatives: uint8 [m, 3, side, side], the images of D-, of the side of the images trained on. A step draws K - 1 of
+    them and views each twice, so that a denominator holds 1 + 2(K - 1) = 2K - 1 terms, as in Eq. 3.
+    """
+
+    negatives: UInt8[np.ndarray, "m 3 side side"]
+    estimates: ClassVar[bool] = False
+
+    def __call__(self, z: Projections, indices: Indices, *, temperature: float, workers: Workers = ALONE) -> Loss:
+        """z: [2k + m, d], m views from D- last; indices: [2k]. One worker alone (`refuse_misfit`)."""
+        n = len(indices)
+        return nt_xent_against(z[: n // 2], z[n // 2 : n], z[n:], temperature=temperature)
+
+
+Objective = NTXent | SupCon | NTXentAgainst
+
+NT_XENT = NTXent()
+
+
+def refuse_misfit(objective: Objective, data: ImageSet, workers: Workers = ALONE) -> None:
+    """ValueError if the labels or the negatives of ``objective`` do not go with the images of ``data``, or if D- is
+    asked of more than one worker."""
+    match objective:
+        case NTXent():
+            return
+        case SupCon():
+            if len(objective.labels) != len(data):
+                raise ValueError(f"labels: {len(objective.labels)} are given; allowed: one per image, {len(data)}")
+        case NTXentAgainst():
+            if workers.size > 1:
+                raise ValueError(
+                    f"workers: {workers.size} is not allowed with negatives of another data set; allowed: 1"
+                )
+            side = data.images.shape[-1]
+            if not len(objective.negatives) or objective.negatives.shape[-1] != side:
+                raise ValueError(
+                    f"negatives: {objective.negatives.shape} is not allowed; allowed: [m, 3, {side}, {side}]"
+                )
+        case _:
+            assert_never(objective)

@@ -1,0 +1,149 @@
+"""Contrastive training of encoder and projector (Fig. 3, top): step by step, each a function of its number."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mi_ray.compute.images.image_set import ImageSet
+from mi_ray.compute.images.pixels import pixels
+from mi_ray.compute.numerics.precision import autocast
+from mi_ray.compute.pairs.augmentation import Rows, View
+from mi_ray.compute.pairs.couples import Couple, Indices
+from mi_ray.compute.seeding import stream
+from mi_ray.compute.training.objectives import NT_XENT, Objective, refuse_misfit
+from mi_ray.compute.training.schedule import warmup_cosine
+from mi_ray.compute.training.workers import ALONE, Workers
+
+
+class Trainer:
+    """Minimises an objective, by default L_InfoNCE (Eq. 2), over positive pairs drawn anew at each step.
+
+    Step ``s`` draws its pairs and views from (seed, s) alone, so a run resumed from `state` continues bit for bit.
+    The negatives of an objective have a stream of their own, so pairs and views are those of any other objective; they
+    pass through the networks together with them: batch normalisation takes its moments over D and D- alike.
+
+    ``workers`` that train together share the pairs of each step; all draw the same, so that their number changes
+    nothing but the order of sums.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        projector: nn.Module,
+        data: ImageSet,
+        couple: Couple,
+        view: View,
+        *,
+        k_tr: int,
+        steps: int,
+        temperature: float,
+        optimizer: Literal["adamw", "sgd"],
+        learning_rate: float,
+        weight_decay: float,
+        warmup_steps: int,
+        seed: int,
+        dtype: torch.dtype,
+        device: torch.device,
+        objective: Objective = NT_XENT,
+        workers: Workers = ALONE,
+        batch_norm_parts: int = 1,
+    ) -> None:
+        """``k_tr`` counts positive pairs per step over all workers; ``dtype`` is the networks' autocast type, the loss
+        is float32.
+
+        ValueError if labels or negatives of ``objective`` do not go with ``data``, or ``k_tr`` or ``batch_norm_parts``
+        (`Workers.together`) with ``workers``.
+        """
+        refuse_misfit(objective, data, workers)
+        self.workers, self._rows = workers, workers.share(k_tr)
+        self.networks = nn.ModuleDict({"encoder": encoder, "projector": projector})
+        self.networks.to(device).to(memory_format=torch.channels_last).train()
+        self._project = workers.together(nn.Sequential(encoder, projector), device, batch_norm_parts=batch_norm_parts)
+        self._images = torch.from_numpy(data.images).to(device)
+        self._negatives = None if objective.negatives is None else torch.from_numpy(objective.negatives).to(device)
+        self.objective, self.device = objective, device
+        self._couple, self._view, self._seed, self._dtype = couple, view, seed, dtype
+        self.k_tr, self.steps, self._temperature = k_tr, steps, temperature
+        self._learning_rate, self._warmup = learning_rate, warmup_steps
+        self._optimizer = _optimizer(self.networks, optimizer, learning_rate, weight_decay)
+        self.step_number = 0
+
+    def step(self) -> Tensor:
+        """Take one optimiser step; returns the loss of this worker's pairs in nats, still on the device."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._learning_rate * warmup_cosine(self.step_number, self.steps, self._warmup)
+        loss = self._loss()
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimizer.step()
+        self.step_number += 1
+        return loss.detach()
+
+    def _loss(self) -> Tensor:
+        rng = stream(self._seed, "pairs", self.step_number)
+        indices = np.concatenate(self._couple(self.k_tr, rng))[self._rows.places]
+        views = self._viewed(self._images, indices, rng, self._rows)
+        if self._negatives is not None:
+            views = torch.cat([views, self._negative_views(self._negatives)])
+        with autocast(views.device, self._dtype):
+            z = self._project(views)
+        return self.objective(z, indices, temperature=self._temperature, workers=self.workers)
+
+    def _negative_views(self, images: Tensor) -> Tensor:
+        """Two views each of ``k_tr`` - 1 images of D-, drawn uniformly and independently: [2 k_tr - 2, 3, h, w]."""
+        rng = stream(self._seed, "negatives", self.step_number)
+        drawn = rng.integers(len(images), size=self.k_tr - 1)
+        return self._viewed(images, np.tile(drawn, 2), rng)
+
+    def _viewed(self, images: Tensor, indices: Indices, rng: np.random.Generator, rows: Rows | None = None) -> Tensor:
+        chosen = images[torch.from_numpy(indices).to(images.device)]
+        return self._view(pixels(chosen), int(rng.integers(2**63)), rows)
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the next step depends on, as named tensors; they share its memory, so save them before stepping."""
+        networks = {f"networks.{name}": tensor for name, tensor in self.networks.state_dict().items()}
+        slots = {
+            f"optimizer.{index}.{slot}": value
+            for index, slots in self._optimizer.state_dict()["state"].items()
+            for slot, value in slots.items()
+        }
+        return networks | slots | {"step": torch.tensor(self.step_number)}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Continue from what `state` returned."""
+        self.networks.load_state_dict(_below("networks.", state))
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in _below("optimizer.", state).items():
+            index, slot = name.split(".")
+            slots.setdefault(int(index), {})[slot] = value
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        self._lay_out_slots()
+        self.step_number = int(state["step"])
+
+    def _lay_out_slots(self) -> None:
+        """Give optimiser slots the memory layout of their weights: fused optimisers on CPU pair them byte by byte."""
+        for parameter, slots in self._optimizer.state.items():
+            for name, value in slots.items():
+                if value.shape == parameter.shape:
+                    slots[name] = torch.empty_like(parameter).copy_(value)
+
+
+def _optimizer(networks: nn.Module, name: str, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW or SGD with momentum; biases and normalisation weights are not decayed."""
+    parameters = list(networks.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if name == "adamw":
+        return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
+    return torch.optim.SGD(groups, lr=learning_rate, momentum=0.9, fused=True)
+
+
+def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

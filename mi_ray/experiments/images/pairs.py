@@ -1,0 +1,87 @@
+"""What a declared pairing and task mean for the images of a split: labels, couples, views, class channel."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_ray.compute.images.copies import Identities, different, identities_of_pixels, joined
+from mi_ray.compute.images.image_set import ImageSet
+from mi_ray.compute.numerics.uncertainty import Sources
+from mi_ray.compute.pairs.augmentation import SimCLRView, View, plain
+from mi_ray.compute.pairs.couples import Couple, Indices, WithinClass, WithItself, among
+from mi_ray.experiments.declare import Pairing, SameClass, SimCLR
+from mi_ray.experiments.declare.identity import own_fields
+from mi_ray.theory.channel import LabelChannel
+from mi_ray.theory.tasks import Task
+
+COLUMNS = {"class": 0, "domain": 1}
+"""Attributes of a labelled data set."""
+
+
+def labelled(task: str, images: ImageSet) -> tuple[NDArray[np.int64], int]:
+    """Class index of every image for a downstream task, and the number of classes."""
+    if task in COLUMNS:
+        column = images.attributes[:, COLUMNS[task]]
+        return column, int(column.max()) + 1
+    known = Task(task)
+    return known.labels(images.attributes), known.n_classes
+
+
+def label_channel(pairing: SameClass, images: ImageSet) -> LabelChannel:
+    """The classes of the pairs that ``pairing`` makes of ``images``."""
+    labels, n_classes = labelled(pairing.task, images)
+    if pairing.prior == "uniform":
+        return LabelChannel.uniform(n_classes, pairing.redraw)
+    counts = np.bincount(labels, minlength=n_classes)
+    return LabelChannel(prior=tuple(counts / counts.sum()), redraw=pairing.redraw)
+
+
+def couple(pairing: Pairing, images: ImageSet) -> Couple:
+    """How ``pairing`` couples the images of a split: all files, as a training sees them."""
+    match pairing:
+        case SameClass():
+            return _within_class(pairing, images, np.arange(len(images)))
+        case SimCLR():
+            return WithItself(len(images))
+        case _:
+            assert_never(pairing)
+
+
+def couple_of_different(pairing: SameClass, images: ImageSet, identities: Identities) -> Couple:
+    """The same for an estimate: two different images of a class, each as likely as any other, however often copied.
+
+    Under T_class x and y are independent given the class; an image and its own copy are not, and would count as
+    evidence that the encoder tells classes. Copies do count in the classes' shares (``prior="empirical"``), as they do
+    in a training and in linear accuracy. ValueError if a class has but one image; where there are no copies, the
+    couples are those of `couple`, draw by draw.
+    """
+    rows = different(identities, labelled(pairing.task, images)[0])
+    try:
+        return _within_class(pairing, images, rows)
+    except ValueError as error:
+        raise ValueError(f"{error}, copies counted once ({len(images)} files, {len(rows)} images)") from error
+
+
+def _within_class(pairing: SameClass, images: ImageSet, rows: Indices) -> Couple:
+    labels, n_classes = labelled(pairing.task, images)
+    prior = None if pairing.prior == "uniform" else np.array(label_channel(pairing, images).prior)
+    return among(WithinClass(labels[rows], n_classes, redraw=pairing.redraw, prior=prior), rows, len(images))
+
+
+def independent_sources(images: ImageSet) -> Sources:
+    """Sources [n] of a split, where those that share an image are one: what a standard error counts."""
+    return joined(images.sources, identities_of_pixels(images.images))
+
+
+def view(pairing: Pairing) -> View:
+    """How ``pairing`` views an image: plainly for same-class sampling, through augmentation for SimCLR."""
+    match pairing:
+        case SameClass():
+            return plain
+        case SimCLR():
+            return SimCLRView(**own_fields(pairing))
+        case _:
+            assert_never(pairing)

@@ -1,0 +1,140 @@
+"""Prepared images in the store: made once from a declaration, named by recipe, trusted by content digest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from mi_ray.compute.images.image_set import ImageSet, content_digest
+from mi_ray.experiments.declare import Data
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.declare.identity import canonical, own_fields
+from mi_ray.experiments.images.missing import missing, refuse_missing
+from mi_ray.experiments.images.render import files_of, render
+from mi_ray.experiments.store.bucket import Bucket, Published
+from mi_ray.experiments.store.files import MANIFEST, fsync, read_json, sha256, write_json
+from mi_ray.experiments.store.store import Store
+
+GENERATOR = 2
+"""Version of `render`: raise it when the same declaration gives other pixels, or what is prepared holds another file.
+Images that are made anew with the same pixels keep their digest, and their cells."""
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Images on disk. ``digest`` is their content's sha256 and enters every cell key. Of images in a ``bucket`` every
+    node has a folder of its own, and brings there what it reads."""
+
+    folder: Path
+    digest: str
+    bucket: Bucket | None = None
+
+    def split(self, name: str) -> ImageSet:
+        """Load one split; ValueError when the file is not what was prepared."""
+        return ImageSet.load(self._intact(f"{name}.safetensors"))
+
+    def names(self, split: str) -> tuple[str, ...]:
+        """Names of the images of one split, in its order: paths below the data set's root, or ``digits image 17``.
+
+        ValueError when the file is not what was prepared.
+        """
+        return tuple(read_json(self._intact(_names_file(split))))
+
+    def _intact(self, name: str) -> Path:
+        """The path of a prepared file on this node; ValueError unless its sha256 is that of when it was prepared."""
+        path = self._brought(name)
+        if sha256(path) != read_json(path.parent / MANIFEST)["files"][path.name]:
+            place = f"{self.bucket.address}/data/{self.folder.name}" if self.bucket else self.folder
+            raise ValueError(f"data: {path} has changed since it was prepared; remove {place} to make it again")
+        return path
+
+    def _brought(self, name: str) -> Path:
+        if self.bucket is None:
+            return self.folder / name
+        published = Published(self.bucket, f"data/{self.folder.name}")
+        folder = published.local(self.bucket.cache / published.name)
+        published.bring(folder, name, read_json(folder / MANIFEST)["files"][name])
+        return folder / name
+
+
+def prepared(data: Data, store: Store) -> PreparedData | None:
+    """The images if this store already holds them; reads no pixels and makes nothing. Refuses folders as `prepare`."""
+    if missing(data):
+        return None
+    folder = store.root / "data" / _recipe(data)
+    try:
+        if store.bucket:
+            Published(store.bucket, f"data/{folder.name}").local(folder)
+        return PreparedData(folder, read_json(folder / MANIFEST)["digest"], store.bucket)
+    except FileNotFoundError:
+        return None
+
+
+def prepare(data: Data, store: Store) -> PreparedData:
+    """Make the images, or find them; refuses missing folders and corrupt images by name."""
+    refuse_missing(data)
+    return prepared(data, store) or _make(data, store)
+
+
+def _make(data: Data, store: Store) -> PreparedData:
+    folder = store.root / "data" / _recipe(data)
+    for leftover in folder.parent.glob("*.partial-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
+    partial.mkdir(parents=True)
+    try:
+        splits = render(data)
+    except (FileNotFoundError, ValueError) as error:
+        shutil.rmtree(partial)
+        raise Refused(str(error)) from error
+    for name, split in splits.items():
+        split.save(partial / f"{name}.safetensors")
+        write_json(partial / _names_file(name), split.names)
+        for file in (f"{name}.safetensors", _names_file(name)):
+            fsync(partial / file)
+    files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
+    write_json(partial / MANIFEST, {"digest": content_digest(splits), "declaration": own_fields(data), "files": files})
+    _publish(partial, folder, store)
+    made = prepared(data, store)
+    assert made is not None
+    return made
+
+
+def _names_file(split: str) -> str:
+    return f"{split}.names.json"
+
+
+def _publish(partial: Path, folder: Path, store: Store) -> None:
+    """Commit finished images, or find that another was first."""
+    if store.bucket:
+        published = Published(store.bucket, f"data/{folder.name}")
+        published.stage(partial)
+        published.commit(partial)
+    try:
+        partial.rename(folder)
+    except OSError:
+        shutil.rmtree(partial)
+
+
+def _recipe(data: Data) -> str:
+    try:
+        read = [_fingerprint(folder, files) for folder, files in files_of(data)]
+    except (FileNotFoundError, ValueError) as error:
+        raise Refused(str(error)) from error
+    text = canonical({"generator": GENERATOR, "declaration": own_fields(data), "files": read})
+    return f"{type(data).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+
+
+def _fingerprint(folder: Path, files: list[Path]) -> str:
+    """Names, sizes and times of the files that are read, those that links lead to included: a change of any makes the
+    images anew (same pixels, same digest). The time of the last change of state (ctime) tells new content apart that
+    was given the old time of modification, as unpacked archives are."""
+    digest = hashlib.sha256()
+    for path in files:
+        status = os.stat(path)
+        times = f"{status.st_mtime_ns}|{status.st_ctime_ns}"
+        digest.update(os.fsencode(os.path.relpath(path, folder)) + f"|{status.st_size}|{times}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,132 @@
+"""From a declaration of images to their splits in memory: made, or read from the folders that it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import assert_never
+
+import numpy as np
+
+from mi_ray.compute.images import catalogue, cdp, negatives
+from mi_ray.compute.images import labelled as datasets
+from mi_ray.compute.images.catalogue import numbered
+from mi_ray.compute.images.image_set import SPLITS, ImageSet
+from mi_ray.compute.images.material import (
+    Drawings,
+    Photograph,
+    folder_photographs,
+    mnist_drawings,
+    mnist_files,
+    photograph_files,
+    refuse_flat,
+    scikit_learn_drawings,
+    scikit_learn_photographs,
+    split_drawings,
+)
+from mi_ray.experiments.declare import BUNDLED, CDP, Crops, Data, Labelled, Noise
+
+NEGATIVES = "negatives"
+"""A split beside the others: the set D- that training draws its negatives from."""
+
+
+def render(data: Data) -> dict[str, ImageSet]:
+    """The splits of some images, and ``negatives`` where another set D- is declared.
+
+    FileNotFoundError names what is missing, ValueError what is corrupt.
+    """
+    match data:
+        case CDP():
+            return _cdp(data)
+        case Labelled():
+            splits = _labelled(data)
+            return splits if data.negatives is None else splits | {NEGATIVES: _negatives(data.negatives, data.side)}
+        case _:
+            assert_never(data)
+
+
+def files_of(data: Data) -> list[tuple[Path, list[Path]]]:
+    """The files that `render` reads, below the folders that the declaration names: whatever changes the images.
+
+    FileNotFoundError and ValueError as `render`.
+    """
+    match data:
+        case CDP():
+            digits, backgrounds = Path(data.digits), Path(data.backgrounds)
+            drawn = [] if data.digits == BUNDLED else [(digits, mnist_files(digits))]
+            return drawn + ([] if data.backgrounds == BUNDLED else [(backgrounds, photograph_files(backgrounds))])
+        case Labelled():
+            own = [(Path(data.root), catalogue.files_of(data.name, Path(data.root), class_list(data)))]
+            return own + (files_of(data.negatives) if isinstance(data.negatives, Labelled) else [])
+        case _:
+            assert_never(data)
+
+
+def class_list(data: Labelled) -> Path | None:
+    """The file that lists the classes of a data set, if one does."""
+    return Path(data.class_list) if data.class_list else None
+
+
+def _cdp(data: CDP) -> dict[str, ImageSet]:
+    drawings = _drawings(data)
+    allowed = split_drawings(drawings, data.seed)
+    photographs = _photographs(data)
+    counts = {"train": data.train_images, "validation": data.validation_images, "test": data.test_images}
+    return {
+        split: cdp.render(
+            counts[split], drawings, allowed[split], photographs[split], canvas=data.canvas, mix=data.mix,
+            background_weight=data.background_weight, seed=data.seed, split=split,
+        )
+        for split in SPLITS
+    }  # fmt: skip
+
+
+def _drawings(data: CDP) -> Drawings:
+    return scikit_learn_drawings() if data.digits == BUNDLED else mnist_drawings(Path(data.digits))
+
+
+def _photographs(data: CDP) -> dict[str, list[Photograph]]:
+    if data.backgrounds == BUNDLED:
+        return scikit_learn_photographs()
+    refuse_flat(Path(data.backgrounds), data.matte)
+    return folder_photographs(Path(data.backgrounds), data.seed, data.matte)
+
+
+def _labelled(data: Labelled) -> dict[str, ImageSet]:
+    splits, _ = datasets.load(
+        data.name,
+        Path(data.root),
+        side=data.side,
+        seed=data.seed,
+        held_out=data.held_out,
+        class_list=class_list(data),
+        classes=_half(data),
+        domain=data.domain or None,
+        matte=data.matte,
+    )
+    return splits
+
+
+def _half(data: Labelled) -> range | None:
+    """Which classes are kept."""
+    if not data.half:
+        return None
+    assert data.name in ("cifar-10", "cifar-100", "digits")
+    return list(datasets.halves(data.name).values())[data.half == "second"]
+
+
+def _negatives(declared: Labelled | Noise | Crops, side: int) -> ImageSet:
+    match declared:
+        case Noise():
+            return _unlabelled(negatives.noise(declared.images, side, declared.seed), "noise")
+        case Crops():
+            return _unlabelled(negatives.crops(declared.images, side, declared.seed), "crops")
+        case Labelled():
+            return _labelled(declared)["train"]
+        case _:
+            assert_never(declared)
+
+
+def _unlabelled(images: negatives.Images, name: str) -> ImageSet:
+    """Images each of its own source, with no attributes."""
+    n = len(images)
+    return ImageSet(images, np.zeros((n, 0), dtype=np.int64), np.arange(n), tuple(map(numbered(name), range(n))))

@@ -1,0 +1,135 @@
+"""What a plan would cost, told before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from mi_ray.experiments.declare import BUNDLED, CDP, Declaration, Question, Training, training_of
+from mi_ray.experiments.declare.identity import kind
+from mi_ray.experiments.plan.cost import DEFAULT_RATE, predicted_work, rates
+from mi_ray.experiments.plan.plan import Plan, build
+from mi_ray.experiments.plan.search import Search
+from mi_ray.experiments.store.store import Store
+
+ENCODERS = frozenset({"training", "embedding", "views"})
+"""Kinds of cells that run images through an encoder: what a GPU is for."""
+
+NEEDS_A_GPU = 24 * 3600.0
+"""Core seconds of encoders from which a plan is told in GPU-hours too."""
+
+H100_FLOPS = 30e12
+"""Operations per second that one H100 is assumed to achieve on encoders: an assumption until it is measured.
+
+It is 3 % of the 989e12 that the data sheet gives for dense bfloat16: residual networks on small images are bound by
+memory, not by arithmetic.
+"""
+
+H100_STEP_SECONDS = 0.015
+"""What one optimiser step is assumed to take to launch, on top: an assumption too; it is most of the time where K_tr
+and images are small."""
+
+MNIST_VIEWS = 300_000
+"""Views in which the recipe of `infomin_grid` learns to tell MNIST's digits apart."""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Operations per second of a core by kind of cell, as finished cells tell them; empty where none is finished."""
+
+    rates: Mapping[str, float]
+
+    def seconds(self, declaration: Declaration) -> float:
+        """Core seconds that a cell will take; a kind not seen runs at the median rate of the others."""
+        unseen = median(self.rates.values()) if self.rates else DEFAULT_RATE
+        return predicted_work(declaration) / self.rates.get(kind(declaration), unseen)
+
+    @property
+    def source(self) -> str:
+        """Where the rates are from."""
+        return "as measured in this store" if self.rates else "a guess: nothing has run in this store yet"
+
+
+def prices(plan: Plan, store: Store) -> Prices:
+    """The rates of the plan's finished cells."""
+    return Prices(rates(store.read(key) for key in plan.cells if store.has(key)))
+
+
+def forecast(plan: Plan, store: Store) -> Iterator[str]:
+    """A line per cell with its state and predicted core time, then the sum; in GPU-hours too where it needs a GPU."""
+    known = prices(plan, store)
+    missing = [cell.declaration for cell in plan.cells.values() if not store.has(cell.key)]
+    for cell in plan.cells.values():
+        done = store.has(cell.key)
+        seconds = "" if done else f"{known.seconds(cell.declaration):7.0f} s"
+        yield f"{'done' if done else 'to do':<8}{seconds:>10}  {plan.name(cell)}"
+    to_do = sum(map(known.seconds, missing))
+    yield (
+        f"{len(plan.cells)} cells, {len(plan.cells) - len(missing)} done; the rest takes about {to_do / 60:.0f}"
+        f" core-minutes ({known.source})"
+    )
+    yield from on_a_gpu(missing, known)
+
+
+def notes(questions: Iterable[Question]) -> Iterator[str]:
+    """A line where trainings see fewer views than it took to learn their images."""
+    trainings = dict.fromkeys(filter(None, map(training_of, questions)))
+    few = {training.views for training in trainings if _reads_mnist(training) and training.views < MNIST_VIEWS}
+    if few:
+        yield (
+            f"note      MNIST's digits on a canvas of 32 pixels took {MNIST_VIEWS:,} views to learn; pairing digit"
+            f" learned nothing in 100,000 (in-training estimate 0.00 bits). Here are {min(few):,}:"
+            f" --axis views={MNIST_VIEWS}"
+        )
+
+
+def _reads_mnist(training: Training) -> bool:
+    return isinstance(training.data, CDP) and training.data.digits != BUNDLED
+
+
+def on_a_gpu(declarations: Iterable[Declaration], known: Prices) -> Iterator[str]:
+    """One line: GPU-hours of what runs through encoders, and core-hours of the rest; none where cores will do."""
+    listed = list(declarations)
+    encoders = [one for one in listed if kind(one) in ENCODERS]
+    if sum(map(known.seconds, encoders)) < NEEDS_A_GPU:
+        return
+    hours = sum(map(_h100_seconds, encoders)) / 3600
+    others = sum(known.seconds(one) for one in listed if kind(one) not in ENCODERS) / 3600
+    yield (
+        f"about {_hours(hours)} GPU-hours on one H100 (assumed {H100_FLOPS / 1e12:g} TFLOP/s achieved and"
+        f" {1e3 * H100_STEP_SECONDS:g} ms to launch a step, neither measured)"
+        f" and {_hours(others)} core-hours for questions"
+    )
+
+
+def _h100_seconds(declaration: Declaration) -> float:
+    steps = declaration.steps if isinstance(declaration, Training) else 0
+    return predicted_work(declaration) / H100_FLOPS + steps * H100_STEP_SECONDS
+
+
+def forecast_search(search: Search, plan: Plan, store: Store) -> Iterator[str]:
+    """What the whole search would cost from nothing: at least, if all but the default were hopeless, and at most."""
+    known = prices(plan, store)
+    least, most = [], []
+    for asked, fewest, largest in search.stages.values():
+        encoder = _cells(asked)
+        least += encoder * fewest
+        most += encoder * largest
+    minutes = [sum(map(known.seconds, cells)) / 60 for cells in (least, most)]
+    trainings = [sum(kind(cell) == "training" for cell in cells) for cells in (least, most)]
+    yield (
+        f"the whole search: {search.candidates} candidates, {trainings[0]} to {trainings[1]} trainings,"
+        f" {minutes[0]:.0f} to {minutes[1]:.0f} core-minutes ({known.source});"
+        f" most if no candidate is hopeless"
+    )
+    yield from (f"at most {line}" for line in on_a_gpu(most, known))
+
+
+def _cells(asked: Iterable[Question]) -> list[Declaration]:
+    """Everything that some questions need, each once."""
+    return [cell.declaration for cell in build(asked, lambda data: None).cells.values()]
+
+
+def _hours(hours: float) -> str:
+    return "under 0.1" if hours < 0.1 else f"{hours:.0f}" if hours >= 10 else f"{hours:.1f}"

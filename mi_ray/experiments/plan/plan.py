@@ -1,0 +1,143 @@
+"""The plan: every cell that a study needs, each once, in a graph; and the jobs that compute those still missing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+from mi_ray.experiments.declare import Data, Declaration, LinearEvaluation, Question, data_of, upstream
+from mi_ray.experiments.declare.identity import canonical, cell_key, kind, own_fields
+from mi_ray.experiments.declare.parameters import parameters
+from mi_ray.experiments.plan.sheets import Words, distinct_names, said
+from mi_ray.experiments.store.store import Store
+
+UNPREPARED = "unprepared"
+"""Stands for the digest of images that do not exist yet; cells keyed with it are only ever listed, never computed."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One encoder, embedding or question: its key, what it is, and the key of the cell it needs."""
+
+    key: str
+    declaration: Declaration
+    upstream: str | None
+    data_digest: str
+
+    @property
+    def kind(self) -> str:
+        """training, checkpoint, embedding, views, estimation, evaluation or geometry."""
+        return kind(self.declaration)
+
+    @cached_property
+    def parameters(self) -> dict[str, str]:
+        """The declaration as flat names and values, the same names on trainings and questions."""
+        return parameters(self.declaration)
+
+
+@dataclass(frozen=True)
+class Job:
+    """The cells that one trial computes together: one of any kind, but all linear evaluations of an encoder. They share
+    ``needs``, the cell that must be committed first."""
+
+    cells: tuple[Cell, ...]
+
+    @property
+    def needs(self) -> str | None:
+        return self.cells[0].upstream
+
+    @property
+    def kind(self) -> str:
+        return self.cells[0].kind
+
+    @property
+    def key(self) -> str:
+        """Names the job by its first cell."""
+        return self.cells[0].key
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Cells by key, upstream before downstream."""
+
+    cells: Mapping[str, Cell]
+
+    @cached_property
+    def _names(self) -> dict[str, Words]:
+        return distinct_names(self.cells.values())
+
+    def name(self, cell: Cell) -> str:
+        """A cell's name for people: its kind and what sets it apart in this plan; no two cells have the same."""
+        return " ".join(filter(None, [cell.kind, said(self._names[cell.key])]))
+
+    def job_name(self, job: Job) -> str:
+        """A job's name: that of its cells, with every value of what differs between them."""
+        words = [self._names[cell.key] for cell in job.cells]
+        names = dict.fromkeys(name for one in words for name in one)
+        together = {name: ",".join(dict.fromkeys(one[name] for one in words if name in one)) for name in names}
+        return " ".join(filter(None, [job.kind, said(together)]))
+
+    def only(self, pattern: str) -> Plan:
+        """The cells whose name matches a shell pattern, with everything upstream of them."""
+        return self._with_upstream(c for c in self.cells.values() if fnmatchcase(self.name(c), pattern))
+
+    def _with_upstream(self, wanted: Iterable[Cell]) -> Plan:
+        kept: set[str] = set()
+        for cell in wanted:
+            key: str | None = cell.key
+            while key is not None:
+                kept.add(key)
+                key = self.cells[key].upstream
+        return Plan({key: cell for key, cell in self.cells.items() if key in kept})
+
+    def downstream(self, key: str) -> list[Cell]:
+        """Cells that need ``key``, directly or through others."""
+        direct = [cell for cell in self.cells.values() if cell.upstream == key]
+        return direct + [below for cell in direct for below in self.downstream(cell.key)]
+
+    def missing_jobs(self, store: Store) -> list[Job]:
+        """Jobs for every cell that the store does not hold."""
+        held = store.held(self.cells)
+        return group(cell for cell in self.cells.values() if cell.key not in held)
+
+
+def build(questions: Iterable[Question], digest_of: Callable[[Data], str | None]) -> Plan:
+    """The plan of some questions: each with its embedding and training, every cell once.
+
+    ``digest_of``: of images, None of those not prepared, whose declaration then tells their cells apart.
+    """
+    cells: dict[str, Cell] = {}
+    for question in questions:
+        data = data_of(question)
+        digest = digest_of(data) or UNPREPARED
+        content = f"{digest} {canonical(own_fields(data))}" if digest == UNPREPARED else digest
+        for declaration in _line(question):
+            key = cell_key(declaration, content)
+            above = upstream(declaration)
+            cells.setdefault(key, Cell(key, declaration, cell_key(above, content) if above else None, digest))
+    return Plan(cells)
+
+
+def _line(declaration: Declaration) -> list[Declaration]:
+    above = upstream(declaration)
+    return [*(_line(above) if above else []), declaration]
+
+
+def group(cells: Iterable[Cell]) -> list[Job]:
+    """One job per cell, but all linear evaluations of an encoder in one: their probes are fitted together."""
+    together: dict[tuple[str | None, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        together[cell.upstream, _company(cell)].append(cell)
+    return [Job(tuple(members)) for members in together.values()]
+
+
+def _company(cell: Cell) -> str:
+    """Cells of one upstream and the same company share a job."""
+    match cell.declaration:
+        case LinearEvaluation(penalties=penalties):
+            return f"penalties {penalties}"
+        case _:
+            return cell.key

@@ -1,0 +1,95 @@
+"""A study: one claim of the paper as a function from axis values to questions, and the grid of values to ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, get_type_hints
+
+from mi_ray.experiments.declare import Question
+from mi_ray.experiments.declare.checks import Refused, one_of, refuse
+from mi_ray.experiments.plan.axis_values import Axis, axes_of
+from mi_ray.experiments.plan.search import Search
+
+Axes = Mapping[str, Sequence[Any]]
+Trial = Callable[..., Any]
+"""Gives a sequence of questions or, in a study that searches, a `Search`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """What the screen fills in: questions with ``row`` down and ``column`` across, one panel per kind of cell."""
+
+    row: str
+    column: str
+    panels: Mapping[str, str]
+    """Kind of cell -> the value of its result that is shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """``trial`` maps axis values to questions, or to a `Search` where its signature says so; ``axes`` are swept by
+    every preset, ``presets`` override them.
+
+    Any parameter of ``trial`` can be an axis; those never named keep their default. ``analysis`` names the module of
+    ``analysis/`` that draws the figures; empty, none are drawn. Refused if a parameter has no type hint, or one that no
+    text can be read by (`axes_of`).
+    """
+
+    name: str
+    trial: Trial
+    axes: Axes
+    presets: Mapping[str, Axes]
+    default_preset: str
+    matrix: Matrix
+    analysis: str = ""
+    types: Mapping[str, Axis] = field(init=False)
+    searches: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "types", axes_of(self.trial))
+        object.__setattr__(self, "searches", get_type_hints(self.trial).get("return") is Search)
+
+    def grid(self, preset: str, overrides: Axes) -> dict[str, tuple[Any, ...]]:
+        """Axis values of a preset with some overridden; refuses unknown names, empty or repeated values."""
+        one_of("preset", preset, list(self.presets))
+        grid = {name: tuple(values) for name, values in {**self.axes, **self.presets[preset], **overrides}.items()}
+        for name, values in grid.items():
+            one_of("axis", name, list(self.types))
+            for value in values:
+                self.types[name].check(value)
+            if not values or any(value in values[:place] for place, value in enumerate(values)):
+                raise refuse(f"axis {name}", ",".join(map(str, values)), "one or more values, each once")
+        return grid
+
+    def questions(self, grid: Axes) -> Iterator[Question]:
+        """Every question of the grid, axis by axis."""
+        for values in product(*grid.values()):
+            yield from self.trial(**dict(zip(grid, values, strict=True)))
+
+    def search(self, grid: Axes) -> Search:
+        """The search of a grid with one value for every axis; refuses several."""
+        for name, values in grid.items():
+            if len(values) > 1:
+                raise refuse(f"axis {name}", ",".join(map(str, values)), "one value in a search")
+        return self.trial(**{name: value for name, (value,) in grid.items()})
+
+    def parse_axis(self, text: str) -> tuple[str, tuple[Any, ...]]:
+        """``NAME=V1,V2`` as a name and values by the type hint that the trial function gives that axis."""
+        name, separator, values = text.partition("=")
+        if not separator:
+            raise refuse("axis", text, "NAME=VALUE[,VALUE...]")
+        one_of("axis", name, list(self.types))
+        return name, self.types[name].parse(values)
+
+
+def parse_axes(study: Study, texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """All ``--axis`` flags; a name given twice is refused."""
+    axes: dict[str, tuple[Any, ...]] = {}
+    for text in texts:
+        name, values = study.parse_axis(text)
+        if name in axes:
+            raise Refused(f"axis: {name!r} is given twice; allowed: once, with all its values")
+        axes[name] = values
+    return axes

@@ -1,0 +1,197 @@
+"""Which encoders of a plan did not learn, and which cells rest on them.
+
+A training or an embedding says it of itself in ``not_learned``, empty where nothing is against it. One that an earlier
+version committed does not, and is judged from what it has: its history, or its embeddings of the test images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, inf, log2
+from typing import Any, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import safe_open
+
+from mi_ray.compute.images.image_set import ImageSet
+from mi_ray.experiments.declare import (
+    Checkpoint,
+    Embedding,
+    Encoder,
+    Estimation,
+    Geometry,
+    LinearEvaluation,
+    SameClass,
+    SimCLR,
+    SupCon,
+    Training,
+    Views,
+    encoder_of,
+    n_classes,
+)
+from mi_ray.experiments.images.pairs import label_channel
+from mi_ray.experiments.plan.plan import Cell, Plan
+from mi_ray.experiments.store.store import CommittedCell, Store
+from mi_ray.theory.channel import LabelChannel
+from mi_ray.theory.information import bits, nominal_bound_bits
+from mi_ray.theory.learned import Curve, Spectrum, spectrum, why_collapsed, why_untrained
+
+NOT_LEARNED = "not_learned"
+"""What a result, a tag in MLflow and a column call the reason."""
+
+EMBEDDINGS = "h.safetensors"
+Values = Mapping[str, Any]
+
+
+# What a cell says of itself
+
+
+def curve_of(
+    training: Training, history: Sequence[Values], first_loss_nats: float | None, images: ImageSet | None = None
+) -> Curve:
+    """The curve of a training from its reports; ``images``: what it was trained on, where they are at hand."""
+    chance = nominal_bound_bits(training.k_tr)
+    losses = [record["loss_nats"] for record in history if "loss_nats" in record]
+    return Curve(
+        reports=tuple(chance - bits(loss) for loss in losses),
+        steps=max(1, training.steps // max(1, len(losses))),
+        first=None if first_loss_nats is None else chance - bits(first_loss_nats),
+        allowed=allowed_bits(training, images),
+    )
+
+
+def allowed_bits(training: Training, images: ImageSet | None) -> float | None:
+    """How far a perfect encoder's loss is below chance, through a cosine at the training's temperature, in bits.
+
+    None where that takes the images and they are not at hand.
+    """
+    channel = _channel(training, images)
+    match training.pairing, training.objective:
+        case SimCLR(), objective if not isinstance(objective, SupCon):
+            apart = exp(-1 / training.temperature)
+            return nominal_bound_bits(training.k_tr) - log2(1 + (2 * training.k_tr - 2) * apart)
+        case _:
+            if channel is None:
+                return None
+            return channel.nominal_ceiling_bits(training.k_tr, temperature=training.temperature)
+
+
+def _channel(training: Training, images: ImageSet | None) -> LabelChannel | None:
+    """The classes that a training's pairs or its objective share."""
+    pairing = SameClass(task=training.objective.task) if isinstance(training.objective, SupCon) else training.pairing
+    if not isinstance(pairing, SameClass):
+        return None
+    if images is not None:
+        return label_channel(pairing, images)
+    known = n_classes(training.data, pairing.task) if pairing.prior == "uniform" else None
+    return LabelChannel.uniform(known, pairing.redraw) if known else None
+
+
+def things_told_apart(encoder: Encoder) -> float | None:
+    """How many things an encoder was trained to tell apart: classes or, with SimCLR, every image; None if not known."""
+    match encoder:
+        case Checkpoint(source=Training() as training) | (Training() as training):
+            match training.objective, training.pairing:
+                case SupCon(task=task), _:
+                    return n_classes(training.data, task)
+                case _, SameClass(task=task):
+                    return n_classes(training.data, task)
+                case _:
+                    return inf
+        case Checkpoint():
+            return None
+        case _:
+            assert_never(encoder)
+
+
+def embeddings_seen(declaration: Embedding | Views, h: NDArray[np.float32]) -> tuple[Spectrum, str]:
+    """The spectrum of embeddings h [n, width], of views [n, per_image, width], and why they are of no use, if so."""
+    found = spectrum(h.reshape(-1, h.shape[-1]))
+    return found, why_collapsed(found, things_told_apart(encoder_of(declaration)))
+
+
+# What the store says
+
+
+def why_not_learned(cell: Cell, committed: CommittedCell) -> str:
+    """Why the encoder of a committed training or embedding did not learn; empty if nothing is against it."""
+    match cell.declaration:
+        case Training() as training:
+            told = committed.result.get(NOT_LEARNED)
+            return _of_history(training, committed) if told is None else told
+        case Embedding() | Views() as frozen:
+            told = committed.result.get(NOT_LEARNED)
+            return _of_embeddings(frozen, committed) if told is None else told
+        case Checkpoint() | Estimation() | LinearEvaluation() | Geometry():
+            return ""
+        case _:
+            assert_never(cell.declaration)
+
+
+def _of_history(training: Training, committed: CommittedCell) -> str:
+    """By the history and, where that is lost or says nothing, by the means that the result keeps of it."""
+    result = committed.result
+    history = committed.history if "history.jsonl" in committed.manifest["files"] else []
+    told = why_untrained(curve_of(training, history, result.get("first_loss_nats")))
+    return told or why_untrained(Curve(reports=_means(training, result), allowed=allowed_bits(training, None)))
+
+
+def _means(training: Training, result: Values) -> tuple[float, ...]:
+    """Bits below chance that a result keeps; none if it keeps nothing of a loss."""
+    below = [nominal_bound_bits(training.k_tr) - bits(result["loss_nats"])] if "loss_nats" in result else []
+    told = [*below, *([result["in_training_bits"]] if "in_training_bits" in result else [])]
+    return (min(told),) if told else ()
+
+
+def _of_embeddings(frozen: Embedding | Views, committed: CommittedCell) -> str:
+    if EMBEDDINGS not in committed.manifest["files"]:
+        return ""
+    with safe_open(committed.file(EMBEDDINGS), framework="numpy") as file:
+        return embeddings_seen(frozen, file.get_tensor("test"))[1]
+
+
+def faults(plan: Plan, store: Store) -> dict[str, str]:
+    """Reason by key, of the plan's committed trainings and embeddings that did not learn."""
+    held = store.held(plan.cells)
+    found = {key: why_not_learned(cell, store.read(key)) for key, cell in plan.cells.items() if key in held}
+    return {key: reason for key, reason in found.items() if reason}
+
+
+# What rests on it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubt:
+    """An encoder that did not learn, by the name of its cell, and why."""
+
+    key: str
+    name: str
+    reason: str
+
+
+def doubts(plan: Plan, faults: Mapping[str, str]) -> list[Doubt]:
+    """Encoders of the plan that did not learn, each once: by its training where that says so, else by its embedding."""
+    listed = [
+        Doubt(key=key, name=plan.name(plan.cells[key]), reason=faults[key]) for key in plan.cells if key in faults
+    ]
+    return [one for one in listed if not _above(plan, one.key) & faults.keys()]
+
+
+def reasons_below(plan: Plan, faults: Mapping[str, str]) -> dict[str, str]:
+    """Reason by key, of every cell of the plan that is, or rests on, an encoder that did not learn."""
+    lines = {key: [key, *_line(plan, key)] for key in plan.cells}
+    found = {key: next((faults[one] for one in reversed(line) if one in faults), "") for key, line in lines.items()}
+    return {key: reason for key, reason in found.items() if reason}
+
+
+def _above(plan: Plan, key: str) -> set[str]:
+    return set(_line(plan, key))
+
+
+def _line(plan: Plan, key: str) -> list[str]:
+    """Keys upstream of a cell, the nearest first."""
+    cell = plan.cells.get(key)
+    above = cell.upstream if cell else None
+    return [above, *_line(plan, above)] if above else []

@@ -1,0 +1,47 @@
+"""The serial runner: the same jobs, one after another, in this process. Needs nothing but floors 0 to 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+import torch
+
+from mi_ray.experiments.images.prepared import PreparedData
+from mi_ray.experiments.plan.plan import Job
+from mi_ray.experiments.plan.queue import Queue
+from mi_ray.experiments.run.job import compute
+from mi_ray.experiments.store.store import Store
+
+DataByDigest = Mapping[str, PreparedData]
+
+
+class Listener(Protocol):
+    """Is told what happens to jobs, in the driver's process."""
+
+    def waiting(self, job: Job, reason: str) -> None: ...
+
+    def started(self, job: Job) -> None: ...
+
+    def finished(self, job: Job) -> None: ...
+
+    def failed(self, job: Job, reason: str) -> None: ...
+
+    def tick(self) -> None: ...
+
+
+def run_here(jobs: Iterable[Job], data: DataByDigest, store: Store, listener: Listener) -> None:
+    """Run every job whose upstream is, or becomes, committed. A failed job blocks those below it and no others."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(1)
+    queue = Queue(jobs, store)
+    while (job := queue.take()) is not None:
+        listener.started(job)
+        try:
+            compute(job, data[job.cells[0].data_digest], store, device=device)
+        except Exception as error:
+            queue.fail(job)
+            listener.failed(job, f"{type(error).__name__}: {error}")
+        else:
+            queue.done(job)
+            listener.finished(job)

@@ -1,0 +1,305 @@
+"""Views of images: how they are drawn, embedded and paired, and estimates under T_SimCLR with known answers."""
+
+from dataclasses import replace
+from functools import lru_cache
+from math import log2
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mi_ray.compute.estimation.critics import Settings
+from mi_ray.compute.estimation.estimate import NO_TRUTH, estimate_views
+from mi_ray.compute.estimation.samples import Origin, flattened
+from mi_ray.compute.frozen import embed as embeddings
+from mi_ray.compute.frozen import views
+from mi_ray.compute.frozen.embed import embed
+from mi_ray.compute.frozen.views import embed_views
+from mi_ray.compute.images.copies import identities_of_rows
+from mi_ray.compute.images.image_set import SPLITS, ImageSet
+from mi_ray.compute.images.pixels import as_trained, pixels
+from mi_ray.compute.pairs.augmentation import SimCLRView, plain
+from mi_ray.compute.pairs.couples import Couple, TwoViews
+from mi_ray.compute.seeding import stream
+from mi_ray.compute.training.networks import Input, encoder, width
+from mi_ray.theory.channel import LabelChannel
+from mi_ray.theory.information import nominal_bound_bits, strict_bound_bits
+
+ARCH, CPU, VIEW = "test_resnet", torch.device("cpu"), SimCLRView()
+
+
+def images(n=6, side=32):
+    drawn = np.random.default_rng(0).integers(0, 256, (n, 3, side, side), dtype=np.uint8)
+    return ImageSet(drawn, np.zeros((n, 1), np.int64), np.arange(n))
+
+
+def first(data, n):
+    return ImageSet(data.images[:n], data.attributes[:n], data.sources[:n])
+
+
+def seen(data=None, view=VIEW, per_image=3, seed=0, **rest):
+    return embed_views(
+        encoder(ARCH, seed=0), data or images(), view, per_image=per_image, seed=seed, device=CPU, **rest
+    )
+
+
+# Embedding
+
+
+def test_views_are_float32_by_image_and_view():
+    h = seen()
+    assert (h.shape, h.dtype) == ((6, 3, width(ARCH)), np.float32)
+    assert np.isfinite(h).all()
+
+
+def test_a_view_is_drawn_from_seed_purpose_its_number_and_its_batch_alone(monkeypatch):
+    monkeypatch.setattr(views, "BATCH", 4)
+    data, f_e = images(), encoder(ARCH, seed=0).eval()
+    h = seen(data, per_image=2, seed=5, purpose="views of test")
+    for v in range(2):
+        for b, rows in enumerate((slice(0, 4), slice(4, 6))):
+            seed = int(stream(5, f"views of test {v}", b).integers(2**63))
+            with torch.no_grad():
+                expected = f_e(VIEW(pixels(torch.from_numpy(data.images[rows])), seed)).numpy()
+            np.testing.assert_allclose(h[rows, v], expected, atol=1e-5)
+
+
+def test_views_of_an_image_and_of_other_seeds_and_purposes_are_others():
+    h = seen()
+    for other in (h[:, 1], seen(seed=1)[:, 0], seen(purpose="views of train")[:, 0]):
+        assert (np.abs(other - h[:, 0]).max(1) > 1e-4).all()
+
+
+def test_views_come_again_and_more_of_them_leave_the_first_as_they_are(monkeypatch):
+    np.testing.assert_array_equal(seen(), seen())
+    np.testing.assert_array_equal(seen(per_image=5)[:, :3], seen())
+    monkeypatch.setattr(views, "BATCH", 4)
+    np.testing.assert_allclose(seen(first(images(), 4)), seen()[:4], atol=1e-5)
+
+
+def test_views_do_not_depend_on_how_many_images_are_embedded_at_once(monkeypatch):
+    h = seen()
+    monkeypatch.setattr(embeddings, "BATCH", 2)
+    np.testing.assert_array_equal(seen(), h)
+
+
+def test_a_plain_view_is_the_image():
+    h = seen(view=plain, per_image=2)
+    np.testing.assert_allclose(h[:, 0], embed(encoder(ARCH, seed=0), images(), device=CPU), atol=1e-5)
+    np.testing.assert_array_equal(h[:, 0], h[:, 1])
+
+
+def test_encoders_of_others_see_a_view_resized_and_normalised():
+    given, data, f_e = Input(48, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)), images(), encoder(ARCH, seed=0).eval()
+    seed = int(stream(0, "views 0", 0).integers(2**63))
+    with torch.no_grad():
+        expected = f_e(as_trained(VIEW(pixels(torch.from_numpy(data.images)), seed), given)).numpy()
+    np.testing.assert_allclose(seen(data, input=given)[:, 0], expected, atol=1e-5)
+
+
+class Channels(nn.Module):
+    """h is the mean colour: an encoder whose embeddings of views are known."""
+
+    def forward(self, x):
+        return x.mean((2, 3))
+
+
+def test_the_rows_of_an_image_are_its_own():
+    data = images()
+    data.images[:] = (40 * np.arange(6))[:, None, None, None]
+    flip = SimCLRView(crop_min_scale=None, jitter=0.0, grayscale=0.0)
+    h = embed_views(Channels(), data, flip, per_image=4, seed=0, device=CPU)
+    expected = (40 * np.arange(6) / 255 - 0.5) / 0.25
+    np.testing.assert_allclose(h, np.broadcast_to(expected[:, None, None], h.shape), atol=1e-4)
+
+
+# Pairing
+
+
+def drawn(n, per_image, k, seed=0):
+    return TwoViews(n, per_image)(k, np.random.default_rng(seed))
+
+
+def test_a_couple_is_two_distinct_views_of_one_image():
+    assert isinstance(TwoViews(5, 3), Couple)
+    x, y = drawn(5, 3, 2000)
+    assert x.dtype == y.dtype == np.int64
+    np.testing.assert_array_equal(x // 3, y // 3)
+    assert (x != y).all()
+
+
+def test_every_couple_of_views_is_drawn_alike_and_independently():
+    """Chi-squared over all 5 x 3 x 2 couples, and over which image follows which."""
+    x, y = drawn(5, 3, 30_000)
+    for cells, size in ((x * 3 + y % 3, 30), (x[1:] // 3 * 5 + x[:-1] // 3, 25)):
+        counts = np.bincount(cells)
+        counts = counts[counts > 0]
+        assert len(counts) == size
+        expected = counts.sum() / size
+        assert ((counts - expected) ** 2 / expected).sum() < size + 4 * (2 * size) ** 0.5
+
+
+@pytest.mark.parametrize(("n", "per_image", "field"), [(0, 2, "n: 0"), (4, 1, "per_image: 1"), (4, 0, "per_image: 0")])
+def test_nothing_to_pair_is_refused(n, per_image, field):
+    with pytest.raises(ValueError, match=field):
+        TwoViews(n, per_image)
+
+
+def origin(h, sources):
+    return Origin(identities=identities_of_rows(h), sources=sources)
+
+
+def test_flattening_keeps_rows_images_and_sources_together():
+    h = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
+    sample = flattened(h, origin(h, np.array([7, 7, 8, 9])))
+    for row in range(12):
+        np.testing.assert_array_equal(sample.h[row], h[row // 3, row % 3])
+    assert sample.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert sample.origin.sources.tolist() == [7, 7, 7, 7, 7, 7, 8, 8, 8, 9, 9, 9]
+    assert sample.couple == TwoViews(4, 3)
+
+
+# Estimates with known answers
+
+SETTINGS = Settings(
+    hidden=256,
+    out=64,
+    temperature=0.12,
+    seeds=(0, 1),
+    k=128,
+    steps=200,
+    learning_rate=1e-2,
+    weight_decay=3.0,
+    patience=4,
+)
+IMAGES = 256
+"""Of test; log n = 8 bits."""
+
+
+def coded(code, noise=0.02, per_image=4, train=4 * IMAGES):
+    """Splits of codes [n, views, width], or [n, 1, width] for what the views of an image share, in noise."""
+    samples = {}
+    for number, (split, n) in enumerate(zip(SPLITS, (train, IMAGES, IMAGES), strict=True)):
+        rng = np.random.default_rng(number)
+        shown = code(n, per_image, rng)
+        h = shown + noise * rng.standard_normal((n, per_image, shown.shape[2]))
+        h = h.astype(np.float32)
+        samples[split] = flattened(h, origin(h, number * 10**6 + np.arange(n)))
+    return samples
+
+
+def apart(n, per_image, rng):
+    """An encoder that tells every image from every other, and nothing of the view."""
+    return rng.standard_normal((n, 1, 64))
+
+
+def of_eight_classes(n, per_image, rng):
+    """One that tells an image's class and nothing else."""
+    return np.random.default_rng(7).standard_normal((8, 64))[rng.permutation(n) % 8][:, None]
+
+
+def unrelated(n, per_image, rng):
+    """One whose views of an image have nothing in common."""
+    return rng.standard_normal((n, per_image, 64))
+
+
+@lru_cache
+def asked(code, k_est=1024, batches=4, **rest):
+    return estimate_views(coded(code, **rest), k_est=k_est, batches=batches, settings=SETTINGS)
+
+
+def test_an_encoder_that_tells_every_image_apart_reads_log_n():
+    found = asked(apart)
+    channel = LabelChannel.uniform(IMAGES)
+    assert found.bracket.upper_bits == found.ceilings_bits["nwj"] == pytest.approx(log2(IMAGES))
+    assert found.readings["nominal"].bits == pytest.approx(log2(IMAGES), abs=0.05)
+    assert found.readings["nwj"].bits == pytest.approx(log2(IMAGES), abs=0.05)
+    assert found.readings["strict"].bits == pytest.approx(channel.strict_ceiling_bits(1024), abs=0.05)
+    assert found.bracket.lower_bits > log2(IMAGES) - 0.3
+
+
+@pytest.mark.parametrize("k_est", [8, 32])
+def test_few_pairs_cap_its_readings_at_their_ceilings_below_their_bounds_and_that_is_said(k_est):
+    found = asked(apart, k_est=k_est, batches=4096 // k_est)
+    assert found.bounds_bits == {"nominal": nominal_bound_bits(k_est), "strict": strict_bound_bits(k_est)}
+    for name, bound in found.bounds_bits.items():
+        assert found.readings[name].bits == pytest.approx(found.ceilings_bits[name], abs=0.05), name
+        assert found.readings[name].bits < found.ceilings_bits[name] + 3 * found.readings[name].standard_error_bits
+        assert found.ceilings_bits[name] < bound < log2(IMAGES)
+        assert f"{name} {found.readings[name].bits:.2f} of {found.ceilings_bits[name]:.2f} bits" in found.note
+    assert "saturated" in found.note
+
+
+def test_an_encoder_that_tells_eight_classes_reads_three_bits_whatever_the_views():
+    found = asked(of_eight_classes)
+    for name, reading in found.readings.items():
+        assert reading.bits == pytest.approx(3, abs=0.1), name
+        assert reading.bits < 3 + 3 * reading.standard_error_bits, name
+    assert found.bracket.lower_bits < 3 < found.bracket.upper_bits
+    assert found.note == ""
+
+
+def test_unrelated_views_read_nothing():
+    found = asked(unrelated)
+    for name, reading in found.readings.items():
+        assert abs(reading.bits) < 0.03, name
+    assert found.bracket.lower_bits == 0
+    assert "saturated" not in found.note
+
+
+@pytest.mark.parametrize("code", [apart, of_eight_classes, unrelated])
+def test_nothing_is_certified_for_want_of_a_truth(code):
+    found = asked(code)
+    assert not found.certified
+    assert found.reasons == (NO_TRUTH,)
+    assert set(found.readings) == {"nominal", "strict", "nwj"}
+
+
+def test_more_views_of_the_same_images_read_the_same():
+    few, many = asked(apart, per_image=2), asked(apart, per_image=8)
+    for name in few.readings:
+        assert few.readings[name].bits == pytest.approx(many.readings[name].bits, abs=0.05), name
+
+
+def test_critics_of_few_noisy_images_are_overfitted_and_that_is_said_of_no_others():
+    eager = replace(SETTINGS, learning_rate=3e-3, weight_decay=0.0)
+    found = estimate_views(coded(apart, noise=1.0, train=64), k_est=1024, batches=4, settings=eager)
+    assert found.learned.train_bits > found.learned.fit.validation_bits.mean() + 0.5
+    assert "critics or encoder are overfitted: train pairs read" in found.note
+    for code in (apart, of_eight_classes, unrelated):
+        assert "overfitted" not in asked(code).note
+
+
+def test_the_train_reading_is_that_of_the_fit():
+    found = asked(apart)
+    assert found.learned.train_bits == pytest.approx(
+        LabelChannel.uniform(4 * IMAGES).nominal_ceiling_bits(128), abs=0.1
+    )
+
+
+def test_test_images_that_were_seen_before_are_counted_among_the_reasons():
+    samples = coded(apart)
+    seen_before = samples | {"test": replace(samples["test"], origin=samples["validation"].origin)}
+    found = estimate_views(seen_before, k_est=256, batches=1, settings=replace(SETTINGS, steps=20))
+    called = "image 0 = image 0, image 1 = image 1, image 2 = image 2, and 253 more"
+    assert found.reasons == (f"test images are not untouched: {IMAGES} in validation ({called})", NO_TRUTH)
+
+
+def test_no_label_moves_a_reading():
+    samples = coded(apart)
+    other = {split: replace(sample, labels=sample.labels[::-1].copy()) for split, sample in samples.items()}
+    one, two = (estimate_views(s, k_est=256, batches=1, settings=replace(SETTINGS, steps=20)) for s in (samples, other))
+    assert one.readings == two.readings
+
+
+def test_an_estimate_says_how_its_fit_goes():
+    heard = []
+    estimate_views(
+        coded(apart),
+        k_est=64,
+        batches=1,
+        settings=replace(SETTINGS, steps=20),
+        report=lambda *check: heard.append(check),
+    )
+    assert [step for step, _, _ in heard] == list(range(2, 21, 2))

@@ -1,0 +1,142 @@
+"""A study: axes typed by its trial function, and nonsense refused before anything starts."""
+
+import pytest
+
+from mi_ray.experiments.declare import CDP, Embedding, LinearEvaluation, SameClass, Training
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.declare.encoders import OptimizerName
+from mi_ray.experiments.plan.study import Matrix, Study, parse_axes
+
+PRESETS = {"laptop": {}, "smoke": {"views": (1000,), "seed": (7,)}, "empty": {"seed": ()}}
+
+
+def trial(
+    *,
+    pairing: str,
+    task: str,
+    seed: int = 0,
+    temperature: float = 0.2,
+    views: int = 100_000,
+    optimizer: OptimizerName = "adamw",
+    flip: bool = True,
+    penalties: list[float] | None = None,
+):
+    training = Training(
+        data=CDP(), pairing=SameClass(task=pairing), arch="test_resnet", seed=seed, temperature=temperature,
+        views=views, optimizer=optimizer, warmup=0.1 if flip else 0.0,
+    )  # fmt: skip
+    embedding = Embedding(encoder=training)
+    if penalties is None:
+        return (LinearEvaluation(embedding=embedding, task=task),)
+    return (LinearEvaluation(embedding=embedding, task=task, penalties=tuple(penalties)),)
+
+
+STUDY = Study(
+    name="example",
+    trial=trial,
+    axes={"pairing": ("color", "all"), "task": ("color", "digit", "all")},
+    presets=PRESETS,
+    default_preset="laptop",
+    matrix=Matrix(row="task", column="pairing", panels={"evaluation": "linear_accuracy"}),
+    analysis="none",
+)
+
+
+def asked(*texts, preset="laptop"):
+    return list(STUDY.questions(STUDY.grid(preset, parse_axes(STUDY, texts))))
+
+
+def test_a_study_asks_one_question_per_point_of_its_grid():
+    assert len(asked()) == 2 * 3
+    assert len(asked("seed=0,1")) == 2 * 2 * 3
+
+
+def test_an_axis_is_typed_by_the_signature_of_the_trial():
+    assert STUDY.parse_axis("seed=0,1") == ("seed", (0, 1))
+    assert STUDY.parse_axis("temperature=1,0.5") == ("temperature", (1.0, 0.5))
+    assert STUDY.parse_axis("task=all") == ("task", ("all",))
+    assert STUDY.parse_axis("views=1e5,2_000") == ("views", (100_000, 2000))
+    assert STUDY.parse_axis("flip=false,Yes") == ("flip", (False, True))
+    assert STUDY.parse_axis("penalties=[1e-3,1e-2],none") == ("penalties", ([0.001, 0.01], None))
+
+
+def test_values_of_every_type_reach_the_questions():
+    (question,) = asked("pairing=all", "task=all", "flip=no", "optimizer=sgd", "views=2e3", "penalties=[1e-3,1]")
+    training = question.embedding.encoder
+    assert (training.warmup, training.optimizer, training.views) == (0.0, "sgd", 2000)
+    assert question.penalties == (0.001, 1.0)
+
+
+def test_lists_are_values_each_once_too():
+    with pytest.raises(Refused, match="one or more values, each once"):
+        asked("penalties=[1e-3],[0.001]")
+
+
+def test_a_study_of_a_trial_without_hints_is_refused_when_it_is_made():
+    def untyped(*, seed):
+        raise AssertionError
+
+    with pytest.raises(Refused, match=r"^trial: parameter 'seed' has no type hint; allowed: "):
+        Study(
+            name="untyped", trial=untyped, axes={"seed": (0,)}, presets={"laptop": {}}, default_preset="laptop",
+            matrix=STUDY.matrix,
+        )  # fmt: skip
+
+
+def test_a_preset_overrides_the_study_and_a_flag_overrides_the_preset():
+    assert STUDY.grid("smoke", {})["seed"] == (7,)
+    assert STUDY.grid("smoke", parse_axes(STUDY, ["seed=1"]))["seed"] == (1,)
+    assert {question.embedding.encoder.views for question in asked(preset="smoke")} == {1000}
+
+
+def test_what_is_no_axis_keeps_its_default():
+    assert {question.embedding.encoder.temperature for question in asked()} == {0.2}
+
+
+@pytest.mark.parametrize(
+    ("texts", "preset", "told"),
+    [
+        ([], "huge", "preset: 'huge' is not allowed; allowed: laptop, smoke, empty"),
+        ([], "smok", "preset: 'smok' is not allowed; allowed: laptop, smoke, empty; did you mean 'smoke'?"),
+        (["sed=1"], "laptop", "task, seed, temperature, views, optimizer, flip, penalties; did you mean 'seed'?"),
+        (["optimizer=adam"], "laptop", "axis optimizer: 'adam' is not allowed; allowed: adamw, sgd; did you mean"),
+        (["flip=maybe"], "laptop", "axis flip: 'maybe' is not allowed; allowed: true or false"),
+        (["pairing=colour"], "laptop", "; did you mean 'color'?"),
+        (
+            ["sed=1"],
+            "laptop",
+            "axis: 'sed' is not allowed; allowed: pairing, task, seed, temperature, views, optimizer",
+        ),
+        (["seed=one"], "laptop", "axis seed: 'one' is not allowed; allowed: whole numbers, such as 3 or 1e5"),
+        (["seed=0.5"], "laptop", "axis seed: '0.5' is not allowed; allowed: whole numbers, such as 3 or 1e5"),
+        (["temperature=warm"], "laptop", "axis temperature: 'warm' is not allowed; allowed: finite numbers"),
+        (["seed"], "laptop", "axis: 'seed' is not allowed; allowed: NAME=VALUE[,VALUE...]"),
+        (["seed="], "laptop", "axis seed: '' is not allowed; allowed: one or more values, each once"),
+        (["seed=1,1"], "laptop", "axis seed: '1,1' is not allowed; allowed: one or more values, each once"),
+        (["temperature=0.5,0.50"], "laptop", "axis temperature: '0.5,0.5' is not allowed; allowed: one or more values"),
+        ([], "empty", "axis seed: '' is not allowed; allowed: one or more values, each once"),
+        (["seed=0", "seed=1"], "laptop", "axis: 'seed' is given twice; allowed: once, with all its values"),
+        (["task=taste"], "laptop", "task: 'taste' is not allowed; allowed: color, digit, position"),
+        (["seed=-1"], "laptop", "seed: -1 is not allowed; allowed: a whole number >= 0"),
+        (["temperature=nan"], "laptop", "axis temperature: 'nan' is not allowed; allowed: finite numbers"),
+    ],
+)
+def test_nonsense_is_refused_with_field_value_and_what_is_allowed(texts, preset, told):
+    with pytest.raises(Refused) as refusal:
+        asked(*texts, preset=preset)
+    assert told in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_values_of_a_preset_are_held_to_the_signature_too():
+    with pytest.raises(Refused, match="seed"):
+        list(STUDY.questions(STUDY.grid("laptop", {"seed": ("0",)})))
+
+
+def test_building_a_study_calls_no_trial():
+    def never(*, seed: int):
+        raise AssertionError
+
+    Study(
+        name="idle", trial=never, axes={"seed": (0,)}, presets={"laptop": {}}, default_preset="laptop",
+        matrix=STUDY.matrix, analysis="none",
+    )  # fmt: skip
