@@ -284,7 +284,7 @@ def _draw(study: Study, whole: Plan, store: Store, recorder: BackgroundRecorder)
     names no analysis."""
     if not study.analysis:
         return []
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+    sys.path.insert(0, str(Path(__file__).parents[2]))
     analysis = import_module(f"analysis.{study.analysis}")
     mlflow = recorder.recorder
     figures = analysis.draw(whole, mlflow.tracking_uri, store.root / "figures" / mlflow.sweep, partial=True)

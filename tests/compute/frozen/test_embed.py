@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from mi_ray.compute.choices import archs
+from mi_ray.compute.choices import Input, archs
 from mi_ray.compute.frozen import embed as embeddings
 from mi_ray.compute.frozen.embed import embed
 from mi_ray.compute.images.image_set import ImageSet
@@ -13,7 +13,7 @@ from mi_ray.compute.images.pixels import MEAN, STD, pixels
 from mi_ray.compute.numerics import precision
 from mi_ray.compute.numerics.precision import autocast, number_type
 from mi_ray.compute.numerics.tensor_files import load_tensors, save_tensors
-from mi_ray.compute.training.networks import Input, encoder, width
+from mi_ray.compute.training.networks import encoder, width
 
 ARCH, CPU = "test_resnet", torch.device("cpu")
 

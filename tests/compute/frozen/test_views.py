@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from mi_ray.compute.choices import Input
 from mi_ray.compute.estimation.critics import Settings
 from mi_ray.compute.estimation.estimate import NO_TRUTH, estimate_views
 from mi_ray.compute.estimation.samples import Origin, flattened
@@ -22,7 +23,7 @@ from mi_ray.compute.images.pixels import as_trained, pixels
 from mi_ray.compute.pairs.augmentation import SimCLRView, plain
 from mi_ray.compute.pairs.couples import Couple, TwoViews
 from mi_ray.compute.seeding import stream
-from mi_ray.compute.training.networks import Input, encoder, width
+from mi_ray.compute.training.networks import encoder, width
 from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.information import nominal_bound_bits, strict_bound_bits
 

@@ -228,7 +228,7 @@ print(peak() - before)
 
 
 def test_memory_at_k_4096_is_an_eighth_of_the_whole_matrix_at_most():
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     kilobytes = [
         int(subprocess.run([sys.executable, "-c", MEASURE, how, "4096", root], capture_output=True, check=True).stdout)
         for how in ("tiled", "whole")

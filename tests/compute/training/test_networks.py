@@ -8,8 +8,9 @@ import torch
 from torch import nn
 from torch.nn.functional import relu
 
+from mi_ray.compute.choices import Input
 from mi_ray.compute.images.pixels import MEAN, STD, as_trained, pixels
-from mi_ray.compute.training.networks import Input, blank, encoder, forward_flops, forward_pass, projector, width
+from mi_ray.compute.training.networks import blank, encoder, forward_flops, forward_pass, projector, width
 
 ARCH = "test_resnet"
 RESNETS = ("resnet18", "resnet50", "resnet10t", "resnet18d", "resnetblur18", "resnetaa50d", ARCH)

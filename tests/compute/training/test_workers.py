@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from mi_ray.compute.training.workers import ALONE, Workers
 from tests.compute.training import team
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 Outcome = dict[str, torch.Tensor]
 

@@ -127,7 +127,7 @@ def run(where, *flags):
     where.joinpath("photos.py").write_text(STUDY)
     return subprocess.run(
         [sys.executable, "photos.py", *flags], cwd=where, capture_output=True, text=True,
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
+        env={"PYTHONPATH": str(Path(__file__).parents[3]), "PATH": ""},
     )  # fmt: skip
 
 
