@@ -97,9 +97,10 @@ class Estimation:
         fitted = FORWARD_AND_BACKWARD * 2 * self.k_fit * self.steps * 2 * critic_size
         read = min(encoder.data.test_images, 2 * self.batches * self.k_est)
         critics = self.critics * (fitted + 2 * read**2 * encoder.out)
+        if not isinstance(self.pairing, SameClass):
+            return float(critics)
         columns = (n_classes(encoder.data, self.task) or MOST_CLASSES) * len(self.penalties)
-        is_probed = isinstance(self.embedding, Embedding)
-        return critics + (probe_work(sizes.width, encoder.data.train_images, columns) if is_probed else 0.0)
+        return critics + probe_work(sizes.width, encoder.data.train_images, columns)
 
 
 def refuse_other_pairs(frozen: Frozen, pairing: Pairing) -> None:
