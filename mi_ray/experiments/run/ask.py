@@ -156,7 +156,7 @@ def _of_classes(pairing: SameClass, images: ImageSet, h: NDArray[np.float32]) ->
     return geometry.of_classes(h[rows], sampling, independent_sources(images)[rows])
 
 
-def _measures(**measures: geometry.Measure) -> Values:
+def _measures(**measures: geometry.Estimated) -> Values:
     return _known(
         {
             name: value
