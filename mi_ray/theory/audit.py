@@ -58,10 +58,10 @@ def not_finite(evidence: Evidence) -> str:
 
 def shared_images(evidence: Evidence) -> str:
     """Rows of test that critic or selection may have seen."""
-    return touched(evidence.shared)
+    return overlap_reason(evidence.shared)
 
 
-def touched(shared: Mapping[str, Sequence[str]]) -> str:
+def overlap_reason(shared: Mapping[str, Sequence[str]]) -> str:
     """What to say of test images by name, by the other split that they were found in."""
     found = [f"{len(names)} in {split} ({listed(names)})" for split, names in shared.items() if names]
     return f"test images are not untouched: {', '.join(found)}" if found else ""

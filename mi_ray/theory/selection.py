@@ -50,7 +50,7 @@ def _dominates(other: Value, value: Value) -> bool:
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """Mean of ``n`` paired differences, and half the width of its confidence interval: NaN below two pairs."""
 
     mean: float
@@ -68,10 +68,10 @@ class Difference:
         return self.mean + self.half_width < 0
 
 
-def paired(differences: Sequence[float], *, comparisons: int = 1) -> Difference:
+def paired(differences: Sequence[float], *, comparisons: int = 1) -> PairedDifference:
     """The mean of differences over seeds with its two-sided 95 % interval of Student's t, shared by ``comparisons``."""
     n = len(differences)
     if n < 2:
-        return Difference(mean(differences) if n else float("nan"), float("nan"), n)
+        return PairedDifference(mean(differences) if n else float("nan"), float("nan"), n)
     quantile = float(student.ppf(1 - (1 - CONFIDENCE) / (2 * comparisons), n - 1))
-    return Difference(mean(differences), quantile * stdev(differences) / sqrt(n), n)
+    return PairedDifference(mean(differences), quantile * stdev(differences) / sqrt(n), n)

@@ -26,7 +26,7 @@ from mi_ray.experiments.run.encode import Embedded
 from mi_ray.experiments.run.loop import Progress
 from mi_ray.experiments.store.files import append_line
 from mi_ray.experiments.store.store import Attempt
-from mi_ray.theory.audit import touched
+from mi_ray.theory.audit import overlap_reason
 from mi_ray.theory.channel import LabelChannel
 
 Values = dict[str, Any]
@@ -122,7 +122,7 @@ def evaluated(questions: list[LinearEvaluation], data: PreparedData, h: Embedded
         independent_sources(splits["test"]),
         penalties=questions[0].penalties,
     )
-    note = {"note": touched(_shared(splits, names))}
+    note = {"note": overlap_reason(_shared(splits, names))}
     return [_known({f"linear_{name}": value for name, value in asdict(one).items()}) | note for one in accuracies]
 
 

@@ -29,7 +29,7 @@ class Truth(Protocol):
     def has(self, key: str) -> bool:
         """Whether the cell is committed."""
 
-    def held(self, keys: Iterable[str]) -> set[str]:
+    def committed(self, keys: Iterable[str]) -> set[str]:
         """Which of some cells are committed."""
 
     def read(self, folder: Path) -> None:
@@ -72,7 +72,7 @@ class Shared:
     def has(self, key: str) -> bool:
         return (self.root / "cells" / key / MANIFEST).is_file()
 
-    def held(self, keys: Iterable[str]) -> set[str]:
+    def committed(self, keys: Iterable[str]) -> set[str]:
         return {key for key in keys if self.has(key)}
 
     def read(self, folder: Path) -> None:
@@ -133,7 +133,7 @@ class Remote:
     def has(self, key: str) -> bool:
         return self._cell(key).is_there()
 
-    def held(self, keys: Iterable[str]) -> set[str]:
+    def committed(self, keys: Iterable[str]) -> set[str]:
         there = {name.removesuffix(f"/{MANIFEST}") for name in self.bucket.below("cells") if name.endswith(MANIFEST)}
         return there.intersection(keys)
 

@@ -123,15 +123,15 @@ class Attempt:
         if max(self.store.truth.numbers(self.key), default=0) > self.number:
             raise RuntimeError(f"{self.key}: attempt {self.number} is stale, a newer one has started; not published")
 
-    def tell(self, share: float) -> None:
+    def report_progress(self, share: float) -> None:
         """Tell whoever asks the store which share of the cell is done."""
         self.store.truth.tell(self.path / PROGRESS, share)
 
-    def keep(self, checkpoint: Path, drop: Iterable[Path] = ()) -> None:
+    def keep_checkpoint(self, checkpoint: Path, drop: Iterable[Path] = ()) -> None:
         """Have a file of ``checkpoints/`` found by later attempts, on whatever node, and ``drop`` older ones."""
         self.store.truth.keep(checkpoint, drop)
 
-    def kept(self) -> Iterator[Path]:
+    def checkpoints(self) -> Iterator[Path]:
         """Checkpoints of every attempt at this cell, the one of the latest step first."""
         return self.store.truth.kept(self.key)
 
@@ -190,9 +190,9 @@ class Store:
         """Whether the cell is committed."""
         return self.truth.has(key)
 
-    def held(self, keys: Iterable[str]) -> set[str]:
+    def committed(self, keys: Iterable[str]) -> set[str]:
         """Which of some cells are committed."""
-        return self.truth.held(keys)
+        return self.truth.committed(keys)
 
     def read(self, key: str) -> CommittedCell:
         """The committed cell; KeyError if there is none."""
