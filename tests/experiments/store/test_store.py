@@ -12,7 +12,7 @@ from math import inf, nan
 import pytest
 
 from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.store import backends as truths
+from mi_ray.experiments.store import backends
 from mi_ray.experiments.store.failpoints import VARIABLE
 from mi_ray.experiments.store.files import append_line, read_lines, write_json
 from mi_ray.experiments.store.store import Store, store_at
@@ -37,8 +37,8 @@ print(*[store.attempt("{KEY}").number for _ in range(5)])
 """
 RACE = f"""{PROLOGUE}
 import os
-from mi_ray.experiments import cells
-cells.Attempt.refuse_if_stale = lambda attempt: None  # as if all had looked before any newer one had begun
+from mi_ray.experiments.store.store import Attempt
+Attempt.refuse_if_stale = lambda attempt: None  # as if every process had checked before a newer attempt began
 attempt = store.attempt("{KEY}")
 write_json(attempt.payload / "result.json", {{"by": os.getpid()}})
 print("ready", flush=True)
@@ -50,7 +50,7 @@ print("by", attempt.publish({{}}).result["by"])
 @pytest.fixture(params=["folder", "bucket"])
 def store(request, tmp_path, monkeypatch):
     """A store on a folder and one in a bucket; of the bucket, this process has a cache of its own."""
-    monkeypatch.setattr(truths, "PROGRESS_SECONDS", 0)
+    monkeypatch.setattr(backends, "PROGRESS_SECONDS", 0)
     monkeypatch.setenv("MI_RAY_CACHE", str(tmp_path / "cache"))
     place = tmp_path / "store"
     if request.param == "bucket":
