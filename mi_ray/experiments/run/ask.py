@@ -19,6 +19,7 @@ from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.compute.probes import accuracy as evaluation
 from mi_ray.compute.probes import geometry
 from mi_ray.experiments.declare import Estimation, Geometry, LinearEvaluation, SameClass, SimCLR, encoder_of
+from mi_ray.experiments.declare.measures import LINEAR, NOTE
 from mi_ray.experiments.images.pairs import couple_of_different, independent_sources, label_channel, labelled
 from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.results.estimates import expected, told, told_views
@@ -122,8 +123,8 @@ def evaluated(questions: list[LinearEvaluation], data: PreparedData, h: Embedded
         independent_sources(splits["test"]),
         penalties=questions[0].penalties,
     )
-    note = {"note": overlap_reason(_shared(splits, names))}
-    return [_known({f"linear_{name}": value for name, value in asdict(one).items()}) | note for one in accuracies]
+    note = {NOTE: overlap_reason(_shared(splits, names))}
+    return [_known({f"{LINEAR}{name}": value for name, value in asdict(one).items()}) | note for one in accuracies]
 
 
 def _shared(splits: dict[str, ImageSet], names: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
