@@ -24,8 +24,8 @@ from mi_ray.experiments.plan.study import Study, parse_axes
 from mi_ray.experiments.run.learning import doubts, reasons_below
 from mi_ray.experiments.store.store import Store, store_at
 from mi_ray.running.asking import plan_of
+from mi_ray.tracking.mirror import read_cells
 from mi_ray.tracking.reach import Unreachable, shown
-from mi_ray.tracking.store import read_cells
 
 CELLS = "cells.csv"
 """Beside figures: which cells they are drawn from."""

@@ -20,7 +20,7 @@ from mi_ray.experiments.plan.sheets import short_key
 from mi_ray.experiments.results.statement import statement
 from mi_ray.experiments.run.learning import why_not_learned
 from mi_ray.experiments.store.store import CommittedCell
-from mi_ray.tracking.store import HISTORY, TRUTH
+from mi_ray.tracking.mirror import HISTORY, TRUTH
 
 NAMED = ("pairing", "task", "arch", "seed", "k_tr")
 """Parameters that make a run's name, as far as its cell has them."""

@@ -27,7 +27,7 @@ from mi_ray.experiments.run.encode import Embedded
 from mi_ray.experiments.run.loop import Progress
 from mi_ray.experiments.store.files import append_line
 from mi_ray.experiments.store.store import Attempt
-from mi_ray.theory.audit import touched
+from mi_ray.theory.audit import overlap_reason
 from mi_ray.theory.channel import LabelChannel
 
 Values = dict[str, Any]
@@ -123,7 +123,7 @@ def evaluated(questions: list[LinearEvaluation], data: PreparedData, h: Embedded
         independent_sources(splits["test"]),
         penalties=questions[0].penalties,
     )
-    note = {NOTE: touched(_shared(splits, names))}
+    note = {NOTE: overlap_reason(_shared(splits, names))}
     return [_known({f"{LINEAR}{name}": value for name, value in asdict(one).items()}) | note for one in accuracies]
 
 

@@ -152,7 +152,7 @@ def _of_embeddings(frozen: Embedding | Views, committed: CommittedCell) -> str:
 
 def faults(plan: Plan, store: Store) -> dict[str, str]:
     """Reason by key, of the plan's committed trainings and embeddings that did not learn."""
-    held = store.held(plan.cells)
+    held = store.committed(plan.cells)
     found = {key: why_not_learned(cell, store.read(key)) for key, cell in plan.cells.items() if key in held}
     return {key: reason for key, reason in found.items() if reason}
 
