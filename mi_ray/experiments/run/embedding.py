@@ -19,10 +19,11 @@ from mi_ray.compute.numerics.tensor_files import load_tensors
 from mi_ray.compute.training import networks
 from mi_ray.experiments.declare import Embedding, Frozen, Views
 from mi_ray.experiments.declare.kind import Values
+from mi_ray.experiments.declare.measures import EFFECTIVE_RANK, NOT_LEARNED
 from mi_ray.experiments.images.pairs import view
 from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.plan.fit import seen_by
-from mi_ray.experiments.run.learning import EMBEDDINGS, NOT_LEARNED, embeddings_seen
+from mi_ray.experiments.run.learning import EMBEDDINGS, embeddings_seen
 from mi_ray.experiments.run.loop import Progress
 from mi_ray.experiments.run.training import ENCODER
 from mi_ray.experiments.store.store import Attempt, Store
@@ -56,7 +57,7 @@ def embedded(
     return {
         "width": h["train"].shape[-1],
         "images": sum(map(len, h.values())),
-        "effective_rank": spectrum.effective_rank,
+        EFFECTIVE_RANK.name: spectrum.effective_rank,
         NOT_LEARNED: collapsed,
     }
 

@@ -11,11 +11,12 @@ from mi_ray.compute.images.image_set import SPLITS, ImageSet
 from mi_ray.compute.probes.accuracy import evaluate_linearly
 from mi_ray.experiments.declare import LinearEvaluation
 from mi_ray.experiments.declare.kind import Values
+from mi_ray.experiments.declare.measures import LINEAR, NOTE
 from mi_ray.experiments.images.pairs import independent_sources, labelled
 from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.run.embedding import Embedded, names_of
 from mi_ray.experiments.run.estimation import origin_of
-from mi_ray.theory.audit import touched
+from mi_ray.theory.audit import overlap_reason
 
 
 def evaluated(declarations: Sequence[LinearEvaluation], data: PreparedData, h: Embedded) -> list[Values]:
@@ -32,14 +33,14 @@ def evaluated(declarations: Sequence[LinearEvaluation], data: PreparedData, h: E
         penalties=declarations[0].penalties,
     )
     note = touched_note(splits, names)
-    results = [{f"linear_{name}": value for name, value in asdict(accuracy).items()} for accuracy in accuracies]
+    results = [{f"{LINEAR}{name}": value for name, value in asdict(accuracy).items()} for accuracy in accuracies]
     return [without_unknown_errors(result) | note for result in results]
 
 
 def touched_note(splits: Mapping[str, ImageSet], names: Mapping[str, Sequence[str]]) -> Values:
     """The ``note`` of a result: names of test images that are in train or validation too; empty if there are none."""
     origins = {split: origin_of(images, names[split]) for split, images in splits.items()}
-    return {"note": touched({split: shared(origins["test"], origins[split]) for split in ("train", "validation")})}
+    return {NOTE: overlap_reason({split: shared(origins["test"], origins[split]) for split in ("train", "validation")})}
 
 
 def without_unknown_errors(values: Values) -> Values:

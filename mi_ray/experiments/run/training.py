@@ -20,11 +20,12 @@ from mi_ray.compute.training.trainer import Trainer
 from mi_ray.compute.training.workers import ALONE, Workers
 from mi_ray.experiments.declare import Labelled, NTXent, SupCon, Training
 from mi_ray.experiments.declare.kind import Values
+from mi_ray.experiments.declare.measures import FIRST_LOSS, IN_TRAINING, IN_TRAINING_BOUND, NOT_LEARNED
 from mi_ray.experiments.images.pairs import couple, labelled, view
 from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.images.render import NEGATIVES
 from mi_ray.experiments.run.history import Diverged, History
-from mi_ray.experiments.run.learning import NOT_LEARNED, curve_of
+from mi_ray.experiments.run.learning import curve_of
 from mi_ray.experiments.run.loop import staying, train
 from mi_ray.experiments.store.store import Attempt
 from mi_ray.theory.information import nominal_bound_bits
@@ -103,13 +104,13 @@ def summary(declaration: Training, history: History, images: ImageSet) -> Values
     result: Values = {name: float(np.mean([record[name] for record in last])) for name in last[-1] if name != "step"}
     result["steps"] = declaration.steps
     if history.first_loss_nats is not None:
-        result["first_loss_nats"] = history.first_loss_nats
+        result[FIRST_LOSS.name] = history.first_loss_nats
     result[NOT_LEARNED] = why_untrained(curve_of(declaration, history.records, history.first_loss_nats, images))
-    if "in_training_bits" in result:
-        result["in_training_bound_bits"] = nominal_bound_bits(declaration.k_tr)
+    if IN_TRAINING.name in result:
+        result[IN_TRAINING_BOUND.name] = nominal_bound_bits(declaration.k_tr)
         if len(last) > 1:
-            spread = np.std([record["in_training_bits"] for record in last], ddof=1)
-            result["in_training_standard_error_bits"] = float(spread / len(last) ** 0.5)
+            spread = np.std([record[IN_TRAINING.name] for record in last], ddof=1)
+            result[IN_TRAINING.error] = float(spread / len(last) ** 0.5)
     return result
 
 
