@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mi_ray.compute.estimation import estimate as estimation
 from mi_ray.compute.estimation.critics import Report, Settings
 from mi_ray.compute.estimation.samples import Origin, Sample, flattened, shared
-from mi_ray.compute.images.copies import different, identities_of_pixels
+from mi_ray.compute.images.duplicates import distinct_rows, identities_of_pixels
 from mi_ray.compute.images.image_set import SPLITS, ImageSet
 from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.compute.probes import accuracy as evaluation
@@ -150,7 +150,7 @@ def measured(declaration: Geometry, data: PreparedData, h: Embedded) -> Values:
 def _of_classes(pairing: SameClass, images: ImageSet, h: NDArray[np.float32]) -> geometry.OfClasses:
     """By the pairs that the estimate draws: of different images, classes weighed as declared."""
     labels = labelled(pairing.task, images)[0]
-    rows = different(identities_of_pixels(images.images), labels)
+    rows = distinct_rows(identities_of_pixels(images.images), labels)
     is_share_of_rows = pairing.prior == "empirical" and len(rows) == len(images)
     prior = None if is_share_of_rows else label_channel(pairing, images).prior
     sampling = geometry.Sampling(labels=labels[rows], prior=prior, redraw=pairing.redraw)

@@ -15,16 +15,14 @@ from torch import Tensor, nn
 
 from mi_ray.compute.frozen import checkpoint_files as foreign
 from mi_ray.compute.frozen import embed as embeddings
-from mi_ray.compute.frozen import views
+from mi_ray.compute.frozen import embed_views as views
 from mi_ray.compute.frozen.layouts import laid_out
 from mi_ray.compute.images.image_set import SPLITS, ImageSet
 from mi_ray.compute.numerics.finite import NotFinite, refuse_tensors
 from mi_ray.compute.numerics.precision import number_type
 from mi_ray.compute.numerics.tensor_files import load_tensors, save_tensors
 from mi_ray.compute.training import networks
-from mi_ray.compute.training.objectives import NT_XENT, NTXentAgainst
-from mi_ray.compute.training.objectives import Objective as Loss
-from mi_ray.compute.training.objectives import SupCon as SupConLoss
+from mi_ray.compute.training.objectives import NT_XENT, Loss, NTXentAgainstLoss, SupConLoss
 from mi_ray.compute.training.trainer import Trainer
 from mi_ray.compute.training.workers import ALONE, Workers
 from mi_ray.experiments.declare import (
@@ -135,7 +133,7 @@ def _objective(declaration: Training, data: PreparedData, images: ImageSet) -> L
             return SupConLoss(labelled(declaration.objective.task, images)[0])
         case NTXent():
             apart = isinstance(declaration.data, Labelled) and declaration.data.negatives is not None
-            return NTXentAgainst(data.split(NEGATIVES).images) if apart else NT_XENT
+            return NTXentAgainstLoss(data.split(NEGATIVES).images) if apart else NT_XENT
         case _:
             assert_never(declaration.objective)
 
