@@ -7,7 +7,7 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_ray.compute.images.copies import Identities, different, identities_of_pixels, joined
+from mi_ray.compute.images.duplicates import Identities, distinct_rows, identities_of_pixels, merged_sources
 from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.compute.numerics.uncertainty import Sources
 from mi_ray.compute.pairs.augmentation import SimCLRView, View, plain
@@ -54,7 +54,7 @@ def couple_of_different(pairing: SameClass, images: ImageSet, identities: Identi
     in a training and in linear accuracy. ValueError if a class has but one image; where there are no copies, the
     couples are those of `couple`, draw by draw.
     """
-    rows = different(identities, labelled(pairing.task, images)[0])
+    rows = distinct_rows(identities, labelled(pairing.task, images)[0])
     try:
         return _within_class(pairing, images, rows)
     except ValueError as error:
@@ -69,7 +69,7 @@ def _within_class(pairing: SameClass, images: ImageSet, rows: Indices) -> Couple
 
 def independent_sources(images: ImageSet) -> Sources:
     """Sources [n] of a split, where those that share an image are one: what a standard error counts."""
-    return joined(images.sources, identities_of_pixels(images.images))
+    return merged_sources(images.sources, identities_of_pixels(images.images))
 
 
 def view(pairing: Pairing) -> View:

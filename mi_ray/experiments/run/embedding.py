@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from torch import nn
 
 from mi_ray.compute.frozen.embed import embed
-from mi_ray.compute.frozen.views import embed_views
+from mi_ray.compute.frozen.embed_views import embed_views
 from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.compute.numerics.finite import refuse_rows, refuse_tensors
 from mi_ray.compute.numerics.tensor_files import load_tensors

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mi_ray.compute.estimation import estimate as estimation
 from mi_ray.compute.estimation.critics import Settings
 from mi_ray.compute.estimation.samples import Origin, Sample, flattened
-from mi_ray.compute.images.copies import identities_of_pixels
+from mi_ray.compute.images.duplicates import identities_of_pixels
 from mi_ray.compute.images.image_set import SPLITS, ImageSet
 from mi_ray.experiments.declare import Estimation, SameClass
 from mi_ray.experiments.declare.kind import Values

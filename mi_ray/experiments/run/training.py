@@ -13,9 +13,7 @@ from mi_ray.compute.numerics.finite import NotFinite, refuse_tensors
 from mi_ray.compute.numerics.precision import number_type
 from mi_ray.compute.numerics.tensor_files import save_tensors
 from mi_ray.compute.training import networks
-from mi_ray.compute.training.objectives import NT_XENT, NTXentAgainst
-from mi_ray.compute.training.objectives import Objective as Loss
-from mi_ray.compute.training.objectives import SupCon as SupConLoss
+from mi_ray.compute.training.objectives import NT_XENT, Loss, NTXentAgainstLoss, SupConLoss
 from mi_ray.compute.training.trainer import Trainer
 from mi_ray.compute.training.workers import ALONE, Workers
 from mi_ray.experiments.declare import Labelled, NTXent, SupCon, Training
@@ -121,6 +119,6 @@ def objective_of(declaration: Training, data: PreparedData, images: ImageSet) ->
             return SupConLoss(labelled(declaration.objective.task, images)[0])
         case NTXent():
             apart = isinstance(declaration.data, Labelled) and declaration.data.negatives is not None
-            return NTXentAgainst(data.split(NEGATIVES).images) if apart else NT_XENT
+            return NTXentAgainstLoss(data.split(NEGATIVES).images) if apart else NT_XENT
         case _:
             assert_never(declaration.objective)

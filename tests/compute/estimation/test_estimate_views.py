@@ -10,7 +10,7 @@ import pytest
 from mi_ray.compute.estimation.critics import Settings
 from mi_ray.compute.estimation.estimate import NO_TRUTH, estimate_views
 from mi_ray.compute.estimation.samples import Origin, flattened
-from mi_ray.compute.images.copies import identities_of_rows
+from mi_ray.compute.images.duplicates import identities_of_rows
 from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.information import nominal_bound_bits, strict_bound_bits
