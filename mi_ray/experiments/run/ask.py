@@ -10,8 +10,11 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_ray.compute.estimation import estimate as estimation
 from mi_ray.compute.estimation.critics import Report, Settings
+from mi_ray.compute.estimation.estimate import estimate
+from mi_ray.compute.estimation.learned import LearnedCritics
+from mi_ray.compute.estimation.probe import ProbeCritic
+from mi_ray.compute.estimation.problem import Problem
 from mi_ray.compute.estimation.samples import Origin, Sample, flattened, shared
 from mi_ray.compute.images.copies import different, identities_of_pixels
 from mi_ray.compute.images.image_set import SPLITS, ImageSet
@@ -21,7 +24,7 @@ from mi_ray.compute.probes import geometry
 from mi_ray.experiments.declare import Estimation, Geometry, LinearEvaluation, SameClass, SimCLR, encoder_of
 from mi_ray.experiments.images.pairs import couple_of_different, independent_sources, label_channel, labelled
 from mi_ray.experiments.images.prepared import PreparedData
-from mi_ray.experiments.results.estimates import expected, told, told_views
+from mi_ray.experiments.results.estimates import result
 from mi_ray.experiments.run.encode import Embedded
 from mi_ray.experiments.run.loop import Progress
 from mi_ray.experiments.store.files import append_line
@@ -38,33 +41,19 @@ def estimated(declaration: Estimation, data: PreparedData, attempt: Attempt, h: 
     report = _report(declaration, attempt)
     match declaration.pairing:
         case SameClass():
-            channel = label_channel(declaration.pairing, splits["test"])
             samples = {split: _sample(h[split], splits[split], declaration.pairing, names[split]) for split in SPLITS}
-            return _estimate(declaration, samples, channel, report)
+            labels: LabelChannel | None = label_channel(declaration.pairing, splits["test"])
         case SimCLR():
-            found = estimation.estimate_views(
-                {split: flattened(h[split], _origin(splits[split], names[split])) for split in SPLITS},
-                k_est=declaration.k_est,
-                batches=declaration.batches,
-                settings=critic_settings(declaration),
-                report=report,
-            )
-            return told_views(found)
+            samples = {split: flattened(h[split], _origin(splits[split], names[split])) for split in SPLITS}
+            labels = None
         case _:
             assert_never(declaration.pairing)
-
-
-def _estimate(declaration: Estimation, samples: dict[str, Sample], channel: LabelChannel, report: Report) -> Values:
-    estimate = estimation.estimate(
-        samples,
-        channel,
-        k_est=declaration.k_est,
-        batches=declaration.batches,
-        penalties=declaration.penalties,
-        settings=critic_settings(declaration),
-        report=report,
+    settings = critic_settings(declaration)
+    problem = Problem(
+        samples=samples, labels=labels, k_est=declaration.k_est, batches=declaration.batches, seed=settings.seeds[0]
     )
-    return told(estimate) | expected(channel, declaration.k_est)
+    probe = [] if labels is None else [ProbeCritic(penalties=declaration.penalties)]
+    return result(estimate(problem, LearnedCritics(settings=settings, report=report), *probe))
 
 
 def _report(declaration: Estimation, attempt: Attempt) -> Report:
