@@ -19,7 +19,7 @@ ROOMS = tuple(path.name for path in (ROOT / "mi_ray").iterdir() if path.is_dir()
 
 PATH = re.compile(rf"(?<![\w/.~-])(?:{'|'.join((*FOLDERS, *ROOMS))})/[\w./-]*\.(?:py|md|sh|yaml|toml|png)\b(?![*/])")
 DOTTED = re.compile(r"(?<![\w/.@])(?:mi_ray|analysis|sweeps)(?:\.[A-Za-z_]\w*)+(?![\w/(-])")
-IMPORT = re.compile(r"^\s*from ((?:mi_ray|analysis|sweeps|tests)[\w.]*) import ([\w, ]+?)(?: as \w+)?\s*(?:#.*)?$", re.M)
+IMPORT = re.compile(r"^\s*from ((?:mi_ray|analysis|sweeps|tests)[\w.]*) import ([\w, ]+?)\s*(?:#.*)?$", re.M)
 USERS_OWN = {"docs/bring-your-own.md", "tests/bring_your_own.py", "tests/test_names.py"}
 """Files that name files of a reader's."""
 
@@ -94,8 +94,8 @@ def test_every_import_in_code_programs_and_prose_resolves() -> None:
         f"{file.relative_to(ROOT)}: from {module} import {name}"
         for file in files(".py", ".md", "Makefile")
         for module, names in IMPORT.findall(file.read_text())
-        for name in names.replace(" ", "").split(",")
-        if name and not resolves(f"{module}.{name.partition(' as ')[0]}")
+        for name in names.split(",")
+        if name.strip() and not resolves(f"{module}.{name.split()[0]}")
     ]
     assert not lost
 
