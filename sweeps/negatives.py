@@ -33,7 +33,7 @@ from mi_ray.experiments.declare import (
     Training,
 )
 from mi_ray.experiments.declare.checks import one_of
-from mi_ray.experiments.declare.encoders import OptimizerName
+from mi_ray.experiments.declare.training import OptimizerName
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 

@@ -208,10 +208,10 @@ def _torchvision(name: Arrays, root: Path) -> tuple[Any, Any]:
             return datasets.CIFAR100(root, train=True), datasets.CIFAR100(root, train=False)
         case "stl-10":
 
-            class Labelled(datasets.STL10):
+            class LabelledSTL10(datasets.STL10):
                 train_list = datasets.STL10.train_list[:2]  # without the 2.8 GB of unlabelled images
 
-            return Labelled(root, split="train"), Labelled(root, split="test")
+            return LabelledSTL10(root, split="train"), LabelledSTL10(root, split="test")
         case "mnist":
             return datasets.MNIST(root, train=True), datasets.MNIST(root, train=False)
         case _:

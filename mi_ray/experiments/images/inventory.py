@@ -10,7 +10,7 @@ from mi_ray.compute.images import catalogue
 from mi_ray.compute.images.class_folders import ClassFolders, counted
 from mi_ray.compute.images.image_files import image_files
 from mi_ray.compute.images.labelled import planned
-from mi_ray.compute.images.material import photograph_sizes
+from mi_ray.compute.images.photographs import photograph_sizes
 from mi_ray.experiments.declare import BUNDLED, CDP, Data, Labelled, Question, data_of, n_classes
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.images.missing import missing

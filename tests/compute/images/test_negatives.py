@@ -8,8 +8,8 @@ from sklearn.utils import Bunch
 
 from mi_ray.compute.images.image_set import SPLITS, ImageSet, content_digest
 from mi_ray.compute.images.labelled import DOMAINS, halves
-from mi_ray.compute.images.material import scikit_learn_photographs
 from mi_ray.compute.images.negatives import crops, noise
+from mi_ray.compute.images.photographs import scikit_learn_photographs
 from tests.compute.miniatures import cifar, miniature, pacs, read
 
 BAND = 448
