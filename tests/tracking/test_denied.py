@@ -152,6 +152,6 @@ def test_images_that_are_refused_leave_no_sweep_running(
         launch(STUDY, [*asked, "--axis", f"digits={tmp_path}/digits"])
     recorder = mirror_of(sqlite_server)
     with reaching(sqlite_server.url):
-        recorder._open()
+        recorder.open()
         assert MlflowClient(sqlite_server.url).get_run(recorder.sweep_run_id).info.status == "FAILED"
     assert left.value.code == 2 and "digits" in capsys.readouterr().err
