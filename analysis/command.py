@@ -17,14 +17,15 @@ import pandas as pd
 
 from analysis.verdict import Verdict, resting_on, write
 from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.declare.measures import NOT_LEARNED
 from mi_ray.experiments.images.prepared import prepared
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.plan.study import Study, parse_axes
-from mi_ray.experiments.run.learning import NOT_LEARNED, doubts, reasons_below
+from mi_ray.experiments.run.learning import doubts, reasons_below
 from mi_ray.experiments.store.store import Store, store_at
 from mi_ray.running.asking import plan_of
+from mi_ray.tracking.mirror import read_cells
 from mi_ray.tracking.reach import Unreachable, shown
-from mi_ray.tracking.store import read_cells
 
 CELLS = "cells.csv"
 """Beside figures: which cells they are drawn from."""

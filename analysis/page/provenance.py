@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.command import CELLS
-from mi_ray.experiments.run.learning import NOT_LEARNED
+from mi_ray.experiments.declare.measures import NOT_LEARNED
 from mi_ray.experiments.store.store import CommittedCell, Store
 
 Facts = dict[str, str]

@@ -33,7 +33,7 @@ class BackgroundRecorder:
             self.failure = str(error)
         self._thread.start()
 
-    def tell(self, cell: Cell) -> None:
+    def enqueue(self, cell: Cell) -> None:
         """A cell was committed. Returns at once."""
         self._told.put(cell)
 

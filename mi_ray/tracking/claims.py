@@ -20,7 +20,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from mi_ray.tracking.store import CLAIMED, COMPLETE, MIRRORED, runs
+from mi_ray.tracking.mirror import CLAIMED, COMPLETE, MIRRORED, runs
 
 RECORD, WRITER = "mirror.record", "mirror.writer"
 PATIENCE = 15.0

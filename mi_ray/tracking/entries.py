@@ -14,12 +14,13 @@ from typing import Any
 
 from mlflow.entities import Metric
 
+from mi_ray.experiments.declare.measures import NOMINAL_OUTSIDE, NOT_LEARNED, STATEMENT
 from mi_ray.experiments.plan.plan import Cell
 from mi_ray.experiments.plan.sheets import short_key
 from mi_ray.experiments.results.statement import statement
-from mi_ray.experiments.run.learning import NOT_LEARNED, why_not_learned
+from mi_ray.experiments.run.learning import why_not_learned
 from mi_ray.experiments.store.store import CommittedCell
-from mi_ray.tracking.store import HISTORY, OUTSIDE, STATEMENT, TRUTH
+from mi_ray.tracking.mirror import HISTORY, TRUTH
 
 NAMED = ("pairing", "task", "arch", "seed", "k_tr")
 """Parameters that make a run's name, as far as its cell has them."""
@@ -66,7 +67,7 @@ def statement_tags(cell: Cell, committed: CommittedCell) -> dict[str, str]:
     if cell.kind != "estimation":
         return {}
     said = statement([committed.result])
-    told = {STATEMENT: said.text_with_spread, OUTSIDE: said.outside}
+    told = {STATEMENT: said.text_with_spread, NOMINAL_OUTSIDE: said.outside}
     return {name: text for name, text in told.items() if text}
 
 

@@ -36,8 +36,8 @@ from mi_ray.tracking.entries import (
     statement_tags,
     words,
 )
+from mi_ray.tracking.mirror import CELL_KEY, COMPLETE, MIRRORED, database, runs
 from mi_ray.tracking.reach import Unreachable, reaching, refuse_bad_uri, shown
-from mi_ray.tracking.store import CELL_KEY, COMPLETE, MIRRORED, database, runs
 
 SWEEP = "sweep"
 PARENT = "mlflow.parentRunId"

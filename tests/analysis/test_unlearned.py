@@ -11,8 +11,9 @@ import pytest
 
 from analysis import augmentation_search, command
 from analysis.verdict import Verdict, read, resting_on
+from mi_ray.experiments.declare.measures import NOT_LEARNED
 from mi_ray.experiments.plan.plan import Plan
-from mi_ray.experiments.run.learning import NOT_LEARNED, Doubt
+from mi_ray.experiments.run.learning import Doubt
 from mi_ray.experiments.store.store import Store
 from mi_ray.running.asking import plan_of
 from tests.committed import plan_of as plan_of_grid

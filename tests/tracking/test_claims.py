@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from mi_ray.tracking import claims
 from mi_ray.tracking.claims import RECORD, WRITER, Claim, Claims
-from mi_ray.tracking.store import CELL_KEY, CLAIMED, COMPLETE, MIRRORED, runs
+from mi_ray.tracking.mirror import CELL_KEY, CLAIMED, COMPLETE, MIRRORED, runs
 
 KEY = "training-of-two"
 

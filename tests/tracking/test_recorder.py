@@ -16,9 +16,9 @@ from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.background import BackgroundRecorder
 from mi_ray.tracking.claims import RECORD, WRITER
 from mi_ray.tracking.entries import history_metrics, record_of, result_metrics, run_params
+from mi_ray.tracking.mirror import CLAIMED, COMPLETE, MIRRORED
 from mi_ray.tracking.reach import Unreachable
 from mi_ray.tracking.recorder import Recorder
-from mi_ray.tracking.store import CLAIMED, COMPLETE, MIRRORED
 from tests.committed import WHY, commit_all, history_of, made_up, numbers_of, plan_of
 from tests.mirrors import by_key, everything, held, parents, rows
 
@@ -290,7 +290,7 @@ def test_a_dead_server_costs_seconds_and_counts_every_cell_as_unsynced(
     recorder = BackgroundRecorder(new_recorder(request.getfixturevalue(server)), store)
     recorder.begin()
     for cell in plan.cells.values():
-        recorder.tell(cell)
+        recorder.enqueue(cell)
     assert recorder.drain(plan) == len(plan.cells)
     assert time.monotonic() - started < 15
     assert recorder.failure and "\n" not in recorder.failure and "127.0.0.1" in recorder.failure
@@ -321,7 +321,7 @@ def test_told_cells_are_mirrored_while_the_sweep_goes_on_and_drain_brings_the_re
     recorder = BackgroundRecorder(new_recorder(), store)
     recorder.begin()
     for cell in list(plan.cells.values())[:4]:
-        recorder.tell(cell)
+        recorder.enqueue(cell)
     assert recorder.drain(plan) == 0 and recorder.failure is None
     assert by_key(recorder.recorder).keys() == plan.cells.keys()
 

@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float32
 
-from mi_ray.compute.estimation.posterior import Labels
 from mi_ray.compute.estimation.readings import Pairs
 from mi_ray.compute.images.duplicates import Identities, distinct_rows, merged_sources
+from mi_ray.compute.numerics.strata import Labels
 from mi_ray.compute.numerics.uncertainty import Sources
 from mi_ray.compute.pairs.couples import Couple, TwoViews, among
 

@@ -100,7 +100,7 @@ class Plan:
 
     def missing_jobs(self, store: Store) -> list[Job]:
         """Jobs for every cell that the store does not hold."""
-        held = store.held(self.cells)
+        held = store.committed(self.cells)
         return group(cell for cell in self.cells.values() if cell.key not in held)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from mi_ray.experiments.declare import Pairing, SameClass, SimCLR
+from mi_ray.experiments.declare.measures import ACCURACY, BALANCED_ACCURACY
 
 
 def accuracy_beside(pairing: Pairing) -> str:
@@ -15,8 +16,8 @@ def accuracy_beside(pairing: Pairing) -> str:
     """
     match pairing:
         case SameClass(prior="uniform"):
-            return "linear_balanced_accuracy"
+            return BALANCED_ACCURACY.name
         case SameClass() | SimCLR():
-            return "linear_accuracy"
+            return ACCURACY.name
         case _:
             assert_never(pairing)

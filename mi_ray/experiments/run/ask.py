@@ -19,6 +19,7 @@ from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.compute.probes import accuracy as evaluation
 from mi_ray.compute.probes import geometry
 from mi_ray.experiments.declare import Estimation, Geometry, LinearEvaluation, SameClass, SimCLR, encoder_of
+from mi_ray.experiments.declare.measures import LINEAR, NOTE
 from mi_ray.experiments.images.pairs import couple_of_different, independent_sources, label_channel, labelled
 from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.results.estimates import expected, told, told_views
@@ -26,7 +27,7 @@ from mi_ray.experiments.run.encode import Embedded
 from mi_ray.experiments.run.loop import Progress
 from mi_ray.experiments.store.files import append_line
 from mi_ray.experiments.store.store import Attempt
-from mi_ray.theory.audit import touched
+from mi_ray.theory.audit import overlap_reason
 from mi_ray.theory.channel import LabelChannel
 
 Values = dict[str, Any]
@@ -122,8 +123,8 @@ def evaluated(questions: list[LinearEvaluation], data: PreparedData, h: Embedded
         independent_sources(splits["test"]),
         penalties=questions[0].penalties,
     )
-    note = {"note": touched(_shared(splits, names))}
-    return [_known({f"linear_{name}": value for name, value in asdict(one).items()}) | note for one in accuracies]
+    note = {NOTE: overlap_reason(_shared(splits, names))}
+    return [_known({f"{LINEAR}{name}": value for name, value in asdict(one).items()}) | note for one in accuracies]
 
 
 def _shared(splits: dict[str, ImageSet], names: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -156,7 +157,7 @@ def _of_classes(pairing: SameClass, images: ImageSet, h: NDArray[np.float32]) ->
     return geometry.of_classes(h[rows], sampling, independent_sources(images)[rows])
 
 
-def _measures(**measures: geometry.Measure) -> Values:
+def _measures(**measures: geometry.Estimated) -> Values:
     return _known(
         {
             name: value

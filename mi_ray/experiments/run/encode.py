@@ -36,13 +36,14 @@ from mi_ray.experiments.declare import (
     Views,
     encoder_of,
 )
+from mi_ray.experiments.declare.measures import EFFECTIVE_RANK, FIRST_LOSS, IN_TRAINING, IN_TRAINING_BOUND, NOT_LEARNED
 from mi_ray.experiments.images.pairs import couple, labelled, view
 from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.images.render import NEGATIVES
 from mi_ray.experiments.plan.fit import seen_by
 from mi_ray.experiments.plan.plan import Cell
 from mi_ray.experiments.run.history import Diverged, History
-from mi_ray.experiments.run.learning import EMBEDDINGS, NOT_LEARNED, curve_of, embeddings_seen
+from mi_ray.experiments.run.learning import EMBEDDINGS, curve_of, embeddings_seen
 from mi_ray.experiments.run.loop import Progress, staying, train
 from mi_ray.experiments.store.store import Attempt, Store
 from mi_ray.theory.information import nominal_bound_bits
@@ -113,17 +114,17 @@ def _summary(declaration: Training, history: History, images: ImageSet) -> Value
     last = history.records[-last_reports(len(history.records)) :]
     means = {name: float(np.mean([record[name] for record in last])) for name in last[-1] if name != "step"}
     learned = {NOT_LEARNED: why_untrained(curve_of(declaration, history.records, history.first_loss_nats, images))}
-    first = {} if history.first_loss_nats is None else {"first_loss_nats": history.first_loss_nats}
+    first = {} if history.first_loss_nats is None else {FIRST_LOSS.name: history.first_loss_nats}
     told = means | {"steps": declaration.steps} | first | learned
-    return told | _in_training(declaration, last) if "in_training_bits" in means else told
+    return told | _in_training(declaration, last) if IN_TRAINING.name in means else told
 
 
 def _in_training(declaration: Training, last: list[dict[str, float]]) -> Values:
-    bound = {"in_training_bound_bits": nominal_bound_bits(declaration.k_tr)}
+    bound = {IN_TRAINING_BOUND.name: nominal_bound_bits(declaration.k_tr)}
     if len(last) < 2:
         return bound
-    spread = np.std([record["in_training_bits"] for record in last], ddof=1)
-    return bound | {"in_training_standard_error_bits": float(spread / len(last) ** 0.5)}
+    spread = np.std([record[IN_TRAINING.name] for record in last], ddof=1)
+    return bound | {IN_TRAINING.error: float(spread / len(last) ** 0.5)}
 
 
 def _objective(declaration: Training, data: PreparedData, images: ImageSet) -> Loss:
@@ -163,7 +164,7 @@ def embedded(cell: Cell, data: PreparedData, attempt: Attempt, store: Store, dev
     save_file(h, attempt.payload / EMBEDDINGS)
     found, collapsed = embeddings_seen(declaration, h["test"])
     told = {"width": h["train"].shape[-1], "images": sum(map(len, h.values()))}
-    return told | {"effective_rank": found.effective_rank, NOT_LEARNED: collapsed}
+    return told | {EFFECTIVE_RANK.name: found.effective_rank, NOT_LEARNED: collapsed}
 
 
 def _embed(

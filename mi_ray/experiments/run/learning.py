@@ -31,15 +31,13 @@ from mi_ray.experiments.declare import (
     encoder_of,
     n_classes,
 )
+from mi_ray.experiments.declare.measures import FIRST_LOSS, IN_TRAINING, LOSS, NOT_LEARNED
 from mi_ray.experiments.images.pairs import label_channel
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.store.store import CommittedCell, Store
 from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.information import bits, nominal_bound_bits
 from mi_ray.theory.learned import Curve, Spectrum, spectrum, why_collapsed, why_untrained
-
-NOT_LEARNED = "not_learned"
-"""What a result, a tag in MLflow and a column call the reason."""
 
 EMBEDDINGS = "h.safetensors"
 Values = Mapping[str, Any]
@@ -53,7 +51,7 @@ def curve_of(
 ) -> Curve:
     """The curve of a training from its reports; ``images``: what it was trained on, where they are at hand."""
     chance = nominal_bound_bits(training.k_tr)
-    losses = [record["loss_nats"] for record in history if "loss_nats" in record]
+    losses = [record[LOSS.name] for record in history if LOSS.name in record]
     return Curve(
         reports=tuple(chance - bits(loss) for loss in losses),
         steps=max(1, training.steps // max(1, len(losses))),
@@ -134,14 +132,14 @@ def _of_history(training: Training, committed: CommittedCell) -> str:
     """By the history and, where that is lost or says nothing, by the means that the result keeps of it."""
     result = committed.result
     history = committed.history if "history.jsonl" in committed.manifest["files"] else []
-    told = why_untrained(curve_of(training, history, result.get("first_loss_nats")))
+    told = why_untrained(curve_of(training, history, result.get(FIRST_LOSS.name)))
     return told or why_untrained(Curve(reports=_means(training, result), allowed=allowed_bits(training, None)))
 
 
 def _means(training: Training, result: Values) -> tuple[float, ...]:
     """Bits below chance that a result keeps; none if it keeps nothing of a loss."""
-    below = [nominal_bound_bits(training.k_tr) - bits(result["loss_nats"])] if "loss_nats" in result else []
-    told = [*below, *([result["in_training_bits"]] if "in_training_bits" in result else [])]
+    below = [nominal_bound_bits(training.k_tr) - bits(result[LOSS.name])] if LOSS.name in result else []
+    told = [*below, *([result[IN_TRAINING.name]] if IN_TRAINING.name in result else [])]
     return (min(told),) if told else ()
 
 
@@ -154,7 +152,7 @@ def _of_embeddings(frozen: Embedding | Views, committed: CommittedCell) -> str:
 
 def faults(plan: Plan, store: Store) -> dict[str, str]:
     """Reason by key, of the plan's committed trainings and embeddings that did not learn."""
-    held = store.held(plan.cells)
+    held = store.committed(plan.cells)
     found = {key: why_not_learned(cell, store.read(key)) for key, cell in plan.cells.items() if key in held}
     return {key: reason for key, reason in found.items() if reason}
 

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.run.learning import NOT_LEARNED
+from mi_ray.experiments.declare.measures import CERTIFIED, NOT_CERTIFIED, NOT_LEARNED
 from mi_ray.tracking.reach import SQLITE, reaching, refuse_bad_uri, shown
 
 CELL_KEY = "cell_key"
@@ -21,8 +21,6 @@ COMPLETE = "complete, 3"
 CLAIMED = "claimed"
 """What ``mirrored`` says of a run that is being filled."""
 
-CERTIFIED, NOT_CERTIFIED = "certified", "not_certified"
-STATEMENT, OUTSIDE = "statement", "nominal_outside"
 CERTIFICATE_TYPES = {CERTIFIED: "boolean", NOT_CERTIFIED: "string"}
 TRUTH = {True: "true", False: "false"}
 """How a tag tells a boolean."""
