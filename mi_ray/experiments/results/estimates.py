@@ -6,6 +6,16 @@ from typing import Any
 
 from mi_ray.compute.estimation.estimate import Estimate
 from mi_ray.compute.estimation.learned import Learned
+from mi_ray.experiments.declare.measures import (
+    CERTIFIED,
+    CLASS_ENTROPY,
+    LOWER,
+    NOMINAL,
+    NOT_CERTIFIED,
+    NOTE,
+    UPPER,
+    VALIDATION,
+)
 
 Values = dict[str, Any]
 
@@ -24,13 +34,13 @@ def result(estimate: Estimate) -> Values:
 def _certificate(estimate: Estimate) -> Values:
     limits = estimate.bracket
     return {
-        "lower_bits": limits.lower_bits,
-        "upper_bits": limits.upper_bits,
+        LOWER.name: limits.lower_bits,
+        UPPER.name: limits.upper_bits,
         "epsilon_bits": limits.epsilon_bits,
         "lower_from": limits.lower_from,
-        "certified": estimate.certified,
-        "not_certified": "; ".join(estimate.reasons),
-        "note": estimate.note,
+        CERTIFIED: estimate.certified,
+        NOT_CERTIFIED: "; ".join(estimate.reasons),
+        NOTE: estimate.note,
     }
 
 
@@ -39,8 +49,8 @@ def _fit(learned: Learned) -> Values:
     fit, temperatures = learned.fit, learned.fit.critics.temperature.tolist()
     critics = [
         {
-            "nominal_bits": scores.nominal_bits,
-            "validation_bits": float(validation),
+            NOMINAL.name: scores.nominal_bits,
+            VALIDATION.name: float(validation),
             "train_bits": float(train),
             "temperature": temperature,
             "steps": int(steps),
@@ -51,7 +61,7 @@ def _fit(learned: Learned) -> Values:
     ]
     return {
         "train_bits": learned.train_mean_bits,
-        "validation_bits": float(fit.validation_bits.mean()),
+        VALIDATION.name: float(fit.validation_bits.mean()),
         "critic_temperature": max(temperatures),
         "critic_steps": int(fit.steps.max()),
         "critics": critics,
@@ -65,7 +75,7 @@ def _expected(estimate: Estimate) -> Values:
         return bounds | ceilings
     names = ("nominal_bound_bits", "nominal_ceiling_bits", "strict_bound_bits", "strict_ceiling_bits")
     entropies = {
-        "class_entropy_bits": estimate.channel.entropy_bits,
+        CLASS_ENTROPY.name: estimate.channel.entropy_bits,
         "label_channel_bits": estimate.channel.information_bits,
     }
     return entropies | {name: (bounds | ceilings)[name] for name in names}

@@ -12,7 +12,7 @@ from mi_ray.compute.estimation.estimate import NO_TRUTH, estimate
 from mi_ray.compute.estimation.learned import LearnedCritics
 from mi_ray.compute.estimation.problem import Problem
 from mi_ray.compute.estimation.samples import Origin, flattened
-from mi_ray.compute.images.copies import identities_of_rows
+from mi_ray.compute.images.duplicates import identities_of_rows
 from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.information import nominal_bound_bits, strict_bound_bits

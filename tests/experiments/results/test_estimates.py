@@ -13,7 +13,7 @@ from mi_ray.compute.estimation.learned import LearnedCritics
 from mi_ray.compute.estimation.probe import ProbeCritic
 from mi_ray.compute.estimation.problem import Problem
 from mi_ray.compute.estimation.samples import Origin, Sample
-from mi_ray.compute.images.copies import identities_of_rows
+from mi_ray.compute.images.duplicates import identities_of_rows
 from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.compute.pairs.couples import WithinClass
 from mi_ray.experiments.results.estimates import result

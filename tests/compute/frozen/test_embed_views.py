@@ -8,10 +8,10 @@ from torch import nn
 from mi_ray.compute.choices import Input
 from mi_ray.compute.estimation.samples import Origin, flattened
 from mi_ray.compute.frozen import embed as embeddings
-from mi_ray.compute.frozen import views
+from mi_ray.compute.frozen import embed_views as views
 from mi_ray.compute.frozen.embed import embed
-from mi_ray.compute.frozen.views import embed_views
-from mi_ray.compute.images.copies import identities_of_rows
+from mi_ray.compute.frozen.embed_views import embed_views
+from mi_ray.compute.images.duplicates import identities_of_rows
 from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.compute.images.pixels import as_trained, pixels
 from mi_ray.compute.pairs.augmentation import SimCLRView, plain
