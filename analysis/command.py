@@ -22,7 +22,7 @@ from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.plan.study import Study, parse_axes
 from mi_ray.experiments.run.learning import NOT_LEARNED, doubts, reasons_below
 from mi_ray.experiments.store.store import Store, store_at
-from mi_ray.running.asking import plan_of
+from mi_ray.running.order import plan_of
 from mi_ray.tracking.reach import Unreachable, shown
 from mi_ray.tracking.store import read_cells
 
