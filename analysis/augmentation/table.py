@@ -11,10 +11,10 @@ from functools import cached_property
 
 import pandas as pd
 
-from analysis.command import cells_of
+from analysis.cells import cells_of
 from analysis.tables.frame import asked_and_measured
 from mi_ray.experiments.plan.plan import Plan
-from mi_ray.theory.selection import Difference, best_of_each, margin, paired
+from mi_ray.theory.selection import PairedDifference, best_of_each, margin, paired
 from sweeps.augmentation_search import SPACE
 
 STRENGTHS = list(SPACE)
@@ -119,7 +119,7 @@ class Record:
         """Candidates other than the default that were trained with fresh seeds."""
         return [int(number) for number in dict.fromkeys(self.fresh["candidate"]) if number != 0]
 
-    def difference(self, candidate: int, measure: Measure) -> Difference:
+    def difference(self, candidate: int, measure: Measure) -> PairedDifference:
         """Test value of a candidate minus that of the default, paired over fresh seeds; its interval is shared by all
         objectives that are compared."""
         of = self.fresh[self.fresh["candidate"] == candidate][f"{measure.test}_minus_default"]

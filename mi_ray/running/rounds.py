@@ -8,25 +8,25 @@ from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.running.clock import Accounting
 from mi_ray.running.exit import DONE, FAILED, INTERRUPTED
-from mi_ray.running.mirror import Mirror
 from mi_ray.running.order import Order
+from mi_ray.running.recording import Recording
 from mi_ray.running.runner import Runner
 from mi_ray.running.screen import Screen
 
 
 def run_order(order: Order) -> int:
     """Run everything that an order asks for and print the summary; returns the exit code."""
-    mirror = Mirror(order)
+    recording = Recording(order)
     try:
         images = {data: prepare(data, order.store) for data in order.data}
     except BaseException:
-        mirror.give_up()
+        recording.give_up()
         raise
     digests = {data: prepared.digest for data, prepared in images.items()}
     with Runner(order.options, order.store, {made.digest: made for made in images.values()}) as runner:
-        rounds = Rounds(order.renewed(digests.get), runner, mirror)
+        rounds = Rounds(order.renewed(digests.get), runner, recording)
         code = rounds.run()
-    code, lines = mirror.finish(rounds.order, code)
+    code, lines = recording.finish(rounds.order, code)
     rounds.screen.summary([*rounds.report(), ("store", order.store.name), *lines])
     if code == INTERRUPTED:
         message = "interrupted; what is committed is kept, the same command goes on"
@@ -40,9 +40,9 @@ class Rounds:
     Every round has a screen of its own; one account of the slots runs through all of them.
     """
 
-    def __init__(self, order: Order, runner: Runner, mirror: Mirror) -> None:
+    def __init__(self, order: Order, runner: Runner, recording: Recording) -> None:
         self.order = order
-        self._runner, self._mirror = runner, mirror
+        self._runner, self._recording = runner, recording
         self._missing = 0
         self._committed: set[str] = set()
         self.screen = self._new_screen()
@@ -71,7 +71,7 @@ class Rounds:
         interrupted = False
         try:
             with screen:
-                self._runner.run(jobs, ScreenAndMirror(screen, self._mirror), screen.set_slots)
+                self._runner.run(jobs, ScreenAndRecording(screen, self._recording), screen.set_slots)
         except KeyboardInterrupt:
             interrupted = True
         screen.look_again()
@@ -91,15 +91,15 @@ class Rounds:
         return [*lines, ("computed", count + few), ("time", self._accounting.report())]
 
 
-class ScreenAndMirror:
-    """The runners' listener: the screen shows every event, the mirror learns of committed cells."""
+class ScreenAndRecording:
+    """The runners' listener: the screen shows every event, MLflow mirrors committed cells."""
 
-    def __init__(self, screen: Screen, mirror: Mirror) -> None:
-        self._screen, self._mirror = screen, mirror
+    def __init__(self, screen: Screen, recording: Recording) -> None:
+        self._screen, self._recording = screen, recording
         self.waiting, self.started = screen.waiting, screen.started
         self.failed, self.tick = screen.failed, screen.tick
 
     def finished(self, job: Job) -> None:
         self._screen.finished(job)
         for cell in job.cells:
-            self._mirror.tell(cell)
+            self._recording.mirror(cell)

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from mi_ray.experiments.declare.measures import NOT_LEARNED
 from mi_ray.experiments.plan.plan import Cell, Job, Plan
 from mi_ray.experiments.plan.study import Study
 from mi_ray.experiments.results.statement import STATED
-from mi_ray.experiments.run.learning import NOT_LEARNED, doubts, faults, reasons_below
+from mi_ray.experiments.run.learning import doubts, faults, reasons_below
 from mi_ray.experiments.store.store import Store
 from mi_ray.running.clock import Accounting, Clock, Forecast, to_go
 from mi_ray.running.panels import UNLEARNED, Panel, aligned, certificates, entry, panels, unlearned

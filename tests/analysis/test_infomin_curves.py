@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.command import MissingCells
+from analysis.cells import MissingCells
 from analysis.infomin_curves import draw, table
 from analysis.infomin_strength.figure import LABEL_GAP, caption, curves, spaced
 from analysis.infomin_strength.verdict import curves_of, verdict
 from mi_ray.experiments.plan.plan import Cell, Plan, build
 from mi_ray.experiments.store.store import Store
+from mi_ray.tracking.mirror import read_cells
 from mi_ray.tracking.recorder import Recorder
-from mi_ray.tracking.store import read_cells
 from sweeps.infomin_strength import STUDY, TASKS
 from tests.committed import DIGEST, commit_all, estimate, made_up, result_of
 

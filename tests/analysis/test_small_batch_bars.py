@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.command import MissingCells
+from analysis.cells import MissingCells
 from analysis.small_batch.figure import bars, caption
 from analysis.small_batch.verdict import ACCURACY, IN_TRAINING, POST_TRAINING, verdict
 from analysis.small_batch_bars import draw, table
 from mi_ray.experiments.plan.plan import Cell, Plan, build
 from mi_ray.experiments.store.store import Store
 from mi_ray.theory.channel import LabelChannel
+from mi_ray.tracking.mirror import read_cells
 from mi_ray.tracking.recorder import Recorder
-from mi_ray.tracking.store import read_cells
 from sweeps.small_batch import STUDY
 from tests.committed import DIGEST, commit_all, made_up, result_of
 

@@ -95,8 +95,7 @@ def test_a_failed_figure_costs_the_exit_code_and_nothing_else(tmp_path, capsys, 
         launch(drawn_by(given), ["--preset", "one", "--on", "here", "--store", str(store)])
     out = capsys.readouterr().out
     assert end.value.code == code and "computed: 3 cells" in " ".join(out.split())
-    failed = f"figures:  raising failed at test_figures.py:{LINE}: ZeroDivisionError: no cells; "
-        "the same command draws them again"
+    failed = f"figures:  raising failed at test_figures.py:{LINE}: ZeroDivisionError: no cells; the same command draws"
     assert (failed in out) == bool(code)
     assert f"MLflow:   sqlite:///{store}/mlflow.db, experiment small" in out
     client = MlflowClient(f"sqlite:///{store}/mlflow.db")

@@ -1,7 +1,7 @@
-"""Measures: the numbers that a cell's result holds, each with its name, unit, standard error, label and direction.
+"""Names of the values in a cell's result: measures, which are numbers with unit, error, label and direction, and texts.
 
-Results, MLflow metrics, the screen, sweeps and figures take a name from here; no other file spells one. A question of
-a user's own declares its measures beside it.
+Results, MLflow, the screen, sweeps and figures take these names from here; no other file spells one that two files use.
+A question of a user's own declares its measures beside it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ class Measure:
     """A number in the result of a cell.
 
     ``name``: its key in the result, which is its metric in MLflow and its column in tables. ``error``: the key of its
-    standard error; empty if it has none. ``sign``: 1 where larger is better, -1 where smaller is.
+    standard error; empty if it has none. ``digits``: decimals on the screen. ``sign``: 1 where larger is better, -1
+    where smaller is.
     """
 
     name: str
@@ -40,20 +41,41 @@ class Measure:
         return result.get(self.error)
 
 
-# of trainings
+# Trainings
 
 LOSS = Measure(name="loss_nats", label="loss", unit="nats", sign=-1)
+FIRST_LOSS = Measure(name="first_loss_nats", label="loss of the first step", unit="nats", sign=-1)
 IN_TRAINING = Measure(
     name="in_training_bits", error="in_training_standard_error_bits", label="in-training estimate", unit="bits"
 )
+IN_TRAINING_BOUND = Measure(name="in_training_bound_bits", label="bound of the in-training estimate", unit="bits")
 
-# of estimations
+# Embeddings
+
+EFFECTIVE_RANK = Measure(name="effective_rank", label="effective rank")
+
+# Checkpoints: columns of the cells that are read from MLflow
+
+READ_LAYOUT, READ_SHA256 = "read_layout", "read_sha256"
+"""Layout and sha256 of the file that the encoder was read from."""
+
+# Estimations
 
 NOMINAL = Measure(name="nominal_bits", error="nominal_standard_error_bits", label="post-training estimate", unit="bits")
 VALIDATION = Measure(name="validation_bits", label="validation", unit="bits")
+LOWER = Measure(name="lower_bits", label="lower end of the bracket", unit="bits")
+UPPER = Measure(name="upper_bits", label="upper end of the bracket", unit="bits")
+CLASS_ENTROPY = Measure(name="class_entropy_bits", label="class entropy", unit="bits")
 
-# of linear evaluations
+CERTIFIED, NOT_CERTIFIED = "certified", "not_certified"
+"""Whether the bracket is certified, and the reasons why it is not, joined by "; "."""
+STATEMENT, NOMINAL_OUTSIDE = "statement", "nominal_outside"
+"""Tags in MLflow: the estimate in words, and where the nominal estimate lies outside the bracket."""
 
+# Linear evaluations
+
+LINEAR = "linear_"
+"""Before the name of a value of `compute.probes.accuracy.LinearAccuracy`, in a result."""
 ACCURACY = Measure(name="linear_accuracy", error="linear_standard_error", label="linear accuracy")
 BALANCED_ACCURACY = Measure(
     name="linear_balanced_accuracy", error="linear_balanced_standard_error", label="linear balanced accuracy"
@@ -62,23 +84,35 @@ BALANCED_VALIDATION_ACCURACY = Measure(
     name="linear_balanced_validation_accuracy", label="linear balanced validation accuracy"
 )
 
-# of geometry
+# Geometry
 
 ALIGNMENT = Measure(name="alignment", error="alignment_standard_error", label="alignment", sign=-1)
 UNIFORMITY = Measure(name="uniformity", error="uniformity_standard_error", label="uniformity", sign=-1)
 TOLERANCE = Measure(name="tolerance", error="tolerance_standard_error", label="tolerance")
 
+# Texts of several kinds of cell
+
+NOT_LEARNED = "not_learned"
+"""Why an encoder did not learn, in results of trainings and embeddings; empty if nothing is against it."""
+NOTE = "note"
+"""A caution about a result: test images that the fit has seen, critics that are undertrained."""
+
 MEASURES = (
-    LOSS, IN_TRAINING, NOMINAL, VALIDATION, ACCURACY, BALANCED_ACCURACY, BALANCED_VALIDATION_ACCURACY, ALIGNMENT,
-    UNIFORMITY, TOLERANCE,
+    LOSS, FIRST_LOSS, IN_TRAINING, IN_TRAINING_BOUND, EFFECTIVE_RANK, NOMINAL, VALIDATION, LOWER, UPPER, CLASS_ENTROPY,
+    ACCURACY, BALANCED_ACCURACY, BALANCED_VALIDATION_ACCURACY, ALIGNMENT, UNIFORMITY, TOLERANCE,
 )  # fmt: skip
 
 
 def measure_named(name: str) -> Measure:
-    """The measure of that name; of a name that is not here, one without a standard error, in the unit that ends it."""
+    """The measure of that name.
+
+    A name that is not here gets its words as a label, the unit that ends it, and the standard error that a reading of
+    an estimation has: ``nwj_bits`` has ``nwj_standard_error_bits``.
+    """
     for measure in MEASURES:
         if measure.name == name:
             return measure
     stem, _, unit = name.rpartition("_")
-    known = unit if unit in ("bits", "nats") else ""
-    return Measure(name=name, label=(stem if known else name).replace("_", " "), unit=known)
+    if unit not in ("bits", "nats"):
+        return Measure(name=name, label=name.replace("_", " "), error=f"{name}_standard_error")
+    return Measure(name=name, label=stem.replace("_", " "), unit=unit, error=f"{stem}_standard_error_{unit}")

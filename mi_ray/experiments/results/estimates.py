@@ -6,6 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from mi_ray.compute.estimation.estimate import Estimate, Learned, ViewsEstimate
+from mi_ray.experiments.declare.measures import (
+    CERTIFIED,
+    CLASS_ENTROPY,
+    LOWER,
+    NOMINAL,
+    NOT_CERTIFIED,
+    NOTE,
+    UPPER,
+    VALIDATION,
+)
 from mi_ray.theory.certificate import Reading
 from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.information import nominal_bound_bits, strict_bound_bits
@@ -40,13 +50,13 @@ def _readings(readings: Mapping[str, Reading]) -> Values:
 def _bracket(estimate: Estimate | ViewsEstimate) -> Values:
     limits = estimate.bracket
     return {
-        "lower_bits": limits.lower_bits,
-        "upper_bits": limits.upper_bits,
+        LOWER.name: limits.lower_bits,
+        UPPER.name: limits.upper_bits,
         "epsilon_bits": limits.epsilon_bits,
         "lower_from": limits.lower_from,
-        "certified": estimate.certified,
-        "not_certified": "; ".join(estimate.reasons),
-        "note": estimate.note,
+        CERTIFIED: estimate.certified,
+        NOT_CERTIFIED: "; ".join(estimate.reasons),
+        NOTE: estimate.note,
     }
 
 
@@ -55,8 +65,8 @@ def _fit(learned: Learned) -> Values:
     fit, temperatures = learned.fit, learned.fit.critics.temperature.tolist()
     critics = [
         {
-            "nominal_bits": scores.nominal_bits,
-            "validation_bits": float(validation),
+            NOMINAL.name: scores.nominal_bits,
+            VALIDATION.name: float(validation),
             "train_bits": float(train),
             "temperature": temperature,
             "steps": int(steps),
@@ -67,7 +77,7 @@ def _fit(learned: Learned) -> Values:
     ]
     return {
         "train_bits": learned.train_bits,
-        "validation_bits": float(fit.validation_bits.mean()),
+        VALIDATION.name: float(fit.validation_bits.mean()),
         "critic_temperature": max(temperatures),
         "critic_steps": int(fit.steps.max()),
         "critics": critics,
@@ -77,7 +87,7 @@ def _fit(learned: Learned) -> Values:
 def expected(channel: LabelChannel, k_est: int) -> Values:
     """What to hold the readings against: H(C), I(C; C'), and bounds and ceilings at K_est."""
     return {
-        "class_entropy_bits": channel.entropy_bits,
+        CLASS_ENTROPY.name: channel.entropy_bits,
         "label_channel_bits": channel.information_bits,
         "nominal_bound_bits": nominal_bound_bits(k_est),
         "nominal_ceiling_bits": channel.nominal_ceiling_bits(k_est),

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mi_ray.compute.training.trainer import Trainer
 from mi_ray.compute.training.workers import Workers
+from mi_ray.experiments.declare.measures import IN_TRAINING, LOSS
 from mi_ray.theory.information import bits, nominal_bound_bits
 
 FIRST = "first_loss"
@@ -36,9 +37,9 @@ class History:
         self.losses.clear()
         if not abs(loss) < float("inf"):
             raise Diverged(f"loss is {loss} at step {trainer.step_number}; lower learning_rate or raise temperature")
-        record: dict[str, float] = {"step": trainer.step_number, "loss_nats": loss}
+        record: dict[str, float] = {"step": trainer.step_number, LOSS.name: loss}
         if trainer.objective.estimates:
-            record["in_training_bits"] = nominal_bound_bits(trainer.k_tr) - bits(loss)
+            record[IN_TRAINING.name] = nominal_bound_bits(trainer.k_tr) - bits(loss)
         self.records.append(record)
 
     def state(self, workers: Workers) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ STATUS = {DONE: "FINISHED", INTERRUPTED: "KILLED"}
 """Status of the sweep run in MLflow by exit code; FAILED for every other code."""
 
 
-class Mirror:
+class Recording:
     """Mirrors the cells of an order into MLflow. Does nothing where mlflow is not installed."""
 
     def __init__(self, order: Order) -> None:
@@ -44,10 +44,10 @@ class Mirror:
         except Denied as error:
             raise Refused(f"tracking-uri: {error}") from error
 
-    def tell(self, cell: Cell) -> None:
-        """Mirror a committed cell in the background."""
+    def mirror(self, cell: Cell) -> None:
+        """Recording a committed cell in the background."""
         if self._recorder:
-            self._recorder.tell(cell)
+            self._recorder.enqueue(cell)
 
     def give_up(self) -> None:
         """End the sweep run as failed: nothing will be computed."""
@@ -55,7 +55,7 @@ class Mirror:
             self._recorder.give_up()
 
     def finish(self, order: Order, code: int) -> tuple[int, list[tuple[str, str]]]:
-        """Mirror the remaining cells, draw and attach the figures, end the sweep run.
+        """Recording the remaining cells, draw and attach the figures, end the sweep run.
 
         Returns the exit code, which is `FAILED` also where drawing failed, and lines for the summary. A failure of
         MLflow's is one of these lines and loses nothing: the same command mirrors and draws again.
