@@ -24,7 +24,7 @@ if __package__ in (None, ""):
 from analysis import command
 from analysis.cells import mirrored_cells
 from analysis.objectives.verdict import COMPARISONS, NAMES, verdict
-from analysis.tables.difference import Difference, paired
+from analysis.tables.difference import PairedDifference, paired
 from analysis.tables.frame import certificates_over_seeds, over_seeds
 from analysis.tables.places import placed
 from analysis.tables.text import Printed, number, span, spread_note, with_spread, write_markdown
@@ -95,7 +95,7 @@ def differences(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _difference(rows: pd.DataFrame, better: str, worse: str) -> Difference:
+def _difference(rows: pd.DataFrame, better: str, worse: str) -> PairedDifference:
     of = {objective: rows[rows["objective"] == objective] for objective in (better, worse)}
     return paired(of[better], of[worse], *QUANTITIES[ACCURACY][1:])
 
