@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis import small_batch_bars
 from analysis.encoder_zoo.table import columns_of
 from analysis.encoder_zoo.table import rows as zoo_rows
 from analysis.infomin_grid import table as infomin_grid_table
@@ -20,6 +19,7 @@ from analysis.negatives import table as negatives_rows
 from analysis.negatives.verdict import verdict as negatives_verdict
 from analysis.objectives import table as objectives_rows
 from analysis.objectives.verdict import verdict as objectives_verdict
+from analysis.small_batch import table as small_batch_rows
 from analysis.temperature.table import rows as temperature_rows
 from mi_ray.experiments.declare import Data
 from mi_ray.experiments.declare.identity import canonical, own_fields
@@ -79,7 +79,7 @@ COMPARED: list[tuple[Study, Table, dict[str, tuple[Any, ...]]]] = [
         {"k_tr": (8, 32), "temperature": (0.1, 0.2)}, {"train_images": (1024, 2048)},
     )),
     *((infomin_strength.STUDY, curves, axes) for axes in ({"k_tr": (8, 32)}, {"backgrounds": ("/a", "/b")})),
-    *((small_batch.STUDY, small_batch_bars.table, axes) for axes in (
+    *((small_batch.STUDY, small_batch_rows.table, axes) for axes in (
         {"temperature": (0.1, 0.2)}, {"digits": ("/a", "/b")},
         {"arch": ("resnet10t", "resnet18"), "views": (2000, 4000)},
     )),
@@ -120,7 +120,7 @@ def test_what_is_compared_is_never_averaged(study: Study, table: Table, axes: di
     ("study", "table"),
     [(infomin_grid.STUDY, heatmaps(ACCURACY)), (objectives.STUDY, objectives_rows.table),
      (negatives.STUDY, negatives_rows.table), (temperature.STUDY, temperatures),
-     (small_batch.STUDY, small_batch_bars.table), (encoder_zoo.STUDY, zoo), (infomin_strength.STUDY, curves)],
+     (small_batch.STUDY, small_batch_rows.table), (encoder_zoo.STUDY, zoo), (infomin_strength.STUDY, curves)],
     ids=name_of,
 )  # fmt: skip
 def test_seeds_of_training_data_critics_and_views_share_a_row(study: Study, table: Table) -> None:
