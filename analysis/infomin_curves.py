@@ -18,10 +18,12 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
+from analysis.cells import mirrored_cells
 from analysis.infomin_strength.figure import STYLE, draw_curves
 from analysis.infomin_strength.table import KINDS, table
 from analysis.infomin_strength.verdict import verdict
 from analysis.style import save
+from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.infomin_strength import STUDY
 
@@ -33,12 +35,12 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` if a cell is missing, unless ``partial``, which leaves out its point and says so.
     """
-    mirrored = command.mirrored(STUDY, plan, tracking_uri, KINDS, partial=partial)
+    mirrored = mirrored_cells(STUDY, plan, tracking_uri, KINDS, partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     tidy, csv = table(plan, mirrored), out / f"{STEM}.csv"
     tidy.to_csv(csv, index=False)
     written = [csv, *save(lambda: draw_curves(tidy), out / STEM, **STYLE)]
-    return command.publish(plan, out, written, verdict(tidy), mirrored=mirrored)
+    return publish(plan, out, written, verdict(tidy), mirrored=mirrored)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,11 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
+from analysis.cells import cells_of, mirrored_cells
 from analysis.infomin_grid.figure import save_heatmap
 from analysis.infomin_grid.table import HEATMAPS, table
 from analysis.infomin_grid.verdict import verdict
+from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.infomin_grid import STUDY
 
@@ -32,16 +34,16 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     Raises `MissingCells` if a cell is missing, unless ``partial``, which hatches missing cells.
     """
     kinds = [heatmap.kind for heatmap in HEATMAPS]
-    mirrored = command.mirrored(STUDY, plan, tracking_uri, kinds, partial=partial)
+    mirrored = mirrored_cells(STUDY, plan, tracking_uri, kinds, partial=partial)
     out.mkdir(parents=True, exist_ok=True)
-    planned = [heatmap for heatmap in HEATMAPS if command.cells_of(plan, heatmap.kind)]
+    planned = [heatmap for heatmap in HEATMAPS if cells_of(plan, heatmap.kind)]
     tables = {heatmap: table(heatmap, plan, mirrored) for heatmap in planned}
     written: list[Path] = []
     for heatmap, tidy in tables.items():
         csv = out / f"{heatmap.name}.csv"
         tidy.to_csv(csv, index=False)
         written += [csv, *save_heatmap(heatmap, tidy, out / heatmap.name)]
-    return command.publish(plan, out, written, verdict(tables), mirrored=mirrored)
+    return publish(plan, out, written, verdict(tables), mirrored=mirrored)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,12 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
+from analysis.cells import mirrored_cells
 from analysis.negatives.printed import printed
 from analysis.negatives.table import KIND, table
 from analysis.negatives.verdict import verdict
 from analysis.tables.text import write_markdown
+from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.negatives import STUDY
 
@@ -30,12 +32,12 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` if a cell is missing, unless ``partial``, which prints a dash in its place.
     """
-    mirrored = command.mirrored(STUDY, plan, tracking_uri, [KIND], partial=partial)
+    mirrored = mirrored_cells(STUDY, plan, tracking_uri, [KIND], partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     tidy, csv = table(plan, mirrored), out / "negatives-table.csv"
     tidy.to_csv(csv, index=False)
     markdown = write_markdown(out / "negatives-table.md", printed(tidy))
-    return command.publish(plan, out, [csv, markdown], verdict(tidy), mirrored=mirrored)
+    return publish(plan, out, [csv, markdown], verdict(tidy), mirrored=mirrored)
 
 
 if __name__ == "__main__":

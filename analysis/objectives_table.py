@@ -18,10 +18,12 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
+from analysis.cells import mirrored_cells
 from analysis.objectives.printed import printed
 from analysis.objectives.table import QUANTITIES, differences, table
 from analysis.objectives.verdict import verdict
 from analysis.tables.text import write_markdown
+from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.objectives import STUDY
 
@@ -32,14 +34,14 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     Raises `MissingCells` if a cell is missing, unless ``partial``, which prints a dash in its place.
     """
     kinds = [kind for kind, _ in QUANTITIES.values()]
-    mirrored = command.mirrored(STUDY, plan, tracking_uri, kinds, partial=partial)
+    mirrored = mirrored_cells(STUDY, plan, tracking_uri, kinds, partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     tidy, compared = table(plan, mirrored), differences(plan, mirrored)
     paths = [out / "objectives-table.csv", out / "objectives-differences.csv"]
     for path, frame in zip(paths, (tidy, compared), strict=True):
         frame.to_csv(path, index=False)
     markdown = write_markdown(out / "objectives-table.md", printed(tidy, compared))
-    return command.publish(plan, out, [*paths, markdown], verdict(tidy, compared), mirrored=mirrored)
+    return publish(plan, out, [*paths, markdown], verdict(tidy, compared), mirrored=mirrored)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis import verdict as verdicts
-from analysis.command import MissingCells
+from analysis.cells import MissingCells
 from analysis.objectives.printed import printed
 from analysis.objectives.table import ACCURACY, ESTIMATE, differences, table
 from analysis.objectives.verdict import verdict

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.command import MissingCells
+from analysis.cells import MissingCells
 from analysis.small_batch.figure import caption, draw_bars
 from analysis.small_batch.table import ACCURACY, IN_TRAINING, POST_TRAINING, table
 from analysis.small_batch.verdict import verdict
