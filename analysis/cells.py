@@ -9,8 +9,8 @@ import pandas as pd
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.plan.study import Study
+from mi_ray.tracking.mirror import read_cells
 from mi_ray.tracking.reach import shown
-from mi_ray.tracking.store import read_cells
 
 
 class MissingCells(Refused):

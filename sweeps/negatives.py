@@ -21,7 +21,8 @@ trains for 1000 epochs by CIFAR-10's recipe in `recipes`; the paper tells no mor
 
 from dataclasses import replace
 
-from mi_ray.compute.choices import Dataset, Stem
+from mi_ray.compute.choices import Stem
+from mi_ray.compute.images.catalogue import Dataset
 from mi_ray.experiments.declare import (
     Crops,
     Embedding,
@@ -33,7 +34,7 @@ from mi_ray.experiments.declare import (
     Training,
 )
 from mi_ray.experiments.declare.checks import one_of
-from mi_ray.experiments.declare.encoders import OptimizerName
+from mi_ray.experiments.declare.training import OptimizerName
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 

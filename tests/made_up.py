@@ -19,7 +19,7 @@ KEPT = (int, float, bool, str)
 
 
 def mirrored_frame(plan: Plan, result: Result) -> pd.DataFrame:
-    """The cells of ``plan`` as `mi_ray.tracking.store.read_cells` gives them."""
+    """The cells of ``plan`` as `mi_ray.tracking.mirror.read_cells` gives them."""
     told = [{"key": cell.key, "kind": cell.kind} | _flat(result(cell)) for cell in plan.cells.values()]
     return pd.DataFrame(told)
 

@@ -9,8 +9,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mi_ray.tracking.claims import WRITER
+from mi_ray.tracking.mirror import CELL_KEY, runs
 from mi_ray.tracking.recorder import PARENT, Recorder
-from mi_ray.tracking.store import CELL_KEY, runs
 
 
 def held(recorder: Recorder) -> list[Run]:

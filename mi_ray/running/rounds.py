@@ -217,7 +217,7 @@ class _Both:
         self.screen.finished(job)
         if self._recorder:
             for cell in job.cells:
-                self._recorder.tell(cell)
+                self._recorder.enqueue(cell)
 
     def failed(self, job: Job, reason: str) -> None:
         self.screen.failed(job, reason)

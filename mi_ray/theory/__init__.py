@@ -1,1 +1,1 @@
-"""Floor 0: information theory and the tasks of the CDP images. Python, numpy and scipy only."""
+"""Floor 0: information theory and the tasks of the CDP images. Imports numpy and scipy only."""

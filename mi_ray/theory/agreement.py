@@ -1,14 +1,14 @@
-"""Agreement of a measure with linear accuracy over encoders (Sec. IV-B, Tables II and IV-IX), and how firm it is.
+"""Agreement of a measure with linear accuracy over encoders (Sec. IV-B, Tables II and IV-IX), with its uncertainty.
 
-A measure enters oriented, so that larger promises better: the paper multiplies alignment, uniformity and the
-contrastive loss by -1, and prints signed values, +1 for full agreement.
+Measures are oriented so that larger is better: the paper multiplies alignment, uniformity and the contrastive loss by
+-1 and prints signed values, +1 for full agreement.
 
-Pearson's r and Kendall's tau-b are one coefficient of pairs of encoders (Daniels, Biometrika 33, 1944),
+Pearson's r and Kendall's tau-b are cases of one coefficient over pairs of encoders (Daniels, Biometrika 33, 1944),
 
     sum_ij d_ij e_ij / sqrt(sum_ij d_ij^2 * sum_ij e_ij^2),
 
-with d and e the differences of measure and accuracy for r, and the signs of the differences for tau-b. Counting encoder
-i ``w_i`` times multiplies the terms by ``w_i w_j``: leaving one out and drawing with replacement are weights too.
+with d and e the differences of measure and accuracy for r, and the signs of the differences for tau-b. To count encoder
+i ``w_i`` times, multiply the terms by ``w_i w_j``: leave-one-out and the bootstrap are such weights.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FEWEST = 3
-"""Two encoders always agree or disagree perfectly."""
+"""Least number of encoders: two always agree or disagree perfectly."""
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class Correlation:
 
 @dataclass(frozen=True)
 class Interval:
-    """From ``low`` to ``high``."""
+    """The interval [low, high]."""
 
     low: float
     high: float
@@ -42,7 +42,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """Percentile intervals over encoders, and how many resamples had a correlation at all."""
+    """Percentile intervals over encoders, and the number of resamples in which the correlation is defined."""
 
     pearson: Interval
     kendall: Interval
@@ -51,19 +51,19 @@ class Bootstrap:
 
 @dataclass(frozen=True)
 class LeaveOneOut:
-    """r and tau-b without each encoder in turn, in the order given; NaN where what is left is constant."""
+    """r and tau-b without each encoder in turn, in input order; NaN if the remaining values are constant."""
 
     pearson: tuple[float, ...]
     kendall: tuple[float, ...]
 
     @property
     def pearson_range(self) -> Interval:
-        """Smallest and largest r when one encoder is missing."""
+        """Smallest and largest r with one encoder left out."""
         return _range(self.pearson)
 
     @property
     def kendall_range(self) -> Interval:
-        """Smallest and largest tau-b when one encoder is missing."""
+        """Smallest and largest tau-b with one encoder left out."""
         return _range(self.kendall)
 
 
@@ -80,10 +80,10 @@ def correlation(measure: ArrayLike, accuracy: ArrayLike) -> Correlation:
 def bootstrap(
     measure: ArrayLike, accuracy: ArrayLike, rng: np.random.Generator, *, resamples: int = 10_000, level: float = 0.95
 ) -> Bootstrap:
-    """Percentile intervals of r and tau-b, encoders drawn with replacement; errors as `correlation`.
+    """Percentile intervals of r and tau-b over encoders drawn with replacement; errors as `correlation`.
 
-    ``rng``: draws the resamples, and nothing else does. ``level``: mass between the ends, in (0, 1). A resample in
-    which a column is constant has no correlation and is left out. Intervals over a handful of encoders are rough.
+    ``rng``: the only source of randomness. ``level``: coverage of the interval, in (0, 1). A resample with a constant
+    column has no correlation and is left out. Intervals over a handful of encoders are rough.
     """
     m, a = _columns(measure, accuracy)
     return _intervals(*_weighted(m, a, _counts(len(m), rng, resamples)), level)
@@ -98,16 +98,16 @@ def bootstrap_lead(
     resamples: int = 10_000,
     level: float = 0.95,
 ) -> Bootstrap:
-    """Percentile intervals of how much larger r and tau-b of ``measure`` are than those of ``other``.
+    """Percentile intervals of the lead of ``measure`` over ``other``: the difference of their r, and of their tau-b.
 
-    Both are taken on the same resamples, so what moves them together cancels; else as `bootstrap`.
+    Both measures use the same resamples, so their common variation cancels; otherwise as `bootstrap`.
     """
     m, a = _columns(measure, accuracy)
     o, _ = _columns(other, accuracy)
     counts = _counts(len(m), rng, resamples)
     pearson, kendall = _weighted(m, a, counts)
-    pearson_of_other, kendall_of_other = _weighted(o, a, counts)
-    return _intervals(pearson - pearson_of_other, kendall - kendall_of_other, level)
+    other_pearson, other_kendall = _weighted(o, a, counts)
+    return _intervals(pearson - other_pearson, kendall - other_kendall, level)
 
 
 def leave_one_out(measure: ArrayLike, accuracy: ArrayLike) -> LeaveOneOut:
@@ -118,15 +118,15 @@ def leave_one_out(measure: ArrayLike, accuracy: ArrayLike) -> LeaveOneOut:
 
 
 def most_influential(full: Correlation, without: LeaveOneOut) -> int:
-    """Index of the encoder whose absence changes r most, the first of them on a tie."""
+    """Index of the encoder whose absence changes r most; the first on a tie."""
     return int(np.nanargmax(np.abs(np.subtract(without.pearson, full.pearson))))
 
 
 def top_k(measure: ArrayLike, accuracy: ArrayLike, k: int) -> float:
-    """How many of the ``k`` best encoders by the measure are among the ``k`` best by accuracy; errors as `correlation`.
+    """Number of the ``k`` best encoders by the measure that are among the ``k`` best by accuracy.
 
-    Encoders tied at the k-th place share it evenly, so the count is the expectation over all ways to break ties: a
-    whole number where there are none.
+    Encoders tied at rank k share the remaining places evenly, so the result is the expectation over all ways to break
+    ties. Errors as `correlation`; also ValueError if ``k`` is not in 1..n.
     """
     m, a = _columns(measure, accuracy)
     if not 1 <= k <= len(m):
@@ -135,7 +135,7 @@ def top_k(measure: ArrayLike, accuracy: ArrayLike, k: int) -> float:
 
 
 def _counts(n: int, rng: np.random.Generator, resamples: int) -> Floats:
-    """How often each of ``n`` encoders is drawn in each resample [resamples, n]."""
+    """Number of times that each of ``n`` encoders is drawn in each resample: [resamples, n]."""
     if resamples < 1:
         raise ValueError(f"bootstrap: resamples {resamples!r} must be at least 1")
     return rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
@@ -166,20 +166,20 @@ def _columns(measure: ArrayLike, accuracy: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def _weighted(m: Floats, a: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """r and tau-b [b] for each row of ``weights`` [b, n]; NaN where all weight lies on one value."""
-    of_m, of_a = np.subtract.outer(m, m), np.subtract.outer(a, a)
-    return _of_pairs(of_m, of_a, weights), _of_pairs(np.sign(of_m), np.sign(of_a), weights)
+    """r and tau-b [b] for each row of ``weights`` [b, n]; NaN if all weight is on one value."""
+    d, e = np.subtract.outer(m, m), np.subtract.outer(a, a)
+    return _coefficient(d, e, weights), _coefficient(np.sign(d), np.sign(e), weights)
 
 
-def _of_pairs(d: Floats, e: Floats, weights: Floats) -> Floats:
+def _coefficient(d: Floats, e: Floats, weights: Floats) -> Floats:
     """The coefficient of the module's docstring: ``d``, ``e`` [n, n] and ``weights`` [b, n] give [b]."""
-    both, of_d, of_e = (((weights @ terms) * weights).sum(1) for terms in (d * e, d * d, e * e))
-    scale = np.sqrt(of_d * of_e)
-    return np.divide(both, scale, out=np.full(len(weights), np.nan), where=scale > 0).clip(-1, 1)
+    de, dd, ee = (((weights @ terms) * weights).sum(1) for terms in (d * e, d * d, e * e))
+    scale = np.sqrt(dd * ee)
+    return np.divide(de, scale, out=np.full(len(weights), np.nan), where=scale > 0).clip(-1, 1)
 
 
 def _membership(column: Floats, k: int) -> Floats:
-    """Share of each encoder in the ``k`` best [n]: one above the k-th value, zero below, an even part at it."""
+    """Membership [n] of each encoder in the ``k`` best: 1 above the k-th value, 0 below, an equal part at it."""
     kth = np.sort(column)[-k]
     above, at = column > kth, column == kth
     return above + at * (k - above.sum()) / at.sum()

@@ -1,4 +1,4 @@
-"""The audit: what forbids a certificate, each in words a reader understands."""
+"""The audit: checks that refuse a certificate, each with its reason in words."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.listing import listed
 
 SURPRISE = 1e-4
-"""Chance below which class counts are not put down to luck."""
+"""Class counts with a smaller p-value are taken for a fault of the sampling."""
 
 DEVIATIONS = 3.0
-"""Standard errors by which a reading may exceed what is possible, by luck."""
+"""Standard errors by which a reading may exceed its ceiling."""
 
 GAP_BITS = 0.25
-"""How much more a critic may read on the rows that it was fitted on than on held-out ones."""
+"""Allowed excess of a critic's reading on its training rows over its reading on held-out rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the audit looks at.
+    """Input of the audit.
 
-    ``readings``: held out, by name, with ``nominal`` among them; ``train_bits``: of the critics behind them, by the
-    same names; ``shared``: names of the test images found in each other split; ``copied``: share of the test pairs
-    that are an image and its own copy; ``class_counts`` [batches, C] of the test pairs; ``temperature``: the highest of
-    the cosine critics.
+    ``readings``: held-out readings by name, ``nominal`` included; ``train_bits``: the same critics' readings on their
+    training rows, by the same names; ``shared``: names of test images that also occur in another split, by that split;
+    ``copied``: share of test pairs that consist of an image and a copy of it; ``class_counts`` [batches, C]: classes of
+    the test pairs; ``temperature``: the highest temperature of the cosine critics.
     """
 
     channel: LabelChannel
@@ -46,45 +46,49 @@ class Evidence:
 
 
 def audit(evidence: Evidence) -> tuple[str, ...]:
-    """Every reason to refuse a certificate, beginning with the gravest; empty if there is none."""
+    """All reasons to refuse a certificate, the gravest first; empty if there are none."""
     reasons = [check(evidence) for check in CHECKS]
     return tuple(reason for reason in reasons if reason) + evidence.bracket.reasons
 
 
 def not_finite(evidence: Evidence) -> str:
+    """Readings that are NaN or infinite."""
     lost = [name for name, r in evidence.readings.items() if not (isfinite(r.bits) and isfinite(r.standard_error_bits))]
     return f"not finite: {', '.join(lost)}" if lost else ""
 
 
 def shared_images(evidence: Evidence) -> str:
-    """Rows of test that critic or selection may have seen."""
-    return touched(evidence.shared)
+    """Test images that the critic or the model selection may have seen."""
+    return overlap_reason(evidence.shared)
 
 
-def touched(shared: Mapping[str, Sequence[str]]) -> str:
-    """What to say of test images by name, by the other split that they were found in."""
-    found = [f"{len(names)} in {split} ({listed(names)})" for split, names in shared.items() if names]
-    return f"test images are not untouched: {', '.join(found)}" if found else ""
+def overlap_reason(shared: Mapping[str, Sequence[str]]) -> str:
+    """The reason why test images that also occur in another split matter; ``shared``: their names, by that split."""
+    counts = [f"{len(names)} in {split} ({listed(names)})" for split, names in shared.items() if names]
+    return f"test images are not untouched: {', '.join(counts)}" if counts else ""
 
 
 def copied_pairs(evidence: Evidence) -> str:
-    """Two copies of an image agree in all, not in their class alone."""
+    """Pairs of identical images share more than their class."""
     return f"{evidence.copied:.1%} of the pairs are an image and its own copy" if evidence.copied else ""
 
 
 def selected_on_seen(names: Sequence[str]) -> str:
-    """What to say of validation images that are train images too (``names``): critic, penalty and softness are chosen
-    by rows that the fit saw. The choice is worse for it, and what is read on test is a bound all the same."""
+    """A note on validation images that are also train images (``names``).
+
+    Critic, penalty and softness are then chosen on rows that the fit saw. The choice may be worse, but readings on test
+    rows are still lower bounds, so this alone refuses no certificate.
+    """
     if not names:
         return ""
     return f"choices were made on images that the fit saw: {len(names)} of validation are in train ({listed(names)})"
 
 
 def class_counts(evidence: Evidence) -> str:
-    """Pairs must be drawn independently: balanced batches raise the nominal ceiling above H(C).
+    """Pairs that were not drawn independently from the prior; balanced batches raise the nominal ceiling above H(C).
 
-    Pearson's statistic over all batches, against the chi-square scaled to its exact mean and variance: rare classes
-    give it a longer tail (Haldane 1937).
+    Pearson's statistic over all batches is compared with a chi-square that is scaled to the statistic's exact mean and
+    variance, because rare classes give it a longer tail (Haldane 1937).
     """
     counts, prior = evidence.class_counts, np.asarray(evidence.channel.prior)
     if counts[:, prior == 0].any():
@@ -102,7 +106,7 @@ def class_counts(evidence: Evidence) -> str:
 
 
 def above_the_possible(evidence: Evidence) -> str:
-    """A leak, or pairs that are not independent."""
+    """A reading above the ceiling of a perfect encoder: a leak, or pairs that are not independent."""
     most = evidence.channel.information_bits
     ceiling = max(most, evidence.channel.nominal_ceiling_bits(evidence.k_est))
     for name, reading in evidence.readings.items():
@@ -113,7 +117,7 @@ def above_the_possible(evidence: Evidence) -> str:
 
 
 def train_gap(evidence: Evidence) -> str:
-    """An overfitted critic behind the lower end."""
+    """An overfitted critic behind the lower end of the bracket."""
     name = evidence.bracket.lower_from
     if name not in evidence.train_bits:
         return ""
@@ -124,7 +128,7 @@ def train_gap(evidence: Evidence) -> str:
 
 
 def too_few_pairs(evidence: Evidence) -> str:
-    """K_est below what the ceiling needs."""
+    """K_est too small for a perfect encoder to reach I(C; C')."""
     ceiling, most = evidence.channel.nominal_ceiling_bits(evidence.k_est), evidence.channel.information_bits
     if ceiling >= most - TOLERANCE_BITS:
         return ""
@@ -132,7 +136,7 @@ def too_few_pairs(evidence: Evidence) -> str:
 
 
 def too_warm(evidence: Evidence) -> str:
-    """A cosine critic cannot tell classes apart by more than its temperature allows."""
+    """A temperature so high that a cosine critic cannot reach the ceiling."""
     free = evidence.channel.nominal_ceiling_bits(evidence.k_est)
     capped = evidence.channel.nominal_ceiling_bits(evidence.k_est, temperature=evidence.temperature)
     if capped >= free - TOLERANCE_BITS:
@@ -153,7 +157,7 @@ CHECKS: tuple[Callable[[Evidence], str], ...] = (
 
 
 def undertrained(critic: Reading, probe: Reading) -> str:
-    """What to say of a learned critic that reads far less than the probe's: the critic is poor, not the encoder."""
+    """A note on a learned critic that reads far less than the probe: the critic is at fault, not the encoder."""
     gap = probe.bits - critic.bits
     if gap <= max(TOLERANCE_BITS, DEVIATIONS * probe.standard_error_bits):
         return ""

@@ -1,7 +1,7 @@
 """The bracket LCB95 <= I_class <= I(C; C') around the true mutual information, and when it certifies a value.
 
-Theorem III.1 knows the true value when an estimate equals H(C); equality is never proved by a sample, so an interval
-stands in its place: from below a strict bound read on untouched rows, from above the data-processing inequality.
+Theorem III.1 gives the true value when an estimate equals H(C). A sample cannot prove equality, so the code uses an
+interval: a lower bound from strict readings on untouched rows, and an upper bound from the data-processing inequality.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ from statistics import NormalDist
 
 CONFIDENCE = 0.95
 TOLERANCE_BITS = 0.1
-"""A certificate is given when the bracket is at most this wide."""
+"""Largest width of a bracket that certifies a value."""
 
 PHANTOMS = 2
-"""Unseen misplaced images that a limit allows for. Errors of one image in a thousand may all be missing from a sample,
-and its standard error with them; k errors seen, k + z sqrt(k + 2) covers their expected number in 95 % of samples,
-whatever it is, at the z of four readings."""
+"""Number of unseen misplaced images that a confidence limit allows for.
+
+A sample may miss all errors of an encoder that misplaces one image in a thousand; its standard error is then too small.
+If a sample shows k errors, k + z sqrt(k + 2) exceeds their expected number in 95 % of samples, for any expected number
+and for the z of four readings.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """A value read on held-out rows and its standard error, in bits.
+    """A value read on held-out rows, and its standard error, in bits.
 
-    ``phantom_bits``: what it would lose if one more independent image were embedded as another class.
+    ``phantom_bits``: the loss of the value if one more independent image were embedded as another class.
     """
 
     bits: float
@@ -33,7 +36,7 @@ class Reading:
     phantom_bits: float = 0.0
 
     def lower_limit_bits(self, quantile: float) -> float:
-        """``quantile`` standard errors below, those of phantom images among them."""
+        """The value minus ``quantile`` standard errors, which include the error of `PHANTOMS` unseen images."""
         return self.bits - quantile * hypot(self.standard_error_bits, sqrt(PHANTOMS) * self.phantom_bits)
 
 
@@ -41,7 +44,7 @@ class Reading:
 class Bracket:
     """With 95 % confidence the true mutual information is between ``lower_bits`` and ``upper_bits``.
 
-    ``lower_from`` names the reading that the lower end was taken from.
+    ``lower_from`` names the reading behind the lower end.
     """
 
     lower_bits: float
@@ -50,12 +53,12 @@ class Bracket:
 
     @property
     def epsilon_bits(self) -> float:
-        """Its width: what remains unknown."""
+        """Width of the bracket."""
         return self.upper_bits - self.lower_bits
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why it certifies nothing, in words; empty if it does."""
+        """Reasons why the bracket certifies no value; empty if it certifies one."""
         if self.epsilon_bits <= TOLERANCE_BITS:
             return ()
         return (
@@ -65,10 +68,10 @@ class Bracket:
 
 
 def bracket(strict: Mapping[str, Reading], upper_bits: float) -> Bracket:
-    """The bracket from ``strict`` readings by name: each a lower bound of the true value whatever its critic is.
+    """The bracket from ``strict`` readings by name; each reading is a lower bound of the true value for any critic.
 
-    The largest of their lower confidence limits, each at 1 - 0.05 / (how many there are) (Bonferroni), within 0 and
-    ``upper_bits``. A reading that is not finite counts as tried and proves nothing.
+    The lower end is the largest lower confidence limit, clipped to [0, ``upper_bits``]. Each limit has confidence
+    1 - 0.05 / n for n readings (Bonferroni). A reading that is not finite counts in n and sets no limit.
     """
     quantile = NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / len(strict))
     limits = {

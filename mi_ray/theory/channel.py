@@ -1,6 +1,6 @@
-"""The classes of the two sides of same-class pairs: their mutual information, and what a perfect encoder reads of it.
+"""The label channel C -> C' of same-class pairs: its mutual information, and the estimates of a perfect encoder.
 
-A reading at finite K has a ceiling below its bound: negatives of the anchor's own class stand in the denominator.
+An estimate at finite K has a ceiling below its bound, because some negatives have the anchor's own class.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class LabelChannel:
-    """C of x is drawn from ``prior`` [C]; that of y is the same, or with probability ``redraw`` drawn anew.
+    """Class C of x is drawn from ``prior`` [C]. Class C' of y equals C, or with probability ``redraw`` is drawn anew.
 
-    ValueError if ``prior`` is no distribution with at least two possible classes, or ``redraw`` no probability.
+    ValueError unless ``prior`` is a distribution over at least two possible classes and ``redraw`` is in [0, 1].
     """
 
     prior: tuple[float, ...]
@@ -34,7 +34,7 @@ class LabelChannel:
 
     @classmethod
     def uniform(cls, n_classes: int, redraw: float = 0.0) -> LabelChannel:
-        """All classes alike: H(C) = log C."""
+        """Equally likely classes: H(C) = log C."""
         return cls(prior=(1 / n_classes,) * n_classes, redraw=redraw)
 
     @property
@@ -44,58 +44,62 @@ class LabelChannel:
 
     @property
     def information_bits(self) -> float:
-        """I(C; C'), the most that embeddings of such pairs can share (data processing): H(C) unless redrawn."""
+        """I(C; C'), an upper bound of the MI of embeddings (data processing inequality); H(C) if ``redraw`` is 0."""
         p, apart = np.asarray(self.prior), self.redraw
         stays = 1 - apart + apart * p
-        held = p > 0
-        same = (p[held] * stays[held] * np.log2(stays[held] / p[held])).sum()
+        possible = p > 0
+        same = (p[possible] * stays[possible] * np.log2(stays[possible] / p[possible])).sum()
         other = apart * (1 - (p**2).sum())
         return float(same + (other * np.log2(apart) if apart > 0 else 0.0))
 
     def nominal_ceiling_bits(self, k: int, *, temperature: float | None = None) -> float:
-        """What a perfect encoder reads by Eq. 4 with ``k`` pairs; a negative pair counts twice.
+        """Estimate of Eq. 4, in bits, for a perfect encoder and ``k`` pairs; each negative pair gives two terms.
 
-        With ``temperature``, what it reads through a cosine critic at most.
+        With ``temperature``: the highest estimate that a cosine critic of that temperature reaches.
         """
         return nominal_bound_bits(k) - self._expected_log2_share(k, 2, temperature)
 
     def strict_ceiling_bits(self, k: int, *, temperature: float | None = None) -> float:
-        """What a perfect encoder reads in the cross-view form (log K), the same way."""
+        """Cross-view estimate (bound log K), in bits, for a perfect encoder; arguments as `nominal_ceiling_bits`."""
         return strict_bound_bits(k) - self._expected_log2_share(k, 1, temperature)
 
     def _expected_log2_share(self, k: int, per_pair: int, temperature: float | None) -> float:
-        """E log of the denominator over the positive's term, anchors of each class by its chance."""
-        values, counts = np.unique([p for p in self.prior if p > 0], return_counts=True)
-        return sum(
-            float(count * p * self._log2_share(p, k, per_pair, temperature))
-            for p, count in zip(values, counts, strict=True)
-        )
-
-    def _log2_share(self, p: float, k: int, per_pair: int, temperature: float | None) -> float:
-        """The same for an anchor of one class of chance ``p``."""
-        stays = 1 - self.redraw + self.redraw * p
-        same, other = stays / p, max(self.redraw, self._floor(temperature) * stays / p)
-        hits = _hits(p, stays, k - 1, per_pair)
-        counts = np.arange(len(hits))
-        negatives = counts * same + (len(hits) - 1 - counts) * other
-        share = stays * np.log2(1 + negatives / same)
-        if stays < 1:
-            share = share + (1 - stays) * np.log2(1 + negatives / other)
-        return float(hits @ share)
+        """E log2 of the denominator over the positive pair's term, over anchors of all classes."""
+        terms = []
+        values, multiplicity = np.unique([p for p in self.prior if p > 0], return_counts=True)
+        for p, classes in zip(values, multiplicity, strict=True):  # classes of equal probability have equal terms
+            stays = 1 - self.redraw + self.redraw * p
+            same, other = stays / p, max(self.redraw, self._floor(temperature) * stays / p)
+            hits = same_class_terms(p, stays, k - 1, per_pair)
+            counts = np.arange(len(hits))
+            negatives = counts * same + (len(hits) - 1 - counts) * other
+            share = stays * np.log2(1 + negatives / same)
+            if stays < 1:
+                share = share + (1 - stays) * np.log2(1 + negatives / other)
+            terms.append(float(classes * p * float(hits @ share)))
+        return sum(terms)
 
     def _floor(self, temperature: float | None) -> float:
-        """Least ratio of another class's term to the own class's: 0, or that of a cosine critic. Classes that are all
-        alike stand best as a simplex, where cosines differ by C / (C - 1); unlike ones never differ by more than 2."""
+        """Smallest ratio of a term of another class to a term of the anchor's class: 0 for an unrestricted critic.
+
+        For a cosine critic it is exp(-gap / temperature). Equally likely classes are best placed as a simplex, with a
+        gap of C / (C - 1) between cosines; in general the gap is at most 2.
+        """
         if temperature is None:
             return 0.0
-        chances = [p for p in self.prior if p > 0]
-        alike = max(chances) - min(chances) < 1e-9
-        return exp(-(len(chances) / (len(chances) - 1) if alike else 2) / temperature)
+        possible = [p for p in self.prior if p > 0]
+        uniform = max(possible) - min(possible) < 1e-9
+        return exp(-(len(possible) / (len(possible) - 1) if uniform else 2) / temperature)
 
 
-def _hits(p: float, stays: float, pairs: int, per_pair: int) -> Vector:
-    """Distribution of how many terms of independent negative ``pairs`` are of the anchor's class."""
+def same_class_terms(p: float, stays: float, pairs: int, per_pair: int) -> Vector:
+    """Distribution [per_pair * pairs + 1] of the number of negative terms that have the anchor's class.
+
+    ``p``: probability of the anchor's class; ``stays``: probability that both images of a pair have the same class;
+    ``pairs``: independent negative pairs, of which each gives ``per_pair`` (1 or 2) terms. The distribution of one pair
+    is convolved ``pairs`` times by FFT.
+    """
     both = p * stays
-    one = np.array([1 - p, p]) if per_pair == 1 else np.array([1 - 2 * p + both, 2 * (p - both), both])
+    single = np.array([1 - p, p]) if per_pair == 1 else np.array([1 - 2 * p + both, 2 * (p - both), both])
     size = per_pair * pairs + 1
-    return np.clip(np.fft.irfft(np.fft.rfft(one, 2 * size) ** pairs, 2 * size)[:size], 0, None)
+    return np.clip(np.fft.irfft(np.fft.rfft(single, 2 * size) ** pairs, 2 * size)[:size], 0, None)

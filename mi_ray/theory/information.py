@@ -11,12 +11,12 @@ NATS_PER_BIT = log(2.0)
 
 
 def bits(nats: float) -> float:
-    """Convert nats to bits; `NATS_PER_BIT` is the only constant of conversion in the house."""
+    """Convert nats to bits. All conversions use `NATS_PER_BIT`."""
     return nats / NATS_PER_BIT
 
 
 def entropy_bits(probabilities: ArrayLike) -> float:
-    """Shannon entropy H(p) in bits; ``probabilities`` [C] are non-negative and sum to one, otherwise ValueError."""
+    """Shannon entropy H(p) in bits; ValueError unless ``probabilities`` [C] are non-negative and sum to one."""
     p = np.asarray(probabilities, dtype=float)
     if (p < 0).any() or not np.isclose(p.sum(), 1.0):
         raise ValueError(f"probabilities: {p.tolist()} must be non-negative and sum to 1")

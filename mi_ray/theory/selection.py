@@ -1,6 +1,6 @@
-"""Choosing among trained things whose values are noisy: seed noise, who is hopeless, who is best, and paired seeds.
+"""Selection among trained candidates with noisy values: seed noise, hopeless candidates, Pareto front, paired seeds.
 
-A value is a tuple, one number for each objective, each the larger the better.
+A value is a tuple with one number per objective; larger is better.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ CONFIDENCE = 0.95
 
 
 def margin(over_seeds: Sequence[float]) -> float:
-    """What seed noise alone explains of the difference between two trainings, one-sided, with 95 % confidence.
+    """Largest difference between two trainings that seed noise explains (one-sided 95 % confidence).
 
-    Two values with the spread s of ``over_seeds`` differ by sqrt(2) s, and s is known from n seeds only: the margin is
-    t(0.95, n - 1) sqrt(2) s.
+    The difference of two values of standard deviation s has standard deviation sqrt(2) s. Since s is estimated from the
+    n values ``over_seeds``, the margin is t(0.95, n - 1) sqrt(2) s.
     """
     n = len(over_seeds)
     return float(student.ppf(CONFIDENCE, n - 1)) * sqrt(2) * stdev(over_seeds)
 
 
 def hopeless(value: Value, values: Sequence[Value], margins: Sequence[float]) -> bool:
-    """Whether another value is better by more than the margin, in every objective: never merely below others."""
+    """Whether some other value is better by more than the margin in every objective."""
     return any(
         all(better - own > noise for own, better, noise in zip(value, other, margins, strict=True)) for other in values
     )
 
 
 def front(values: Sequence[Value]) -> list[int]:
-    """Which values no other dominates, as places: the Pareto front; of one objective the best."""
-    return [place for place, value in enumerate(values) if not any(_dominates(other, value) for other in values)]
+    """Indices of the Pareto front: the values that no other value dominates."""
+
+    def dominates(other: Value, value: Value) -> bool:
+        return other != value and all(theirs >= own for theirs, own in zip(other, value, strict=True))
+
+    return [index for index, value in enumerate(values) if not any(dominates(other, value) for other in values)]
 
 
 def best_of_each(values: Sequence[Value]) -> list[int]:
-    """The place of the best value in each objective, all on the Pareto front; of equals the earliest."""
+    """Index of the best value on the Pareto front, for each objective; the earliest on a tie."""
     on_front = front(values)
-    return [max(on_front, key=lambda place: values[place][which]) for which in range(len(values[0]))]
-
-
-def _dominates(other: Value, value: Value) -> bool:
-    return other != value and all(theirs >= own for theirs, own in zip(other, value, strict=True))
+    return [max(on_front, key=lambda index: values[index][objective]) for objective in range(len(values[0]))]
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Mean of ``n`` paired differences, and half the width of its confidence interval: NaN below two pairs."""
+class PairedDifference:
+    """Mean of ``n`` paired differences and half the width of its confidence interval (NaN for n < 2)."""
 
     mean: float
     half_width: float
@@ -68,10 +68,10 @@ class Difference:
         return self.mean + self.half_width < 0
 
 
-def paired(differences: Sequence[float], *, comparisons: int = 1) -> Difference:
-    """The mean of differences over seeds with its two-sided 95 % interval of Student's t, shared by ``comparisons``."""
+def paired(differences: Sequence[float], *, comparisons: int = 1) -> PairedDifference:
+    """Mean of differences over seeds with its two-sided 95 % t interval, Bonferroni-corrected for ``comparisons``."""
     n = len(differences)
     if n < 2:
-        return Difference(mean(differences) if n else float("nan"), float("nan"), n)
+        return PairedDifference(mean(differences) if n else float("nan"), float("nan"), n)
     quantile = float(student.ppf(1 - (1 - CONFIDENCE) / (2 * comparisons), n - 1))
-    return Difference(mean(differences), quantile * stdev(differences) / sqrt(n), n)
+    return PairedDifference(mean(differences), quantile * stdev(differences) / sqrt(n), n)

@@ -14,11 +14,14 @@ POSITIONS = ("upper left", "upper right", "lower left", "lower right")
 
 ATTRIBUTES = ("color", "digit", "position")
 VALUES_PER_ATTRIBUTE = 4
+_PROPER = (subset for size in (1, 2) for subset in combinations(ATTRIBUTES, size))
+_SUBSETS: dict[str, tuple[str, ...]] = {"+".join(subset): subset for subset in _PROPER} | {"all": ATTRIBUTES}
+"""The attributes of each task, by the task's name."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A downstream task: the class is the joint value of some attributes, uniform over ``n_classes`` values.
+    """A downstream task: the class is the joint value of one or more attributes, uniform over ``n_classes`` values.
 
     ``name`` is ``"all"`` or attribute names joined by ``+`` in the order of `ATTRIBUTES`.
     """
@@ -51,10 +54,4 @@ class Task:
         return np.asarray(attributes, dtype=np.int64)[:, columns] @ places
 
 
-def _subsets() -> dict[str, tuple[str, ...]]:
-    proper = [subset for size in (1, 2) for subset in combinations(ATTRIBUTES, size)]
-    return {"+".join(subset): subset for subset in proper} | {"all": ATTRIBUTES}
-
-
-_SUBSETS = _subsets()
 TASKS = tuple(Task(name) for name in _SUBSETS)

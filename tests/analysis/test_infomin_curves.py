@@ -17,8 +17,8 @@ from analysis.infomin_strength.table import table
 from analysis.infomin_strength.verdict import curves_of, verdict
 from mi_ray.experiments.plan.plan import Cell, Plan, build
 from mi_ray.experiments.store.store import Store
+from mi_ray.tracking.mirror import read_cells
 from mi_ray.tracking.recorder import Recorder
-from mi_ray.tracking.store import read_cells
 from sweeps.infomin_strength import STUDY, TASKS
 from tests.committed import DIGEST, commit_all, estimate, made_up, result_of
 

@@ -21,8 +21,8 @@ from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.results.statement import CERTIFIED
 from mi_ray.experiments.store.store import Store
 from mi_ray.theory.tasks import Task
+from mi_ray.tracking.mirror import read_cells
 from mi_ray.tracking.recorder import Recorder
-from mi_ray.tracking.store import read_cells
 from sweeps.infomin_grid import STUDY
 from tests.committed import WHY, commit_all, made_up, plan_of, result_of
 

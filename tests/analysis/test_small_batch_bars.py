@@ -19,8 +19,8 @@ from analysis.small_batch_bars import draw
 from mi_ray.experiments.plan.plan import Cell, Plan, build
 from mi_ray.experiments.store.store import Store
 from mi_ray.theory.channel import LabelChannel
+from mi_ray.tracking.mirror import read_cells
 from mi_ray.tracking.recorder import Recorder
-from mi_ray.tracking.store import read_cells
 from sweeps.small_batch import STUDY
 from tests.committed import DIGEST, commit_all, made_up, result_of
 

@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import save_file
 
 from mi_ray.compute.frozen.checkpoint_files import input_of
-from mi_ray.compute.frozen.published import RESNETS, SWAV, VITS, Published
+from mi_ray.compute.frozen.published import RESNETS, SWAV, VITS, PublishedEncoder
 from mi_ray.compute.training.networks import encoder as fresh
 from mi_ray.experiments.declare import CDP, Checkpoint, Declaration, Embedding, Training, encoder_of
 from mi_ray.experiments.declare.checks import Refused
@@ -106,7 +106,7 @@ def test_nonsense_is_refused_by_its_field(axes: dict[str, tuple[object, ...]], w
 
 @pytest.mark.parametrize(("preset", "rows"), [("paper", RESNETS + VITS), ("paper-1k", RESNETS + VITS[1:2] + VITS[3:])])
 def test_every_file_of_the_paper_and_its_images_are_missing_by_name(
-    preset: str, rows: tuple[Published, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    preset: str, rows: tuple[PublishedEncoder, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     missing = missing_files(STUDY.questions(STUDY.grid(preset, {})))

@@ -12,9 +12,9 @@ from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.store.store import Store
 from mi_ray.launch import launch
 from mi_ray.tracking.background import BackgroundRecorder
+from mi_ray.tracking.mirror import read_cells
 from mi_ray.tracking.reach import ALLOWED, Denied, Unreachable, reaching, refuse_bad_uri, shown
 from mi_ray.tracking.recorder import Recorder
-from mi_ray.tracking.store import read_cells
 from sweeps.infomin_grid import STUDY
 from tests.servers import PASSWORD, Server, free_port
 
@@ -96,7 +96,7 @@ def test_denied_in_the_middle_a_sweep_goes_on_and_counts_what_is_not_mirrored(
     recorder.begin()
     monkeypatch.delenv(WORD)
     for cell in plan.cells.values():
-        recorder.tell(cell)
+        recorder.enqueue(cell)
     assert recorder.drain(plan) == len(plan.cells)
     assert recorder.failure and WORD in recorder.failure
 
@@ -152,6 +152,6 @@ def test_images_that_are_refused_leave_no_sweep_running(
         launch(STUDY, [*asked, "--axis", f"digits={tmp_path}/digits"])
     recorder = mirror_of(sqlite_server)
     with reaching(sqlite_server.url):
-        recorder._open()
+        recorder.open()
         assert MlflowClient(sqlite_server.url).get_run(recorder.sweep_run_id).info.status == "FAILED"
     assert left.value.code == 2 and "digits" in capsys.readouterr().err

@@ -16,8 +16,8 @@ from mlflow import MlflowClient
 
 from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.store.store import Store
+from mi_ray.tracking.mirror import read_cells
 from mi_ray.tracking.recorder import PARENT, SWEEP, Recorder
-from mi_ray.tracking.store import read_cells
 from tests.committed import commit_all, plan_of
 from tests.mirrors import by_key, everything, held, told_twice
 from tests.servers import PASSWORD, Server

@@ -17,11 +17,12 @@ from mi_ray.compute.estimation.readings import Pairs
 from mi_ray.compute.numerics.axes import PrincipalAxes
 from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.compute.numerics.jackknife import Mean, Nwj, Sums, cross_counts, numbered, over_pairs, per_source, units
+from mi_ray.compute.numerics.strata import Labels
 from mi_ray.compute.probes.logistic import Probes, fit_probes
 from mi_ray.theory.channel import LabelChannel
 
 Posterior = Float64[np.ndarray, "n classes"]
-Labels = Int64[np.ndarray, " n"]
+
 
 SOFTNESS = tuple(np.geomspace(0.5, 4, 7))
 """Divisors of the probe's logits that are tried on validation."""

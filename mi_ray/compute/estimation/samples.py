@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float32
 
-from mi_ray.compute.estimation.posterior import Labels
 from mi_ray.compute.estimation.readings import Pairs
-from mi_ray.compute.images.copies import Identities, different, joined
+from mi_ray.compute.images.duplicates import Identities, distinct_rows, merged_sources
+from mi_ray.compute.numerics.strata import Labels
 from mi_ray.compute.numerics.uncertainty import Sources
 from mi_ray.compute.pairs.couples import Couple, TwoViews, among
 
@@ -32,7 +32,7 @@ class Origin:
     @cached_property
     def independent(self) -> Sources:
         """Sources [n] where all that share an image are one: what a standard error counts."""
-        return joined(self.sources, self.identities)
+        return merged_sources(self.sources, self.identities)
 
     def name(self, row: int) -> str:
         return self.names[row] if self.names else f"image {row}"
@@ -80,7 +80,7 @@ def flattened(h: Float32[np.ndarray, "n per_image width"], origin: Origin) -> Sa
     Copies of an image are one image: of one label, and paired as often as one.
     """
     n, per_image, width = h.shape
-    chosen = different(origin.identities)
+    chosen = distinct_rows(origin.identities)
     rows = (chosen[:, None] * per_image + np.arange(per_image)).ravel()
     _, first, image = np.unique(origin.identities, return_index=True, return_inverse=True)
     return Sample(

@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class Checkpoint:
+class CheckpointState:
     """The tensors of a file by dotted path, the file's sha256 (hex), and whether reading it ran code from it."""
 
     tensors: dict[str, Tensor]
@@ -53,7 +53,7 @@ class Checkpoint:
 # Reading a file
 
 
-def read_state(path: Path, *, allow_code: bool = False) -> Checkpoint:
+def read_state(path: Path, *, allow_code: bool = False) -> CheckpointState:
     """Read a safetensors file or what `torch.save` wrote, without running code from it unless ``allow_code``.
 
     ValueError names a file that is cut, holds no tensors, or is a pickle that needs code, and the first such global.
@@ -61,12 +61,12 @@ def read_state(path: Path, *, allow_code: bool = False) -> Checkpoint:
     with open(path, "rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if path.suffix == ".safetensors":
-        return Checkpoint(load_tensors(path), sha256, ran_code=False)
+        return CheckpointState(load_tensors(path), sha256, ran_code=False)
     content, ran_code = _unpickled(path, sha256, allow_code)
     tensors = _dotted(content) if isinstance(content, Mapping) else {}
     if not tensors:
         raise ValueError(f"checkpoint: {path} holds a {type(content).__name__}; allowed: a dict with tensors in it")
-    return Checkpoint(tensors, sha256, ran_code)
+    return CheckpointState(tensors, sha256, ran_code)
 
 
 def _unpickled(path: Path, sha256: str, allow_code: bool) -> tuple[Any, bool]:

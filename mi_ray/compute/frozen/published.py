@@ -27,7 +27,7 @@ FILE = "the source's file name"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
+class PublishedEncoder:
     """A row of Tables VI to IX: its timm ``arch``, its file's ``layout`` and name, and its source.
 
     ``trained_on``: what it was trained to see, as its source states; None where that is as timm states for ``arch``.
@@ -42,23 +42,23 @@ class Published:
     trained_on: Input | None = None
 
 
-def _resnet50(row: str, layout: Layout, file: str, source: str, *unknown: str) -> Published:
-    return Published(
+def _resnet50(row: str, layout: Layout, file: str, source: str, *unknown: str) -> PublishedEncoder:
+    return PublishedEncoder(
         row=row, arch="resnet50", layout=layout, file=file, source=source, unknown=unknown, trained_on=IMAGENET
     )
 
 
-def _swav(row: str, file: str, source: str) -> Published:
-    return Published(row=row, arch="resnet50", layout="swav", file=file, source=source, trained_on=SWAV)
+def _swav(row: str, file: str, source: str) -> PublishedEncoder:
+    return PublishedEncoder(row=row, arch="resnet50", layout="swav", file=file, source=source, trained_on=SWAV)
 
 
-def _vissl(row: str, run: str, *unknown: str) -> Published:
+def _vissl(row: str, run: str, *unknown: str) -> PublishedEncoder:
     file = f"{run.replace('/', '_').replace(' ', '_')}.torch"
     return _resnet50(row, "vissl", file, f"VISSL {run}", FILE, *unknown)
 
 
-def _timm(row: str, arch: str, *unknown: str) -> Published:
-    return Published(
+def _timm(row: str, arch: str, *unknown: str) -> PublishedEncoder:
+    return PublishedEncoder(
         row=row, arch=arch, layout="flat", file=f"{arch}.safetensors", source=f"timm {arch}", unknown=unknown
     )
 
@@ -91,7 +91,7 @@ VITS = (
     _timm("CaiT36", "cait_xxs36_224.fb_dist_in1k"),
     _timm("PiTS", "pit_s_224.in1k"),
     _timm("CaiT24", "cait_xxs24_224.fb_dist_in1k"),
-    Published(
+    PublishedEncoder(
         row="MoCov3", arch="vit_base_patch16_224", layout="moco-v3", file="vit-b-300ep.pth.tar", trained_on=IMAGENET,
         source="facebookresearch/moco-v3 vit-b-300ep", unknown=("MoCo-v3's own or VISSL's mirror",),
     ),
@@ -104,6 +104,6 @@ VITS = (
 """The 13 vision transformers of Table VIII (ImageNet-100); Table IX (ImageNet-1k) leaves out SwinB and PiTB."""
 
 
-def missing(folder: Path, encoders: Iterable[Published] = RESNETS + VITS) -> tuple[str, ...]:
+def missing(folder: Path, encoders: Iterable[PublishedEncoder] = RESNETS + VITS) -> tuple[str, ...]:
     """Names of the files of ``encoders`` that are not in ``folder``, in the encoders' order."""
     return tuple(encoder.file for encoder in encoders if not (folder / encoder.file).is_file())

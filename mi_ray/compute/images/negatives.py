@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from mi_ray.compute.images.labelled import decoded
-from mi_ray.compute.images.material import scikit_learn_photographs
+from mi_ray.compute.images.photographs import scikit_learn_photographs
 from mi_ray.compute.seeding import stream
 
 Images = UInt8[np.ndarray, "n 3 side side"]

@@ -34,7 +34,7 @@ NAMED = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measure:
+class Estimated:
     """A value without a unit and its standard error over source images: nan where leaving one out leaves no pair."""
 
     value: float
@@ -69,19 +69,19 @@ class Sampling:
 class OfClasses:
     """How images of a class lie together, and images apart (T_class)."""
 
-    alignment: Measure
-    uniformity: Measure
-    tolerance: Measure
+    alignment: Estimated
+    uniformity: Estimated
+    tolerance: Estimated
 
 
 def of_classes(h: Embeddings, sampling: Sampling, sources: Sources) -> OfClasses:
     """`alignment`, `uniformity` and `tolerance` under ``sampling``; the first is 2 - 2 `tolerance`."""
     inner = tolerance(h, sampling, sources)
-    aligned = Measure(value=2 - 2 * inner.value, standard_error=2 * inner.standard_error)
+    aligned = Estimated(value=2 - 2 * inner.value, standard_error=2 * inner.standard_error)
     return OfClasses(alignment=aligned, uniformity=uniformity(h, sources, sampling), tolerance=inner)
 
 
-def alignment(h: Embeddings, x: Int64[np.ndarray, " k"], y: Int64[np.ndarray, " k"], sources: Sources) -> Measure:
+def alignment(h: Embeddings, x: Int64[np.ndarray, " k"], y: Int64[np.ndarray, " k"], sources: Sources) -> Estimated:
     """Mean of |h_x - h_y|^2 over given positive pairs (Wang & Isola 2020, alpha = 2): 0 to 4, less is nearer.
 
     ``x``, ``y``: [k] indices into the rows; ``sources``: [n].
@@ -89,10 +89,10 @@ def alignment(h: Embeddings, x: Int64[np.ndarray, " k"], y: Int64[np.ndarray, " 
     unit = _unit(h)
     distances = ((unit[x] - unit[y]) ** 2).sum(1)
     error = paired_standard_error(distances, sources[x], sources[y])
-    return Measure(value=float(distances.mean()), standard_error=error)
+    return Estimated(value=float(distances.mean()), standard_error=error)
 
 
-def tolerance(h: Embeddings, sampling: Sampling, sources: Sources) -> Measure:
+def tolerance(h: Embeddings, sampling: Sampling, sources: Sources) -> Estimated:
     """Expected h_x . h_y of pairs of ``sampling`` (Wang & Liu 2021, with pairs of one class): -1 to 1, in closed form.
 
     Pairs are of distinct images; an image's pair with itself would move a tolerance T to T + (1 - T) / m with m images
@@ -107,10 +107,10 @@ def tolerance(h: Embeddings, sampling: Sampling, sources: Sources) -> Measure:
 
     whole, without = strata.sums(_unit(h), terms)
     error = jackknife_standard_error(_expected(without, redraw))
-    return Measure(value=float(_expected(whole[None], redraw)[0]), standard_error=error)
+    return Estimated(value=float(_expected(whole[None], redraw)[0]), standard_error=error)
 
 
-def uniformity(h: Embeddings, sources: Sources, sampling: Sampling | None = None) -> Measure:
+def uniformity(h: Embeddings, sources: Sources, sampling: Sampling | None = None) -> Estimated:
     """log of the mean of exp(-2 |h_i - h_j|^2) over pairs i != j (Wang & Isola 2020, t = 2): -8 to 0.
 
     i and j are drawn independently, each as an image of a pair of ``sampling`` is, until they differ: by class, then
@@ -122,15 +122,15 @@ def uniformity(h: Embeddings, sources: Sources, sampling: Sampling | None = None
     drawn = alike if sampling is None or sampling.prior is None else sampling
     strata = Strata.of(drawn.labels, sources)
     total, without = _potentials(_unit(h), strata, np.asarray(drawn.prior)[strata.classes])
-    return Measure(value=float(np.log(total)), standard_error=jackknife_standard_error(np.log(without)))
+    return Estimated(value=float(np.log(total)), standard_error=jackknife_standard_error(np.log(without)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class OfViews:
     """How views of an image lie together, and images apart (T_SimCLR)."""
 
-    alignment: Measure
-    uniformity: Measure
+    alignment: Estimated
+    uniformity: Estimated
 
 
 def of_views(h: Float[np.ndarray, "n per_image width"], sources: Sources) -> OfViews:
@@ -145,7 +145,8 @@ def of_views(h: Float[np.ndarray, "n per_image width"], sources: Sources) -> OfV
     distances = 2 * (m - (totals**2).sum(1) / m) / (m - 1)
     error = clustered_standard_error(distances, sources)
     return OfViews(
-        alignment=Measure(value=float(distances.mean()), standard_error=error), uniformity=uniformity(h[:, 0], sources)
+        alignment=Estimated(value=float(distances.mean()), standard_error=error),
+        uniformity=uniformity(h[:, 0], sources),
     )
 
 

@@ -20,24 +20,24 @@ from mi_ray.compute.training.workers import ALONE, Workers
 
 Indices = Int64[np.ndarray, " views"]
 Projections = Float[Tensor, "rows d"]
-Loss = Float[Tensor, ""]
+Scalar = Float[Tensor, ""]
 
 
 @dataclass(frozen=True)
-class NTXent:
+class NTXentLoss:
     """L_InfoNCE of Eq. 2; log(2K-1) less this loss is the in-training estimate of Eq. 4."""
 
     estimates: ClassVar[bool] = True
     negatives: ClassVar[None] = None
 
-    def __call__(self, z: Projections, indices: Indices, *, temperature: float, workers: Workers = ALONE) -> Loss:
+    def __call__(self, z: Projections, indices: Indices, *, temperature: float, workers: Workers = ALONE) -> Scalar:
         """z: [2k, d]; indices: [2k], the images that x, then y are views of; both of this worker's pairs."""
         k = len(indices) // 2
         return nt_xent(z[:k], z[k:], temperature=temperature, workers=workers)
 
 
 @dataclass(frozen=True, eq=False)
-class SupCon:
+class SupConLoss:
     """L_out^sup of Khosla et al. 2020: all views of one class are each other's positives. No estimate of Eq. 4.
 
     labels: [n], the class of each image. The two images of a pair are of one class.
@@ -47,7 +47,7 @@ class SupCon:
     estimates: ClassVar[bool] = False
     negatives: ClassVar[None] = None
 
-    def __call__(self, z: Projections, indices: Indices, *, temperature: float, workers: Workers = ALONE) -> Loss:
+    def __call__(self, z: Projections, indices: Indices, *, temperature: float, workers: Workers = ALONE) -> Scalar:
         """z: [2k, d]; indices: [2k]; both of this worker's pairs. ValueError if a pair joins two classes."""
         k = len(indices) // 2
         of_x, of_y = self.labels[indices].reshape(2, k)
@@ -58,7 +58,7 @@ class SupCon:
 
 
 @dataclass(frozen=True, eq=False)
-class NTXentAgainst:
+class NTXentAgainstLoss:
     """NT-Xent whose negatives come from another data set D- (Appendix C, Table X). No estimate of Eq. 4.
 
     negatives: uint8 [m, 3, side, side], the images of D-, of the side of the images trained on. A step draws K - 1 of
@@ -68,27 +68,27 @@ class NTXentAgainst:
     negatives: UInt8[np.ndarray, "m 3 side side"]
     estimates: ClassVar[bool] = False
 
-    def __call__(self, z: Projections, indices: Indices, *, temperature: float, workers: Workers = ALONE) -> Loss:
+    def __call__(self, z: Projections, indices: Indices, *, temperature: float, workers: Workers = ALONE) -> Scalar:
         """z: [2k + m, d], m views from D- last; indices: [2k]. One worker alone (`refuse_misfit`)."""
         n = len(indices)
         return nt_xent_against(z[: n // 2], z[n // 2 : n], z[n:], temperature=temperature)
 
 
-Objective = NTXent | SupCon | NTXentAgainst
+Loss = NTXentLoss | SupConLoss | NTXentAgainstLoss
 
-NT_XENT = NTXent()
+NT_XENT = NTXentLoss()
 
 
-def refuse_misfit(objective: Objective, data: ImageSet, workers: Workers = ALONE) -> None:
+def refuse_misfit(objective: Loss, data: ImageSet, workers: Workers = ALONE) -> None:
     """ValueError if the labels or the negatives of ``objective`` do not go with the images of ``data``, or if D- is
     asked of more than one worker."""
     match objective:
-        case NTXent():
+        case NTXentLoss():
             return
-        case SupCon():
+        case SupConLoss():
             if len(objective.labels) != len(data):
                 raise ValueError(f"labels: {len(objective.labels)} are given; allowed: one per image, {len(data)}")
-        case NTXentAgainst():
+        case NTXentAgainstLoss():
             if workers.size > 1:
                 raise ValueError(
                     f"workers: {workers.size} is not allowed with negatives of another data set; allowed: 1"

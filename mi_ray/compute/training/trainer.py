@@ -14,7 +14,7 @@ from mi_ray.compute.numerics.precision import autocast
 from mi_ray.compute.pairs.augmentation import Rows, View
 from mi_ray.compute.pairs.couples import Couple, Indices
 from mi_ray.compute.seeding import stream
-from mi_ray.compute.training.objectives import NT_XENT, Objective, refuse_misfit
+from mi_ray.compute.training.objectives import NT_XENT, Loss, refuse_misfit
 from mi_ray.compute.training.schedule import warmup_cosine
 from mi_ray.compute.training.workers import ALONE, Workers
 
@@ -48,7 +48,7 @@ class Trainer:
         seed: int,
         dtype: torch.dtype,
         device: torch.device,
-        objective: Objective = NT_XENT,
+        objective: Loss = NT_XENT,
         workers: Workers = ALONE,
         batch_norm_parts: int = 1,
     ) -> None:

@@ -7,7 +7,7 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_ray.compute.images.copies import Identities, different, identities_of_pixels, joined
+from mi_ray.compute.images.duplicates import Identities, distinct_rows, identities_of_pixels, merged_sources
 from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.compute.numerics.uncertainty import Sources
 from mi_ray.compute.pairs.augmentation import SimCLRView, View, plain
@@ -41,13 +41,9 @@ def label_channel(pairing: SameClass, images: ImageSet) -> LabelChannel:
 
 def couple(pairing: Pairing, images: ImageSet) -> Couple:
     """How ``pairing`` couples the images of a split: all files, as a training sees them."""
-    match pairing:
-        case SameClass():
-            return _within_class(pairing, images, np.arange(len(images)))
-        case SimCLR():
-            return WithItself(len(images))
-        case _:
-            assert_never(pairing)
+    if isinstance(pairing, SameClass):
+        return _within_class(pairing, images, np.arange(len(images)))
+    return WithItself(len(images))
 
 
 def couple_of_different(pairing: SameClass, images: ImageSet, identities: Identities) -> Couple:
@@ -58,7 +54,7 @@ def couple_of_different(pairing: SameClass, images: ImageSet, identities: Identi
     in a training and in linear accuracy. ValueError if a class has but one image; where there are no copies, the
     couples are those of `couple`, draw by draw.
     """
-    rows = different(identities, labelled(pairing.task, images)[0])
+    rows = distinct_rows(identities, labelled(pairing.task, images)[0])
     try:
         return _within_class(pairing, images, rows)
     except ValueError as error:
@@ -73,7 +69,7 @@ def _within_class(pairing: SameClass, images: ImageSet, rows: Indices) -> Couple
 
 def independent_sources(images: ImageSet) -> Sources:
     """Sources [n] of a split, where those that share an image are one: what a standard error counts."""
-    return joined(images.sources, identities_of_pixels(images.images))
+    return merged_sources(images.sources, identities_of_pixels(images.images))
 
 
 def view(pairing: Pairing) -> View:

@@ -55,8 +55,8 @@ class PreparedData:
         if self.bucket is None:
             return self.folder / name
         published = Published(self.bucket, f"data/{self.folder.name}")
-        folder = published.local(self.bucket.cache / published.name)
-        published.bring(folder, name, read_json(folder / MANIFEST)["files"][name])
+        folder = published.fetch_manifest(self.bucket.cache / published.name)
+        published.fetch_file(folder, name, read_json(folder / MANIFEST)["files"][name])
         return folder / name
 
 
@@ -67,7 +67,7 @@ def prepared(data: Data, store: Store) -> PreparedData | None:
     folder = store.root / "data" / _recipe(data)
     try:
         if store.bucket:
-            Published(store.bucket, f"data/{folder.name}").local(folder)
+            Published(store.bucket, f"data/{folder.name}").fetch_manifest(folder)
         return PreparedData(folder, read_json(folder / MANIFEST)["digest"], store.bucket)
     except FileNotFoundError:
         return None

@@ -39,7 +39,7 @@ class Progress:
     attempt: Attempt
 
     def __call__(self, share: float) -> None:
-        self.attempt.tell(share)
+        self.attempt.report_progress(share)
 
 
 def train(trainer: Trainer, attempt: Attempt | None, leaving: Callable[[], bool] = staying) -> History:
@@ -113,7 +113,7 @@ def _save(trainer: Trainer, history: History, attempt: Attempt | None) -> None:
     unnamed = folder / "new.safetensors"
     save_tensors(trainer.state() | told, unnamed)
     named = unnamed.rename(folder / f"{trainer.step_number:09d}-{sha256(unnamed)[:32]}.safetensors")
-    attempt.keep(named, drop=sorted(folder.glob("*-*.safetensors"))[:-KEPT])
+    attempt.keep_checkpoint(named, drop=sorted(folder.glob("*-*.safetensors"))[:-KEPT])
     failpoint("train.checkpoint")
 
 
@@ -128,7 +128,7 @@ def _resume(trainer: Trainer, attempt: Attempt | None) -> History:
 
 def _left(attempt: Attempt) -> dict[str, Tensor]:
     """The newest intact checkpoint; nothing where there is none."""
-    for path in attempt.kept():
+    for path in attempt.checkpoints():
         if sha256(path)[:32] == path.stem.partition("-")[2]:
             return load_tensors(path)
     return {}

@@ -1,6 +1,6 @@
-"""What a store trusts: a folder that all nodes see, or a bucket. Both tell who first took a number, or published.
+"""Storage backends: a shared folder or a bucket. Both decide atomically who claimed an attempt or committed first.
 
-On a folder, ``mkdir`` and ``rename`` are won by one; in a bucket, the conditional write of one object is.
+In a folder, ``mkdir`` and ``rename`` decide; in a bucket, the conditional write of one object does.
 """
 
 from __future__ import annotations
@@ -8,63 +8,89 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
 
 from mi_ray.experiments.store.bucket import Bucket, Published
 from mi_ray.experiments.store.files import MANIFEST, fsync
 
 PROGRESS = "progress"
 PROGRESS_SECONDS = 10.0
-"""How old the progress of a cell on another node may be: it is asked and told that often."""
+"""Seconds between two uploads, and between two downloads, of an attempt's progress in a bucket."""
 
 
-class Truth(Protocol):
-    """Committed cells and attempts, as everyone sees them. ``folder``: this node's for a cell, an attempt or a file."""
+class Backend(ABC):
+    """Base class of storage backends: which cells are committed, and which attempts at a cell exist.
 
+    Every process of every node has a backend of its own, and all may call any method at any time. A backend must
+    guarantee:
+
+    - `claim`: of all callers with the same key and number, exactly one gets True.
+    - `commit`: the first caller for a key wins. Its cell appears whole, in one step, and no later call changes it.
+    - Readers see a committed cell as a whole or not at all.
+    - Progress and checkpoints are best effort: a reader may find older ones, or none.
+
+    A path argument is in this node's folder of the store: of a cell, an attempt, or one file.
+    """
+
+    @abstractmethod
     def has(self, key: str) -> bool:
         """Whether the cell is committed."""
 
-    def held(self, keys: Iterable[str]) -> set[str]:
-        """Which of some cells are committed."""
+    @abstractmethod
+    def committed(self, keys: Iterable[str]) -> set[str]:
+        """The subset of ``keys`` whose cells are committed."""
 
-    def read(self, folder: Path) -> None:
-        """Have the committed cell's manifest in ``folder``; FileNotFoundError if it is not committed."""
+    @abstractmethod
+    def fetch_manifest(self, folder: Path) -> None:
+        """Put the committed cell's manifest into ``folder``; FileNotFoundError if the cell is not committed."""
 
-    def numbers(self, key: str) -> list[int]:
-        """Attempts at a cell that is not committed, in order."""
+    @abstractmethod
+    def attempts(self, key: str) -> list[int]:
+        """Claimed attempt numbers of a cell that is not committed, ascending."""
 
-    def take(self, key: str, number: int) -> bool:
-        """Take an attempt's number; False if another has it."""
+    @abstractmethod
+    def claim(self, key: str, number: int) -> bool:
+        """Claim an attempt number; False if another process has claimed it."""
 
+    @abstractmethod
     def stage(self, key: str, payload: Path) -> None:
-        """Bring a finished payload to where committing it is one step."""
+        """Upload a finished payload, so that `commit` is one step."""
 
+    @abstractmethod
     def commit(self, payload: Path, folder: Path) -> None:
-        """Commit what was staged, in one step; OSError where another was first, unless that is found here."""
+        """Commit a staged payload as the cell ``folder``.
 
-    def sweep(self, key: str) -> None:
-        """Remove the attempts at a cell."""
+        If another process committed first, a folder raises OSError; a bucket keeps that cell and returns.
+        """
 
-    def tell(self, path: Path, share: float) -> None:
-        """Write an attempt's progress to a file of its folder, for others too."""
+    @abstractmethod
+    def remove_attempts(self, key: str) -> None:
+        """Remove every attempt at a cell."""
 
-    def told(self, key: str) -> str:
-        """What the newest attempt last told of its progress."""
+    @abstractmethod
+    def write_progress(self, path: Path, share: float) -> None:
+        """Write the finished share of an attempt to ``path``, visible to other nodes."""
 
-    def keep(self, path: Path, drop: Iterable[Path] = ()) -> None:
-        """Have an attempt's checkpoint outlive this node, and ``drop`` older ones."""
+    @abstractmethod
+    def read_progress(self, key: str) -> str:
+        """The progress of the newest attempt, as written; OSError, IndexError or "" if there is none."""
 
-    def kept(self, key: str) -> Iterator[Path]:
-        """Checkpoints of every attempt, newest first, each brought here when it is asked for."""
+    @abstractmethod
+    def keep_checkpoint(self, path: Path, drop: Iterable[Path] = ()) -> None:
+        """Make a checkpoint outlive this node, then remove the older ones in ``drop``."""
+
+    @abstractmethod
+    def checkpoints(self, key: str) -> Iterator[Path]:
+        """Checkpoints of all attempts, newest first; each is downloaded when the iterator reaches it."""
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedFolder(Backend):
     """A folder on one machine, or on a file system that all nodes mount."""
 
     root: Path
@@ -72,20 +98,20 @@ class Shared:
     def has(self, key: str) -> bool:
         return (self.root / "cells" / key / MANIFEST).is_file()
 
-    def held(self, keys: Iterable[str]) -> set[str]:
+    def committed(self, keys: Iterable[str]) -> set[str]:
         return {key for key in keys if self.has(key)}
 
-    def read(self, folder: Path) -> None:
+    def fetch_manifest(self, folder: Path) -> None:
         if not (folder / MANIFEST).is_file():
             raise FileNotFoundError(folder / MANIFEST)
 
-    def numbers(self, key: str) -> list[int]:
+    def attempts(self, key: str) -> list[int]:
         try:
             return sorted(int(path.name) for path in (self.root / "work" / key).iterdir() if path.name.isdigit())
         except FileNotFoundError:
             return []
 
-    def take(self, key: str, number: int) -> bool:
+    def claim(self, key: str, number: int) -> bool:
         try:
             (self.root / "work" / key / str(number)).mkdir(parents=True)
         except FileExistsError:
@@ -99,27 +125,27 @@ class Shared:
         payload.rename(folder)
         fsync(folder.parent)
 
-    def sweep(self, key: str) -> None:
+    def remove_attempts(self, key: str) -> None:
         shutil.rmtree(self.root / "work" / key, ignore_errors=True)
 
-    def tell(self, path: Path, share: float) -> None:
+    def write_progress(self, path: Path, share: float) -> None:
         path.write_text(f"{share:.4f}")
 
-    def told(self, key: str) -> str:
-        return (self.root / "work" / key / str(self.numbers(key)[-1]) / PROGRESS).read_text()
+    def read_progress(self, key: str) -> str:
+        return (self.root / "work" / key / str(self.attempts(key)[-1]) / PROGRESS).read_text()
 
-    def keep(self, path: Path, drop: Iterable[Path] = ()) -> None:
+    def keep_checkpoint(self, path: Path, drop: Iterable[Path] = ()) -> None:
         for stale in drop:
             stale.unlink()
 
-    def kept(self, key: str) -> Iterator[Path]:
-        found = (self.root / "work" / key).glob("*/checkpoints/*-*.safetensors")
-        yield from sorted(found, key=lambda path: path.name, reverse=True)
+    def checkpoints(self, key: str) -> Iterator[Path]:
+        paths = (self.root / "work" / key).glob("*/checkpoints/*-*.safetensors")
+        yield from sorted(paths, key=lambda path: path.name, reverse=True)
 
 
 @dataclass(frozen=True)
-class Remote:
-    """A bucket; ``root`` is this node's folder, for what was downloaded and what is being computed."""
+class RemoteBucket(Backend):
+    """A bucket. ``root`` is this node's folder for downloads and for attempts that run here."""
 
     root: Path
     bucket: Bucket
@@ -131,28 +157,28 @@ class Remote:
         return path.relative_to(self.root).as_posix()
 
     def has(self, key: str) -> bool:
-        return self._cell(key).is_there()
+        return self._cell(key).exists()
 
-    def held(self, keys: Iterable[str]) -> set[str]:
-        there = {name.removesuffix(f"/{MANIFEST}") for name in self.bucket.below("cells") if name.endswith(MANIFEST)}
-        return there.intersection(keys)
+    def committed(self, keys: Iterable[str]) -> set[str]:
+        names = {name.removesuffix(f"/{MANIFEST}") for name in self.bucket.below("cells") if name.endswith(MANIFEST)}
+        return names.intersection(keys)
 
-    def place(self, folder: Path) -> str:
-        """Where a committed cell is, for people."""
+    def address(self, folder: Path) -> str:
+        """Address of a committed cell, for messages and tags."""
         return f"{self.bucket.address.rstrip('/')}/{self._name(folder)}"
 
-    def read(self, folder: Path) -> None:
-        self._cell(folder.name).local(folder)
+    def fetch_manifest(self, folder: Path) -> None:
+        self._cell(folder.name).fetch_manifest(folder)
 
-    def bring(self, folder: Path, name: str, expected: str) -> None:
-        """Have a committed cell's file in ``folder``, its sha256 as ``expected`` if it is intact in the bucket."""
-        self._cell(folder.name).bring(folder, name, expected)
+    def fetch_file(self, folder: Path, name: str, expected: str) -> None:
+        """Put a committed cell's file into ``folder``, unless a file of sha256 ``expected`` is there already."""
+        self._cell(folder.name).fetch_file(folder, name, expected)
 
-    def numbers(self, key: str) -> list[int]:
+    def attempts(self, key: str) -> list[int]:
         names = [name.partition("/") for name in self.bucket.below(f"work/{key}")]
         return sorted(int(number) for number, _, rest in names if rest == "taken" and number.isdigit())
 
-    def take(self, key: str, number: int) -> bool:
+    def claim(self, key: str, number: int) -> bool:
         if not self.bucket.create(f"work/{key}/{number}/taken", uuid.uuid4().bytes):
             return False
         shutil.rmtree(self.root / "work" / key / str(number), ignore_errors=True)
@@ -167,26 +193,27 @@ class Remote:
         with suppress(OSError):
             payload.rename(folder)
 
-    def sweep(self, key: str) -> None:
+    def remove_attempts(self, key: str) -> None:
         self.bucket.remove(*(f"work/{key}/{name}" for name in self.bucket.below(f"work/{key}")))
         shutil.rmtree(self.root / "work" / key, ignore_errors=True)
 
-    def tell(self, path: Path, share: float) -> None:
-        told = path.stat().st_mtime if path.is_file() else 0.0
-        if share >= 1 or not 0 <= time.time() - told < PROGRESS_SECONDS:
+    def write_progress(self, path: Path, share: float) -> None:
+        uploaded_at = path.stat().st_mtime if path.is_file() else 0.0
+        if share >= 1 or not 0 <= time.time() - uploaded_at < PROGRESS_SECONDS:
             path.write_text(f"{share:.4f}")
             self.bucket.write(self._name(path), path.read_bytes())
 
-    def told(self, key: str) -> str:
-        return _asked(self, key, int(time.monotonic() / PROGRESS_SECONDS) if PROGRESS_SECONDS else time.monotonic_ns())
+    def read_progress(self, key: str) -> str:
+        interval = int(time.monotonic() / PROGRESS_SECONDS) if PROGRESS_SECONDS else time.monotonic_ns()
+        return _download_progress(self, key, interval)
 
-    def keep(self, path: Path, drop: Iterable[Path] = ()) -> None:
+    def keep_checkpoint(self, path: Path, drop: Iterable[Path] = ()) -> None:
         self.bucket.upload(path, self._name(path))
         for stale in drop:
             stale.unlink()
             self.bucket.remove(self._name(stale))
 
-    def kept(self, key: str) -> Iterator[Path]:
+    def checkpoints(self, key: str) -> Iterator[Path]:
         names = [name for name in self.bucket.below(f"work/{key}") if "/checkpoints/" in name]
         for name in sorted(names, key=lambda name: name.rpartition("/")[2], reverse=True):
             path = self.root / "work" / key / name
@@ -199,9 +226,9 @@ class Remote:
 
 
 @lru_cache(maxsize=4096)
-def _asked(remote: Remote, key: str, interval: int) -> str:
-    """What the newest attempt tells, asked once an interval."""
+def _download_progress(backend: RemoteBucket, key: str, interval: int) -> str:
+    """The newest attempt's progress, "" if there is none; the cache makes it one download per ``interval``."""
     try:
-        return remote.bucket.read(f"work/{key}/{remote.numbers(key)[-1]}/{PROGRESS}").decode()
+        return backend.bucket.read(f"work/{key}/{backend.attempts(key)[-1]}/{PROGRESS}").decode()
     except (OSError, IndexError):
         return ""

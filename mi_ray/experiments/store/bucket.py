@@ -1,6 +1,6 @@
-"""An object store through fsspec: names below one address, where the first to create a name wins.
+"""An object store through fsspec: named objects below one address, where the first writer to create a name wins.
 
-fsspec is imported when a bucket is first asked, so that a store on a folder does without it.
+fsspec is imported at the first request, so that a store in a folder works without it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from mi_ray.experiments.declare.checks import Refused, refuse
 from mi_ray.experiments.store.files import MANIFEST, sha256
 
 EXTRAS = {"s3": "s3", "gs": "gcs"}
-"""By scheme the extra of mi-ray that installs what speaks it."""
+"""The extra of mi-ray that installs the client library, by URL scheme."""
 ALLOWED = "a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX"
 CACHE = "MI_RAY_CACHE"
 WAITS = (0.1, 0.5, 2.0)
-"""Seconds between tries to create a name while another is being created under it."""
+"""Seconds between tries to create a name that another process is creating at the same time."""
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """Objects below ``address``, such as ``s3://bucket/runs``; a value that travels to other nodes."""
+    """Objects below ``address``, such as ``s3://bucket/runs``. A plain value that pickles to other nodes."""
 
     address: str
 
@@ -38,7 +38,7 @@ class Bucket:
 
     @property
     def cache(self) -> Path:
-        """Folder of this node for what was downloaded: below $MI_RAY_CACHE, or the user's cache folder."""
+        """This node's folder for downloads: below $MI_RAY_CACHE, or in the user's cache folder."""
         base = os.environ.get(CACHE) or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mi-ray"
         return Path(base).absolute() / hashlib.sha256(self._below.encode()).hexdigest()[:20]
 
@@ -48,18 +48,20 @@ class Bucket:
 
     @property
     def _files(self) -> Any:
-        """fsspec's file system, which it keeps for the process; listings are always fresh."""
+        """fsspec's file system, which fsspec keeps for the process. Listings are never cached."""
         return import_module("fsspec").filesystem(self.address.partition("://")[0], use_listings_cache=False)
 
     def prove(self) -> None:
-        """Refuse a bucket that is not there, cannot be written, or where a name can be created twice."""
+        """Refuse a bucket that does not exist, cannot be written, or lets two writers create the same name."""
         self.refuse_if_unreachable()
         probe = f".probe-{uuid.uuid4().hex}"
         try:
             first, second = self.create(probe, b"first"), self.create(probe, b"second")
             self.remove(probe)
         except Exception as error:
-            raise Refused(f"store: {self.address!r} cannot be written ({_told(error)}); allowed: {ALLOWED}") from error
+            raise Refused(
+                f"store: {self.address!r} cannot be written ({_one_line(error)}); allowed: {ALLOWED}"
+            ) from error
         if not first or second:
             raise Refused(
                 f"store: {self.address!r} lets a name be created twice; allowed: an object store that keeps to "
@@ -67,25 +69,26 @@ class Bucket:
             )
 
     def refuse_if_unreachable(self) -> None:
-        """Refuse a bucket that is not there or not ours to read, or that nothing installed here speaks to."""
+        """Refuse a bucket that does not exist, that these credentials cannot read, or whose client is not installed."""
         scheme = self.address.partition("://")[0]
         try:
             self._files.info(self._below.removeprefix(f"{scheme}://").partition("/")[0])
         except ImportError as error:
             raise Refused(
-                f"store: {self.address!r} needs what is not installed here; pip install 'mi-ray[{EXTRAS[scheme]}]'"
+                f"store: {self.address!r} needs a package that is not installed; pip install 'mi-ray[{EXTRAS[scheme]}]'"
             ) from error
         except Exception as error:
             raise Refused(
-                f"store: {self.address!r} cannot be reached ({_told(error)}); allowed: a bucket that exists, with "
+                f"store: {self.address!r} cannot be reached ({_one_line(error)}); allowed: a bucket that exists, with "
                 "credentials for it"
             ) from error
 
     def create(self, name: str, content: bytes) -> bool:
-        """Create ``name`` by one conditional write; False if it is there with other content than this.
+        """Create ``name`` by one conditional write; False if it exists with other content.
 
-        A write whose answer was lost is repeated and then finds itself: so ``content`` must be the writer's own. S3
-        refuses writes that meet another to the same name (409): these are tried again.
+        ``content`` must be unique to the writer: if the answer to a write is lost, the repeated write finds the object
+        with its own content and counts as the winner. S3 refuses concurrent writes to one name (409); the refused
+        writer tries again.
         """
         for wait in (*WAITS, None):
             try:
@@ -100,31 +103,31 @@ class Bucket:
         raise AssertionError("unreachable")
 
     def write(self, name: str, content: bytes) -> None:
-        """Write ``name``, whatever is there."""
+        """Write ``name``, replacing any existing object."""
         self._files.pipe_file(self._at(name), content)
 
     def read(self, name: str) -> bytes:
-        """The content of ``name``; FileNotFoundError if there is none."""
+        """The content of ``name``; FileNotFoundError if it does not exist."""
         return self._files.cat_file(self._at(name))
 
     def has(self, name: str) -> bool:
-        """Whether ``name`` is there."""
+        """Whether ``name`` exists."""
         try:
             return self._files.info(self._at(name))["type"] == "file"
         except FileNotFoundError:
             return False
 
     def below(self, folder: str) -> list[str]:
-        """Every name below a folder, relative to it."""
+        """All names below a folder, relative to the folder, sorted."""
         start = self._files._strip_protocol(self._at(folder)) + "/"
         return sorted(name.removeprefix(start) for name in self._files.find(start))
 
     def upload(self, path: Path, name: str) -> None:
-        """Send a file."""
+        """Upload a file."""
         self._files.put_file(str(path), self._at(name))
 
     def download(self, name: str, path: Path) -> None:
-        """Bring a file, which is there as a whole or not at all."""
+        """Download a file. ``path`` appears as a whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         try:
@@ -134,7 +137,7 @@ class Bucket:
             partial.unlink(missing_ok=True)
 
     def remove(self, *names: str) -> None:
-        """Remove objects; those that are gone already are no matter."""
+        """Remove objects; missing ones are skipped."""
         for name in names:
             try:
                 self._files.rm_file(self._at(name))
@@ -147,8 +150,11 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Published:
-    """A folder in a bucket that is published as a whole: its files first, below the sha256 of its manifest, and then,
-    by one conditional write, the manifest. What has no manifest is not there; what is not of it is waste."""
+    """A folder in a bucket that appears as a whole.
+
+    `stage` uploads the files below the sha256 of the folder's manifest; `commit` creates the manifest by one
+    conditional write. Readers start from the manifest, so files that it does not address are invisible.
+    """
 
     bucket: Bucket
     name: str
@@ -157,25 +163,25 @@ class Published:
     def _manifest(self) -> str:
         return f"{self.name}/{MANIFEST}"
 
-    def is_there(self) -> bool:
-        """Whether it is published."""
+    def exists(self) -> bool:
+        """Whether the folder is published."""
         return self.bucket.has(self._manifest)
 
     def stage(self, folder: Path) -> None:
-        """Send the files of a finished folder; nobody reads them yet."""
+        """Upload the files of a finished folder. No reader sees them before `commit`."""
         for path in sorted(folder.iterdir()):
             if path.name != MANIFEST:
                 self.bucket.upload(path, f"{self.name}/{_address((folder / MANIFEST).read_bytes())}/{path.name}")
 
     def commit(self, folder: Path) -> None:
-        """Publish what was staged, or find that another was first; then sweep all that is not the first one's."""
+        """Publish the staged files, unless another writer was first; then remove the files of all other writers."""
         self.bucket.create(self._manifest, (folder / MANIFEST).read_bytes())
         first = _address(self.bucket.read(self._manifest))
         waste = [name for name in self.bucket.below(self.name) if not name.startswith((MANIFEST, f"{first}/"))]
         self.bucket.remove(*(f"{self.name}/{name}" for name in waste))
 
-    def local(self, folder: Path) -> Path:
-        """The folder on this node, with the manifest that is published now; FileNotFoundError if none is."""
+    def fetch_manifest(self, folder: Path) -> Path:
+        """Put the published manifest into this node's ``folder``; FileNotFoundError if nothing is published."""
         content = self.bucket.read(self._manifest)
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / MANIFEST).is_file() or (folder / MANIFEST).read_bytes() != content:
@@ -184,16 +190,20 @@ class Published:
             partial.replace(folder / MANIFEST)
         return folder
 
-    def bring(self, folder: Path, name: str, expected: str) -> None:
-        """Have a file of the published folder here, its sha256 as ``expected`` unless the bucket's own differs."""
+    def fetch_file(self, folder: Path, name: str, expected: str) -> None:
+        """Download a file of the published folder, unless ``folder`` holds one of sha256 ``expected``.
+
+        The caller checks the download: an object that was damaged in the bucket differs from ``expected``.
+        """
         path = folder / name
         if not path.is_file() or sha256(path) != expected:
             self.bucket.download(f"{self.name}/{_address((folder / MANIFEST).read_bytes())}/{name}", path)
 
 
 def _address(manifest: bytes) -> str:
+    """Name of the folder that holds the files of this manifest."""
     return hashlib.sha256(manifest).hexdigest()[:32]
 
 
-def _told(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

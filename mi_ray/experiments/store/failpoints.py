@@ -1,4 +1,4 @@
-"""Places where a test may kill the process: ``MI_RAY_FAILPOINT=commit.before_rename:kill@2``, at the second visit."""
+"""Named points where a test may kill the process: ``MI_RAY_FAILPOINT=commit.before_rename:kill@2`` (second visit)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _visits: Counter[str] = Counter()
 
 
 def failpoint(name: str) -> None:
-    """Do nothing, unless the environment names this place: then kill -9 this process, or raise, at the given visit."""
+    """Kill this process (SIGKILL) or raise RuntimeError, at the visit that the environment names; else do nothing."""
     wanted = os.environ.get(VARIABLE)
     if not wanted or not wanted.startswith(f"{name}:"):
         return

@@ -1,4 +1,4 @@
-"""Files that others rely on: hashed, flushed, JSON for people and JSON lines."""
+"""File primitives of the store: sha256, fsync, JSON and JSON lines."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def append_line(path: Path, record: dict[str, float]) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, float]]:
-    """Read a JSON-lines file; a last line that was cut off is dropped."""
+    """Read a JSON-lines file; an unfinished last line is dropped, a missing file is empty."""
     if not path.is_file():
         return []
     lines = path.read_text().split("\n")

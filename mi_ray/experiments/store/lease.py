@@ -1,8 +1,9 @@
-"""One driver per bucket: a numbered lease that its holder renews, and that goes on when it has not moved for a while.
+"""One driver per bucket: a numbered lease that its holder renews, and that expires when nobody renews it.
 
-A lease is an object, ``driver/<n>``: who holds it, and a count that the holder raises. Nobody compares clocks: whoever
-finds a lease watches it, on a clock of its own, and may take number n + 1, which one writer gets, when the count has
-stood still for `STALE_SECONDS`. A holder that finds a higher number than its own has been given up for dead, and stops.
+A lease is an object, ``driver/<n>``: its holder, and a count that the holder raises every `BEAT_SECONDS`. No two clocks
+are compared: a driver that finds a lease watches the count on its own clock. If the count stands still for
+`STALE_SECONDS`, the driver creates number n + 1, which the bucket grants to one writer only. A holder that finds a
+number above its own has lost the lease, and stops.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ STALE_SECONDS = 30.0
 
 @contextmanager
 def lease(bucket: Bucket) -> Iterator[None]:
-    """Hold the bucket's lease inside the block; refused, with its holder's process and host, if that is alive."""
-    held = _taken(bucket)
+    """Hold the bucket's lease inside the block; Refused, naming the holder's process and host, if it is alive."""
+    held = acquire(bucket)
     over = threading.Event()
-    beating = threading.Thread(target=_beat, args=(held, over), daemon=True)
+    beating = threading.Thread(target=held.keep_alive, args=(over,), daemon=True)
     beating.start()
     try:
         yield
@@ -45,7 +46,7 @@ def lease(bucket: Bucket) -> Iterator[None]:
 
 @dataclass
 class Lease:
-    """A number that this process took."""
+    """A lease number, and the state that its holder writes."""
 
     bucket: Bucket
     number: int
@@ -56,89 +57,94 @@ class Lease:
     def name(self) -> str:
         return f"{FOLDER}/{self.number}"
 
-    def told(self, *, released: bool = False) -> bytes:
-        """What the object holds."""
+    def content(self, *, released: bool = False) -> bytes:
+        """The object's content: holder, token, count and whether the lease is released, as JSON."""
         holder = f"process {os.getpid()} on {platform.node()}"
         return json.dumps(
             {"holder": holder, "token": self.token, "count": self.count, "released": released}, sort_keys=True
         ).encode()
 
     def take(self) -> bool:
-        """Whether this process is the first to take the number; lower ones are then swept."""
-        if not self.bucket.create(self.name, self.told()):
+        """Create the lease and remove lower numbers; False if another process created it first."""
+        if not self.bucket.create(self.name, self.content()):
             return False
         self.bucket.remove(*(f"{FOLDER}/{number}" for number in numbers(self.bucket) if number < self.number))
         return True
 
     def is_lost(self) -> bool:
-        """Whether another has taken a higher number."""
+        """Whether another process has taken a higher number."""
         return max(numbers(self.bucket), default=0) > self.number
 
     def renew(self) -> None:
         """Raise the count."""
         self.count += 1
-        self.bucket.write(self.name, self.told())
+        self.bucket.write(self.name, self.content())
+
+    def keep_alive(self, over: threading.Event) -> None:
+        """Renew every `BEAT_SECONDS` until ``over`` is set (runs in a thread of its own).
+
+        SIGTERM ends this process when the lease is lost. Errors of the bucket are ignored: two drivers at work waste
+        time but damage nothing, since a cell is committed only once.
+        """
+        while not over.wait(BEAT_SECONDS):
+            with suppress(Exception):
+                if self.is_lost():
+                    print(
+                        f"store: another driver took over {self.bucket.address}; stopping", file=sys.stderr, flush=True
+                    )
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    return
+                self.renew()
 
     def release(self) -> None:
-        """Let the next driver start at once. What stays is the number, so that none is ever taken twice."""
+        """Let the next driver start at once. The object stays, so that no number is ever used twice."""
         with suppress(Exception):
             if not self.is_lost():
-                self.bucket.write(self.name, self.told(released=True))
+                self.bucket.write(self.name, self.content(released=True))
 
 
 def numbers(bucket: Bucket) -> list[int]:
-    """Numbers of all leases."""
+    """Numbers of all leases, ascending."""
     return sorted(int(name) for name in bucket.below(FOLDER) if name.isdigit())
 
 
-def _taken(bucket: Bucket) -> Lease:
-    """The next lease, as soon as the one before is released or has stood still for long enough."""
+def acquire(bucket: Bucket) -> Lease:
+    """Wait until the newest lease is released or expired, then take the next; Refused if its holder is alive."""
     newest = max(numbers(bucket), default=0)
     if newest:
-        _wait_for(bucket, newest)
+        wait_until_over(bucket, newest)
     taken = Lease(bucket, newest + 1)
     if not taken.take():
         raise _in_use(bucket, _read(bucket, newest + 1))
     return taken
 
 
-def _wait_for(bucket: Bucket, number: int) -> None:
-    """Watch a lease until it is over; refused as soon as its count moves."""
-    first, since, said = _read(bucket, number), time.monotonic(), False
+def wait_until_over(bucket: Bucket, number: int) -> None:
+    """Return when a lease is released or its count stood still for `STALE_SECONDS`; Refused when the count moves."""
+    first, since, announced = _read(bucket, number), time.monotonic(), False
     while not (now := _read(bucket, number)).get("released"):
         if now != first:
             raise _in_use(bucket, now)
         silent = time.monotonic() - since
-        if not said and silent > 1.5 * BEAT_SECONDS:
-            said = True
-            print(f"store: {now.get('holder')} had {bucket.address} and is silent; going on in", end=" ")
-            print(f"{STALE_SECONDS:.0f} s if it stays so", flush=True)
+        if not announced and silent > 1.5 * BEAT_SECONDS:
+            announced = True
+            print(f"store: {now.get('holder')} holds {bucket.address} but is silent; taking over in", end=" ")
+            print(f"{STALE_SECONDS:.0f} s unless it answers", flush=True)
         if silent > STALE_SECONDS:
             return
         time.sleep(BEAT_SECONDS / 5)
 
 
 def _read(bucket: Bucket, number: int) -> dict[str, Any]:
+    """A lease's content; that of a released lease if the object is gone, for only a later holder removes it."""
     try:
         return json.loads(bucket.read(f"{FOLDER}/{number}"))
     except FileNotFoundError:
         return {"released": True}
 
 
-def _in_use(bucket: Bucket, held: dict[str, Any]) -> Refused:
-    holder = held.get("holder")
+def _in_use(bucket: Bucket, content: dict[str, Any]) -> Refused:
     return Refused(
-        f"store: {bucket.address!r} is in use by {holder}; allowed: one driver per store, or another --store"
+        f"store: {bucket.address!r} is in use by {content.get('holder')}; allowed: one driver per store, "
+        "or another --store"
     )
-
-
-def _beat(held: Lease, over: threading.Event) -> None:
-    """Renew until it is over; stop this process, in order, when the lease is another's. A bucket that does not answer
-    is no reason to stop: what is committed is committed once, whoever computes it."""
-    while not over.wait(BEAT_SECONDS):
-        with suppress(Exception):
-            if held.is_lost():
-                print(f"store: another driver took {held.bucket.address} over; stopping", file=sys.stderr, flush=True)
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
-            held.renew()

@@ -1,4 +1,4 @@
-"""One driver per store: a file lock that the kernel frees when its holder dies, however; in a bucket, a lease."""
+"""One driver per store: a file lock, which the kernel frees when its holder dies; in a bucket, a lease as well."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mi_ray.experiments.store.store import Store
 
 @contextmanager
 def driver_lock(store: Store) -> Iterator[None]:
-    """Hold the store's lock inside the block; refused, with its holder's process and host, if another driver has it."""
+    """Hold the store's lock inside the block; Refused, naming the holder's process and host, if it is held."""
     with open(store.root / "driver.lock", "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,10 +1,11 @@
-"""The store: one directory per finished cell, named by its key, published atomically; the first to publish wins.
+"""The store: one directory per finished cell, named by the cell's key. A cell is published in one step; the first wins.
 
 <store>/cells/<key>/      declaration.json, result.json, history.jsonl, payload files, manifest.json
-<store>/work/<key>/<n>/   attempt n: its scratch files, checkpoints and progress, swept once the cell is committed
-<store>/data/<recipe>/    prepared images (see `data`)
+<store>/work/<key>/<n>/   attempt n: scratch files, checkpoints and progress, removed once the cell is committed
+<store>/data/<recipe>/    prepared images (see `mi_ray.experiments.images.prepared`)
 
-The store is a folder, or a bucket (see `objects`) with a folder of every node for what was downloaded and is computed.
+The store is a folder, or a bucket (see `mi_ray.experiments.store.bucket`). With a bucket, every node also has a local
+folder for downloads and for attempts that run there.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.store.backends import PROGRESS, Remote, Shared, Truth
+from mi_ray.experiments.store.backends import PROGRESS, Backend, RemoteBucket, SharedFolder
 from mi_ray.experiments.store.bucket import Bucket
 from mi_ray.experiments.store.failpoints import failpoint
 from mi_ray.experiments.store.files import MANIFEST, fsync, read_json, read_lines, sha256, write_json
@@ -25,10 +26,10 @@ from mi_ray.experiments.store.files import MANIFEST, fsync, read_json, read_line
 
 @dataclass(frozen=True)
 class CommittedCell:
-    """A finished cell, read from its directory; ``remote`` brings what this node lacks of it."""
+    """A finished cell, read from its directory; ``remote`` downloads files that this node lacks."""
 
     path: Path
-    remote: Remote | None = None
+    remote: RemoteBucket | None = None
 
     @property
     def key(self) -> str:
@@ -36,8 +37,8 @@ class CommittedCell:
 
     @property
     def place(self) -> str:
-        """Where it is, for people: its folder, or its address in the bucket."""
-        return self.remote.place(self.path) if self.remote else str(self.path)
+        """The cell's folder or its address in the bucket, for messages and tags."""
+        return self.remote.address(self.path) if self.remote else str(self.path)
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -46,37 +47,37 @@ class CommittedCell:
 
     @cached_property
     def result(self) -> dict[str, Any]:
-        """The numbers that the cell was computed for, in the units that their names say."""
-        return read_json(self._brought("result.json"))
+        """The cell's results; names end in their unit."""
+        return read_json(self._fetched("result.json"))
 
     @cached_property
     def declaration(self) -> dict[str, Any]:
-        """What was declared, as people read it."""
-        return read_json(self._brought("declaration.json"))
+        """The cell's declaration as JSON."""
+        return read_json(self._fetched("declaration.json"))
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
-        """One record per report: ``step`` and the values."""
-        return read_lines(self._brought("history.jsonl"))
+        """One row per report: ``step`` and the values."""
+        return read_lines(self._fetched("history.jsonl"))
 
     def file(self, name: str) -> Path:
-        """Path of a payload file whose bytes match the manifest; ValueError names one that does not."""
-        path = self._brought(name)
+        """Path of a payload file, its sha256 checked; ValueError if it differs from the manifest."""
+        path = self._fetched(name)
         if sha256(path) != self.manifest["files"][name]:
             raise ValueError(
                 f"store: {self.place}/{name} does not match its manifest; remove {self.place} to compute it again"
             )
         return path
 
-    def _brought(self, name: str) -> Path:
+    def _fetched(self, name: str) -> Path:
         if self.remote and name in self.manifest["files"]:
-            self.remote.bring(self.path, name, self.manifest["files"][name])
+            self.remote.fetch_file(self.path, name, self.manifest["files"][name])
         return self.path / name
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at a cell: a scratch directory of its own, numbered; only the newest attempt may publish."""
+    """A numbered try at computing a cell, with its own scratch directory. Only the newest attempt may publish."""
 
     store: Store
     key: str
@@ -89,68 +90,68 @@ class Attempt:
 
     @property
     def payload(self) -> Path:
-        """What will become the cell's directory."""
+        """The directory that `publish` turns into the cell's."""
         return self.path / "cell"
 
-    def publish(self, manifest: dict[str, Any], **records: Any) -> CommittedCell:
-        """Write ``records`` as JSON files, the manifest with every file's sha256, and commit the directory in one step.
+    def publish(self, manifest: dict[str, Any], **documents: Any) -> CommittedCell:
+        """Write ``documents`` as JSON files and a manifest with the sha256 of all files; commit them in one step.
 
-        Whoever comes second finds the first one's cell and discards its own. RuntimeError when a newer attempt exists.
+        If another attempt committed first, its cell is returned and this payload is discarded. RuntimeError if a newer
+        attempt exists.
         """
         try:
-            self._write(manifest, records)
-            self.store.truth.stage(self.key, self.payload)
+            for name, document in documents.items():
+                write_json(self.payload / f"{name}.json", document)
+            files = {path.name: sha256(path) for path in sorted(self.payload.iterdir())}
+            write_json(self.payload / MANIFEST, manifest | {"key": self.key, "attempt": self.number, "files": files})
+            for path in [*self.payload.iterdir(), self.payload]:  # on disk before the cell is visible
+                fsync(path)
+            self.store.backend.stage(self.key, self.payload)
             failpoint("commit.before_rename")
             self.refuse_if_stale()
-            self.store.truth.commit(self.payload, self.store.cells / self.key)
+            self.store.backend.commit(self.payload, self.store.cells / self.key)
         except OSError:
             if not self.store.has(self.key):
                 raise
         failpoint("commit.after_rename")
-        self.store.truth.sweep(self.key)
+        self.store.backend.remove_attempts(self.key)
         return self.store.read(self.key)
 
-    def _write(self, manifest: dict[str, Any], records: dict[str, Any]) -> None:
-        for name, record in records.items():
-            write_json(self.payload / f"{name}.json", record)
-        files = {path.name: sha256(path) for path in sorted(self.payload.iterdir())}
-        write_json(self.payload / MANIFEST, manifest | {"key": self.key, "attempt": self.number, "files": files})
-        for path in [*self.payload.iterdir(), self.payload]:
-            fsync(path)
-
     def refuse_if_stale(self) -> None:
-        """RuntimeError when a newer attempt has started: this one is a leftover of a worker thought dead."""
-        if max(self.store.truth.numbers(self.key), default=0) > self.number:
+        """RuntimeError if a newer attempt has started, because this attempt's worker was taken for dead."""
+        if max(self.store.backend.attempts(self.key), default=0) > self.number:
             raise RuntimeError(f"{self.key}: attempt {self.number} is stale, a newer one has started; not published")
 
-    def tell(self, share: float) -> None:
-        """Tell whoever asks the store which share of the cell is done."""
-        self.store.truth.tell(self.path / PROGRESS, share)
+    def report_progress(self, share: float) -> None:
+        """Record the finished share of the cell, in [0, 1], for `Store.progress` on any node."""
+        self.store.backend.write_progress(self.path / PROGRESS, share)
 
-    def keep(self, checkpoint: Path, drop: Iterable[Path] = ()) -> None:
-        """Have a file of ``checkpoints/`` found by later attempts, on whatever node, and ``drop`` older ones."""
-        self.store.truth.keep(checkpoint, drop)
+    def keep_checkpoint(self, checkpoint: Path, drop: Iterable[Path] = ()) -> None:
+        """Keep a file of ``checkpoints/`` for later attempts on any node, and remove the older ones in ``drop``."""
+        self.store.backend.keep_checkpoint(checkpoint, drop)
 
-    def kept(self) -> Iterator[Path]:
-        """Checkpoints of every attempt at this cell, the one of the latest step first."""
-        return self.store.truth.kept(self.key)
+    def checkpoints(self) -> Iterator[Path]:
+        """Checkpoints of all attempts at this cell, the latest step first."""
+        return self.store.backend.checkpoints(self.key)
 
 
 @dataclass(frozen=True)
 class Store:
-    """Finished cells below one folder, or in a bucket with ``root`` as this node's folder; the truth that runners and
-    trackers follow."""
+    """Finished cells in a folder, or in a bucket with ``root`` as this node's folder.
+
+    Runners ask the store, and nothing else, which cells are done; the MLflow mirror copies from it.
+    """
 
     root: Path
     bucket: Bucket | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A store in a bucket has, on every node that it travels to, that node's folder."""
+        """Pickle the address only, so that a store in a bucket uses the local folder of the node that unpickles it."""
         return (store_at, (self.name,)) if self.bucket else (Store, (self.root,))
 
     @property
     def name(self) -> str:
-        """Where it is, for people and for `store_at`."""
+        """Folder or address, as `store_at` takes it."""
         return self.bucket.address if self.bucket else str(self.root)
 
     @property
@@ -162,12 +163,12 @@ class Store:
         return self.root / "work"
 
     @cached_property
-    def truth(self) -> Truth:
-        """Who says what is committed, and which attempts there are."""
-        return Remote(self.root, self.bucket) if self.bucket else Shared(self.root)
+    def backend(self) -> Backend:
+        """Decides which cells are committed and who claimed an attempt."""
+        return RemoteBucket(self.root, self.bucket) if self.bucket else SharedFolder(self.root)
 
     def prepare(self) -> None:
-        """Make the folders; refuses a store that cannot be written."""
+        """Create the folders; Refused if the store cannot be written."""
         try:
             for folder in (self.cells, self.work):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -182,49 +183,49 @@ class Store:
             self.bucket.prove()
 
     def refuse_if_unreachable(self) -> None:
-        """Refuse a bucket that cannot be read; writes nothing."""
+        """Refused if the bucket cannot be read; writes nothing."""
         if self.bucket:
             self.bucket.refuse_if_unreachable()
 
     def has(self, key: str) -> bool:
         """Whether the cell is committed."""
-        return self.truth.has(key)
+        return self.backend.has(key)
 
-    def held(self, keys: Iterable[str]) -> set[str]:
-        """Which of some cells are committed."""
-        return self.truth.held(keys)
+    def committed(self, keys: Iterable[str]) -> set[str]:
+        """The subset of ``keys`` whose cells are committed."""
+        return self.backend.committed(keys)
 
     def read(self, key: str) -> CommittedCell:
-        """The committed cell; KeyError if there is none."""
+        """The committed cell; KeyError if it is not committed."""
         try:
-            self.truth.read(self.cells / key)
+            self.backend.fetch_manifest(self.cells / key)
         except FileNotFoundError:
             raise KeyError(f"{key} is not committed in {self.name}") from None
-        return CommittedCell(self.cells / key, self.truth if isinstance(self.truth, Remote) else None)
+        return CommittedCell(self.cells / key, self.backend if isinstance(self.backend, RemoteBucket) else None)
 
     def attempt(self, key: str) -> Attempt:
-        """Start the next attempt at a cell: its number is taken exclusively, so no two attempts share one."""
-        number = 1 + max(self.truth.numbers(key), default=0)
-        while not self.truth.take(key, number):
+        """Start the next attempt at a cell. Its number is claimed atomically, so no two attempts share one."""
+        number = 1 + max(self.backend.attempts(key), default=0)
+        while not self.backend.claim(key, number):
             number += 1
         attempt = Attempt(self, key, number)
         attempt.payload.mkdir(parents=True)
         return attempt
 
     def attempts(self, key: str) -> int:
-        """How many attempts at a cell that is not committed have begun."""
-        return len(self.truth.numbers(key))
+        """Number of attempts that were started at a cell that is not committed."""
+        return len(self.backend.attempts(key))
 
     def progress(self, key: str) -> float:
-        """Share of a running cell that is done, 0 when unknown."""
+        """Finished share of a running cell in [0, 1]; 0 if unknown."""
         try:
-            return float(self.truth.told(key) or 0)
+            return float(self.backend.read_progress(key) or 0)
         except (OSError, ValueError, IndexError):
             return 0.0
 
 
 def store_at(place: str | Path) -> Store:
-    """The store in a folder, or in a bucket at ``s3://BUCKET/PREFIX`` or ``gs://BUCKET/PREFIX``; asks nothing of it."""
+    """The store in a folder, or at ``s3://BUCKET/PREFIX`` or ``gs://BUCKET/PREFIX``. Reads nothing yet."""
     if "://" not in str(place):
         return Store(Path(place).absolute())
     bucket = Bucket(str(place))

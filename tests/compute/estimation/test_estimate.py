@@ -11,7 +11,7 @@ import torch
 from mi_ray.compute.estimation.critics import Settings
 from mi_ray.compute.estimation.estimate import estimate
 from mi_ray.compute.estimation.samples import Origin, Sample, shared
-from mi_ray.compute.images.copies import different, identities_of_rows
+from mi_ray.compute.images.duplicates import distinct_rows, identities_of_rows
 from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.compute.pairs.couples import WithinClass, among
 from mi_ray.experiments.declare import Estimation, Training
@@ -96,7 +96,7 @@ class Problem:
         if self.copies > 1:
             sources = first + np.arange(len(h))
         ids = identities_of_rows(h)
-        rows = different(ids, labels)
+        rows = distinct_rows(ids, labels)
         couple = among(WithinClass(labels[rows], self.classes, redraw=self.redraw), rows, len(h))
         return Sample(h, labels, Origin(identities=ids, sources=sources), couple)
 

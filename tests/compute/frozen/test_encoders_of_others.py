@@ -9,7 +9,7 @@ import torch
 
 from mi_ray.compute.choices import Input, Layout
 from mi_ray.compute.frozen.checkpoint_files import encoder_state, input_of, read_state
-from mi_ray.compute.frozen.published import CIFAR_10, CIFAR_100, RESNETS, VITS, Published, missing
+from mi_ray.compute.frozen.published import CIFAR_10, CIFAR_100, RESNETS, VITS, PublishedEncoder, missing
 from mi_ray.compute.numerics.tensor_files import save_tensors
 from mi_ray.compute.training.networks import encoder
 
@@ -94,7 +94,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 # What an encoder was trained to see, and the published ones
 
 
-def seen(encoder: Published) -> Input:
+def seen(encoder: PublishedEncoder) -> Input:
     return encoder.trained_on or input_of(encoder.arch)
 
 

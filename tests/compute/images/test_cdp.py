@@ -8,16 +8,11 @@ import torch
 from PIL import Image
 from scipy.stats import chisquare
 
-from mi_ray.compute.images import material as sources
+from mi_ray.compute.images import drawings, photographs
 from mi_ray.compute.images.cdp import render
+from mi_ray.compute.images.drawings import mnist_drawings, scikit_learn_drawings, split_drawings
 from mi_ray.compute.images.image_set import SPLITS, ImageSet, content_digest
-from mi_ray.compute.images.material import (
-    folder_photographs,
-    mnist_drawings,
-    scikit_learn_drawings,
-    scikit_learn_photographs,
-    split_drawings,
-)
+from mi_ray.compute.images.photographs import folder_photographs, scikit_learn_photographs
 from mi_ray.theory.tasks import COLORS, DIGITS, POSITIONS, Task
 
 DRAWINGS = scikit_learn_drawings()
@@ -156,7 +151,7 @@ def test_drawings_of_the_splits_are_disjoint_and_complete():
     np.testing.assert_array_equal(np.sort(together), np.arange(len(DRAWINGS.labels)))
     for split in SPLITS:
         share = np.bincount(DRAWINGS.labels[PARTS[split]]) / np.bincount(DRAWINGS.labels)
-        np.testing.assert_allclose(share, sources.PARTS[SPLITS.index(split)], atol=0.01)
+        np.testing.assert_allclose(share, drawings.PARTS[SPLITS.index(split)], atol=0.01)
 
 
 def test_images_are_made_from_the_drawings_of_their_split_alone():
@@ -212,7 +207,7 @@ def test_a_folder_of_three_photographs_gives_one_to_each_split(tmp_path):
 def test_photographs_of_every_mode_are_read_as_rgb(tmp_path, mode, color):
     path = tmp_path / ("photo.jpg" if mode == "CMYK" else "photo.png")
     Image.new(mode, (9, 7), color).save(path)
-    photo = sources.read_photograph(path)
+    photo = photographs.read_photograph(path)
     assert (photo.shape, photo.dtype) == ((7, 9, 3), np.uint8)
     if mode != "P":
         np.testing.assert_allclose(photo, 120, atol=1)
@@ -222,7 +217,7 @@ def test_photographs_stand_upright_over_their_matte(tmp_path):
     tags = Image.Exif()
     tags[0x0112] = 6
     Image.new("RGBA", (9, 7), (0, 0, 0, 0)).save(tmp_path / "photo.png", exif=tags)
-    photo = sources.read_photograph(tmp_path / "photo.png", "#0a141e")
+    photo = photographs.read_photograph(tmp_path / "photo.png", "#0a141e")
     assert photo.shape == (9, 7, 3)
     assert (photo == [10, 20, 30]).all()
 
@@ -260,7 +255,7 @@ def test_a_corrupt_file_is_refused_by_name(tmp_path, damage, suffix):
     Image.fromarray(noise).save(path)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match="cannot be decoded") as refusal:
-        sources.read_photograph(path)
+        photographs.read_photograph(path)
     assert str(path) in str(refusal.value)
 
 
@@ -268,7 +263,7 @@ def test_an_over_large_image_is_refused_before_it_is_decoded(tmp_path):
     path = tmp_path / "huge.png"
     Image.new("1", (4001, 4000)).save(path)
     with pytest.raises(ValueError, match="16,000,000") as refusal:
-        sources.read_photograph(path)
+        photographs.read_photograph(path)
     assert f"{path} has 4001x4000 pixels" in str(refusal.value)
 
 

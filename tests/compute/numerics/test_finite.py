@@ -15,8 +15,8 @@ from mi_ray.compute.estimation.readings import Pairs, score
 from mi_ray.compute.estimation.samples import Origin, Sample, flattened
 from mi_ray.compute.frozen.checkpoint_files import encoder_state
 from mi_ray.compute.frozen.embed import embed
-from mi_ray.compute.frozen.views import embed_views
-from mi_ray.compute.images.copies import identities_of_rows
+from mi_ray.compute.frozen.embed_views import embed_views
+from mi_ray.compute.images.duplicates import identities_of_rows
 from mi_ray.compute.images.image_set import SPLITS, ImageSet
 from mi_ray.compute.numerics.axes import PrincipalAxes
 from mi_ray.compute.numerics.finite import NotFinite, refuse_numbers, refuse_rows, refuse_tensors

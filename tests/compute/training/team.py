@@ -18,7 +18,7 @@ from mi_ray.compute.pairs.augmentation import SimCLRView, plain
 from mi_ray.compute.pairs.couples import WithinClass, WithItself
 from mi_ray.compute.training import workers
 from mi_ray.compute.training.networks import encoder, projector
-from mi_ray.compute.training.objectives import NT_XENT, SupCon
+from mi_ray.compute.training.objectives import NT_XENT, SupConLoss
 from mi_ray.compute.training.trainer import Trainer
 
 CASES = ("nt_xent", "augmented", "sup_con")
@@ -60,7 +60,7 @@ def trainer(case: str, team: workers.Workers) -> Trainer:
         lambda images, seed, rows: view(images, seed, rows).double(),
         k_tr=K_TR, steps=STEPS, temperature=0.5, optimizer="sgd", learning_rate=0.01, weight_decay=1e-4,
         warmup_steps=0, seed=0, dtype=torch.float32, device=torch.device("cpu"),
-        objective=SupCon(labels) if case == "sup_con" else NT_XENT, workers=team,
+        objective=SupConLoss(labels) if case == "sup_con" else NT_XENT, workers=team,
     )  # fmt: skip
 
 

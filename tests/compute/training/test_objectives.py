@@ -12,7 +12,7 @@ from mi_ray.compute.pairs.couples import WithinClass, WithItself
 from mi_ray.compute.seeding import stream
 from mi_ray.compute.training.losses import nt_xent, nt_xent_against, sup_con
 from mi_ray.compute.training.networks import encoder, projector
-from mi_ray.compute.training.objectives import NTXent, NTXentAgainst, SupCon
+from mi_ray.compute.training.objectives import NTXentAgainstLoss, NTXentLoss, SupConLoss
 from mi_ray.compute.training.trainer import Trainer
 
 K_TR, STEPS, N, CLASSES, SIDE = 6, 6, 48, 3, 32
@@ -34,7 +34,7 @@ def pictures(n=N, seed=0):
 
 DATA = ImageSet(pictures(), LABELS[:, None], np.arange(N))
 FAR = pictures(20, seed=1)
-OBJECTIVES = {"nt_xent": NTXent(), "sup_con": SupCon(LABELS), "against": NTXentAgainst(FAR)}
+OBJECTIVES = {"nt_xent": NTXentLoss(), "sup_con": SupConLoss(LABELS), "against": NTXentAgainstLoss(FAR)}
 every = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
 
 
@@ -109,7 +109,7 @@ def trained_before(steps):
     return {f"networks.{part}.{name}": w for part, f in named.items() for name, w in f.state_dict().items()}
 
 
-@pytest.mark.parametrize("objective", [{}, {"objective": NTXent()}], ids=["default", "nt_xent"])
+@pytest.mark.parametrize("objective", [{}, {"objective": NTXentLoss()}], ids=["default", "nt_xent"])
 def test_nt_xent_trains_the_bits_that_it_trained_when_it_was_the_only_objective(objective):
     _, state = after(3, trainer(**objective))
     assert_same_bits({n: w for n, w in state.items() if n.startswith("networks.")}, trained_before(3))
@@ -177,9 +177,9 @@ def test_an_objective_is_a_function_of_projections_and_indices(objective):
     z = z[: 2 * K_TR] if objective.negatives is None else z
     z_x, z_y, far = z[:K_TR], z[K_TR : 2 * K_TR], z[2 * K_TR :]
     expected = {
-        NTXent: lambda: nt_xent(z_x, z_y, temperature=0.2),
-        SupCon: lambda: sup_con(z_x, z_y, torch.from_numpy(LABELS[:K_TR]), temperature=0.2),
-        NTXentAgainst: lambda: nt_xent_against(z_x, z_y, far, temperature=0.2),
+        NTXentLoss: lambda: nt_xent(z_x, z_y, temperature=0.2),
+        SupConLoss: lambda: sup_con(z_x, z_y, torch.from_numpy(LABELS[:K_TR]), temperature=0.2),
+        NTXentAgainstLoss: lambda: nt_xent_against(z_x, z_y, far, temperature=0.2),
     }
     assert torch.equal(objective(z, indices, temperature=0.2), expected[type(objective)]())
 
@@ -192,32 +192,32 @@ def test_sup_con_of_images_that_are_each_a_class_trains_the_bits_of_nt_xent():
         chosen = rng.permutation(N)[:k]
         return chosen, chosen
 
-    _, one = after(3, trainer(couple=distinct, objective=SupCon(np.arange(N))))
+    _, one = after(3, trainer(couple=distinct, objective=SupConLoss(np.arange(N))))
     _, two = after(3, trainer(couple=distinct))
     assert_same_bits(one, two)
 
 
 def test_sup_con_takes_couples_within_a_class():
-    losses, _ = after(2, trainer(couple=WithinClass(LABELS, CLASSES), view=plain, objective=SupCon(LABELS)))
+    losses, _ = after(2, trainer(couple=WithinClass(LABELS, CLASSES), view=plain, objective=SupConLoss(LABELS)))
     assert np.isfinite(losses).all()
 
 
 def test_sup_con_refuses_couples_across_classes():
-    across = trainer(couple=lambda k, rng: (np.zeros(k, int), np.ones(k, int)), objective=SupCon(LABELS))
+    across = trainer(couple=lambda k, rng: (np.zeros(k, int), np.ones(k, int)), objective=SupConLoss(LABELS))
     with pytest.raises(ValueError, match="couple: a pair joins two classes"):
         across.step()
 
 
 def test_sup_con_refuses_labels_of_another_number_of_images():
     with pytest.raises(ValueError, match="labels: 10 are given; allowed: one per image, 48"):
-        trainer(objective=SupCon(LABELS[:10]))
+        trainer(objective=SupConLoss(LABELS[:10]))
 
 
 # Negatives from another data set
 
 
 def test_each_step_views_k_minus_1_negatives_twice_in_the_same_forward_pass():
-    viewed, embedded = seen_by(trainer(objective=NTXentAgainst(FAR)))
+    viewed, embedded = seen_by(trainer(objective=NTXentAgainstLoss(FAR)))
     (_, negatives), (views,) = viewed, embedded
     once, again = negatives.chunk(2)
     assert len(once) == K_TR - 1
@@ -228,7 +228,7 @@ def test_each_step_views_k_minus_1_negatives_twice_in_the_same_forward_pass():
 
 
 def test_negatives_are_drawn_anew_at_each_step_from_all_of_the_set():
-    viewed, _ = seen_by(trainer(objective=NTXentAgainst(FAR)), steps=STEPS)
+    viewed, _ = seen_by(trainer(objective=NTXentAgainstLoss(FAR)), steps=STEPS)
     assert not torch.equal(viewed[1], viewed[3])
     drawn = {tuple(image.flatten().tolist()) for negatives in viewed[1::2] for image in negatives}
     known = {tuple(image.flatten().tolist()) for image in pixels(torch.from_numpy(FAR))}
@@ -237,8 +237,8 @@ def test_negatives_are_drawn_anew_at_each_step_from_all_of_the_set():
 
 
 def test_negatives_move_the_moments_of_batch_normalisation():
-    dark = NTXentAgainst(np.zeros_like(FAR))
-    _, one = after(1, trainer(objective=NTXentAgainst(FAR)))
+    dark = NTXentAgainstLoss(np.zeros_like(FAR))
+    _, one = after(1, trainer(objective=NTXentAgainstLoss(FAR)))
     _, two = after(1, trainer(objective=dark))
     moments = [name for name in one if name.endswith("running_mean")]
     assert moments
@@ -248,10 +248,10 @@ def test_negatives_move_the_moments_of_batch_normalisation():
 @pytest.mark.parametrize("negatives", [FAR[:0], FAR[..., :8, :8]], ids=["none", "smaller"])
 def test_negatives_that_cannot_join_the_batch_are_refused(negatives):
     with pytest.raises(ValueError, match=r"negatives: \(.*\) is not allowed; allowed: \[m, 3, 32, 32\]"):
-        trainer(objective=NTXentAgainst(negatives))
+        trainer(objective=NTXentAgainstLoss(negatives))
 
 
 def test_training_against_another_set_learns_an_easy_problem():
     """Dark images are told from noise: each pair leaves the negatives behind."""
-    losses, _ = after(STEPS, trainer(k_tr=16, objective=NTXentAgainst(FAR // 8)))
+    losses, _ = after(STEPS, trainer(k_tr=16, objective=NTXentAgainstLoss(FAR // 8)))
     assert losses[-1] < losses[0] - 0.1

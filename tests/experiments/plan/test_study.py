@@ -4,7 +4,7 @@ import pytest
 
 from mi_ray.experiments.declare import CDP, Embedding, LinearEvaluation, SameClass, Training
 from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.declare.encoders import OptimizerName
+from mi_ray.experiments.declare.training import OptimizerName
 from mi_ray.experiments.plan.study import Matrix, Study, parse_axes
 
 PRESETS = {"laptop": {}, "smoke": {"views": (1000,), "seed": (7,)}, "empty": {"seed": ()}}

@@ -10,7 +10,7 @@ import pytest
 from mi_ray.compute.estimation.critics import Settings
 from mi_ray.compute.estimation.estimate import estimate
 from mi_ray.compute.estimation.samples import Origin, Sample
-from mi_ray.compute.images.copies import identities_of_rows
+from mi_ray.compute.images.duplicates import identities_of_rows
 from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.compute.pairs.couples import WithinClass
 from mi_ray.experiments.results.estimates import expected, told

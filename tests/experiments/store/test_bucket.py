@@ -23,7 +23,7 @@ KEY = "training-0"
 SMALL = CDP(train_images=1024, validation_images=1024, test_images=1024)
 HOLD = """
 import sys, time
-from mi_ray.experiments import lease
+from mi_ray.experiments.store import lease
 from mi_ray.experiments.store.bucket import Bucket
 lease.BEAT_SECONDS, lease.STALE_SECONDS = 0.2, 1.0
 with lease.lease(Bucket(sys.argv[1])):
@@ -95,7 +95,7 @@ def test_a_store_without_its_backend_is_refused_with_what_to_install(place):
         "from mi_ray.experiments.store.store import store_at; store_at(sys.argv[1]).refuse_if_unreachable()"
     )
     told = subprocess.run([sys.executable, "-c", program, place], capture_output=True, text=True).stderr
-    assert "needs what is not installed here; pip install 'mi-ray[s3]'" in told
+    assert "needs a package that is not installed; pip install 'mi-ray[s3]'" in told
 
 
 def test_a_folder_is_served_where_fsspec_is_absent(tmp_path):

@@ -12,7 +12,7 @@ from math import inf, nan
 import pytest
 
 from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.store import backends as truths
+from mi_ray.experiments.store import backends
 from mi_ray.experiments.store.failpoints import VARIABLE
 from mi_ray.experiments.store.files import append_line, read_lines, write_json
 from mi_ray.experiments.store.store import Store, store_at
@@ -37,8 +37,8 @@ print(*[store.attempt("{KEY}").number for _ in range(5)])
 """
 RACE = f"""{PROLOGUE}
 import os
-from mi_ray.experiments import cells
-cells.Attempt.refuse_if_stale = lambda attempt: None  # as if all had looked before any newer one had begun
+from mi_ray.experiments.store.store import Attempt
+Attempt.refuse_if_stale = lambda attempt: None  # as if every process had checked before a newer attempt began
 attempt = store.attempt("{KEY}")
 write_json(attempt.payload / "result.json", {{"by": os.getpid()}})
 print("ready", flush=True)
@@ -50,7 +50,7 @@ print("by", attempt.publish({{}}).result["by"])
 @pytest.fixture(params=["folder", "bucket"])
 def store(request, tmp_path, monkeypatch):
     """A store on a folder and one in a bucket; of the bucket, this process has a cache of its own."""
-    monkeypatch.setattr(truths, "PROGRESS_SECONDS", 0)
+    monkeypatch.setattr(backends, "PROGRESS_SECONDS", 0)
     monkeypatch.setenv("MI_RAY_CACHE", str(tmp_path / "cache"))
     place = tmp_path / "store"
     if request.param == "bucket":
@@ -104,7 +104,7 @@ def at_once(store, program, processes):
 
 def test_killed_before_the_commit_there_is_no_cell_and_the_next_attempt_commits(store):
     assert commit_elsewhere(store, "commit.before_rename:kill@1") == -signal.SIGKILL
-    assert not store.has(KEY) and store.held([KEY]) == set()
+    assert not store.has(KEY) and store.committed([KEY]) == set()
     cell = written(store).publish({})
     assert cell.result == {"by": "this process"} and cell.manifest["attempt"] == 2
 
@@ -119,7 +119,7 @@ def test_what_a_killed_attempt_left_is_swept_by_the_one_that_commits(store):
 
 def test_killed_after_the_commit_the_cell_is_there(store):
     assert commit_elsewhere(store, "commit.after_rename:kill@1") == -signal.SIGKILL
-    assert store.has(KEY) and store.held([KEY, "another"]) == {KEY}
+    assert store.has(KEY) and store.committed([KEY, "another"]) == {KEY}
     assert store.read(KEY).result == {"by": "another process"}
 
 
@@ -236,11 +236,11 @@ def test_a_store_that_cannot_be_written_is_refused_in_one_line(tmp_path):
 
 def test_progress_is_that_of_the_newest_attempt_and_zero_when_unknown(store):
     assert store.progress(KEY) == 0.0
-    written(store).tell(0.5)
+    written(store).report_progress(0.5)
     assert store.progress(KEY) == 0.5
     newest = written(store)
     assert store.progress(KEY) == 0.0
-    newest.tell(0.2)
+    newest.report_progress(0.2)
     assert store.progress(KEY) == 0.2
 
 
@@ -250,7 +250,7 @@ def test_checkpoints_outlive_their_attempt_the_latest_first_and_dropped_ones_are
         for name in names:
             path = attempt.path / "checkpoints" / f"{name}.safetensors"
             path.write_text(name)
-            attempt.keep(path, drop=[path.with_name("1-a.safetensors")] if name == "2-b" else ())
+            attempt.keep_checkpoint(path, drop=[path.with_name("1-a.safetensors")] if name == "2-b" else ())
     if store.bucket:
         shutil.rmtree(store.root)  # the node is lost
-    assert [path.read_text() for path in written(store).kept()] == ["3-c", "2-b"]
+    assert [path.read_text() for path in written(store).checkpoints()] == ["3-c", "2-b"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mi_ray.compute.estimation.samples import Origin, Sample, flattened, shared
-from mi_ray.compute.images.copies import different, identities_of_pixels, identities_of_rows, joined
+from mi_ray.compute.images.duplicates import distinct_rows, identities_of_pixels, identities_of_rows, merged_sources
 from mi_ray.compute.pairs.couples import Among, TwoViews, WithinClass, among
 from mi_ray.theory.channel import LabelChannel
 from tests.compute.estimation.test_estimate import SMALL, Problem, asked
@@ -45,18 +45,18 @@ def test_of_embeddings_alone_equal_rows_are_one():
 
 def test_the_first_of_each_image_is_kept_and_of_each_class_that_it_is_filed_under():
     ids = np.array([7, 7, 5, 7, 5, 9])
-    assert different(ids).tolist() == [0, 2, 5]
-    assert different(ids, np.array([0, 0, 1, 1, 1, 1])).tolist() == [0, 2, 3, 5]
+    assert distinct_rows(ids).tolist() == [0, 2, 5]
+    assert distinct_rows(ids, np.array([0, 0, 1, 1, 1, 1])).tolist() == [0, 2, 3, 5]
 
 
 def test_sources_that_share_an_image_are_one_also_by_way_of_others():
     sources, ids = np.array([30, 10, 20, 40, 10]), np.array([1, 1, 2, 3, 2])
-    assert joined(sources, ids).tolist() == [10, 10, 10, 40, 10]
+    assert merged_sources(sources, ids).tolist() == [10, 10, 10, 40, 10]
 
 
 def test_without_copies_sources_stay_as_they_are():
     sources = np.random.default_rng(0).integers(20, size=100)
-    np.testing.assert_array_equal(joined(sources, np.arange(100)), sources)
+    np.testing.assert_array_equal(merged_sources(sources, np.arange(100)), sources)
 
 
 # Couples
@@ -107,7 +107,7 @@ def copied(sample, times, rows=slice(None)):
     kept = [np.concatenate([of, *[of[rows]] * times]) for of in (sample.h, sample.labels, sample.origin.identities)]
     h, labels, ids = kept
     sources = sample.origin.sources[0] + np.arange(len(h))
-    couple = among(WithinClass(labels[different(ids, labels)], 4), different(ids, labels), len(h))
+    couple = among(WithinClass(labels[distinct_rows(ids, labels)], 4), distinct_rows(ids, labels), len(h))
     return Sample(h, labels, Origin(identities=ids, sources=sources), couple)
 
 

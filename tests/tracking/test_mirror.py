@@ -13,8 +13,8 @@ from mlflow import MlflowClient
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.store.store import Store
+from mi_ray.tracking.mirror import COMPLETE, MIRRORED, read_cells
 from mi_ray.tracking.recorder import Recorder
-from mi_ray.tracking.store import COMPLETE, MIRRORED, read_cells
 from tests.committed import WHY, made_up, numbers_of
 
 NewRecorder = Callable[..., Recorder]

@@ -1,0 +1,78 @@
+"""Estimate mutual information from embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mi_ray.compute.estimation import estimate as estimation
+from mi_ray.compute.estimation.critics import Settings
+from mi_ray.compute.estimation.samples import Origin, Sample, flattened
+from mi_ray.compute.images.duplicates import identities_of_pixels
+from mi_ray.compute.images.image_set import SPLITS, ImageSet
+from mi_ray.experiments.declare import Estimation, SameClass
+from mi_ray.experiments.declare.kind import Values
+from mi_ray.experiments.images.pairs import couple_of_different, label_channel, labelled
+from mi_ray.experiments.images.prepared import PreparedData
+from mi_ray.experiments.results.estimates import expected, told, told_views
+from mi_ray.experiments.run.embedding import Embedded, names_of
+from mi_ray.experiments.run.loop import Progress
+from mi_ray.experiments.store.files import append_line
+from mi_ray.experiments.store.store import Attempt
+
+
+def estimated(declaration: Estimation, data: PreparedData, attempt: Attempt, h: Embedded) -> Values:
+    """Post-training MI estimation: of same-class pairs against their label channel, or of views."""
+    splits, names = {split: data.split(split) for split in SPLITS}, names_of(data, h)
+    origins = {split: origin_of(splits[split], names[split]) for split in SPLITS}
+    pairing, progress = declaration.pairing, Progress(attempt)
+
+    def report(step: int, train_bits: float, validation_bits: float) -> None:
+        record = {"step": step, "critic_train_bits": train_bits, "critic_validation_bits": validation_bits}
+        append_line(attempt.payload / "history.jsonl", record)
+        progress(step / declaration.steps)
+
+    if not isinstance(pairing, SameClass):
+        estimate_of_views = estimation.estimate_views(
+            {split: flattened(h[split], origins[split]) for split in SPLITS},
+            k_est=declaration.k_est,
+            batches=declaration.batches,
+            settings=critic_settings(declaration),
+            report=report,
+        )
+        return told_views(estimate_of_views)
+    channel = label_channel(pairing, splits["test"])
+    samples = {}
+    for split, images in splits.items():
+        couple = couple_of_different(pairing, images, origins[split].identities)
+        samples[split] = Sample(h[split], labelled(pairing.task, images)[0], origins[split], couple)
+    estimate = estimation.estimate(
+        samples,
+        channel,
+        k_est=declaration.k_est,
+        batches=declaration.batches,
+        penalties=declaration.penalties,
+        settings=critic_settings(declaration),
+        report=report,
+    )
+    return told(estimate) | expected(channel, declaration.k_est)
+
+
+def origin_of(images: ImageSet, names: Sequence[str]) -> Origin:
+    """Identities, sources and names of the images of a split."""
+    return Origin(identities=identities_of_pixels(images.images), sources=images.sources, names=names)
+
+
+def critic_settings(declaration: Estimation) -> Settings:
+    """The critics of an estimation: no two seeds of a sweep share one."""
+    encoder, n = declaration.encoder, declaration.critics
+    return Settings(
+        hidden=encoder.hidden,
+        out=encoder.out,
+        temperature=declaration.temperature,
+        seeds=range(declaration.seed * n, (declaration.seed + 1) * n),
+        k=declaration.k_fit,
+        steps=declaration.steps,
+        learning_rate=declaration.learning_rate,
+        weight_decay=declaration.weight_decay,
+        patience=declaration.patience,
+    )
