@@ -25,7 +25,9 @@ from analysis import command
 from analysis.augmentation.figure import STYLE, figure
 from analysis.augmentation.table import ENCODER, MEASURES, STRENGTHS, Measure, Record, record
 from analysis.augmentation.verdict import verdict
+from analysis.cells import mirrored_cells
 from analysis.style import save
+from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.augmentation_search import STUDY
 
@@ -95,7 +97,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` when one is not there, unless ``partial``, which leaves it out.
     """
-    mirrored = command.mirrored(STUDY, plan, tracking_uri, KINDS, partial=partial)
+    mirrored = mirrored_cells(STUDY, plan, tracking_uri, KINDS, partial=partial)
     found = record(plan, mirrored)
     out.mkdir(parents=True, exist_ok=True)
     compared, stem = comparison(found), out / STEM
@@ -105,7 +107,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     stem.with_suffix(".md").write_text(printed(found, compared))
     written = [*(out / f"{name}.csv" for name in tables), stem.with_suffix(".md")]
     written += save(lambda: figure(found), stem, **STYLE)
-    return command.publish(plan, out, written, verdict(found), judged=judged(plan, found), mirrored=mirrored)
+    return publish(plan, out, written, verdict(found), judged=judged(plan, found), mirrored=mirrored)
 
 
 def judged(plan: Plan, found: Record) -> Plan:

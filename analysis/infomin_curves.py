@@ -20,11 +20,13 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
+from analysis.cells import mirrored_cells
 from analysis.infomin_strength.figure import STYLE, curves
 from analysis.infomin_strength.verdict import verdict
 from analysis.style import save
 from analysis.tables.frame import over_seeds
 from analysis.tables.per_encoder import beside, by_encoder, panel_names
+from analysis.verdict import publish
 from mi_ray.experiments.declare import SimCLR
 from mi_ray.experiments.declare.identity import own_fields
 from mi_ray.experiments.plan.plan import Plan
@@ -77,12 +79,12 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` when one is not there, unless ``partial``, which leaves its point out and says so.
     """
-    mirrored = command.mirrored(STUDY, plan, tracking_uri, KINDS, partial=partial)
+    mirrored = mirrored_cells(STUDY, plan, tracking_uri, KINDS, partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     tidy, stem = table(plan, mirrored).reset_index(drop=True), out / STEM
     tidy.to_csv(stem.with_suffix(".csv"), index=False)
     written = [stem.with_suffix(".csv"), *save(lambda: curves(tidy), stem, **STYLE)]
-    return command.publish(plan, out, written, verdict(tidy), mirrored=mirrored)
+    return publish(plan, out, written, verdict(tidy), mirrored=mirrored)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
+from analysis.cells import cells_of, mirrored_cells
 from analysis.infomin_grid import figure as heatmap_figure
 from analysis.infomin_grid.figure import heatmap
 from analysis.infomin_grid.table import COLUMN, ESTIMATE, MATRICES, ROW, Matrix, task_called
@@ -28,6 +29,7 @@ from analysis.infomin_grid.verdict import verdict
 from analysis.style import save
 from analysis.tables.frame import asked_and_measured, certificates_over_seeds, over_seeds
 from analysis.tables.per_encoder import panel_names
+from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.infomin_grid import STUDY
 
@@ -52,12 +54,12 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     Raises `MissingCells` when one is not there, unless ``partial``, which hatches it.
     """
     kinds = [matrix.kind for matrix in MATRICES]
-    mirrored = command.mirrored(STUDY, plan, tracking_uri, kinds, partial=partial)
+    mirrored = mirrored_cells(STUDY, plan, tracking_uri, kinds, partial=partial)
     out.mkdir(parents=True, exist_ok=True)
-    shown = [matrix for matrix in MATRICES if command.cells_of(plan, matrix.kind)]
+    shown = [matrix for matrix in MATRICES if cells_of(plan, matrix.kind)]
     tables = {matrix: table(matrix, plan, mirrored) for matrix in shown}
     written = [path for matrix, tidy in tables.items() for path in _write(matrix, tidy, out)]
-    return command.publish(plan, out, written, verdict(tables), mirrored=mirrored)
+    return publish(plan, out, written, verdict(tables), mirrored=mirrored)
 
 
 def _write(matrix: Matrix, tidy: pd.DataFrame, out: Path) -> list[Path]:

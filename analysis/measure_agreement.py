@@ -31,8 +31,10 @@ from analysis.agreement.csv_table import COLUMNS, read
 from analysis.agreement.figure import write
 from analysis.agreement.ranking import BEST, ranked, table
 from analysis.agreement.verdict import verdict
+from analysis.cells import mirrored_cells
 from analysis.encoder_zoo import figure as encoder_zoo_figure
 from analysis.encoder_zoo.table import KINDS, SOURCES, columns_of, rows
+from analysis.verdict import publish
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.plan import Plan
 from mi_ray.running.panels import aligned
@@ -53,7 +55,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` when one is not there, unless ``partial``: encoders that lack a measure are left out then.
     """
-    mirrored = command.mirrored(STUDY, plan, tracking_uri, KINDS, partial=partial)
+    mirrored = mirrored_cells(STUDY, plan, tracking_uri, KINDS, partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     columns = columns_of(plan, mirrored)
     encoders = rows(plan, columns, mirrored)
@@ -61,9 +63,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     told = [*_save(encoders, out), *agreement_print.write(encoders, agreement, out)]
     drawn = encoder_zoo_figure.write(encoders, agreement, out)
     ranking = [] if agreement.empty else write(agreement, out)
-    return command.publish(
-        plan, out, [*told, *drawn, *ranking], verdict(columns, agreement, unranked), mirrored=mirrored
-    )
+    return publish(plan, out, [*told, *drawn, *ranking], verdict(columns, agreement, unranked), mirrored=mirrored)
 
 
 def _save(encoders: pd.DataFrame, out: Path) -> list[Path]:

@@ -22,11 +22,13 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
+from analysis.cells import mirrored_cells
 from analysis.negatives.verdict import APART, OWN, verdict
 from analysis.tables.difference import paired
 from analysis.tables.frame import over_seeds
 from analysis.tables.places import placed
 from analysis.tables.text import Printed, number, span, spread_note, with_spread, write_markdown
+from analysis.verdict import publish
 from mi_ray.experiments.declare import Labelled, data_of
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.plan.sheets import place_title
@@ -111,12 +113,12 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` when one is not there, unless ``partial``, which prints a dash in its place.
     """
-    mirrored = command.mirrored(STUDY, plan, tracking_uri, [KIND], partial=partial)
+    mirrored = mirrored_cells(STUDY, plan, tracking_uri, [KIND], partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     tidy = table(plan, mirrored)
     tidy.to_csv(out / "negatives-table.csv", index=False)
     markdown = write_markdown(out / "negatives-table.md", printed(tidy))
-    return command.publish(plan, out, [out / "negatives-table.csv", markdown], verdict(tidy), mirrored=mirrored)
+    return publish(plan, out, [out / "negatives-table.csv", markdown], verdict(tidy), mirrored=mirrored)
 
 
 if __name__ == "__main__":

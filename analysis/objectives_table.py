@@ -22,11 +22,13 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
+from analysis.cells import mirrored_cells
 from analysis.objectives.verdict import COMPARISONS, NAMES, verdict
 from analysis.tables.difference import Difference, paired
 from analysis.tables.frame import certificates_over_seeds, over_seeds
 from analysis.tables.places import placed
 from analysis.tables.text import Printed, number, span, spread_note, with_spread, write_markdown
+from analysis.verdict import publish
 from mi_ray.experiments.declare import entropy_bits, training_of
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.plan.sheets import place_title
@@ -167,14 +169,14 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     Raises `MissingCells` when one is not there, unless ``partial``, which prints a dash in its place.
     """
     kinds = [kind for kind, *_ in QUANTITIES.values()]
-    mirrored = command.mirrored(STUDY, plan, tracking_uri, kinds, partial=partial)
+    mirrored = mirrored_cells(STUDY, plan, tracking_uri, kinds, partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     tidy, told = table(plan, mirrored), differences(plan, mirrored)
     paths = [out / "objectives-table.csv", out / "objectives-differences.csv"]
     for path, frame in zip(paths, (tidy, told), strict=True):
         frame.to_csv(path, index=False)
     markdown = write_markdown(out / "objectives-table.md", printed(tidy, told))
-    return command.publish(plan, out, [*paths, markdown], verdict(tidy, told), mirrored=mirrored)
+    return publish(plan, out, [*paths, markdown], verdict(tidy, told), mirrored=mirrored)
 
 
 if __name__ == "__main__":

@@ -23,11 +23,10 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import verdict
-from analysis.command import CELLS
 from analysis.page import page as report_page
 from analysis.page.model import Picture, Report, Shown, Table
 from analysis.page.provenance import Record, record, shared_trainings
-from analysis.verdict import Verdict
+from analysis.verdict import CELLS, Verdict
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.store.store import Store, store_at
 

@@ -22,11 +22,13 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
+from analysis.cells import mirrored_cells
 from analysis.small_batch.figure import STYLE, bars
 from analysis.small_batch.verdict import ACCURACY, IN_TRAINING, POST_TRAINING, verdict
 from analysis.style import save
 from analysis.tables.frame import certificates_over_seeds, over_seeds
 from analysis.tables.per_encoder import beside, by_encoder, panel_names
+from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.information import nominal_bound_bits
@@ -98,12 +100,12 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` when one is not there, unless ``partial``, which leaves its bar out and says so.
     """
-    mirrored = command.mirrored(STUDY, plan, tracking_uri, list(STUDY.matrix.panels), partial=partial)
+    mirrored = mirrored_cells(STUDY, plan, tracking_uri, list(STUDY.matrix.panels), partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     tidy, stem = table(plan, mirrored), out / STEM
     tidy.to_csv(stem.with_suffix(".csv"), index=False)
     written = [stem.with_suffix(".csv"), *save(lambda: bars(tidy), stem, **STYLE)]
-    return command.publish(plan, out, written, verdict(tidy), mirrored=mirrored)
+    return publish(plan, out, written, verdict(tidy), mirrored=mirrored)
 
 
 if __name__ == "__main__":

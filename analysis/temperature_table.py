@@ -24,9 +24,11 @@ from analysis import command
 from analysis.agreement import figure as measure_agreement_figure
 from analysis.agreement.csv_table import COLUMNS
 from analysis.agreement.ranking import ranked
+from analysis.cells import mirrored_cells
 from analysis.tables.text import Printed, number, span, spread_note, with_spread, write_markdown
 from analysis.temperature.table import HEADS, KINDS, LABEL, rows
 from analysis.temperature.verdict import verdict
+from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.temperature import STUDY
 
@@ -38,7 +40,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` when one is not there, unless ``partial``: encoders that lack a measure are not ranked then.
     """
-    mirrored = command.mirrored(STUDY, plan, tracking_uri, KINDS, partial=partial)
+    mirrored = mirrored_cells(STUDY, plan, tracking_uri, KINDS, partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     tidy = rows(plan, mirrored)
     complete = tidy.dropna(subset=list(HEADS))
@@ -48,7 +50,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
         frame.to_csv(path, index=False)
     markdown = write_markdown(out / "temperature-table.md", printed(tidy, agreement))
     drawn = [] if agreement.empty else measure_agreement_figure.write(agreement, out)
-    return command.publish(plan, out, [*paths, markdown, *drawn], verdict(tidy, agreement, unranked), mirrored=mirrored)
+    return publish(plan, out, [*paths, markdown, *drawn], verdict(tidy, agreement, unranked), mirrored=mirrored)
 
 
 # Print

@@ -29,8 +29,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from mi_ray.compute.choices import Dataset, Layout
+from mi_ray.compute.choices import Layout
 from mi_ray.compute.frozen.published import RESNETS, VITS
+from mi_ray.compute.images.catalogue import Dataset
 from mi_ray.experiments.declare import (
     BUNDLED,
     CDP,

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from analysis.command import cells_of
+from analysis.cells import cells_of
 from analysis.tables.frame import asked_and_measured
 from mi_ray.experiments.plan.plan import Plan
 from mi_ray.theory.selection import PairedDifference, best_of_each, margin, paired

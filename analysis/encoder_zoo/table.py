@@ -9,7 +9,7 @@ from functools import reduce
 import pandas as pd
 
 from analysis.agreement.csv_table import ACCURACY, COLUMNS
-from analysis.command import cells_of
+from analysis.cells import cells_of
 from analysis.tables.frame import asked_and_measured, over_seeds
 from mi_ray.experiments.declare import SimCLR, pairing_name
 from mi_ray.experiments.plan.plan import Plan

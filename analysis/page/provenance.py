@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from analysis.command import CELLS
+from analysis.verdict import CELLS
 from mi_ray.experiments.declare.measures import NOT_LEARNED
 from mi_ray.experiments.store.store import CommittedCell, Store
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from analysis.command import cells_of
+from analysis.cells import cells_of
 from mi_ray.experiments.declare.parameters import is_replicate
 from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.results.statement import One, Statement, one

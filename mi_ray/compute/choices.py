@@ -35,18 +35,6 @@ class Input:
     std: tuple[float, float, float]
 
 
-Arrays = Literal["cifar-10", "cifar-100", "stl-10", "mnist"]
-Trees = Literal["imagenet-1k", "imagenet-100", "pacs", "folder"]
-Bundled = Literal["digits"]
-Dataset = Literal[Arrays, Trees, Bundled]
-"""Labelled data sets. ``imagenet-1k``: train/wnid and val/wnid; ``imagenet-100``: those of a class list; ``pacs``:
-domain/class; ``folder``: class folders, or train/class with test/class and validation/class (either) beside it;
-``digits``: scikit-learn's own."""
-
-DOMAINS = ("art_painting", "cartoon", "photo", "sketch")
-"""PACS's domains, in the order of the second attribute."""
-
-
 def is_colour(text: object) -> bool:
     """Whether ``text`` names an opaque colour, as PIL and CSS do: ``white``, ``#ff8800``, ``rgb(255, 136, 0)``."""
     try:

@@ -16,7 +16,7 @@ from analysis.augmentation.figure import figure
 from analysis.augmentation.table import ACCURACY, ESTIMATE, STRENGTHS, Record, record
 from analysis.augmentation.verdict import verdict
 from analysis.augmentation_search import comparison, draw, printed
-from analysis.command import MissingCells
+from analysis.cells import MissingCells
 from analysis.style import save
 from analysis.verdict import read
 from mi_ray.experiments.declare.checks import Refused

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.command import MissingCells
+from analysis.cells import MissingCells
 from analysis.infomin_curves import draw, table
 from analysis.infomin_strength.figure import LABEL_GAP, caption, curves, spaced
 from analysis.infomin_strength.verdict import curves_of, verdict

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis import command
-from analysis.command import MissingCells
+from analysis.cells import MissingCells
 from analysis.infomin_grid.figure import caption, heatmap
 from analysis.infomin_grid.table import ACCURACY, ESTIMATE, Matrix, share, told
 from analysis.infomin_heatmap import draw, table

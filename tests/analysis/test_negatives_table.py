@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analysis import verdict as verdicts
-from analysis.command import MissingCells
+from analysis.cells import MissingCells
 from analysis.negatives.verdict import verdict
 from analysis.negatives_table import draw, table
 from mi_ray.experiments.declare import data_of

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis import verdict as verdicts
-from analysis.command import MissingCells
+from analysis.cells import MissingCells
 from analysis.objectives.verdict import verdict
 from analysis.objectives_table import ACCURACY, ESTIMATE, differences, draw, printed, table
 from mi_ray.experiments.declare import training_of

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.command import MissingCells
+from analysis.cells import MissingCells
 from analysis.small_batch.figure import bars, caption
 from analysis.small_batch.verdict import ACCURACY, IN_TRAINING, POST_TRAINING, verdict
 from analysis.small_batch_bars import draw, table

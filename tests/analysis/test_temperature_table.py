@@ -12,7 +12,7 @@ import pytest
 from analysis import verdict as verdicts
 from analysis.agreement.csv_table import MEASURES, read
 from analysis.agreement.ranking import ranked
-from analysis.command import MissingCells
+from analysis.cells import MissingCells
 from analysis.temperature.table import HEADS, rows
 from analysis.temperature.verdict import verdict
 from analysis.temperature_table import draw

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 from torchvision import datasets as torchvision_datasets
 
-from mi_ray.compute.images.labelled import DOMAINS, load
+from mi_ray.compute.images.catalogue import DOMAINS
+from mi_ray.compute.images.labelled import load
 
 TRAIN, TEST = 8, 2
 """Images of each class in the miniatures' official parts."""

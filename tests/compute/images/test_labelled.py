@@ -7,8 +7,8 @@ from sklearn.datasets import load_digits
 from torchvision import datasets as torchvision_datasets
 from torchvision.transforms.functional import center_crop, resize
 
+from mi_ray.compute.images.catalogue import DOMAINS
 from mi_ray.compute.images.image_set import SPLITS, content_digest
-from mi_ray.compute.images.labelled import DOMAINS
 from tests.compute.miniatures import (
     EVERY,
     OFFICIAL,
