@@ -120,7 +120,7 @@ def test_a_file_where_a_folder_belongs_is_missing(tmp_path):
 
 def test_looking_for_what_is_missing_does_not_import_torch(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from mi_ray.compute.images.catalogue import DATASETS, Dataset, catalogue_of, missing;"
+        "import sys; from pathlib import Path; from mi_ray.compute.images.catalogue import missing;"
         f"missing('cifar-10', Path({str(tmp_path)!r})); missing('digits'); sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
