@@ -53,7 +53,7 @@ class Draws:
     rows: Rows
 
     def __call__(self, purpose: str, draw: Callable[[int, np.random.Generator], NDArray]) -> NDArray:
-        """What ``draw(n, rng)`` draws for the n rows of the whole batch, restricted to the rows viewed here."""
+        """The rows viewed here of ``draw(n, rng)``, which draws for all n rows of the batch."""
         return draw(self.rows.batch, stream(self.seed, purpose))[self.rows.places]
 
 

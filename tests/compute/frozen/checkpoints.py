@@ -21,7 +21,7 @@ def trained_on_cifar(arch=RESNET):
 
 
 def moved(f_e):
-    """An encoder whose scales, shifts and batch statistics are those of no initialisation."""
+    """The encoder with random scales, shifts and batch statistics, which no initialisation has."""
     generator = torch.Generator().manual_seed(0)
     for tensor in f_e.state_dict().values():
         if tensor.ndim == 1:

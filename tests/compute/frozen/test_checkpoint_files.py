@@ -1,4 +1,4 @@
-"""Encoders of others: each layout gives back its encoder bit for bit, and nothing doubtful is taken."""
+"""Checkpoint files of every layout give back their encoder bit for bit."""
 
 from typing import get_args
 

@@ -1,4 +1,4 @@
-"""Checkpoint files of others: what is refused, and names that several layouts share."""
+"""Refused checkpoint files, shared weights, and tensor names that several layouts use."""
 
 import pytest
 import torch

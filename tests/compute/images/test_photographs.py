@@ -1,4 +1,4 @@
-"""Folders of background photographs: the share of each split, and what is refused."""
+"""Folders of background photographs: the share of each split, and refusals."""
 
 import numpy as np
 import pytest

@@ -78,7 +78,7 @@ def test_sup_con_of_two_perfect_classes_has_the_closed_form():
 
 
 def nt_xent_against_by_hand(z_x, z_y, z_negative, temperature):
-    """Eqs. 2-3 in float64 where the only negatives are those of D-, one anchor at a time."""
+    """Eqs. 2-3 in float64 with negatives from D- only, one anchor at a time."""
     z_x, z_y, z_negative, total = z_x.double(), z_y.double(), z_negative.double(), 0.0
     for x, y in zip(z_x, z_y, strict=True):
         for anchor, other in ((x, y), (y, x)):

@@ -24,7 +24,7 @@ Outcome = dict[str, torch.Tensor]
 
 
 def together(folder: Path, size: int, *cases: str, **environment: str) -> dict[str, Outcome]:
-    """Train each case by ``size`` processes; what the first of them saw."""
+    """Train each case with ``size`` processes; returns the results of the first process."""
     out, meeting = folder / f"{size}.safetensors", folder / f"{size}.meeting"
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"} | environment
     processes = [
