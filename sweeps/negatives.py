@@ -21,7 +21,8 @@ trains for 1000 epochs by CIFAR-10's recipe in `recipes`; the paper tells no mor
 
 from dataclasses import replace
 
-from mi_ray.compute.choices import Dataset, Stem
+from mi_ray.compute.choices import Stem
+from mi_ray.compute.images.catalogue import Dataset
 from mi_ray.experiments.declare import (
     Crops,
     Embedding,
@@ -113,7 +114,7 @@ STUDY = Study(
     },
     default_preset="laptop",
     matrix=Matrix(row="data", column="negatives", panels={"evaluation": "linear_accuracy"}),
-    analysis="negatives_table",
+    draw="analysis.negatives_table:draw",
 )
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 from torchvision import datasets as torchvision_datasets
 
-from mi_ray.compute.images.labelled import DOMAINS, load
+from mi_ray.compute.images.catalogue import DOMAINS
+from mi_ray.compute.images.labelled import load
 
 TRAIN, TEST = 8, 2
 """Images of each class in the miniatures' official parts."""
@@ -117,7 +118,7 @@ def pacs(root):
 
 
 def miniature(name, root, monkeypatch):
-    """Write a miniature; what `load` must be told of it (ImageNet-100's class list) is given back."""
+    """Write a miniature; returns the further arguments of `load` (the class list of ImageNet-100)."""
     match name:
         case "cifar-10" | "cifar-100":
             cifar(root, monkeypatch, name)

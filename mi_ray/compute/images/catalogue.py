@@ -1,237 +1,214 @@
-"""Catalogues of labelled photographs: what must be on disk for a data set, and the classes of the images that are.
+"""The labelled data sets, one row of `DATASETS` each, and their files on disk.
 
-torchvision reads data sets that are kept in a few big files, `class_folders` lists the others, whose images are opened
-when asked for; nothing is ever downloaded. scikit-learn's handwritten digits need no files: they come with it.
+To add a data set, add its name to `Dataset` and a row with its reader to `DATASETS`; the type checker, or the import,
+refuses one without the other. This module imports neither torch nor torchvision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any, Literal, get_args
 
 import numpy as np
-from jaxtyping import Int64
-from PIL import Image
 
-from mi_ray.compute.choices import DOMAINS, Arrays, Dataset, Trees
-from mi_ray.compute.images.class_folders import ClassFolders, class_folders, some, split_folders
-from mi_ray.compute.images.decode import WHITE, read_image, to_rgb
+from mi_ray.compute.images.class_folders import ClassFolders, some
+from mi_ray.compute.images.decode import WHITE
+from mi_ray.compute.images.readers import Catalogue, ClassTree, LargeFiles, PackagedArrays, Reader
 
-Name = Dataset
+Dataset = Literal[
+    "cifar-10", "cifar-100", "stl-10", "mnist", "imagenet-1k", "imagenet-100", "pacs", "folder", "digits"
+]  # fmt: skip
+"""Names of the labelled data sets. ``folder``: class folders, or train/class with test/class and validation/class
+(either) beside it; ``digits``: scikit-learn's own."""
+
+DOMAINS = ("art_painting", "cartoon", "photo", "sketch")
+"""PACS's domains, in the order of the second attribute."""
 
 
-@dataclass(frozen=True, eq=False)
-class Catalogue:
-    """Every image of a data set before its pixels are read, as upright RGB: those for training, then the
-    ``n_validation`` of its official validation part, then the ``n_test`` of its official test part.
+@dataclass(frozen=True, kw_only=True)
+class LabelledDataset:
+    """Everything that is known of a data set before it is read.
 
-    ``values``: names of each attribute's values, classes first; ``name``: of an image, for people.
+    ``n_classes``: None if only the files tell; ``n_images``: of all parts together, or a guess, for predicted work;
+    ``has_halves``: whether the first or the last half of the classes may be kept alone (Table X).
     """
 
-    read: Callable[[int], Image.Image]
-    name: Callable[[int], str]
-    attributes: Int64[np.ndarray, "n attributes"]
-    values: tuple[tuple[str, ...], ...]
-    n_validation: int
-    n_test: int
+    n_classes: int | None
+    n_images: int
+    reader: Reader
+    has_halves: bool = False
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Values of the second attribute; empty if the class is the only one."""
+        return self.reader.domains if isinstance(self.reader, ClassTree) else ()
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Downstream tasks that the labels allow."""
+        return ("class", "domain") if self.domains else ("class",)
+
+    @property
+    def needs_root(self) -> bool:
+        """Whether there must be a folder that holds it."""
+        return not isinstance(self.reader, PackagedArrays)
+
+    @property
+    def needs_class_list(self) -> bool:
+        """Whether a file must list the classes."""
+        return isinstance(self.reader, ClassTree) and self.reader.needs_class_list
 
 
-# What must be on disk
+# How the data sets of torchvision and scikit-learn are read
 
 
-def missing(name: Name, root: Path | None = None, class_list: Path | None = None) -> list[str]:
-    """Files and folders/ that `load` needs and that are not there; opens the class list alone and imports no torch.
+def cifar_10(root: Path) -> tuple[Any, Any]:
+    from torchvision.datasets import CIFAR10
 
-    None for ``digits``, whatever the root. ValueError when the root of another data set is lacking, or a class list is
-    lacking, superfluous, empty or repeats a class.
+    return CIFAR10(root, train=True), CIFAR10(root, train=False)
+
+
+def cifar_100(root: Path) -> tuple[Any, Any]:
+    from torchvision.datasets import CIFAR100
+
+    return CIFAR100(root, train=True), CIFAR100(root, train=False)
+
+
+def stl_10(root: Path) -> tuple[Any, Any]:
+    from torchvision.datasets import STL10
+
+    class LabelledSTL10(STL10):
+        train_list = STL10.train_list[:2]  # without the 2.8 GB of unlabelled images
+
+    return LabelledSTL10(root, split="train"), LabelledSTL10(root, split="test")
+
+
+def mnist(root: Path) -> tuple[Any, Any]:
+    from torchvision.datasets import MNIST
+
+    return MNIST(root, train=True), MNIST(root, train=False)
+
+
+def digits() -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """The 1797 handwritten digits, 8x8, that scikit-learn ships; ink of 0..16 becomes 0..255."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    return np.rint(data.images * (255 / 16)).astype(np.uint8), data.target, tuple(map(str, data.target_names))
+
+
+DATASETS: Mapping[Dataset, LabelledDataset] = {
+    "cifar-10": LabelledDataset(
+        n_classes=10, n_images=60_000, has_halves=True,
+        reader=LargeFiles(
+            files=tuple(
+                f"cifar-10-batches-py/{file}"
+                for file in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
+            ),
+            parts=cifar_10,
+        ),
+    ),
+    "cifar-100": LabelledDataset(
+        n_classes=100, n_images=60_000, has_halves=True,
+        reader=LargeFiles(
+            files=tuple(f"cifar-100-python/{file}" for file in ("train", "test", "meta")), parts=cifar_100
+        ),
+    ),
+    "stl-10": LabelledDataset(
+        n_classes=10, n_images=13_000,
+        reader=LargeFiles(
+            files=tuple(
+                f"stl10_binary/{file}"
+                for file in ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin", "class_names.txt")
+            ),
+            parts=stl_10, labels="labels",
+        ),
+    ),
+    "mnist": LabelledDataset(
+        n_classes=10, n_images=70_000,
+        reader=LargeFiles(
+            files=tuple(
+                f"MNIST/raw/{part}-{kind}-ubyte"
+                for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+            ),
+            parts=mnist, processed="MNIST/processed/*.pt",
+        ),
+    ),
+    "imagenet-1k": LabelledDataset(
+        n_classes=1000, n_images=1_331_167, reader=ClassTree(folders={"train": "train", "test": "val"})
+    ),
+    "imagenet-100": LabelledDataset(
+        n_classes=100, n_images=133_000,
+        reader=ClassTree(folders={"train": "train", "test": "val"}, needs_class_list=True),
+    ),
+    "pacs": LabelledDataset(
+        n_classes=7, n_images=9_991, reader=ClassTree(folders={name: name for name in DOMAINS}, domains=DOMAINS)
+    ),
+    "folder": LabelledDataset(n_classes=None, n_images=50_000, reader=ClassTree()),
+    "digits": LabelledDataset(n_classes=10, n_images=1_797, has_halves=True, reader=PackagedArrays(arrays=digits)),
+}  # fmt: skip
+
+if lacking := set(get_args(Dataset)) ^ set(DATASETS):
+    raise TypeError(f"DATASETS: a data set needs a name in Dataset and a row; lacking for {', '.join(sorted(lacking))}")
+
+
+# Files on disk
+
+
+def missing(name: Dataset, root: Path | None = None, class_list: Path | None = None) -> list[str]:
+    """Files and folders/ that `load` needs and that do not exist. Opens the class list at most, and imports no torch.
+
+    Empty for ``digits``, whatever the root. ValueError if another data set has no root, or if a class list is absent,
+    superfluous, empty or repeats a class.
     """
-    if (name == "imagenet-100") != (class_list is not None):
-        raise ValueError(
-            f"class_list: {class_list} is not allowed for {name}; allowed: a file of wnids for imagenet-100"
-        )
+    row = DATASETS[name]
+    if row.needs_class_list != (class_list is not None):
+        having = ", ".join(other for other, dataset in DATASETS.items() if dataset.needs_class_list)
+        raise ValueError(f"class_list: {class_list} is not allowed for {name}; allowed: a file of wnids for {having}")
     if class_list is not None and not class_list.is_file():
         return [str(class_list)]
-    expected = [f"{_root(name, root)}/{place}" for place in _expected(name, class_list)]
+    if root is None and row.needs_root:
+        raise ValueError(f"root: None is not allowed for {name}; allowed: the folder that holds it")
+    expected = [f"{root}/{place}" for place in row.reader.expected(class_list)]
     return [path for path in expected if not (Path(path).is_dir() if path.endswith("/") else Path(path).is_file())]
 
 
-def _root(name: Name, root: Path | None) -> Path:
-    if root is None:
-        raise ValueError(f"root: None is not allowed for {name}; allowed: the folder that holds it")
-    return root
-
-
-def _expected(name: Name, class_list: Path | None) -> list[str]:
-    """Places below the root, as torchvision names them; a folder ends in a slash."""
-    match name:
-        case "cifar-10":
-            batches = [f"data_batch_{i}" for i in range(1, 6)]
-            return [f"cifar-10-batches-py/{file}" for file in (*batches, "test_batch", "batches.meta")]
-        case "cifar-100":
-            return [f"cifar-100-python/{file}" for file in ("train", "test", "meta")]
-        case "stl-10":
-            arrays = ("train_X", "train_y", "test_X", "test_y")
-            return [f"stl10_binary/{file}" for file in (*(f"{array}.bin" for array in arrays), "class_names.txt")]
-        case "mnist":
-            kinds = ("images-idx3", "labels-idx1")
-            return [f"MNIST/raw/{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in kinds]
-        case "imagenet-1k":
-            return ["train/", "val/"]
-        case "imagenet-100":
-            return [f"{part}/{wnid}/" for part in ("train", "val") for wnid in _wnids(class_list)]
-        case "pacs":
-            return [f"{domain}/" for domain in DOMAINS]
-        case "folder":
-            return [""]
-        case "digits":
-            return []
-        case _:
-            assert_never(name)
-
-
-def _wnids(class_list: Path | None) -> tuple[str, ...]:
-    """The class list's wnids, sorted; it separates them by spaces or lines."""
-    assert class_list is not None
-    wnids = class_list.read_text().split()
-    if not wnids or len(set(wnids)) < len(wnids):
-        raise ValueError(f"class_list: {class_list} is empty or repeats a wnid; allowed: distinct wnids")
-    return tuple(sorted(wnids))
-
-
-def _refuse_missing(name: Name, root: Path | None, class_list: Path | None) -> None:
+def _refuse_missing(name: Dataset, root: Path | None, class_list: Path | None) -> None:
     absent = missing(name, root, class_list)
     if absent:
         listed = f"; the classes are those of {class_list}" if class_list else ""
         raise FileNotFoundError(f"{name}: expected {some(absent)}, not found{listed}")
 
 
-# What is in it
+def found_in(name: Dataset, root: Path, class_list: Path | None = None) -> ClassFolders:
+    """The class folders of a data set that is kept in such, without opening an image.
 
-
-def found_in(name: Trees, root: Path, class_list: Path | None = None) -> ClassFolders:
-    """The class folders of a data set, without opening an image.
-
-    FileNotFoundError names what is missing; ValueError a layout that is none, or could be two.
+    FileNotFoundError names missing files; ValueError refuses a layout that is not clear, and other data sets.
     """
     _refuse_missing(name, root, class_list)
-    match name:
-        case "imagenet-1k" | "imagenet-100":
-            classes = _wnids(class_list) if name == "imagenet-100" else ()
-            return class_folders(name, root, {"train": root / "train", "test": root / "val"}, classes)
-        case "folder":
-            return class_folders(name, root, split_folders(name, root))
-        case "pacs":
-            return class_folders(name, root, {domain: root / domain for domain in DOMAINS})
-        case _:
-            assert_never(name)
+    reader = DATASETS[name].reader
+    if not isinstance(reader, ClassTree):
+        raise ValueError(f"data: {name} is not kept in class folders")
+    return reader.found(name, root, class_list)
 
 
-def files_of(name: Name, root: Path, class_list: Path | None = None) -> list[Path]:
+def files_of(name: Dataset, root: Path, class_list: Path | None = None) -> list[Path]:
     """The files that a data set is read from, in the order in which they are read; none for ``digits``.
 
-    torchvision reads what it once wrote beside MNIST's own files, if that is there.
-    """
-    match name:
-        case "imagenet-1k" | "imagenet-100" | "folder" | "pacs":
-            listed = [class_list] if class_list else []
-            return listed + [Path(path) for path in found_in(name, root, class_list).files()]
-        case "cifar-10" | "cifar-100" | "stl-10" | "mnist" | "digits":
-            older = sorted((root / "MNIST" / "processed").glob("*.pt")) if name == "mnist" else []
-            return [root / place for place in _expected(name, class_list)] + older
-        case _:
-            assert_never(name)
-
-
-def catalogue_of(name: Name, root: Path | None = None, class_list: Path | None = None, matte: str = WHITE) -> Catalogue:
-    """List the data set ``name`` below ``root``, which ``digits`` ignores; transparent pixels become ``matte``.
-
-    FileNotFoundError names what is missing; ValueError a corrupt file, or classes that do not fit.
+    FileNotFoundError names missing files; ValueError a layout of class folders that is not clear.
     """
     _refuse_missing(name, root, class_list)
-    match name:
-        case "digits":
-            return _digits()
-        case "cifar-10" | "cifar-100" | "stl-10" | "mnist":
-            return _arrays(name, _root(name, root))
-        case "imagenet-1k" | "imagenet-100" | "folder" | "pacs":
-            return of_files(name, found_in(name, _root(name, root), class_list), matte)
-        case _:
-            assert_never(name)
+    return DATASETS[name].reader.files_of(name, root, class_list)
 
 
-def _digits() -> Catalogue:
-    """The 1797 handwritten digits, 8x8, that scikit-learn ships; ink of 0..16 becomes 0..255. No test part."""
-    from sklearn.datasets import load_digits
+def catalogue_of(
+    name: Dataset, root: Path | None = None, class_list: Path | None = None, matte: str = WHITE
+) -> Catalogue:
+    """List the data set ``name`` below ``root``, which ``digits`` ignores; transparent pixels become ``matte``.
 
-    data = load_digits()
-    pixels = np.rint(data.images * (255 / 16)).astype(np.uint8)
-    names = tuple(map(str, data.target_names))
-
-    def read(i: int) -> Image.Image:
-        return to_rgb(Image.fromarray(pixels[i]))
-
-    return Catalogue(read, numbered("digits"), data.target[:, None], (names,), 0, 0)
-
-
-def numbered(name: str) -> Callable[[int], str]:
-    """Names of images that are no files of their own, such as ``digits image 17``."""
-    return f"{name} image {{}}".format
-
-
-def _arrays(name: Arrays, root: Path) -> Catalogue:
-    """A data set kept in a few big files, which torchvision checks before it unpickles them (but not MNIST's)."""
-    try:
-        train, test = _torchvision(name, root)
-    except (RuntimeError, ValueError, TypeError, KeyError, AssertionError) as error:
-        raise ValueError(f"{name}: a file under {root} is corrupt, says torchvision ({error!r})") from error
-    labels = [np.asarray(part.labels if name == "stl-10" else part.targets, np.int64) for part in (train, test)]
-    both, classes = train + test, np.concatenate(labels)
-    if [len(part) for part in labels] != [len(train), len(test)] or classes.max() >= len(train.classes):
-        raise ValueError(f"{name}: a file under {root} is corrupt: the labels do not fit the images")
-
-    def read(i: int) -> Image.Image:
-        return to_rgb(both[i][0])
-
-    return Catalogue(read, numbered(name), classes[:, None], (tuple(train.classes),), 0, len(test))
-
-
-def _torchvision(name: Arrays, root: Path) -> tuple[Any, Any]:
-    """The official training and test part."""
-    from torchvision import datasets
-
-    match name:
-        case "cifar-10":
-            return datasets.CIFAR10(root, train=True), datasets.CIFAR10(root, train=False)
-        case "cifar-100":
-            return datasets.CIFAR100(root, train=True), datasets.CIFAR100(root, train=False)
-        case "stl-10":
-
-            class LabelledSTL10(datasets.STL10):
-                train_list = datasets.STL10.train_list[:2]  # without the 2.8 GB of unlabelled images
-
-            return LabelledSTL10(root, split="train"), LabelledSTL10(root, split="test")
-        case "mnist":
-            return datasets.MNIST(root, train=True), datasets.MNIST(root, train=False)
-        case _:
-            assert_never(name)
-
-
-def of_files(name: Trees, found: ClassFolders, matte: str = WHITE) -> Catalogue:
-    """Image files in class folders. Their parts are official splits; of PACS domains, which are a second attribute."""
-    paths, by_domain = found.files(), name == "pacs"
-    sizes = {split: part.sizes() for split, part in found.parts.items()}
-    n = {split: 0 if by_domain else sum(sizes.get(split, [])) for split in ("validation", "test")}
-    labels = np.concatenate([np.repeat(np.arange(len(found.classes)), size) for size in sizes.values()])
-    domains = np.repeat(np.arange(len(sizes)), [sum(size) for size in sizes.values()])
-    attributes = np.stack([labels, domains], axis=1) if by_domain else labels[:, None]
-    values = (found.classes, tuple(found.parts)) if by_domain else (found.classes,)
-
-    def read(i: int) -> Image.Image:
-        return read_image(Path(paths[i]), name, matte)
-
-    def name_of(i: int) -> str:
-        return Path(paths[i]).relative_to(found.root).as_posix()
-
-    return Catalogue(read, name_of, attributes, values, n["validation"], n["test"])
+    FileNotFoundError names missing files; ValueError a corrupt file, or classes that do not fit.
+    """
+    _refuse_missing(name, root, class_list)
+    return DATASETS[name].reader.catalogue(name, root or Path(), class_list, matte)

@@ -1,7 +1,7 @@
 """Images sorted into class folders: which folders are official splits, which are classes, and the files of each.
 
-A folder for training is recognised by its name, in any case, and so are validation and test beside it. Without one the
-folders are classes. Where a layout could be either, it is refused: nothing is guessed.
+A folder for training is recognised by its name, in any case, and so are validation and test beside it. Without a folder
+for training, all folders are classes. A layout that could be read either way is refused.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +23,10 @@ SPLIT_NAMES = {
 """Names of official splits, in any case."""
 
 LISTED = 5
-"""Names in a refusal before the rest is counted."""
+"""Names that a refusal lists; it counts the rest."""
 
 WORDS = {"train": ("training", "train"), "validation": ("validation", "valid", "val"), "test": ("testing", "test")}
-"""What a folder's name may hold beside other letters when it looks like a split."""
+"""Words by which a longer name of a folder, such as ``seg_train``, looks like the name of a split."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,16 +38,18 @@ class Part:
 
     def sizes(self) -> list[int]:
         """Images of each class."""
-        return [len(one.paths) for one in self.classes]
+        return [len(files.paths) for files in self.classes]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassFolders:
-    """What was found below ``root``: parts by the name of their split (or domain), and what was left out.
+    """The class folders of the data set ``name`` below ``root``: parts by the name of their split (or domain), and the
+    files that were skipped, counted by suffix or reason.
 
     A folder without official splits has a single part, called ``train``.
     """
 
+    name: str
     root: Path
     classes: tuple[str, ...]
     parts: dict[str, Part]
@@ -55,178 +57,69 @@ class ClassFolders:
 
     def files(self) -> list[str]:
         """Paths of all images: part by part, class by class."""
-        return [path for part in self.parts.values() for one in part.classes for path in one.paths]
+        return [path for part in self.parts.values() for files in part.classes for path in files.paths]
 
+    def of_classes(self) -> Iterator[tuple[str, Path, ImageFiles]]:
+        """The name, the folder and the files of each class in each part."""
+        for part in self.parts.values():
+            for label, files in zip(self.classes, part.classes, strict=True):
+                yield label, part.folder / label, files
 
-def some(names: Iterable[str], listed: int = LISTED) -> str:
-    """The first few names, and how many more there are."""
-    names = list(names)
-    return ", ".join(names[:listed]) + (f" and {len(names) - listed} more" if len(names) > listed else "")
+    def refuse_empty(self) -> None:
+        """FileNotFoundError names class folders without images, and what was skipped in them."""
+        empty = [
+            f"{folder}{f' (skipped: {counted(files.skipped)})' if files.skipped else ''}"
+            for _, folder, files in self.of_classes()
+            if not files.paths
+        ]
+        if empty:
+            raise FileNotFoundError(f"{self.name}: no images in {some(empty)}; allowed: {', '.join(sorted(SUFFIXES))}")
 
-
-# Which folders are splits
-
-
-def split_folders(name: str, root: Path) -> dict[str, Path]:
-    """The official splits below ``root`` by name, ``train`` first; ``root`` itself as ``train`` where there are none.
-
-    Validation without test is the test part. ValueError where a folder could be a split or a class.
-    """
-    folders, _ = subfolders(root, name)
-    named = [(split_called(folder.name), folder) for folder in folders]
-    official = [(split, folder) for split, folder in named if split]
-    if not any(split == "train" for split, _ in official):
-        _refuse_no_train(name, root, folders, [folder for _, folder in official])
-        return {"train": root}
-    _refuse_doubles(name, official)
-    _refuse_neighbours(name, root, [folder for split, folder in named if not split], official)
-    found = dict(official)
-    order = {split: found[split] for split in SPLIT_NAMES if split in found}
-    if "test" not in order and "validation" in order:
-        order["test"] = order.pop("validation")
-    return order
-
-
-def split_called(folder: str) -> str:
-    """The split that a folder's name stands for; '' if none."""
-    return next((split for split, names in SPLIT_NAMES.items() if folder.lower() in names), "")
-
-
-def _refuse_no_train(name: str, root: Path, folders: list[Path], official: list[Path]) -> None:
-    if len(official) > 1 and len(official) == len(folders):
-        listed = " and ".join(folder.name for folder in official)
-        raise ValueError(f"{name}: {root} holds {listed}, but no folder for training; allowed: train beside them")
-    _refuse_likenesses(name, root, [folder.name for folder in folders])
-
-
-def _refuse_likenesses(name: str, root: Path, folders: list[str]) -> None:
-    if alike := _alike(folders):
-        raise ValueError(
-            f"{name}: {root} holds {' and '.join(sorted(alike.values()))}, which could be splits or classes; allowed:"
-            f" splits named {' and '.join(sorted(alike))}, or classes inside one folder named train"
-        )
-
-
-def _alike(folders: Iterable[str]) -> dict[str, str]:
-    """Folders by split whose names differ in the word for it alone, such as ``seg_train`` and ``seg_test``, one of them
-    for training; empty where there are none."""
-    shapes: dict[str, dict[str, str]] = {}
-    for folder in folders:
-        for split, words in WORDS.items():
-            for shape in {re.sub(word, "*", folder.lower(), count=1) for word in words if word in folder.lower()}:
-                shapes.setdefault(shape, {})[split] = folder
-    return next((alike for alike in shapes.values() if "train" in alike and len(alike) > 1), {})
-
-
-def _refuse_doubles(name: str, official: list[tuple[str, Path]]) -> None:
-    for split, count in Counter(split for split, _ in official).items():
-        if count > 1:
-            listed = " and ".join(str(folder) for one, folder in official if one == split)
-            raise ValueError(f"{name}: {listed} are both {split}; allowed: one folder of each split")
-
-
-def _refuse_neighbours(name: str, root: Path, others: list[Path], official: list[tuple[str, Path]]) -> None:
-    """Refuse folders with images beside official splits: they could be classes, or parts that would go unread."""
-    filled = [folder.name for folder in others if image_files(folder, name).paths]
-    if filled:
-        splits = ", ".join(folder.name for _, folder in official)
-        raise ValueError(
-            f"{name}: {root} holds {splits} and, beside them, {some(filled)}; allowed: splits alone"
-            f" ({', '.join(names for every in SPLIT_NAMES.values() for names in every)}), or classes inside one folder"
-            " named train"
-        )
-
-
-# What is in them
-
-
-def class_folders(name: str, root: Path, parts: Mapping[str, Path], classes: tuple[str, ...] = ()) -> ClassFolders:
-    """The images of each class (of ``classes``, or of all) in each part.
-
-    FileNotFoundError names classes without images; ValueError classes that are fewer than two, not those of every part,
-    divided into splits themselves, or that share a file.
-    """
-    inside = {part: subfolders(folder, name) for part, folder in parts.items()}
-    classes = classes or _classes(name, parts, {part: [one.name for one in inside[part][0]] for part in parts})
-    read = {
-        part: Part(folder=folder, classes=tuple(image_files(folder / one, name) for one in classes))
-        for part, folder in parts.items()
-    }
-    skipped = _beside(name, root, parts) + sum((beside for _, beside in inside.values()), Counter[str]())
-    skipped += sum((one.skipped for part in read.values() for one in part.classes), Counter[str]())
-    _refuse_empty(name, classes, read)
-    _refuse_splits_inside(name, classes, read)
-    _refuse_shared(name, root, classes, read)
-    return ClassFolders(root=root, classes=classes, parts=read, skipped=skipped)
-
-
-def _beside(name: str, root: Path, parts: Mapping[str, Path]) -> Counter[str]:
-    """Files that lie beside the parts of a ``folder``, or in folders beside them that hold no images."""
-    if name != "folder" or list(parts.values()) == [root]:
-        return Counter()
-    folders, skipped = subfolders(root, name)
-    others = [folder for folder in folders if folder not in parts.values()]
-    return skipped + sum((image_files(folder, name).skipped for folder in others), Counter[str]())
-
-
-def _classes(name: str, parts: Mapping[str, Path], inside: Mapping[str, list[str]]) -> tuple[str, ...]:
-    """Names of the class folders, sorted; ValueError when they are fewer than two or not those of every part."""
-    (first, known), *others = inside.items()
-    if len(known) < 2:
-        named = f" ({known[0]})" if known else ""
-        raise ValueError(f"{name}: {parts[first]} holds {len(known)} class folders{named}; at least 2 are needed")
-    for part, those in others:
-        if odd := sorted({*known} ^ {*those}):
-            raise ValueError(
-                f"{name}: only one of {parts[first]} and {parts[part]} has {some(odd)}; both need every class"
-            )
-    return tuple(sorted(known))
-
-
-def _refuse_empty(name: str, classes: tuple[str, ...], parts: dict[str, Part]) -> None:
-    empty = [
-        f"{part.folder / one}{_left_out(files)}"
-        for part in parts.values()
-        for one, files in zip(classes, part.classes, strict=True)
-        if not files.paths
-    ]
-    if empty:
-        raise FileNotFoundError(f"{name}: no images in {some(empty)}; allowed: {', '.join(sorted(SUFFIXES))}")
-
-
-def _left_out(files: ImageFiles) -> str:
-    return f" (skipped: {counted(files.skipped)})" if files.skipped else ""
-
-
-def counted(skipped: Mapping[str, int]) -> str:
-    """What was left out, such as ``12 .heic, 3 hidden or system``, most first."""
-    return ", ".join(f"{n} {kind}" for kind, n in sorted(skipped.items(), key=lambda one: (-one[1], one[0])))
-
-
-def _refuse_splits_inside(name: str, classes: tuple[str, ...], parts: dict[str, Part]) -> None:
-    """Refuse classes that are divided into splits themselves, at any depth, and would be mixed up; and a class that
-    holds other classes once more, as a ``test`` does that lies beside the classes of training."""
-    for part in parts.values():
-        for one, files in zip(classes, part.classes, strict=True):
-            root = str(part.folder / one)
-            inside = _folders_inside(root, files)
+    def refuse_splits_inside(self) -> None:
+        """ValueError if a class folder is divided into splits, at any depth, which would be mixed; or if it holds the
+        other classes once more, like a ``test`` beside the classes of training."""
+        for label, root, files in self.of_classes():
+            inside = folders_inside(str(root), files)
             for folder, below in inside.items():
-                named = {split: each for each in sorted(below) if (split := split_called(each))}
+                named = {split: name for name in sorted(below) if (split := split_called(name))}
                 if splits := named if "train" in named and len(named) > 1 else _alike(sorted(below)):
                     listed = " and ".join(sorted(splits.values()))
                     raise ValueError(
-                        f"{name}: {folder} holds {listed}; allowed: splits above the classes, as in train/{one}"
+                        f"{self.name}: {folder} holds {listed}; allowed: splits above the classes, as in train/{label}"
                     )
-            again = inside.get(root, set()) & ({*classes} - {one})
+            again = inside.get(str(root), set()) & ({*self.classes} - {label})
             if len(again) > 1:
                 raise ValueError(
-                    f"{name}: {root} holds {some(sorted(again))} again, which are classes beside it; allowed: each"
+                    f"{self.name}: {root} holds {some(sorted(again))} again, which are classes beside it; allowed: each"
                     " class once, or once in every split, as in train/ and test/"
                 )
 
+    def refuse_shared(self) -> None:
+        """ValueError if links put a file into two classes or two parts: it would be trained on and tested."""
+        if not self.has_links():
+            return
+        places: dict[str, str] = {}
+        for _, _, files in self.of_classes():
+            for path in files.paths:
+                first = places.setdefault(files.real(path), path)
+                if first != path:
+                    both = " and ".join(os.path.relpath(place, self.root) for place in (first, path))
+                    raise ValueError(
+                        f"{self.name}: {both} are one file; allowed: one class and one split for every file"
+                    )
 
-def _folders_inside(root: str, files: ImageFiles) -> dict[str, set[str]]:
-    """Folders that hold images, at any depth below ``root``, by the folder that they lie in."""
+    def has_links(self) -> bool:
+        """Whether a link leads to a part, to a class folder, or to anything inside one."""
+        real_root = os.path.realpath(self.root)
+        for _, _, files in self.of_classes():
+            folder, real = next(iter(files.folders.items()))
+            if files.has_links or real != os.path.normpath(os.path.join(real_root, os.path.relpath(folder, self.root))):
+                return True
+        return False
+
+
+def folders_inside(root: str, files: ImageFiles) -> dict[str, set[str]]:
+    """For each folder at or below ``root``, the names of its folders that hold images at any depth."""
     inside: dict[str, set[str]] = {}
     for folder in {os.path.dirname(path) for path in files.paths}:
         while folder != root:
@@ -236,25 +129,121 @@ def _folders_inside(root: str, files: ImageFiles) -> dict[str, set[str]]:
     return inside
 
 
-def _refuse_shared(name: str, root: Path, classes: tuple[str, ...], parts: dict[str, Part]) -> None:
-    """Refuse a file that links put into two classes or two parts: it would be trained on and tested."""
-    if not any(_has_links(root, part) for part in parts.values()):
-        return
-    places: dict[str, str] = {}
-    for part in parts.values():
-        for files in part.classes:
-            for path in files.paths:
-                first = places.setdefault(files.real(path), path)
-                if first != path:
-                    both = " and ".join(os.path.relpath(one, root) for one in (first, path))
-                    raise ValueError(f"{name}: {both} are one file; allowed: one class and one split for every file")
+def counted(skipped: Mapping[str, int]) -> str:
+    """Counts of skipped files, such as ``12 .heic, 3 hidden or system``, largest first."""
+    return ", ".join(f"{n} {kind}" for kind, n in sorted(skipped.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _has_links(root: Path, part: Part) -> bool:
-    """Whether a link leads to the part, to one of its classes, or to anything in them."""
-    below = os.path.realpath(root)
-    return any(
-        files.has_links or real != os.path.normpath(os.path.join(below, os.path.relpath(folder, root)))
-        for files in part.classes
-        for folder, real in list(files.folders.items())[:1]
+def some(names: Iterable[str], listed: int = LISTED) -> str:
+    """The first ``listed`` names, and the number of further ones."""
+    names = list(names)
+    return ", ".join(names[:listed]) + (f" and {len(names) - listed} more" if len(names) > listed else "")
+
+
+# Which folders are splits
+
+
+def split_folders(name: str, root: Path) -> dict[str, Path]:
+    """The official splits below ``root`` by name, ``train`` first; ``root`` itself as ``train`` if there are none.
+
+    Validation without test is the test part. ValueError if a folder could be a split or a class.
+    """
+    folders, _ = subfolders(root, name)
+    called = {folder: split_called(folder.name) for folder in folders}
+    official = [(split, folder) for folder, split in called.items() if split]
+    if not any(split == "train" for split, _ in official):
+        _refuse_without_train(name, root, folders, [folder for _, folder in official])
+        return {"train": root}
+    for split, count in Counter(split for split, _ in official).items():
+        if count > 1:
+            listed = " and ".join(str(folder) for other, folder in official if other == split)
+            raise ValueError(f"{name}: {listed} are both {split}; allowed: one folder of each split")
+    # folders with images beside official splits could be classes, or parts that would go unread
+    filled = [folder.name for folder, split in called.items() if not split and image_files(folder, name).paths]
+    if filled:
+        raise ValueError(
+            f"{name}: {root} holds {', '.join(folder.name for _, folder in official)} and, beside them, {some(filled)};"
+            f" allowed: splits alone ({', '.join(word for words in SPLIT_NAMES.values() for word in words)}),"
+            " or classes inside one folder named train"
+        )
+    by_split = dict(official)
+    ordered = {split: by_split[split] for split in SPLIT_NAMES if split in by_split}
+    if "test" not in ordered and "validation" in ordered:
+        ordered["test"] = ordered.pop("validation")
+    return ordered
+
+
+def split_called(folder: str) -> str:
+    """The split that a folder's name stands for; "" if it stands for none."""
+    return next((split for split, names in SPLIT_NAMES.items() if folder.lower() in names), "")
+
+
+def _refuse_without_train(name: str, root: Path, folders: list[Path], official: list[Path]) -> None:
+    """ValueError if the folders, none of which is called train, look like splits all the same."""
+    if len(official) > 1 and len(official) == len(folders):
+        listed = " and ".join(folder.name for folder in official)
+        raise ValueError(f"{name}: {root} holds {listed}, but no folder for training; allowed: train beside them")
+    if alike := _alike(folder.name for folder in folders):
+        raise ValueError(
+            f"{name}: {root} holds {' and '.join(sorted(alike.values()))}, which could be splits or classes; allowed:"
+            f" splits named {' and '.join(sorted(alike))}, or classes inside one folder named train"
+        )
+
+
+def _alike(folders: Iterable[str]) -> dict[str, str]:
+    """Folders, by split, whose names are the same but for the word for the split, such as ``seg_train`` and
+    ``seg_test``; empty unless one of them is for training."""
+    shapes: dict[str, dict[str, str]] = {}
+    for folder in folders:
+        for split, words in WORDS.items():
+            for shape in {re.sub(word, "*", folder.lower(), count=1) for word in words if word in folder.lower()}:
+                shapes.setdefault(shape, {})[split] = folder
+    return next((alike for alike in shapes.values() if "train" in alike and len(alike) > 1), {})
+
+
+# Classes and their files
+
+
+def class_folders(
+    name: str, root: Path, parts: Mapping[str, Path], classes: tuple[str, ...] = (), *, counts_beside: bool = False
+) -> ClassFolders:
+    """The images of each class (of ``classes``, or of all) in each part.
+
+    ``counts_beside``: whether files beside the parts, or in folders beside them that hold no images, are counted as
+    skipped. FileNotFoundError names classes without images; ValueError classes that are fewer than two, that a part
+    lacks, that are divided into splits themselves, or that share a file.
+    """
+    inside = {part: subfolders(folder, name) for part, folder in parts.items()}
+    classes = classes or _common_classes(
+        name, {parts[part]: [folder.name for folder in folders] for part, (folders, _) in inside.items()}
     )
+    read = {
+        part: Part(folder=folder, classes=tuple(image_files(folder / label, name) for label in classes))
+        for part, folder in parts.items()
+    }
+    skipped = [beside for _, beside in inside.values()]
+    skipped += [files.skipped for part in read.values() for files in part.classes]
+    if counts_beside and list(parts.values()) != [root]:
+        folders, files_beside = subfolders(root, name)
+        skipped += [files_beside]
+        skipped += [image_files(folder, name).skipped for folder in folders if folder not in parts.values()]
+    result = ClassFolders(name=name, root=root, classes=classes, parts=read, skipped=sum(skipped, Counter[str]()))
+    result.refuse_empty()
+    result.refuse_splits_inside()
+    result.refuse_shared()
+    return result
+
+
+def _common_classes(name: str, inside: Mapping[Path, list[str]]) -> tuple[str, ...]:
+    """Names of the class folders, sorted; ValueError if there are fewer than two or a part lacks any of them.
+
+    ``inside``: the names in the folder of each part.
+    """
+    (first, known), *others = inside.items()
+    if len(known) < 2:
+        named = f" ({known[0]})" if known else ""
+        raise ValueError(f"{name}: {first} holds {len(known)} class folders{named}; at least 2 are needed")
+    for folder, names in others:
+        if odd := sorted({*known} ^ {*names}):
+            raise ValueError(f"{name}: only one of {first} and {folder} has {some(odd)}; both need every class")
+    return tuple(sorted(known))

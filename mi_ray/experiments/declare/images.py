@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from math import log2
 from typing import Literal, assert_never, get_args
 
-from mi_ray.compute.choices import DOMAINS, Dataset, Mix, is_colour
+from mi_ray.compute.choices import Mix, is_colour
+from mi_ray.compute.images.catalogue import DOMAINS, Dataset
 from mi_ray.experiments.declare.checks import at_least, instance, one_of, refuse, within
 from mi_ray.experiments.declare.identity import flat, own_fields
 from mi_ray.experiments.declare.kind import Values

@@ -11,6 +11,7 @@ from mi_ray.compute.images.class_folders import ClassFolders, counted
 from mi_ray.compute.images.image_files import image_files
 from mi_ray.compute.images.labelled import planned
 from mi_ray.compute.images.photographs import photograph_sizes
+from mi_ray.compute.images.readers import ClassTree, LargeFiles, PackagedArrays
 from mi_ray.experiments.declare import BUNDLED, CDP, Data, Labelled, OwnImages, Question, data_of, n_classes
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.images.missing import missing
@@ -56,17 +57,17 @@ def _backgrounds(root: Path) -> Iterator[str]:
 
 
 def _labelled(data: Labelled) -> Iterator[str]:
-    match data.name:
-        case "digits":
+    match reader := catalogue.DATASETS[data.name].reader:
+        case PackagedArrays():
             return
-        case "cifar-10" | "cifar-100" | "stl-10" | "mnist":
+        case LargeFiles():
             yield f"images    {data.name} {data.root}: {n_classes(data, 'class')} classes, official train and test part"
-        case "imagenet-1k" | "imagenet-100" | "pacs" | "folder":
+        case ClassTree():
             found = catalogue.found_in(data.name, Path(data.root), class_list(data))
             sizes = planned(data.name, found, held_out=data.held_out, domain=data.domain or None)
             yield from _class_folders(f"{data.name} {data.root}", found, sizes)
         case _:
-            assert_never(data.name)
+            assert_never(reader)
 
 
 def _class_folders(called: str, found: ClassFolders, sizes: Mapping[str, int]) -> Iterator[str]:

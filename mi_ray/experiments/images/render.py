@@ -9,7 +9,6 @@ import numpy as np
 
 from mi_ray.compute.images import catalogue, cdp, negatives
 from mi_ray.compute.images import labelled as datasets
-from mi_ray.compute.images.catalogue import numbered
 from mi_ray.compute.images.drawings import Drawings, mnist_drawings, mnist_files, scikit_learn_drawings, split_drawings
 from mi_ray.compute.images.image_set import SPLITS, ImageSet
 from mi_ray.compute.images.photographs import (
@@ -19,6 +18,7 @@ from mi_ray.compute.images.photographs import (
     refuse_flat,
     scikit_learn_photographs,
 )
+from mi_ray.compute.images.readers import numbered
 from mi_ray.experiments.declare import BUNDLED, CDP, Crops, Data, Labelled, Noise, OwnImages
 from mi_ray.experiments.images.own import own_splits
 
@@ -111,8 +111,7 @@ def _half(data: Labelled) -> range | None:
     """Which classes are kept."""
     if not data.half:
         return None
-    assert data.name in ("cifar-10", "cifar-100", "digits")
-    return list(datasets.halves(data.name).values())[data.half == "second"]
+    return datasets.halves(data.name)[data.half == "second"]
 
 
 def _negatives(declared: Labelled | Noise | Crops, side: int) -> ImageSet:

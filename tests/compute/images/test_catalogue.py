@@ -1,14 +1,15 @@
-"""What must be on disk, and what a corrupt or ill-sorted data set is refused for."""
+"""The table of data sets, the files that each needs, and refusals of corrupt or wrongly sorted files."""
 
 import struct
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import pytest
 from torchvision import datasets as torchvision_datasets
 
-from mi_ray.compute.images.catalogue import missing
+from mi_ray.compute.images.catalogue import DATASETS, Dataset, catalogue_of, missing
 from tests.compute.miniatures import (
     EVERY,
     TEST,
@@ -23,6 +24,30 @@ from tests.compute.miniatures import (
     stl,
     tree,
 )
+
+# The table
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_row_states_the_classes_domains_and_tasks_that_its_reader_finds(tmp_path, monkeypatch, name):
+    options = miniature(name, tmp_path, monkeypatch)
+    row = DATASETS[name]
+    assert set(options) == ({"class_list"} if row.needs_class_list else set())
+    found = catalogue_of(name, tmp_path if row.needs_root else None, **options)
+    assert found.values[1:] == ((row.domains,) if row.domains else ())
+    assert found.attributes.shape[1] == len(row.tasks)
+    if name not in ("imagenet-1k", "imagenet-100", "pacs", "folder"):  # the miniatures of these have fewer classes
+        assert len(found.values[0]) == row.n_classes
+
+
+def test_every_name_has_a_row():
+    assert set(EVERY) == set(get_args(Dataset)) == set(DATASETS)
+
+
+def test_halves_are_of_an_even_number_of_classes():
+    assert {name for name, row in DATASETS.items() if row.has_halves} == {"cifar-10", "cifar-100", "digits"}
+    assert all(row.n_classes % 2 == 0 for row in DATASETS.values() if row.has_halves)
+
 
 # What must be on disk
 
@@ -95,7 +120,7 @@ def test_a_file_where_a_folder_belongs_is_missing(tmp_path):
 
 def test_looking_for_what_is_missing_does_not_import_torch(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from mi_ray.compute.images.labelled import missing;"
+        "import sys; from pathlib import Path; from mi_ray.compute.images.catalogue import missing;"
         f"missing('cifar-10', Path({str(tmp_path)!r})); missing('digits'); sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-"""Labelled photographs: the splits, labels and pixels of miniatures, and what is refused."""
+"""Labelled photographs: splits, labels and pixels of miniature data sets, and refusals."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from sklearn.datasets import load_digits
 from torchvision import datasets as torchvision_datasets
 from torchvision.transforms.functional import center_crop, resize
 
+from mi_ray.compute.images.catalogue import DOMAINS
 from mi_ray.compute.images.image_set import SPLITS, content_digest
-from mi_ray.compute.images.labelled import DOMAINS
 from tests.compute.miniatures import (
     EVERY,
     OFFICIAL,
@@ -172,7 +172,7 @@ def test_digits_read_the_same_from_any_root(tmp_path):
 
 
 def one_image(root, image, file, **options):
-    """The pixels that an image becomes, put among others in a folder."""
+    """The pixels of an image after it is read from a folder with other images."""
     for name in ("a", "b"):
         (root / name).mkdir()
         for i in range(TRAIN):

@@ -1,4 +1,4 @@
-"""Scarce classes are named all at once, with what would do; and it does."""
+"""A refusal names all scarce classes and a remedy, and the remedy suffices."""
 
 import re
 
@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.compute.images.splits import (
     LEAST,
-    dealt,
-    lacking_in,
+    deal,
+    lacking_images,
     parts_of,
     refuse_scarce,
-    share_that_would_do,
     sizes_of,
+    sufficient_share,
 )
 
 
@@ -27,7 +27,7 @@ def refusal(parts, held_out=0.1, names=None):
     return str(refused.value)
 
 
-def test_all_scarce_classes_are_named_with_the_share_that_would_do():
+def test_all_scarce_classes_are_named_with_the_sufficient_share():
     assert refusal([[14, 0, 0], [40, 0, 0], [12, 0, 0]], names=["ant", "bee", "cat"]) == (
         "folder: with held_out 0.1, a split gets fewer than 2 images of ant (train 12, validation 1, test 1),"
         " cat (train 10, validation 1, test 1); allowed: held_out 0.13"
@@ -81,8 +81,8 @@ def test_the_advice_does(train, official, held_out, extra):
     else:
         assert sizes_of(parts, held_out).min() >= LEAST
         return
-    more = lacking_in(parts)
-    share = share_that_would_do(parts + more, held_out)
+    more = lacking_images(parts)
+    share = sufficient_share(parts + more, held_out)
     assert sizes_of(parts + more, share).min() >= LEAST
     assert (f"held_out {share:g}" in told) == (share != held_out)
     if not re.search(r" and \d+ more$", told.partition(" and held_out")[0]):
@@ -93,7 +93,7 @@ def test_the_advice_does(train, official, held_out, extra):
 @given(SIZES)
 def test_no_fewer_images_than_those_asked_for_would_do(train):
     parts = np.array([[n, 0, 0] for n in train])
-    more = lacking_in(parts)
+    more = lacking_images(parts)
     for i in np.flatnonzero(more[:, 0]):
         fewer = parts + more
         fewer[i, 0] -= 1
@@ -106,7 +106,7 @@ def test_the_sizes_foretold_are_those_that_are_dealt(train, n_validation, n_test
     n = len(train)
     part = [np.repeat(np.arange(n), train), np.arange(n_validation) % n, np.arange(n_test) % n]
     stratum = np.concatenate(part)
-    rows = dealt(stratum, n_validation, n_test, held_out, seed)
+    rows = deal(stratum, n_validation, n_test, held_out, seed)
     found = np.stack([np.bincount(stratum[rows[split]], minlength=n) for split in SPLITS], axis=1)
     np.testing.assert_array_equal(found, sizes_of(parts_of(stratum, n, n_validation, n_test), held_out))
     together = np.sort(np.concatenate([rows[split] for split in SPLITS]))

@@ -47,22 +47,25 @@ SUP_CON = Training(
 )
 READ = Checkpoint(data=CLASSES.data, arch="resnet18", source=CLASSES, layout="moco", name="ours")
 FILE = Checkpoint(data=CDP(), arch="resnet50", source="gone.pth", hidden=256)
+FROZEN = Embedding(encoder=READ)
+VIEWED = Views(encoder=NEGATIVES, pairing=SimCLR(flip=0.0), per_image=4, seed=1)
 
 KEYS = {
-    CLASSES: "training-36a4b3b5c7a5608dfdd8",
-    JITTER: "training-f6f40082e21ef096142d",
-    NEGATIVES: "training-74087d252b0195101df3",
-    SUP_CON: "checkpoint-e6a231586aaba6ec7319",
-    READ: "checkpoint-c3c622c5de1b40db4b62",
-    FILE: "embedding-1449a8081db32ddcb263",
-    FROZEN: "views-e663a01283dbb310805b",
-    VIEWED: "estimation-3e31d9aaeebdee155143",
+    CLASSES: "training-68bd27ee1e889a340392",
+    JITTER: "training-36a4b3b5c7a5608dfdd8",
+    NEGATIVES: "training-f6f40082e21ef096142d",
+    SUP_CON: "training-74087d252b0195101df3",
+    READ: "checkpoint-e6a231586aaba6ec7319",
+    FILE: "checkpoint-c3c622c5de1b40db4b62",
+    FROZEN: "embedding-1449a8081db32ddcb263",
+    VIEWED: "views-e663a01283dbb310805b",
     Estimation(
         embedding=FROZEN, pairing=SameClass(task="color"), k_est=512, critics=3, penalties=(1e-4, 1e-3), seed=2
-    ): "estimation-874c7fc545b9e78fbbc6",
-    Estimation(embedding=VIEWED, pairing=SimCLR(flip=0.0)): "evaluation-6dbfc77dabf673ad172c",
-    LinearEvaluation(embedding=Embedding(encoder=SUP_CON), task="class"): "geometry-e138693656da2965faee",
-    Geometry(embedding=VIEWED, pairing=SimCLR(flip=0.0)): "geometry-b46a1625605ba908b3cc",
+    ): "estimation-3e31d9aaeebdee155143",
+    Estimation(embedding=VIEWED, pairing=SimCLR(flip=0.0)): "estimation-874c7fc545b9e78fbbc6",
+    LinearEvaluation(embedding=Embedding(encoder=SUP_CON), task="class"): "evaluation-6dbfc77dabf673ad172c",
+    Geometry(embedding=VIEWED, pairing=SimCLR(flip=0.0)): "geometry-e138693656da2965faee",
+    Geometry(embedding=FROZEN, pairing=SameClass(task="all", redraw=0.5)): "geometry-b46a1625605ba908b3cc",
 }
 
 

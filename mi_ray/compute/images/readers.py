@@ -1,0 +1,176 @@
+"""Readers of labelled data sets, one for each form of storage: large files that torchvision reads, class folders, and
+arrays that come with a package. Nothing is ever downloaded.
+
+A reader names the places that it expects below the root of a data set and the files that it reads, and lists the images
+as a `Catalogue` before their pixels are decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+from PIL import Image
+
+from mi_ray.compute.images.class_folders import ClassFolders, class_folders, split_folders
+from mi_ray.compute.images.decode import WHITE, read_image, to_rgb
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """Every image of a data set before its pixels are decoded: those for training first, then the ``n_validation`` of
+    its official validation part, then the ``n_test`` of its official test part.
+
+    ``read``: an image as upright RGB; ``name``: of an image, for people; ``values``: names of each attribute's values,
+    classes first.
+    """
+
+    read: Callable[[int], Image.Image]
+    name: Callable[[int], str]
+    attributes: Int64[np.ndarray, "n attributes"]
+    values: tuple[tuple[str, ...], ...]
+    n_validation: int
+    n_test: int
+
+
+def numbered(name: str) -> Callable[[int], str]:
+    """Names of images that have no file of their own, such as ``digits image 17``."""
+    return f"{name} image {{}}".format
+
+
+@dataclass(frozen=True, kw_only=True)
+class LargeFiles:
+    """A few large ``files`` below the root, of which torchvision makes a training and a test part.
+
+    ``parts``: opens both parts; ``labels``: the attribute of a part that holds its labels; ``processed``: files that
+    torchvision reads instead where they exist, as a glob pattern below the root.
+    """
+
+    files: tuple[str, ...]
+    parts: Callable[[Path], tuple[Any, Any]]
+    labels: str = "targets"
+    processed: str = ""
+
+    def expected(self, class_list: Path | None) -> list[str]:
+        """Places below the root that must exist."""
+        return list(self.files)
+
+    def files_of(self, name: str, root: Path, class_list: Path | None) -> list[Path]:
+        """The files that the images are read from."""
+        processed = sorted(root.glob(self.processed)) if self.processed else []
+        return [root / file for file in self.files] + processed
+
+    def catalogue(self, name: str, root: Path, class_list: Path | None, matte: str) -> Catalogue:
+        """List the images; ValueError names a corrupt file. torchvision checks files before it unpickles them, except
+        those of MNIST."""
+        try:
+            train, test = self.parts(root)
+        except (RuntimeError, ValueError, TypeError, KeyError, AssertionError) as error:
+            raise ValueError(f"{name}: a file under {root} is corrupt, says torchvision ({error!r})") from error
+        labels = [np.asarray(getattr(part, self.labels), np.int64) for part in (train, test)]
+        both, classes = train + test, np.concatenate(labels)
+        if [len(part) for part in labels] != [len(train), len(test)] or classes.max() >= len(train.classes):
+            raise ValueError(f"{name}: a file under {root} is corrupt: the labels do not fit the images")
+
+        def read(i: int) -> Image.Image:
+            return to_rgb(both[i][0])
+
+        return Catalogue(read, numbered(name), classes[:, None], (tuple(train.classes),), 0, len(test))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassTree:
+    """Image files in class folders. ``folders``: the folder below the root of each official split, or of each domain;
+    if empty, `split_folders` recognises the splits by their names.
+
+    ``domains``: names of the domains, a second attribute, where the folders are domains and not splits;
+    ``needs_class_list``: whether a file lists the classes to be read.
+    """
+
+    folders: Mapping[str, str] = field(default_factory=dict)
+    domains: tuple[str, ...] = ()
+    needs_class_list: bool = False
+
+    def expected(self, class_list: Path | None) -> list[str]:
+        """Places below the root that must exist; a folder ends in a slash. Reads the class list, if there is one."""
+        if class_list is not None:
+            return [f"{folder}/{wnid}/" for folder in self.folders.values() for wnid in wnids(class_list)]
+        return [f"{folder}/" for folder in self.folders.values()] or [""]
+
+    def files_of(self, name: str, root: Path, class_list: Path | None) -> list[Path]:
+        """The files that the images and their classes are read from."""
+        listed = [class_list] if class_list else []
+        return listed + [Path(path) for path in self.found(name, root, class_list).files()]
+
+    def found(self, name: str, root: Path, class_list: Path | None) -> ClassFolders:
+        """The class folders, without opening an image; ValueError refuses a layout that is not clear."""
+        if not self.folders:
+            return class_folders(name, root, split_folders(name, root), counts_beside=True)
+        classes = wnids(class_list) if class_list else ()
+        return class_folders(name, root, {part: root / folder for part, folder in self.folders.items()}, classes)
+
+    def catalogue(self, name: str, root: Path, class_list: Path | None, matte: str) -> Catalogue:
+        """List the images; transparent pixels become ``matte``."""
+        return of_files(name, self.found(name, root, class_list), by_domain=bool(self.domains), matte=matte)
+
+
+def of_files(name: str, found: ClassFolders, *, by_domain: bool, matte: str = WHITE) -> Catalogue:
+    """List the image files of class folders, whose parts are official splits or, ``by_domain``, a second attribute."""
+    paths = found.files()
+    sizes = {part: classes.sizes() for part, classes in found.parts.items()}
+    n = {split: 0 if by_domain else sum(sizes.get(split, [])) for split in ("validation", "test")}
+    labels = np.concatenate([np.repeat(np.arange(len(found.classes)), size) for size in sizes.values()])
+    domains = np.repeat(np.arange(len(sizes)), [sum(size) for size in sizes.values()])
+    attributes = np.stack([labels, domains], axis=1) if by_domain else labels[:, None]
+    values = (found.classes, tuple(found.parts)) if by_domain else (found.classes,)
+
+    def read(i: int) -> Image.Image:
+        return read_image(Path(paths[i]), name, matte)
+
+    def name_of(i: int) -> str:
+        return Path(paths[i]).relative_to(found.root).as_posix()
+
+    return Catalogue(read, name_of, attributes, values, n["validation"], n["test"])
+
+
+def wnids(class_list: Path) -> tuple[str, ...]:
+    """The class folders that a class list names, sorted; ValueError if there are none or one is repeated.
+
+    Spaces or lines separate them.
+    """
+    names = class_list.read_text().split()
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"class_list: {class_list} is empty or repeats a wnid; allowed: distinct wnids")
+    return tuple(sorted(names))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackagedArrays:
+    """Images that a package ships, so that no root is needed and no file is read. ``arrays``: uint8 [n, height, width],
+    int64 [n] class indices, and the names of the classes. There is no test part."""
+
+    arrays: Callable[[], tuple[np.ndarray, np.ndarray, tuple[str, ...]]]
+
+    def expected(self, class_list: Path | None) -> list[str]:
+        """Nothing need exist."""
+        return []
+
+    def files_of(self, name: str, root: Path, class_list: Path | None) -> list[Path]:
+        """No file is read."""
+        return []
+
+    def catalogue(self, name: str, root: Path | None, class_list: Path | None, matte: str) -> Catalogue:
+        """List the images, whatever the root."""
+        pixels, labels, classes = self.arrays()
+
+        def read(i: int) -> Image.Image:
+            return to_rgb(Image.fromarray(pixels[i]))
+
+        return Catalogue(read, numbered(name), labels[:, None], (classes,), 0, 0)
+
+
+Reader = LargeFiles | ClassTree | PackagedArrays
