@@ -90,6 +90,19 @@ def test_the_nearest_neighbours_of_a_red_image_are_red(desk):
     assert float(accuracies[0]) > 0.9
 
 
+def test_a_question_of_ones_own_trains_nothing_and_is_shown_with_its_standard_error(desk):
+    shown = desk("python nearest.py --preset smoke --on here").out
+    assert "computed: 4 cells" in shown
+    assert re.search(r"^5 +[01]\.\d+ ± [\d.]+", shown, re.MULTILINE)
+    assert all(
+        result.keys() == {"nearest_accuracy", "nearest_standard_error", "note"} for result in desk.results("nearest")
+    )
+
+
+def test_images_of_ones_own_are_told_apart(desk):
+    assert re.search(r"^class +1\.00", desk("python stripes.py --preset smoke --on here").out, re.MULTILINE)
+
+
 def test_images_by_colour_have_two_classes(desk):
     assert sorted(result["class_entropy_bits"] for result in desk.results("estimation")) == [1.0, 2.0, 2.0]
 
