@@ -135,7 +135,7 @@ def refuse_critics(critics: tuple[Critic, ...]) -> None:
     instance("own", critics, tuple)
     for critic in critics:
         instance("own", critic, Critic)
-        if not is_dataclass(critic) or not type(critic).__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        if not is_dataclass(critic) or not type(critic).__dataclass_params__.frozen:
             raise refuse("own", critic, "a frozen dataclass")
         if lost := UPSTREAM_FIELDS & {field.name for field in fields(critic)}:
             raise refuse("own", critic, f"fields of other names than {', '.join(sorted(lost))}")
