@@ -90,14 +90,12 @@ def estimate(problem: Problem, learned: LearnedCritics, *others: ProbeCritic | O
     readings = {"nominal": first.readings.nominal} | bounds
     limits = bracket(bounds, problem.channel.information_bits)
     evidence = evidence_of(problem, outcomes, readings, limits, first.fit.critics.temperature.max().item())
-    reasons, notes = (
-        audit_views(problem, evidence, first, learned.settings.k)
-        if problem.labels is None
-        else (
-            audit(evidence),
-            [undertrained(bounds["nwj"], bounds["probe"])] if "probe" in bounds else [],
-        )
-    )
+    if problem.labels is None:
+        reasons, notes = audit_views(problem, evidence, first, learned.settings.k)
+    else:
+        reasons, notes = audit(evidence), []
+        if "probe" in bounds:
+            notes = [undertrained(bounds["nwj"], bounds["probe"])]
     validation, train = (problem.samples[split].origin for split in ("validation", "train"))
     return Estimate(
         readings=readings,
