@@ -94,7 +94,7 @@ def print_summary(rows: list[Row]) -> None:
 
 
 def _nearest_on(peer: str, rows: list[Row]) -> int:
-    """Number of problems on which ``peer`` is nearer to the truth than every rival; ours are no rivals of each other."""
+    """Number of problems on which ``peer`` is nearer to the truth than every estimator that is not ours."""
     own = {row.problem: row.absolute_error for row in rows if row.peer == peer}
     rivals = [row for row in rows if row.peer != peer and not row.peer.startswith(OURS)]
     return sum(all(own[p] < row.absolute_error for row in rivals if row.problem == p) for p in own)
