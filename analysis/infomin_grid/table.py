@@ -29,7 +29,7 @@ class Matrix:
     @property
     def value(self) -> str:
         """The value of the result that the study shows for this kind."""
-        return STUDY.matrix.panels[self.kind]
+        return STUDY.matrix.measures[self.kind].name
 
 
 ACCURACY = Matrix(
