@@ -94,8 +94,8 @@ def bare_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_serial_twin_needs_no_ray_and_gives_the_same_numbers(smoke: Smoke, bare_site: Path, tmp_path: Path):
     environment = os.environ | {"PYTHONPATH": f"{bare_site}:{ROOT}", "OMP_NUM_THREADS": "1"}
     find = "from importlib.util import find_spec; print(*map(find_spec, ['ray', 'optuna', 'mlflow']))"
-    found = subprocess.run([sys.executable, "-S", "-c", find], env=environment, capture_output=True, text=True)
-    assert found.stdout.split() == ["None"] * 3
+    ran = subprocess.run([sys.executable, "-S", "-c", find], env=environment, capture_output=True, text=True)
+    assert ran.stdout.split() == ["None"] * 3
     command = [sys.executable, "-S", str(ROOT / "sweeps" / "infomin_grid.py"), "--preset", "smoke"]
     store = tmp_path / "runs"
     twin = subprocess.run(

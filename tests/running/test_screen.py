@@ -21,10 +21,9 @@ def test_a_finished_job_is_one_line_with_its_time_its_number_and_what_is_left(st
     rehearsal = Rehearsal(store)
     rehearsal.run(rehearsal.job("training", pairing="color"), seconds=191)
     assert len(rehearsal.lines) == 2
-    value, left = r"in-training estimate, bits: 5.12", r"\[1/40, about .* to go\]"
-    assert re.fullmatch(
-        rf"\d\d:\d\d:\d\d  done    training pairing=color  in 191 s  {value}   {left}", rehearsal.lines[1]
-    )
+    shown, left = r"in-training estimate, bits: 5.12", r"\[1/40, about .* to go\]"
+    line = rf"\d\d:\d\d:\d\d  done    training pairing=color  in 191 s  {shown}   {left}"
+    assert re.fullmatch(line, rehearsal.lines[1])
 
 
 def test_a_failed_job_is_one_line_with_its_reason_and_what_it_blocks(store):
