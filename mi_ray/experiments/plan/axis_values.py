@@ -165,7 +165,7 @@ def _member_described(member: Hint, hint: Hint, name: str, within: bool) -> str:
 
 
 def _mapped(hint: Hint, change: Callable[[Hint], Hint]) -> Hint:
-    """A hint with ``change`` applied to every scalar. Of a union the first alternative that fits: None first, str last."""
+    """A hint with ``change`` applied to every scalar. A union takes the first that fits: None first, str last."""
     mapped: list[Hint] = []
     for member in sorted(_members(hint), key=lambda member: (_bare(member) is not NoneType, _bare(member) is str)):
         bare = _bare(member)
