@@ -22,10 +22,7 @@ times strength), or ``crop MIN_SCALE``, 0.01 to 1 (the least share of the image'
 """
 
 from mi_ray.experiments.declare import (
-    BUNDLED,
-    CDP,
     Embedding,
-    Estimation,
     LinearEvaluation,
     Question,
     SimCLR,
@@ -38,6 +35,7 @@ from mi_ray.experiments.declare.checks import refuse
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import AT_SCALE, FEW_IMAGES
+from sweeps.shared_axes import ARCH, CDPAxes, EstimationAxes, with_axes
 
 TASKS = ("color", "digit", "position", "all")
 AUGMENTATIONS = {"jitter": color_jitter, "crop": resized_crop}
@@ -62,45 +60,29 @@ def kind_and_strength(name: str) -> tuple[str, float]:
     raise refuse("augmentation", name, "'jitter STRENGTH' or 'crop MIN_SCALE', such as 'jitter 0.5' or 'crop 0.2'")
 
 
+@with_axes(CDPAxes(), EstimationAxes())
 def trial(
+    images: CDPAxes,
+    estimation: EstimationAxes,
     *,
     augmentation: str,
     task: str,
-    arch: str = "resnet10t",
+    arch: str = ARCH,
     seed: int = 0,
-    k_tr: int = 64,
-    temperature: float = 0.2,
+    k_tr: int = Training.k_tr,
+    temperature: float = Training.temperature,
     views: int = 50_000,
-    learning_rate: float = 1e-3,
-    canvas: int = 32,
-    digits: str = BUNDLED,
-    backgrounds: str = BUNDLED,
-    train_images: int = 16384,
-    test_images: int = 4096,
-    k_est: int = 4096,
-    critics: int = 5,
-    critic_steps: int = 70,
+    learning_rate: float = Training.learning_rate,
 ) -> tuple[Question, ...]:
     """One encoder trained with ``augmentation``: its accuracy on ``task``, and the MI of two views of an image."""
-    data = CDP(
-        canvas=canvas, digits=digits, backgrounds=backgrounds,
-        train_images=train_images, validation_images=test_images, test_images=test_images,
-    )  # fmt: skip
     pairing = augmentation_called(augmentation)
     training = Training(
-        data=data, pairing=pairing, arch=arch, k_tr=k_tr, temperature=temperature, views=views,
+        data=images.declared(), pairing=pairing, arch=arch, k_tr=k_tr, temperature=temperature, views=views,
         learning_rate=learning_rate, seed=seed,
     )  # fmt: skip
     return (
         LinearEvaluation(embedding=Embedding(encoder=training), task=task),
-        Estimation(
-            embedding=Views(encoder=training, pairing=pairing, seed=seed),
-            pairing=pairing,
-            k_est=k_est,
-            critics=critics,
-            steps=critic_steps,
-            seed=seed,
-        ),
+        estimation.declared(Views(encoder=training, pairing=pairing, seed=seed), pairing, seed=seed),
     )
 
 

@@ -37,6 +37,7 @@ from mi_ray.experiments.declare.checks import one_of
 from mi_ray.experiments.declare.training import OptimizerName
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
+from sweeps.shared_axes import ARCH
 
 DATA: dict[str, Dataset] = {"digits-5A": "digits", "cifar-5A": "cifar-10", "cifar-50A": "cifar-100"}
 PACS = {"cartoon": "cartoon", "art": "art_painting", "photo": "photo", "sketch": "sketch"}
@@ -47,14 +48,14 @@ def trial(
     *,
     negatives: str,
     data: str = "digits-5A",
-    arch: str = "resnet10t",
-    stem: Stem = "imagenet",
+    arch: str = ARCH,
+    stem: Stem = Training.stem,
     seed: int = 0,
-    k_tr: int = 64,
+    k_tr: int = Training.k_tr,
     temperature: float = 0.5,
     views: int = 10_000,
-    optimizer: OptimizerName = "adamw",
-    learning_rate: float = 1e-3,
+    optimizer: OptimizerName = Training.optimizer,
+    learning_rate: float = Training.learning_rate,
     held_out: float = 0.45,
 ) -> tuple[Question, ...]:
     """One row of the table: an encoder of D trained against ``negatives``, asked for D's classes."""
@@ -73,19 +74,28 @@ def images(data: str, negatives: str, held_out: float, seed: int) -> Labelled:
 
 
 def negatives_called(name: str, own: Labelled) -> Labelled | Noise | Crops | None:
-    """The D- of a name, for D ``own``."""
+    """The D- of a name, for D ``own``; refuses any other name."""
     one_of("negatives", name, NEGATIVES)
-    if name in PACS:
-        return Labelled(name="pacs", root="data/pacs", domain=PACS[name], held_out=own.held_out, seed=own.seed)
-    apart = {"own": None, "apart": own, "sibling": own.sibling}
-    return apart[name] if name in apart else {"crops": Crops, "noise": Noise}[name](seed=own.seed)
+    match name:
+        case "own":
+            return None
+        case "apart":
+            return own
+        case "sibling":
+            return own.sibling
+        case "crops":
+            return Crops(seed=own.seed)
+        case "noise":
+            return Noise(seed=own.seed)
+        case _:
+            return Labelled(name="pacs", root="data/pacs", domain=PACS[name], held_out=own.held_out, seed=own.seed)
 
 
 def names_of(data: Labelled) -> tuple[str, str]:
-    """The names of D and D- that some images have in the table."""
+    """The names of D and D- in the table."""
     own = replace(data, negatives=None)
-    against = next(name for name in NEGATIVES if negatives_called(name, own) == data.negatives)
-    return next(name for name, whole in DATA.items() if whole == data.name), against
+    negatives = next(name for name in NEGATIVES if negatives_called(name, own) == data.negatives)
+    return next(name for name, whole in DATA.items() if whole == data.name), negatives
 
 
 STUDY = Study(

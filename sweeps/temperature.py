@@ -18,7 +18,6 @@ correlation; the table gives its interval.
 
 from mi_ray.experiments.declare import (
     Embedding,
-    Estimation,
     Geometry,
     LinearEvaluation,
     Question,
@@ -29,34 +28,31 @@ from mi_ray.experiments.declare import (
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import FEW_QUESTIONS, benchmark_called
+from sweeps.shared_axes import ARCH, EstimationAxes, with_axes
 
 AUGMENTATION = SimCLR()
 
 
+@with_axes(EstimationAxes())
 def trial(
+    estimation: EstimationAxes,
     *,
     temperature: float,
     data: str = "cdp",
-    arch: str = "resnet10t",
+    arch: str = ARCH,
     seed: int = 0,
     share: float = 1.0,
-    k_est: int = 4096,
-    critics: int = 5,
-    critic_steps: int = 70,
 ) -> tuple[Question, ...]:
     """One row of the table: an encoder trained at ``temperature`` on a ``share`` of the benchmark's views."""
     benchmark = benchmark_called(data)
     training = benchmark.training(AUGMENTATION, arch, seed=seed, temperature=temperature, share=share)
     plain, classes = Embedding(encoder=training), SameClass(task=benchmark.task)
     views = Views(encoder=training, pairing=AUGMENTATION, seed=seed)
-    estimations = (
-        Estimation(embedding=frozen, pairing=pairing, k_est=k_est, critics=critics, steps=critic_steps, seed=seed)
-        for frozen, pairing in ((views, AUGMENTATION), (plain, classes))
-    )
     return (
         LinearEvaluation(embedding=plain, task=benchmark.task),
         Geometry(embedding=plain, pairing=classes),
-        *estimations,
+        estimation.declared(views, AUGMENTATION, seed=seed),
+        estimation.declared(plain, classes, seed=seed),
     )
 
 
