@@ -28,18 +28,18 @@ def read(path: Path) -> pd.DataFrame:
             for column in header:
                 if column not in COLUMNS or header.count(column) > 1:
                     raise refuse(f"{path.name}: column", column, f"each once: {', '.join(COLUMNS)}")
-            rows = [encoder_row(f"{path.name}, line {lines.line_num}", line) for line in lines]
+            rows = [_encoder_row(f"{path.name}, line {lines.line_num}", line) for line in lines]
     except (OSError, UnicodeDecodeError, csv.Error) as reason:
         raise Refused(f"table: {path} cannot be read: {getattr(reason, 'strerror', None) or reason}") from reason
     encoders = pd.DataFrame(rows, columns=list(COLUMNS))
     if encoders.empty:
         raise Refused(f"table: {path} has no rows")
     for name, table_rows in encoders.groupby("table", sort=False):
-        refuse_bad_table(str(name), table_rows)
+        _refuse_bad_table(str(name), table_rows)
     return encoders
 
 
-def encoder_row(place: str, line: Mapping[str, str | None]) -> dict[str, object]:
+def _encoder_row(place: str, line: Mapping[str, str | None]) -> dict[str, object]:
     """The names and numbers of one line, NaN for an empty number; `Refused`, naming ``place``, where one is not."""
     if None in line or None in line.values():
         raise Refused(f"{place}: must have {len(COLUMNS)} fields, as the header")
@@ -62,7 +62,7 @@ def encoder_row(place: str, line: Mapping[str, str | None]) -> dict[str, object]
     return row
 
 
-def refuse_bad_table(name: str, rows: pd.DataFrame) -> None:
+def _refuse_bad_table(name: str, rows: pd.DataFrame) -> None:
     """`Refused` where a table names an encoder twice, has two data sets or pools, or gaps in a measure, or none."""
     twice = rows["model"][rows["model"].duplicated()]
     if len(twice):

@@ -36,11 +36,11 @@ def dots(tidy: pd.DataFrame) -> Figure:
     """A column of two panels per table, measures down, in the order of ``tidy``."""
     labels = list(tidy["label"].unique())
     tables = [rows for _, rows in tidy.groupby("table", sort=False)]
-    figure, columns = sheet(len(tables), len(labels))
+    figure, columns = _sheet(len(tables), len(labels))
     for panels, rows in zip(columns, tables, strict=True):
         for axes, statistic in zip(panels, STATISTICS, strict=True):
-            draw_panel(axes, rows, statistic, labels)
-        draw_head(panels[0], rows)
+            _draw_panel(axes, rows, statistic, labels)
+        _draw_head(panels[0], rows)
     for axes, statistic in zip(columns[0], STATISTICS, strict=True):
         axes.set_yticks(range(len(labels)), labels)
         axes.annotate(STATISTICS[statistic], (0, 1), (-4, 5), color=INK, xycoords="axes fraction",
@@ -59,7 +59,7 @@ def dots(tidy: pd.DataFrame) -> Figure:
     return figure
 
 
-def sheet(tables: int, measures: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
+def _sheet(tables: int, measures: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
     """A figure just large enough for its panels, and for each table the upper and the lower axes."""
     panel, high = max(PANEL, (LEAST - (tables - 1) * GAP) / tables), LINE * measures
     size = LEFT + tables * panel + (tables - 1) * GAP + RIGHT, BOTTOM + 2 * high + BETWEEN + TOP
@@ -72,7 +72,7 @@ def sheet(tables: int, measures: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
     return figure, [(axes(table, BOTTOM + high + BETWEEN), axes(table, BOTTOM)) for table in range(tables)]
 
 
-def draw_panel(axes: Axes, rows: pd.DataFrame, statistic: str, labels: Sequence[str]) -> None:
+def _draw_panel(axes: Axes, rows: pd.DataFrame, statistic: str, labels: Sequence[str]) -> None:
     """A table's correlations across from -1 to 1, a line per measure: dot, thin interval, thick leave-one-out range."""
     axes.set(xlim=(-1.06, 1.06), ylim=(len(labels) - 0.5, -0.5))
     axes.set_xticks([-1, 0, 1], ["\N{MINUS SIGN}1", "0", "1"])
@@ -93,7 +93,7 @@ def draw_panel(axes: Axes, rows: pd.DataFrame, statistic: str, labels: Sequence[
         axes.plot(row[statistic], line, "o", ms=4, color=colour, mec=PAPER, mew=0.6, zorder=3, clip_on=False)
 
 
-def draw_head(axes: Axes, rows: pd.DataFrame) -> None:
+def _draw_head(axes: Axes, rows: pd.DataFrame) -> None:
     """The table's name, data set and pool, and how many encoders it has, with and without those left out."""
     first, last = rows.iloc[0], rows.iloc[-1]
     fewer = f" ({last['encoders']})" if last["left_out"] else ""

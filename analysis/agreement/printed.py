@@ -53,13 +53,13 @@ def write(encoders: pd.DataFrame, agreement: pd.DataFrame, out: Path) -> list[Pa
 def encoders_text(encoders: pd.DataFrame, agreement: pd.DataFrame) -> str:
     """A section per table: accuracy and measures of each encoder, the best first, and the files they were read from."""
     tables = [rows for _, rows in encoders.groupby("table", sort=False)]
-    return "\n\n".join(encoders_section(rows, agreement) for rows in tables) + "\n"
+    return "\n\n".join(_encoders_section(rows, agreement) for rows in tables) + "\n"
 
 
-def encoders_section(rows: pd.DataFrame, agreement: pd.DataFrame) -> str:
+def _encoders_section(rows: pd.DataFrame, agreement: pd.DataFrame) -> str:
     """The section of one table; ``agreement``: of all tables, whose correlations stand below the encoders."""
     first, best_first = rows.iloc[0], rows.sort_values(ACCURACY.name, ascending=False, kind="stable")
-    body = [[row["model"], *(value_text(row, column) for column in HEADS)] for _, row in best_first.iterrows()]
+    body = [[row["model"], *(_value_text(row, column) for column in HEADS)] for _, row in best_first.iterrows()]
     correlations = agreement[agreement["table"] == first["table"]].set_index("measure") if len(agreement) else agreement
     for name, words in STATISTICS.items() if len(correlations) else ():
         body.append([words, *(_signed(correlations[name].get(column)) for column in HEADS)])
@@ -75,7 +75,7 @@ def encoders_section(rows: pd.DataFrame, agreement: pd.DataFrame) -> str:
     )
 
 
-def value_text(row: pd.Series, column: str) -> str:
+def _value_text(row: pd.Series, column: str) -> str:
     """An encoder's value in a column with its spread, where that is known."""
     if pd.isna(row[column]):
         return "missing"
@@ -94,10 +94,10 @@ def _signed(value: float | None) -> str:
 def agreement_text(agreement: pd.DataFrame) -> str:
     """A section per table: how each measure agrees with accuracy, its intervals, and the lead of I_class over it."""
     tables = [rows for _, rows in agreement.groupby("table", sort=False)] if len(agreement) else []
-    return "\n\n".join([agreement_section(rows) for rows in tables] or ["No table has three encoders or more."]) + "\n"
+    return "\n\n".join([_agreement_section(rows) for rows in tables] or ["No table has three encoders or more."]) + "\n"
 
 
-def agreement_section(rows: pd.DataFrame) -> str:
+def _agreement_section(rows: pd.DataFrame) -> str:
     """The section of one table: r and tau of each measure with three intervals, and its share of the best encoders."""
     first, best = rows.iloc[0], next(name for name in rows.columns if name.startswith("top_"))
     heads = [

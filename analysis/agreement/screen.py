@@ -17,11 +17,11 @@ def text(tidy: pd.DataFrame) -> str:
         first, last = rows.iloc[0], rows.iloc[-1]
         fewer = f"; {last['encoders']} without {last['left_out']}" if last["left_out"] else ""
         title = f"Table {first['table']}: {first['dataset']}, {first['pool']}, {first['encoders']} encoders{fewer}"
-        blocks.append(f"{title}\n{aligned([HEAD, *(line(row) for _, row in rows.iterrows())])}")
+        blocks.append(f"{title}\n{aligned([HEAD, *(_line(row) for _, row in rows.iterrows())])}")
     return "\n\n".join(blocks)
 
 
-def line(row: pd.Series) -> list[str]:
+def _line(row: pd.Series) -> list[str]:
     """A measure's r and tau with their intervals, the encoder that moves r most, and how many of the best it finds."""
     most = f"{row['most_influential']} {row['pearson_less_most_influential']:z.3f}"
     name = "  without" if row["left_out"] else row["label"]

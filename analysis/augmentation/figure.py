@@ -22,21 +22,21 @@ WIDE, ROW, LEFT, RIGHT, TOP, BOTTOM, BETWEEN, GAP = 8.8, 2.15, 0.82, 0.2, 0.66, 
 
 def figure(outcome: SearchOutcome) -> Figure:
     """Candidates above, objectives against each other and paired differences below."""
-    drawn, above, below = sheet(len(outcome.objectives), 1 + len(TARGETS))
+    drawn, above, below = _sheet(len(outcome.objectives), 1 + len(TARGETS))
     for letter, axes, target in zip("ab", above, outcome.objectives, strict=False):
-        draw_candidates(axes, outcome, target)
+        _draw_candidates(axes, outcome, target)
         axes.set_title(f"({letter}) {target.name} of every candidate, validation images", loc="left", fontsize=8.5)
     letters = "abcdef"[len(above) :]
-    draw_objectives(below[0], outcome)
+    _draw_objectives(below[0], outcome)
     below[0].set_title(f"({letters[0]}) both, at {outcome.views:,} views", loc="left", fontsize=8.5)
     for letter, axes, target in zip(letters[1:], below[1:], TARGETS, strict=False):
-        draw_differences(axes, outcome, target)
+        _draw_differences(axes, outcome, target)
         axes.set_title(f"({letter}) {target.name} gained, test images", loc="left", fontsize=8.5)
-    write_around(drawn, outcome)
+    _write_around(drawn, outcome)
     return drawn
 
 
-def sheet(above: int, below: int) -> tuple[Figure, list[Axes], list[Axes]]:
+def _sheet(above: int, below: int) -> tuple[Figure, list[Axes], list[Axes]]:
     """An empty figure with so many axes in the row above and in the row below."""
     high = BOTTOM + 2 * ROW + BETWEEN + TOP
     drawn = Figure(figsize=(WIDE, high), facecolor=PAPER)
@@ -61,7 +61,7 @@ def _colour(outcome: SearchOutcome, candidate: int) -> str:
     return WINNER if candidate in outcome.best.values() else OTHER
 
 
-def draw_candidates(axes: Axes, outcome: SearchOutcome, target: Target) -> None:
+def _draw_candidates(axes: Axes, outcome: SearchOutcome, target: Target) -> None:
     """Hollow on few views, full on many, a cross over each candidate that was given up.
 
     Below the dashed rule a candidate is hopeless, if it is so for every objective.
@@ -82,7 +82,7 @@ def draw_candidates(axes: Axes, outcome: SearchOutcome, target: Target) -> None:
     axes.set_xticks(range(0, len(table), 1 if len(table) <= 16 else 5))
 
 
-def draw_objectives(axes: Axes, outcome: SearchOutcome) -> None:
+def _draw_objectives(axes: Axes, outcome: SearchOutcome) -> None:
     """Estimate over accuracy of those promoted, on validation images, the Pareto front as a line if both are raised."""
     known = outcome.candidates.dropna(subset=[target.validation for target in TARGETS])
     x, y = (target.scale * known[target.validation].to_numpy() for target in (ACCURACY, ESTIMATE))
@@ -96,7 +96,7 @@ def draw_objectives(axes: Axes, outcome: SearchOutcome) -> None:
     axes.set(xlabel=AXIS[ACCURACY], ylabel=AXIS[ESTIMATE])
 
 
-def draw_differences(axes: Axes, outcome: SearchOutcome, target: Target) -> None:
+def _draw_differences(axes: Axes, outcome: SearchOutcome, target: Target) -> None:
     """A dot per fresh seed, the mean and its 95 % interval, around the default at zero."""
     axes.axhline(0, color=DEFAULT, lw=1.2, zorder=1)
     numbers = outcome.challengers
@@ -114,7 +114,7 @@ def draw_differences(axes: Axes, outcome: SearchOutcome, target: Target) -> None
         axes.annotate("nothing to compare", (0.5, 0.6), xycoords="axes fraction", ha="center", color=FAINT)
 
 
-def write_around(drawn: Figure, outcome: SearchOutcome) -> None:
+def _write_around(drawn: Figure, outcome: SearchOutcome) -> None:
     """The title above; the legend and the caption below."""
     across, up = drawn.get_size_inches()
     raised = " and ".join(target.name for target in outcome.objectives)

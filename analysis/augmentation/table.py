@@ -16,7 +16,7 @@ from analysis.cells import cells_of
 from analysis.tables.frame import asked_and_measured
 from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, BALANCED_VALIDATION_ACCURACY, NOMINAL, VALIDATION
 from mi_ray.experiments.plan.plan import Plan
-from mi_ray.theory.selection import PairedDifference, best_of_each, margin, paired
+from mi_ray.theory.selection import Difference, best_of_each, margin, paired
 from sweeps.augmentation_search import SPACE
 
 STRENGTHS = list(SPACE)
@@ -126,7 +126,7 @@ class SearchOutcome:
         """Candidates other than the default that were trained with fresh seeds."""
         return [int(number) for number in dict.fromkeys(self.fresh["candidate"]) if number != 0]
 
-    def difference(self, candidate: int, target: Target) -> PairedDifference:
+    def difference(self, candidate: int, target: Target) -> Difference:
         """Test value of a candidate minus that of the default, paired over fresh seeds; its interval is shared by all
         objectives that are compared."""
         differences = self.fresh[self.fresh["candidate"] == candidate][f"{target.test}_minus_default"]

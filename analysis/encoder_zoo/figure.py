@@ -53,7 +53,7 @@ def lines(encoders: pd.DataFrame, agreement: pd.DataFrame) -> Figure:
     size = LEFT + len(PANELS) * (PANEL + GAP) - GAP + RIGHT, TOP + sum(heights) + BOTTOM
     figure = Figure(figsize=size, facecolor=PAPER)
     for place, rows in enumerate(tables):
-        draw_table(figure, rows, agreement, size[1] - TOP - sum(heights[:place]))
+        _draw_table(figure, rows, agreement, size[1] - TOP - sum(heights[:place]))
     left, title = 0.12 / size[0], "What each measure says of encoders"
     figure.text(left, 1 - 0.14 / size[1], title, fontsize=10, weight="bold", va="top")
     kinds = {str(kind) for column in PANELS for kind in encoders[f"{column.name}_spread_is"]}
@@ -63,7 +63,7 @@ def lines(encoders: pd.DataFrame, agreement: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_table(figure: Figure, rows: pd.DataFrame, agreement: pd.DataFrame, top: float) -> None:
+def _draw_table(figure: Figure, rows: pd.DataFrame, agreement: pd.DataFrame, top: float) -> None:
     """A table's panels, its upper edge ``top`` inches above the figure's lower one."""
     across, up = figure.get_size_inches()
     high, first = LINE * len(rows), rows.iloc[0]
@@ -73,7 +73,7 @@ def draw_table(figure: Figure, rows: pd.DataFrame, agreement: pd.DataFrame, top:
     for place, (column, title) in enumerate(PANELS.items()):
         left = LEFT + place * (PANEL + GAP)
         axes = figure.add_axes((left / across, (top - HEAD - high) / up, PANEL / across, high / up))
-        draw_panel(axes, rows, column)
+        _draw_panel(axes, rows, column)
         with_accuracy = ""
         if column.name in correlations.index:
             r, tau = correlations.loc[column.name, "pearson"], correlations.loc[column.name, "kendall"]
@@ -82,7 +82,7 @@ def draw_table(figure: Figure, rows: pd.DataFrame, agreement: pd.DataFrame, top:
         axes.set_yticks(range(len(rows)), rows["model"] if place == 0 else [""] * len(rows))
 
 
-def draw_panel(axes: Axes, rows: pd.DataFrame, column: EncoderColumn) -> None:
+def _draw_panel(axes: Axes, rows: pd.DataFrame, column: EncoderColumn) -> None:
     """One column of a table's encoders, a dot and two spreads each way; right is better."""
     line, colour = np.arange(len(rows)), ACCURATE if column == ACCURACY else MEASURED
     bars = 2 * rows[f"{column.name}_spread"].fillna(0)

@@ -70,7 +70,7 @@ def rows(plan: Plan, columns: Mapping[str, pd.DataFrame], mirrored: pd.DataFrame
     for name, means in columns.items():
         names = {"mean": name, "spread": f"{name}_spread", "spread_is": f"{name}_spread_is"}
         parts.append(means[[*places[name], *names]].rename(columns=names))
-    joined = reduce(lambda left, right: left.merge(right, how="left"), [*parts, files_of(plan, mirrored)])
+    joined = reduce(lambda left, right: left.merge(right, how="left"), [*parts, _files_of(plan, mirrored)])
     settings = list(dict.fromkeys(setting for names in places.values() for setting in names[1:]))
     joined["pool"] = [pool_of(arch) for arch in joined["arch"]]
     joined["table"] = [
@@ -82,7 +82,7 @@ def rows(plan: Plan, columns: Mapping[str, pd.DataFrame], mirrored: pd.DataFrame
     return pd.concat([printed, rest], axis=1).sort_values("table", kind="stable", ignore_index=True)
 
 
-def files_of(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
+def _files_of(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
     """Of each encoder its architecture, images, and the layout and sha256 of the file that it was read from."""
     read = asked_and_measured(plan, mirrored, "checkpoint").assign(dataset=lambda cells: cells["data"])
     places = [PLACE, *telling(cells_of(plan, "checkpoint"), (PLACE,))]

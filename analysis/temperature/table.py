@@ -52,7 +52,7 @@ def rows(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
         n_seeds=counts.filter(regex="_n_seeds$").min(axis=1),
         n_seeds_asked=counts.filter(regex="_asked$").max(axis=1),
         table=[
-            ", ".join(filter(None, [paper_table(row["benchmark"]), place_title(settings, row[settings])]))
+            ", ".join(filter(None, [_paper_table(row["benchmark"]), place_title(settings, row[settings])]))
             for _, row in joined.iterrows()
         ],
         dataset=[BENCHMARKS[name].title for name in joined["benchmark"]],
@@ -61,7 +61,7 @@ def rows(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def paper_table(benchmark: str) -> str:
+def _paper_table(benchmark: str) -> str:
     """The paper's table of a benchmark, or both with the benchmark's title where the paper has none."""
     return PAPER.get(benchmark, f"IV/V, {BENCHMARKS[benchmark].title}")
 

@@ -21,21 +21,21 @@ from mi_ray.experiments.plan.search import DIGITS, Candidate, Found, NotYet, Rou
 from mi_ray.theory.selection import Value, best_of_each, front, hopeless, margin
 
 
-def rounds(search: Search, found: Found) -> list[Round]:
-    """The rounds that the values in ``found`` decide: generations, promotion, fresh seeds.
+def rounds(search: Search, results: Found) -> list[Round]:
+    """The rounds that the values in ``results`` decide: generations, promotion, fresh seeds.
 
-    ``found`` gives the result of a question, or None. The questions of the last round are to be answered next; if all
+    ``results`` gives the result of a question, or None. The questions of the last round are to be answered next; if all
     have results, the search is over.
     """
     reached: list[Round] = []
     with suppress(NotYet):
-        for reached_round in replay(search, found):
-            reached.append(reached_round)
+        for step in replay(search, results):
+            reached.append(step)
     return reached
 
 
-def replay(search: Search, found: Found) -> Iterator[Round]:
-    """Yield round after round; raises `NotYet` when the next round depends on a value that ``found`` lacks."""
+def replay(search: Search, results: Found) -> Iterator[Round]:
+    """Yield round after round; raises `NotYet` when the next round depends on a value that ``results`` lacks."""
     tried: dict[tuple[float, ...], Candidate] = {}
     with quiet_optuna():
         proposals = Proposals(search)
@@ -49,8 +49,8 @@ def replay(search: Search, found: Found) -> Iterator[Round]:
                 title += f", the first of them the default, which {search.noise_seeds} seeds try for seed noise"
                 questions += [question for of_seed in default_over_seeds(search)[1:] for question in of_seed]
             yield Round(title, questions)
-            proposals.tell([search.values(search.quick(candidate, search.seed), found) for candidate in candidates])
-    yield from _selection(search, list(tried.values()), found)
+            proposals.tell([search.values(search.quick(candidate, search.seed), results) for candidate in candidates])
+    yield from _selection(search, list(tried.values()), results)
 
 
 class Proposals:
@@ -97,16 +97,16 @@ def default_over_seeds(search: Search) -> list[list[Question]]:
     return [search.quick(search.default, seed) for seed in search.of_seeds(search.noise_seeds)]
 
 
-def margins(search: Search, found: Found) -> list[float]:
+def margins(search: Search, results: Found) -> list[float]:
     """For each objective, the largest difference between two candidates that seed noise explains."""
-    over_seeds = [search.values(questions, found) for questions in default_over_seeds(search)]
+    over_seeds = [search.values(questions, results) for questions in default_over_seeds(search)]
     return [margin(values) for values in zip(*over_seeds, strict=True)]
 
 
-def _selection(search: Search, candidates: Sequence[Candidate], found: Found) -> Iterator[Round]:
+def _selection(search: Search, candidates: Sequence[Candidate], results: Found) -> Iterator[Round]:
     """Promotion of the default and of all candidates that are not hopeless; then fresh seeds for the best."""
-    quick = [search.values(search.quick(candidate, search.seed), found) for candidate in candidates]
-    noise = margins(search, found)
+    quick = [search.values(search.quick(candidate, search.seed), results) for candidate in candidates]
+    noise = margins(search, results)
     promoted = [
         candidate
         for candidate, value in zip(candidates, quick, strict=True)
@@ -120,7 +120,7 @@ def _selection(search: Search, candidates: Sequence[Candidate], found: Found) ->
         f" hopeless is what another beats by more than seed noise, {amounts}"
     )
     yield Round(title, [question for candidate in promoted for question in search.thorough(candidate, search.seed)])
-    values = [search.values(search.thorough(candidate, search.seed), found) for candidate in promoted]
+    values = [search.values(search.thorough(candidate, search.seed), results) for candidate in promoted]
     yield _fresh_seeds(search, promoted, values)
 
 

@@ -26,7 +26,7 @@ from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.plan.study import parse_axes
 from mi_ray.experiments.store.files import append_line, write_json
 from mi_ray.experiments.store.store import Store
-from mi_ray.running.asking import plan_of
+from mi_ray.running.order import plan_of
 from mi_ray.tracking.recorder import Recorder
 from sweeps.augmentation_search import STUDY
 from tests.committed import DIGEST, _manifest

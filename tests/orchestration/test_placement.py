@@ -43,7 +43,7 @@ def test_parts_of_gpus_let_more_jobs_run_side_by_side():
 
 
 @pytest.mark.parametrize(
-    ("capacity", "team", "told"),
+    ("capacity", "team", "message"),
     [
         (LAPTOP, Team(workers=4), r"4 workers of 0.99 CPU and 0 GPU and a trial of 0.01 CPU and 0 GPU take 3.97 CPU"),
         (LAPTOP, Team(workers=2, gpus=1), r"the cluster has 1 node with 2 CPU and 0 GPU, room for 0"),
@@ -52,8 +52,8 @@ def test_parts_of_gpus_let_more_jobs_run_side_by_side():
         (NODES, Team(gpus=2), r"gpus: a training takes 1 CPU and 2 GPU"),
     ],
 )
-def test_what_can_never_fit_is_refused_with_the_arithmetic(capacity, team, told):
-    with pytest.raises(Refused, match=told):
+def test_what_can_never_fit_is_refused_with_the_arithmetic(capacity, team, message):
+    with pytest.raises(Refused, match=message):
         refuse_what_cannot_fit([EVALUATION, TRAINING], capacity, team)
 
 

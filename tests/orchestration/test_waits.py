@@ -1,4 +1,4 @@
-"""A job that finds no room is told of after a minute, and every minute again, until it begins."""
+"""A job that waits for resources is reported after a minute, and every minute again, until it starts."""
 
 from mi_ray.orchestration.dependent_trials import WAIT_SECONDS, Waits
 

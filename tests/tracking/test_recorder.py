@@ -36,22 +36,22 @@ def test_questions_and_embeddings_are_nested_under_their_training_and_trainings_
     looked_at: tuple[Recorder, Store], plan: Plan
 ) -> None:
     mirrored, _ = looked_at
-    told, found = by_key(mirrored), parents(mirrored)
+    runs, parent = by_key(mirrored), parents(mirrored)
     for cell in plan.cells.values():
         training = {"training": None, "embedding": cell.upstream}.get(cell.kind, "above")
         if training == "above":
             training = plan.cells[cell.upstream].upstream
-        assert found[cell.key] == (told[training].info.run_id if training else mirrored.sweep_run_id)
+        assert parent[cell.key] == (runs[training].info.run_id if training else mirrored.sweep_run_id)
 
 
 def test_every_cell_is_one_run_with_its_parameters_result_and_curve(
     looked_at: tuple[Recorder, Store], plan: Plan
 ) -> None:
     mirrored, _ = looked_at
-    told = by_key(mirrored)
-    assert len(held(mirrored)) == len(plan.cells) + 1 and told.keys() == plan.cells.keys()
+    runs = by_key(mirrored)
+    assert len(held(mirrored)) == len(plan.cells) + 1 and runs.keys() == plan.cells.keys()
     for cell in plan.cells.values():
-        run = told[cell.key]
+        run = runs[cell.key]
         assert run.data.params == {"kind": cell.kind, **cell.parameters}
         assert {n: v for n, v in run.data.metrics.items() if "/" not in n} == numbers_of(cell) | {"seconds": 1.5}
         assert not [name for name in run.data.tags if name.startswith("not_a_metric/")]
@@ -117,9 +117,9 @@ def test_a_run_that_an_older_mirror_completed_is_filled_again(
 
 def test_the_experiment_says_which_values_to_compare(looked_at: tuple[Recorder, Store]) -> None:
     client = MlflowClient(looked_at[0].tracking_uri)
-    told = client.get_experiment_by_name("infomin_grid").tags["mlflow.note.content"]
-    assert all(f"`{name}`" in told for name in ("nominal_bits", "lower_bits", "upper_bits", "linear_accuracy"))
-    assert '`tags.certified = "true"`' in told
+    note = client.get_experiment_by_name("infomin_grid").tags["mlflow.note.content"]
+    assert all(f"`{name}`" in note for name in ("nominal_bits", "lower_bits", "upper_bits", "linear_accuracy"))
+    assert '`tags.certified = "true"`' in note
 
 
 def test_mirroring_twice_adds_no_run_no_metric_row_and_no_artifact(
