@@ -23,6 +23,7 @@ from mi_ray.experiments.declare import (
     Training,
 )
 from mi_ray.experiments.declare.checks import one_of
+from mi_ray.experiments.declare.measures import BALANCED_VALIDATION_ACCURACY, VALIDATION
 from mi_ray.experiments.plan.search import Range, Search
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
@@ -111,7 +112,7 @@ STUDY = Study(
     matrix=Matrix(
         row="crop_min_scale",
         column="views",
-        panels={"evaluation": "linear_balanced_validation_accuracy", "estimation": "validation_bits"},
+        panels={"evaluation": BALANCED_VALIDATION_ACCURACY, "estimation": VALIDATION},
     ),
     draw="analysis.augmentation_search:draw",
 )

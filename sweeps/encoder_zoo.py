@@ -52,6 +52,7 @@ from mi_ray.experiments.declare import (
     Views,
 )
 from mi_ray.experiments.declare.checks import did_you_mean, one_of, refuse
+from mi_ray.experiments.declare.measures import ALIGNMENT, BALANCED_ACCURACY, NOMINAL
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import FEW_IMAGES
@@ -192,7 +193,7 @@ STUDY = Study(
     matrix=Matrix(
         row="encoder",
         column="task",
-        panels={"evaluation": "linear_balanced_accuracy", "estimation": "nominal_bits", "geometry": "alignment"},
+        panels={"evaluation": BALANCED_ACCURACY, "estimation": NOMINAL, "geometry": ALIGNMENT},
     ),
     draw="analysis.measure_agreement:draw",
 )

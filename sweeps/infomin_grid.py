@@ -20,6 +20,7 @@ from mi_ray.experiments.declare import (
     Training,
     pairing_called,
 )
+from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, NOMINAL
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import AT_SCALE, FEW_IMAGES
@@ -70,9 +71,7 @@ STUDY = Study(
         "paper": {"arch": ("resnet18", "resnet50"), "seed": (0, 1, 2), **AT_SCALE},
     },
     default_preset="laptop",
-    matrix=Matrix(
-        row="task", column="pairing", panels={"evaluation": "linear_balanced_accuracy", "estimation": "nominal_bits"}
-    ),
+    matrix=Matrix(row="task", column="pairing", panels={"evaluation": BALANCED_ACCURACY, "estimation": NOMINAL}),
     draw="analysis.infomin_heatmap:draw",
 )
 

@@ -32,6 +32,7 @@ from mi_ray.experiments.declare import (
     resized_crop,
 )
 from mi_ray.experiments.declare.checks import refuse
+from mi_ray.experiments.declare.measures import ACCURACY
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import AT_SCALE, FEW_IMAGES
@@ -108,7 +109,7 @@ STUDY = Study(
         },
     },
     default_preset="laptop",
-    matrix=Matrix(row="pairing", column="task", panels={"evaluation": "linear_accuracy"}),
+    matrix=Matrix(row="pairing", column="task", panels={"evaluation": ACCURACY}),
     draw="analysis.infomin_curves:draw",
 )
 

@@ -34,6 +34,7 @@ from mi_ray.experiments.declare import (
     Training,
 )
 from mi_ray.experiments.declare.checks import one_of
+from mi_ray.experiments.declare.measures import ACCURACY
 from mi_ray.experiments.declare.training import OptimizerName
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
@@ -123,7 +124,7 @@ STUDY = Study(
         },
     },
     default_preset="laptop",
-    matrix=Matrix(row="data", column="negatives", panels={"evaluation": "linear_accuracy"}),
+    matrix=Matrix(row="data", column="negatives", panels={"evaluation": ACCURACY}),
     draw="analysis.negatives_table:draw",
 )
 

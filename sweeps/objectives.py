@@ -35,6 +35,7 @@ from mi_ray.experiments.declare import (
     Training,
 )
 from mi_ray.experiments.declare.checks import one_of
+from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, NOMINAL
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import BENCHMARKS, FEW_QUESTIONS, Benchmark, benchmark_called, benchmark_of
@@ -104,7 +105,7 @@ STUDY = Study(
     matrix=Matrix(
         row="objective",
         column="pairing",
-        panels={"evaluation": "linear_balanced_accuracy", "estimation": "nominal_bits"},
+        panels={"evaluation": BALANCED_ACCURACY, "estimation": NOMINAL},
     ),
     draw="analysis.objectives_table:draw",
 )

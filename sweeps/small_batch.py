@@ -28,6 +28,7 @@ from mi_ray.experiments.declare import (
     SameClass,
     Training,
 )
+from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, IN_TRAINING, NOMINAL
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import AT_SCALE, FEW_IMAGES
@@ -86,7 +87,7 @@ STUDY = Study(
     matrix=Matrix(
         row="arch",
         column="k_tr",
-        panels={"training": "in_training_bits", "estimation": "nominal_bits", "evaluation": "linear_balanced_accuracy"},
+        panels={"training": IN_TRAINING, "estimation": NOMINAL, "evaluation": BALANCED_ACCURACY},
     ),
     draw="analysis.small_batch_bars:draw",
 )

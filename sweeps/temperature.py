@@ -25,6 +25,7 @@ from mi_ray.experiments.declare import (
     SimCLR,
     Views,
 )
+from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, LOSS, TOLERANCE
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import FEW_QUESTIONS, benchmark_called
@@ -83,7 +84,7 @@ STUDY = Study(
     matrix=Matrix(
         row="arch",
         column="temperature",
-        panels={"training": "loss_nats", "evaluation": "linear_balanced_accuracy", "geometry": "tolerance"},
+        panels={"training": LOSS, "evaluation": BALANCED_ACCURACY, "geometry": TOLERANCE},
     ),
     draw="analysis.temperature_table:draw",
 )

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from mi_ray.experiments.declare.measures import NOT_LEARNED
+from mi_ray.experiments.declare.measures import IN_TRAINING, NOMINAL, NOT_LEARNED, Measure
 from mi_ray.experiments.plan.plan import Cell, Job, Plan
 from mi_ray.experiments.plan.study import Study
-from mi_ray.experiments.results.statement import STATED
 from mi_ray.experiments.run.learning import doubts, faults, reasons_below
 from mi_ray.experiments.store.store import Store
 from mi_ray.running.clock import Accounting, Clock, Forecast, to_go
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 PENDING, RUNNING, FAILED, BLOCKED = "·", "…", "failed", "blocked"
-HEADLINES = {"training": "in_training_bits", "estimation": "nominal_bits"}
-"""The value told of a kind that has no matrix of its own."""
+HEADLINES = {"training": IN_TRAINING, "estimation": NOMINAL}
+"""The measure that is printed when a job of a kind without a matrix ends."""
 
 
 class Screen:
@@ -142,10 +141,12 @@ class Screen:
         return sum(cell.manifest.get("seconds", 0.0) for cell in committed) if committed else None
 
     def _headline(self, job: Job) -> str:
-        value = self._study.matrix.panels.get(job.kind, HEADLINES.get(job.kind, ""))
+        measure = (HEADLINES | self._study.matrix.measures).get(job.kind)
+        if measure is None:
+            return ""
         results = [self._results.get(cell.key, {}) for cell in job.cells]
-        told = [entry(value, [result], 1, final=False) for result in results if result.get(value) is not None]
-        return f"{'estimate, bits:' if value == STATED else value} {', '.join(told)}" if told else ""
+        values = [entry(measure, [result], 1, final=False) for result in results if measure.value(result) is not None]
+        return f"{measure.heading}: {', '.join(values)}" if values else ""
 
     def _doubt(self, job: Job) -> str:
         """Why the job's encoder did not learn; empty if nothing is against it."""
@@ -203,7 +204,7 @@ class Screen:
 
     def _text(self, panel: Panel) -> str:
         heading = (
-            f"{panel.heading} ({panel.over}); rows: {self._study.matrix.row}, columns: {self._study.matrix.column}"
+            f"{panel.heading} ({panel.legend}); rows: {self._study.matrix.row}, columns: {self._study.matrix.column}"
         )
         told = [heading, aligned(self._grid(panel, {}, final=True)), certificates(panel, self._results)]
         return "\n\n".join(filter(None, told))
@@ -213,18 +214,18 @@ class Screen:
 
         rows, columns = panel.sheet.rows, panel.sheet.columns
         entries = [
-            [row, *(self._entry(panel.at(row, column), panel.value, shares, final) for column in columns)]
+            [row, *(self._entry(panel.at(row, column), panel.measure, shares, final) for column in columns)]
             for row in rows
         ]
         return [["", *columns], *entries]
 
-    def _entry(self, cells: Sequence[Cell], value: str, shares: Mapping[str, float], final: bool) -> str:
+    def _entry(self, cells: Sequence[Cell], measure: Measure, shares: Mapping[str, float], final: bool) -> str:
         """What the committed cells say together, else how far the entry is; in the end with what is known of its
         error."""
-        results = [self._results[cell.key] for cell in cells if value in self._results.get(cell.key, {})]
+        results = [self._results[cell.key] for cell in cells if measure.name in self._results.get(cell.key, {})]
         if not results:
             return self._state(cells, shares)
-        text = entry(value, results, len(cells), final=final)
+        text = entry(measure, results, len(cells), final=final)
         return f"{text} {UNLEARNED}" if final and any(cell.key in self._resting for cell in cells) else text
 
     def _state(self, cells: Sequence[Cell], shares: Mapping[str, float]) -> str:
