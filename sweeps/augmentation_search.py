@@ -40,8 +40,8 @@ SPACE = {
 }
 """The smallest crop as a share of the image, the strength of colour jitter, and probabilities."""
 
-ACCURACY = {"evaluation": "linear_balanced_validation_accuracy"}
-ESTIMATE = {"estimation": "validation_bits"}
+ACCURACY = {"evaluation": BALANCED_VALIDATION_ACCURACY.name}
+ESTIMATE = {"estimation": VALIDATION.name}
 OBJECTIVES = {"accuracy": ACCURACY, "estimate": ESTIMATE, "both": ACCURACY | ESTIMATE}
 
 
