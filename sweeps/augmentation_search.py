@@ -3,13 +3,13 @@
 Fig. 5 turns one augmentation at a time. Here Optuna turns all five of SimCLR's strengths on CDP images and raises, by
 the axis ``objective``, the linear accuracy of a task, the post-training estimate of I_class of that task, or both as a
 Pareto front. Candidates are trained on few views; all but the hopeless, beaten by more than seed noise, are trained on
-the full budget; the best and SimCLR's default are then trained with fresh seeds. Everything is chosen on validation
-images; the table compares winner and default on test images, seed by seed. Expected: no more than it says there.
+the full budget; the best and SimCLR's default are then trained with fresh seeds. All choices are made on validation
+images; the table compares winner and default on test images, seed by seed. No outcome is expected in advance.
 
     python sweeps/augmentation_search.py                       # laptop preset: 5 minutes on two cores
     python sweeps/augmentation_search.py --preset smoke        # every part of it
     python sweeps/augmentation_search.py --axis objective=both # accuracy and estimate as a Pareto front
-    python sweeps/augmentation_search.py --dry-run             # the first generation, and what all would cost
+    python sweeps/augmentation_search.py --dry-run             # the first generation, and the cost of all
 """
 
 from functools import partial
@@ -38,10 +38,10 @@ SPACE = {
     "grayscale": Range(low=0.0, high=1.0, step=0.1, default=DEFAULT.grayscale),
     "flip": Range(low=0.0, high=0.5, step=0.1, default=DEFAULT.flip),
 }
-"""The smallest crop as a share of the image, the strength of colour jitter, and probabilities."""
+"""Strengths: the smallest crop as a share of the image, the strength of colour jitter, and three probabilities."""
 
-ACCURACY = {"evaluation": "linear_balanced_validation_accuracy"}
-ESTIMATE = {"estimation": "validation_bits"}
+ACCURACY = {"evaluation": BALANCED_VALIDATION_ACCURACY.name}
+ESTIMATE = {"estimation": VALIDATION.name}
 OBJECTIVES = {"accuracy": ACCURACY, "estimate": ESTIMATE, "both": ACCURACY | ESTIMATE}
 
 

@@ -16,7 +16,7 @@ with the accuracy almost perfectly and better than any other measure, in Pearson
   one store trains them once. ``all/5``: on a fifth of the views; ``simclr/4``: SimCLR's pairing on a quarter of them;
   ``supcon/4``: the supervised contrastive loss. Each is written in the layout of a published method and read back.
 - A row of Tables VI to IX, such as ``SwAV`` or ``DeiTB``: its file in the folder ``checkpoints``, as
-  ``compute/frozen/published.py`` calls it. The paper names no variants; they are the best matches by accuracy.
+  ``compute/frozen/published.py`` calls it. The paper names no variants; these match its accuracies best.
 - ``timm:ARCH``: ``ARCH.safetensors`` in that folder, the ``model.safetensors`` that timm publishes for it.
 - ``file:PATH:ARCH``: any file of a known layout that holds the timm encoder ARCH. Images are shown as timm states.
 
@@ -133,7 +133,7 @@ def trial(
 
 
 def photographs(dataset: str, root: str, class_list: str, side: int) -> Labelled:
-    """A labelled data set; the list of classes is ImageNet-100's alone."""
+    """A labelled data set; only ImageNet-100 has a list of classes."""
     one_of("dataset", dataset, ["cdp", *get_args(Dataset)])
     name = cast(Dataset, dataset)
     return Labelled(name=name, root=root, class_list=class_list if dataset == "imagenet-100" else "", side=side)

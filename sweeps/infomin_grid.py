@@ -7,7 +7,7 @@ against InfoMin; a high row ``position`` for every pairing, since position is ne
 
     python sweeps/infomin_grid.py                              # laptop preset, about ten minutes on two cores
     python sweeps/infomin_grid.py --preset smoke               # every part of the system in about a minute
-    python sweeps/infomin_grid.py --axis seed=0,1 --dry-run    # what a second seed would cost
+    python sweeps/infomin_grid.py --axis seed=0,1 --dry-run    # the cost of a second seed
 """
 
 from mi_ray.compute.choices import Mix
@@ -48,7 +48,7 @@ def trial(
 ) -> tuple[Question, ...]:
     """One cell of the matrix: an encoder trained with ``pairing``, asked about ``task``.
 
-    ``redraw`` dials the true MI of the question down: the label channel of its pairs.
+    ``redraw`` lowers the true MI of the question through the label channel of its pairs (`SameClass`).
     """
     training = Training(
         data=images.declared(mix=mix, background_weight=background_weight), pairing=pairing_called(pairing),

@@ -3,9 +3,10 @@
 Encoders are trained on CDP images by SimCLR's pairing with colour jitter alone (Fig. 5a) or random resized crops alone
 (Fig. 5b), of several strengths. Each frozen encoder is asked for the mutual information between two views through the
 same augmentation, and for its linear accuracy on four tasks. The paper: accuracy over MI is a reverse U for every task,
-with one peak for all, though what one task needs is irrelevant to the others; so the shape is no proof of InfoMin.
+with one peak for all, though the information of one task is irrelevant to the others; so the shape is no proof of
+InfoMin.
 
-What an augmentation destroys of CDP's attributes. Colour jitter: ``color``, and nothing else. Hue turns by up to 0.2 x
+Attributes of CDP that an augmentation destroys. Colour jitter: ``color``, and nothing else. Hue turns by up to 0.2 x
 strength of a circle, red, green and blue are a third apart, so views of two colours meet beyond strength 5/6; from 1.25
 on some views have no colour at all. White stays apart from the others until then. Resized crop: ``position``, since a
 crop of a quarter of the image can hold one quadrant alone and zooming moves a digit across; a small crop cuts ``digit``
@@ -17,8 +18,8 @@ and may miss it, and then ``color`` too. Neither flips: that would mirror ``posi
 
 ``augmentation`` is ``jitter STRENGTH``, 0 to 2.5 (brightness, contrast and saturation by up to 0.8, hue by up to 0.2,
 times strength), or ``crop MIN_SCALE``, 0.01 to 1 (the least share of the image's area that is kept). ``jitter 0`` and
-``crop 1`` change nothing: both views are the image. The paper tells no strengths; its preset takes those of Tian et al.
-(2020) as far as they are known.
+``crop 1`` change nothing: both views are the image. The paper states no strengths; the paper preset takes those of Tian
+et al. (2020) as far as they are known.
 """
 
 from mi_ray.experiments.declare import (

@@ -1,22 +1,23 @@
 """Table X: must negatives come from the data's own distribution, as the view of contrast as MI maximisation asks?
 
-Encoders are trained on D, one half of a data set's classes, with SimCLR's pairing; the negatives come from D-: D
-itself (``own``, the other pairs of a step), the ``sibling`` half of the classes, another domain, or uniform ``noise``.
-Each frozen encoder is asked for its linear accuracy on D. The paper: D's sibling is better than D by 1.92 points
-(CIFAR-5A) and 0.77 (CIFAR-50A); all domains of PACS and noise are worse. As noise-contrastive estimation needs no
-negatives of the marginal, that speaks for it and against MI maximisation.
+Encoders are trained on D, one half of a data set's classes, with SimCLR's pairing; the negatives come from D-: D itself
+(``own``, the other pairs of a step), the ``sibling`` half of the classes, another domain, or uniform ``noise``. Each
+frozen encoder is asked for its linear accuracy on D. The paper: D's sibling is better than D by 1.92 points (CIFAR-5A)
+and 0.77 (CIFAR-50A); all domains of PACS and noise are worse. As noise-contrastive estimation needs no negatives of the
+marginal, that speaks for it and against MI maximisation.
 
     python sweeps/negatives.py                    # laptop preset: 10 minutes on two cores
     python sweeps/negatives.py --preset smoke     # every part of it
     python sweeps/negatives.py --preset paper --dry-run
 
-``apart`` is a control beyond the table: D again, but drawn apart from the pairs as any other D- is. What ``own`` and
-``apart`` differ by is owed to how negatives are drawn; only what is left is owed to where they come from.
+``apart`` is a control beyond the table: D again, but drawn apart from the pairs like any other D-. The difference
+between ``own`` and ``apart`` is the effect of how negatives are drawn; differences to ``apart`` are the effect of where
+they come from.
 
 A laptop has scikit-learn's 1797 digits: D is 0 to 4, its sibling 5 to 9, ``crops`` of photographs are the other domain.
-Digits are easy, so a tenth of D's 901 images train, and equal parts of the rest validate and test. Which ones they are
-moves accuracy by more than D- does; each seed splits D anew, and D- are compared within seeds. The paper's preset
-trains for 1000 epochs by CIFAR-10's recipe in `recipes`; the paper tells no more than the data sets.
+Digits are easy, so a tenth of D's 901 images train, and equal parts of the rest validate and test. The choice of
+training images moves accuracy by more than D- does; so each seed splits D anew, and D- are compared within seeds. The
+paper's preset trains for 1000 epochs by CIFAR-10's recipe in `recipes`; the paper states the data sets only.
 """
 
 from dataclasses import replace

@@ -2,20 +2,20 @@
 
 Four objectives train encoders that differ in nothing else: ``simclr``, NT-Xent with SimCLR's pairing; ``augmented``,
 the same with the augmentation best known for the task; ``class``, NT-Xent with same-class sampling of the task, so that
-pairs share the task's information only; ``supcon``, the supervised contrastive loss with SimCLR's augmentation.
-Each frozen encoder is asked for its linear accuracy and, beyond the table, for the MI of its same-class pairs. The
-paper: ``class`` is above ``simclr``, below ``supcon`` on all three data sets and below ``augmented`` on two, though the
+pairs share the task's information only; ``supcon``, the supervised contrastive loss with SimCLR's augmentation. Each
+frozen encoder is asked for its linear accuracy and, beyond the table, for the MI of its same-class pairs. The paper:
+``class`` is above ``simclr``, below ``supcon`` on all three data sets and below ``augmented`` on two, though the
 information that it maximises is the task's own; so other learning signals help.
 
     python sweeps/objectives.py                       # laptop preset: 12 minutes on two cores
     python sweeps/objectives.py --preset smoke        # every part of it
     python sweeps/objectives.py --preset paper --dry-run
 
-On CDP the task is ``all`` of colour, digit and position (64 classes). ``augmented`` is there colour jitter of strength
-0.5 and nothing else: of what SimCLR's augmentation does it alone leaves all three as they are, since crops move and cut
-digits, flips mirror positions and grayscale removes colours, and jitter below strength 5/6 keeps the colours apart
-(`infomin_strength` tells why). That is reasoned from how the images are made; it was not chosen by accuracy on any
-split. The encoders of ``class`` are those of pairing ``all`` in `infomin_grid`: one store trains them once.
+On CDP the task is ``all`` of colour, digit and position (64 classes), and ``augmented`` is colour jitter of strength
+0.5 alone. It is the one part of SimCLR's augmentation that preserves all three: crops move and cut digits, flips mirror
+positions, grayscale removes colours, and jitter below strength 5/6 keeps the colours apart (`infomin_strength` says
+why). This choice follows from how the images are made, not from accuracy on any split. The encoders of ``class`` are
+those of pairing ``all`` in `infomin_grid`: one store trains them once.
 
 The paper's ``augmented`` cells are other methods of other authors (SWD, MoCHi, HCA). Its preset takes SimCLR's
 augmentation with colour jitter of full strength instead, where Tian et al. (2020) see the best accuracy. Temperatures

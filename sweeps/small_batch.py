@@ -15,9 +15,9 @@ of 4.36 bits (``--axis k_tr=256 --axis views=100000 --axis base_learning_rate=0.
     python sweeps/small_batch.py --preset smoke        # every part of it
     python sweeps/small_batch.py --axis k_tr=4,64      # two batch sizes alone
 
-The paper names K_tr = 4, 8, 16 and K_est = 256 and no other setting of this figure; its preset reads as many pairs with
-K_est = 256, in 64 batches, as others do with 4096 in four. Its encoders of K_tr = 64 are those of pairing ``all`` in
-``infomin_grid``'s.
+The paper names K_tr = 4, 8, 16 and K_est = 256 and no other setting of this figure. The paper preset reads 64 batches
+of K_est = 256, as many pairs as the other presets in 4 batches of 4096. Its encoders of K_tr = 64 are those of pairing
+``all`` in the paper preset of ``infomin_grid``.
 """
 
 from mi_ray.experiments.declare import (
@@ -51,9 +51,9 @@ def trial(
     base_learning_rate: float = Training.learning_rate,
     batches: int = Estimation.batches,
 ) -> tuple[Question, ...]:
-    """One encoder, trained with ``k_tr`` pairs a step, asked about all of colour, digit and position.
+    """One encoder, trained with ``k_tr`` pairs a step, asked about colour, digit and position together.
 
-    ``base_learning_rate``: that of up to 64 pairs a step.
+    ``base_learning_rate``: the learning rate up to 64 pairs a step.
     """
     pairing = SameClass(task=TASK)
     training = Training(

@@ -2,18 +2,18 @@
 
 Encoders of two sizes are trained with SimCLR's pairing at three temperatures. Each frozen encoder is asked for its
 linear accuracy, its alignment, uniformity and tolerance over the classes of the task, the MI of two views through the
-augmentation that it was trained with, I_SimCLR, and the MI of its same-class pairs, I_class; its training tells the
-contrastive loss. The paper's six encoders a table: I_class agrees best with accuracy (Pearson .634 and .805), which no
-measure without classes does, the loss least of all, whose scale is the temperature's.
+augmentation that it was trained with, I_SimCLR, and the MI of its same-class pairs, I_class; the contrastive loss is
+that of its training. The paper, with six encoders a table: I_class agrees best with accuracy (Pearson .634 and .805),
+ahead of every measure without classes; the loss agrees least, since its scale depends on the temperature.
 
     python sweeps/temperature.py                                 # laptop preset: 10 minutes on two cores
     python sweeps/temperature.py --preset smoke                  # every part of it
     python sweeps/temperature.py --preset paper --dry-run        # Table IV, CIFAR-10
     python sweeps/temperature.py --preset paper-imagenet-100 --dry-run    # Table V
 
-The laptop's images are CDP, the task ``all``, on half the views of `objectives`. SimCLR's crops and flips do not leave
-that task alone, nor need they: it is encoders of different worth that are compared. Six encoders say little about a
-correlation; the table gives its interval.
+The laptop's images are CDP, the task ``all``, on half the views of `objectives`. SimCLR's crops and flips change that
+task's attributes, which is no problem: the study compares encoders of different quality. Six encoders say little about
+a correlation; the table gives its interval.
 """
 
 from mi_ray.experiments.declare import (
