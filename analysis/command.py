@@ -18,7 +18,7 @@ from mi_ray.experiments.images.prepared import prepared
 from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.plan.study import Study, parse_axes
 from mi_ray.experiments.store.store import Store, store_at
-from mi_ray.running.asking import plan_of
+from mi_ray.running.order import plan_of
 from mi_ray.tracking.reach import Unreachable
 
 

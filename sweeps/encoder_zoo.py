@@ -203,7 +203,7 @@ STUDY = Study(
         column="task",
         panels={"evaluation": "linear_balanced_accuracy", "estimation": "nominal_bits", "geometry": "alignment"},
     ),
-    analysis="measure_agreement",
+    draw="analysis.measure_agreement:draw",
 )
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ STUDY = Study(
     },
     default_preset="laptop",
     matrix=Matrix(row="data", column="negatives", panels={"evaluation": "linear_accuracy"}),
-    analysis="negatives_table",
+    draw="analysis.negatives_table:draw",
 )
 
 if __name__ == "__main__":

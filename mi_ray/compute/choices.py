@@ -1,4 +1,4 @@
-"""Values that a declaration may choose from, known without importing torch: a mistyped flag is refused at once."""
+"""Values that a declaration may choose from, without importing torch, so that a mistyped flag is refused at once."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from typing import Literal
 from PIL import ImageColor
 
 Mix = Literal["linear", "additive"]
-"""How a digit and the photograph behind it are combined."""
+"""Combination of a digit and the photograph behind it."""
 
 Precision = Literal["auto", "bfloat16", "float32"]
-"""Number type of the networks; ``auto`` is bfloat16 where the hardware is faster at it."""
+"""Number type of the networks; ``auto`` is bfloat16 on hardware that computes it faster."""
 
 Stem = Literal["imagenet", "cifar"]
-"""How a ResNet begins. ``imagenet``: as timm builds it, its first convolution and its pooling halve the image each.
+"""The first layers of a ResNet. ``imagenet``: as timm builds it, a convolution and a pooling that halve the image each.
 ``cifar``: one 3 x 3 convolution of stride 1 and no pooling, for images of 32 pixels (Chen et al. 2020, App. B.9)."""
 
 Layout = Literal["flat", "swav", "dino", "moco", "moco-v3", "supcon", "vissl"]
-"""Where a checkpoint file keeps its encoder. ``flat``: under the encoder's own names, as torchvision, timm, the hubs of
-DINO and Barlow Twins, VISSL's converted files and our ``encoder.safetensors`` do. ``module.`` (DDP) may precede any."""
+"""Names of the encoder's tensors in a checkpoint file. ``flat``: the encoder's own names, as in files of torchvision,
+timm, the hubs of DINO and Barlow Twins, VISSL's converter and our ``encoder.safetensors``; otherwise below the prefixes
+of the method's public code. ``module.`` (DDP) may precede any name."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """What an encoder was trained to see: square images of ``size`` pixels, 0..1, less ``mean``, over ``std`` (RGB)."""
+    """The input of an encoder in its training: square images of ``size`` pixels, 0..1, less ``mean``, over ``std``
+    (RGB)."""
 
     size: int
     mean: tuple[float, float, float]
@@ -48,7 +50,7 @@ _ENTRY_POINT = re.compile(r"^@register_model\ndef (\w+)\(", re.MULTILINE)
 
 @lru_cache(maxsize=1)
 def archs() -> frozenset[str]:
-    """Every encoder name that timm registers, read from its files: importing timm takes seconds."""
+    """Every encoder name that timm registers, read from timm's files because importing timm takes seconds."""
     spec = find_spec("timm")
     if spec is None or not spec.submodule_search_locations:
         return frozenset()

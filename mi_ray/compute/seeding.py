@@ -1,4 +1,4 @@
-"""Randomness as a function of (seed, purpose, counter): no global generator is touched for longer than a call."""
+"""Randomness as a function of (seed, purpose, counter). Global generators keep their state."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import torch
 
 
 def stream(seed: int, purpose: str, counter: int = 0) -> np.random.Generator:
-    """A numpy generator that depends on nothing but its arguments, so that step ``counter`` can be redone alone."""
+    """A numpy generator that depends on its arguments only, so that step ``counter`` can be computed alone."""
     return np.random.default_rng([seed, crc32(purpose.encode()), counter])
 
 
 @contextmanager
 def torch_seed(seed: int, purpose: str) -> Iterator[None]:
-    """Initialise modules reproducibly inside the block; torch's global generator is put back afterwards."""
+    """Seed torch's CPU generator inside the block, to initialise modules; its state is restored afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(stream(seed, purpose).integers(2**63)))
         yield

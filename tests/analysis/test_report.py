@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from analysis.page.collect import ROWS, collect, source_of, table_of
 from analysis.page.html import Html, tag
 from analysis.page.page import page
-from analysis.report import ROWS, collect, main, source_of, table_of
+from analysis.report import main
 from analysis.verdict import Verdict, publish
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.plan import Plan

@@ -16,7 +16,7 @@ from mi_ray.experiments.declare.measures import NOT_LEARNED
 from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.run.learning import Doubt
 from mi_ray.experiments.store.store import Store
-from mi_ray.running.asking import plan_of
+from mi_ray.running.order import plan_of
 from tests.committed import plan_of as plan_of_grid
 from tests.committed import result_of
 from tests.made_up import mirrored_store
@@ -50,8 +50,9 @@ def test_every_study_cannot_be_judged_by_an_encoder_that_did_not_learn(
     frame = pd.DataFrame([{"key": cell.key, "kind": kind, NOT_LEARNED: WHY}])
     monkeypatch.setattr(command, "mirrored", lambda *_, **__: frame)
     monkeypatch.setattr(augmentation_search, "judged", lambda plan, found: plan)
-    monkeypatch.setattr(f"analysis.{study.analysis}.save", lambda *_, **__: [], raising=False)
-    import_module(f"analysis.{study.analysis}").draw(plan, "", tmp_path, partial=True)
+    module, _, function = str(study.draw).partition(":")
+    monkeypatch.setattr(f"{module}.save", lambda *_, **__: [], raising=False)
+    getattr(import_module(module), function)(plan, "", tmp_path, partial=True)
     given = read(tmp_path)
     assert given.holds is None and given.study == name
     assert given.sentence == f"Cannot be judged: encoders did not learn: {plan.name(cell)} {WHY}."

@@ -118,7 +118,7 @@ def pacs(root):
 
 
 def miniature(name, root, monkeypatch):
-    """Write a miniature; what `load` must be told of it (ImageNet-100's class list) is given back."""
+    """Write a miniature; returns the further arguments of `load` (the class list of ImageNet-100)."""
     match name:
         case "cifar-10" | "cifar-100":
             cifar(root, monkeypatch, name)

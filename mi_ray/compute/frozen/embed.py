@@ -1,4 +1,4 @@
-"""Embeddings h = f_e(x) of a frozen encoder: computed once, then every question reads them."""
+"""Embeddings h = f_e(x) of a frozen encoder, computed once for all questions."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def embed(
 ) -> Float32[np.ndarray, "n width"]:
     """Embed every image of a split in evaluation mode and float32. Returns h [n, width].
 
-    ``input``: what the encoder was trained to see, if by others. NotFinite if an embedding is not; it calls images by
-    ``names`` [n], or by number.
+    ``input``: the input of the encoder's training, if it was not trained here. NotFinite if an embedding is not finite;
+    it names the images by ``names`` [n], or by number.
     """
     freeze(encoder, device)
     images = torch.from_numpy(data.images)
@@ -40,5 +40,5 @@ def embed(
 
 
 def freeze(encoder: nn.Module, device: torch.device) -> None:
-    """Ready for embedding: on ``device``, channels last, in evaluation mode."""
+    """Prepare an encoder for embedding: on ``device``, channels last, in evaluation mode."""
     encoder.to(device).to(memory_format=torch.channels_last).eval()

@@ -1,7 +1,8 @@
-"""Views of augmentation-based pairings (Fig. 1b), embedded once: any two of an image's are a positive pair.
+"""Embeddings of the views of augmentation-based pairings (Fig. 1b), computed once: any two views of an image are a
+positive pair.
 
-Only fresh views are drawn from the law of T_SimCLR: of ``per_image`` views kept for each image, a batch of pairs may
-meet one twice. The more there are, the rarer.
+T_SimCLR draws fresh views for every pair. With ``per_image`` views kept for each image, a batch of pairs may use a view
+twice; the more views are kept, the less often.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from mi_ray.compute.pairs.augmentation import View
 from mi_ray.compute.seeding import stream
 
 BATCH = 256
-"""Images viewed at once. A view depends on its image's place in its batch: another value is another draw of views."""
+"""Images viewed at once. A view depends on the place of its image in its batch, so another value gives other views."""
 
 
 @torch.inference_mode()
@@ -40,10 +41,10 @@ def embed_views(
 ) -> Float32[np.ndarray, "n per_image width"]:
     """Embed ``per_image`` fresh views of every image of a split, in evaluation mode and float32.
 
-    View v of batch b is drawn from (seed, purpose, v, b) alone, so more views per image leave the first ones as they
-    are; ``purpose`` keeps splits apart. ``input``: what the encoder was trained to see, if by others; a view is made of
-    the split's own pixels and then resized. NotFinite if an embedding is not; it calls images by ``names`` [n], or by
-    number.
+    View v of batch b is drawn from (seed, purpose, v, b) alone, so that more views per image do not change the first
+    ones; ``purpose`` separates splits. ``input``: the input of the encoder's training, if it was not trained here; a
+    view is made of the split's own pixels and then resized. NotFinite if an embedding is not finite; it names the
+    images by ``names`` [n], or by number.
     """
     freeze(encoder, device)
     parts = []

@@ -1,4 +1,4 @@
-"""Our encoders in the files of others: a state in, the content of a checkpoint in any `Layout` out (see `foreign`)."""
+"""Encoders trained here in the checkpoint layouts of other methods; `checkpoint_files` reads them back."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ State = Mapping[str, Tensor]
 
 
 def laid_out(state: State, layout: Layout) -> dict[str, Any]:
-    """What `torch.save` would have been given by the method whose ``layout`` this is, heads and optimisers left out."""
+    """The content that a method with this ``layout`` hands to `torch.save`, without heads and optimisers."""
     match layout:
         case "flat":
             return dict(state)
         case "swav":
-            return _below("module.", state) | _one("module.prototypes.weight", state)
+            prototypes = next(iter(state.values())).new_zeros(1, 1)  # a tensor beside the encoder, as SwAV has
+            return _below("module.", state) | {"module.prototypes.weight": prototypes}
         case "dino":
             return {"teacher": _below("backbone.", state)}
         case "moco":
@@ -37,8 +38,3 @@ def laid_out(state: State, layout: Layout) -> dict[str, Any]:
 
 def _below(prefix: str, state: State) -> dict[str, Tensor]:
     return {f"{prefix}{name}": tensor for name, tensor in state.items()}
-
-
-def _one(name: str, state: State) -> dict[str, Tensor]:
-    """A small tensor of the kind that lies beside an encoder."""
-    return {name: next(iter(state.values())).new_zeros(1, 1)}

@@ -1,8 +1,8 @@
-"""The published encoders of the paper's Tables VI to IX: what each file is, and which are not in a folder.
+"""The published encoders of the paper's Tables VI to IX: architecture, file and source of each.
 
-The paper names no variants: each entry is the best match by accuracy (experiments.md, 4.1). ``unknown`` says what else
-is not known. Most sources give all their files one name, or none that is known here: such a file is kept under a
-name of ours, the source's own name for the run or the timm name.
+The paper names no variants: each entry is the best match by accuracy (experiments.md, 4.1), and ``unknown`` lists what
+remains uncertain. Most sources give all their files the same name, or a name unknown here: such a file gets a name of
+ours, the source's name for the run or the timm name.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from pathlib import Path
 from mi_ray.compute.choices import Input, Layout
 
 IMAGENET = Input(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Read in the code of VISSL (SimCLR, Jigsaw), DINO and MoCo-v3; taken for the other ResNets."""
+"""Stated in the code of VISSL (SimCLR, Jigsaw), DINO and MoCo-v3; assumed for the other ResNets."""
 
 SWAV = Input(224, (0.485, 0.456, 0.406), (0.228, 0.224, 0.225))
-"""Red over 0.228: read in the code of SwAV and DeepCluster-v2; taken for SeLa-v2, which is published with them."""
+"""Red over 0.228: stated in the code of SwAV and DeepCluster-v2; assumed for SeLa-v2, which is published with them."""
 
 CIFAR_10 = Input(32, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 CIFAR_100 = Input(32, (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))
-"""Read in the code of SupContrast, whose encoders for CIFAR have the ``cifar`` stem; no table has a row of theirs."""
+"""Stated in the code of SupContrast, whose encoders for CIFAR have the ``cifar`` stem; the paper's tables omit them."""
 
 FILE = "the source's file name"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedEncoder:
-    """A row of Tables VI to IX: its timm ``arch``, its file's ``layout`` and name, and its source.
+    """A row of Tables VI to IX: timm ``arch``, ``layout`` and name of its file, and its source.
 
-    ``trained_on``: what it was trained to see, as its source states; None where that is as timm states for ``arch``.
+    ``trained_on``: the input of its training, as its source states; None if timm states it for ``arch``.
     """
 
     row: str

@@ -1,4 +1,4 @@
-"""The labelled data sets: one row for each in `DATASETS`, and what is on disk of them.
+"""The labelled data sets, one row of `DATASETS` each, and their files on disk.
 
 To add a data set, add its name to `Dataset` and a row with its reader to `DATASETS`; the type checker, or the import,
 refuses one without the other. This module imports neither torch nor torchvision.
@@ -154,7 +154,7 @@ if lacking := set(get_args(Dataset)) ^ set(DATASETS):
     raise TypeError(f"DATASETS: a data set needs a name in Dataset and a row; lacking for {', '.join(sorted(lacking))}")
 
 
-# What is on disk
+# Files on disk
 
 
 def missing(name: Dataset, root: Path | None = None, class_list: Path | None = None) -> list[str]:

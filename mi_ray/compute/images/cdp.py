@@ -1,7 +1,7 @@
 """The colour-digit-position images (Sec. III-B, Fig. 2): uniform, independent attributes, photographs behind.
 
-The paper gives no pixel recipe. Ours: a digit of 0.4 canvas, jittered inside its quadrant, painted in a pure colour on
-black, and mixed with a photograph crop that is drawn independently for every image.
+The paper gives no recipe for the pixels. Here a digit of 0.4 canvas, jittered inside its quadrant, is painted in a pure
+colour on black and mixed with a crop of a photograph that is drawn independently for every image.
 """
 
 from __future__ import annotations
@@ -38,36 +38,35 @@ def render(
     seed: int,
     split: str,
 ) -> ImageSet:
-    """Draw ``n`` CDP images from the ``allowed`` drawings and the photographs; same arguments, same bytes.
+    """Make ``n`` CDP images of the ``allowed`` drawings and the photographs; same arguments, same bytes.
 
     ``background_weight`` w: ``linear`` is (1-w) digit + w photograph, ``additive`` is clip(digit + w photograph).
     Returns images [n, 3, canvas, canvas], attributes [n, 3] and the index of each image's drawing.
     """
     rng = stream(seed, f"cdp {split}")
     attributes = rng.integers(VALUES_PER_ATTRIBUTE, size=(n, len(ATTRIBUTES)))
-    sources = _draw_sources(attributes[:, 1], drawings.labels, allowed, rng)
+    sources = np.empty(n, dtype=np.int64)
+    for digit in range(VALUES_PER_ATTRIBUTE):
+        wanted = attributes[:, 1] == digit
+        sources[wanted] = rng.choice(allowed[drawings.labels[allowed] == digit], size=int(wanted.sum()))
     photo_of_image = rng.integers(len(photographs), size=n)
     crops, jitter = rng.random((n, 3)), rng.random((n, 2))
     images = np.empty((n, 3, canvas, canvas), dtype=np.uint8)
     for start in range(0, n, CHUNK):
         part = slice(start, start + CHUNK)
-        digit = _paint(drawings.images[sources[part]], attributes[part], jitter[part], canvas)
-        behind = _crop(photographs, photo_of_image[part], crops[part], canvas)
-        images[part] = _mixed(digit, behind, mix, background_weight).mul(255).round().to(torch.uint8).numpy()
+        painted = paint(drawings.images[sources[part]], attributes[part], jitter[part], canvas)
+        behind = background_weight * crop_photographs(photographs, photo_of_image[part], crops[part], canvas)
+        mixed = (1 - background_weight) * painted + behind if mix == "linear" else (painted + behind).clamp(0, 1)
+        images[part] = mixed.mul(255).round().to(torch.uint8).numpy()
     names = tuple(f"CDP {split} image {i} of drawing {source}" for i, source in enumerate(sources))
     return ImageSet(images, attributes, sources, names)
 
 
-def _draw_sources(digits: NDArray, labels: NDArray, allowed: NDArray, rng: np.random.Generator) -> NDArray[np.int64]:
-    sources = np.empty(len(digits), dtype=np.int64)
-    for digit in range(VALUES_PER_ATTRIBUTE):
-        wanted = digits == digit
-        sources[wanted] = rng.choice(allowed[labels[allowed] == digit], size=int(wanted.sum()))
-    return sources
+def paint(glyphs: NDArray, attributes: NDArray, jitter: NDArray, canvas: int) -> Tensor:
+    """Digits [m, h, w] in colour on black, at a jittered place inside their quadrant: [m, 3, canvas, canvas].
 
-
-def _paint(glyphs: NDArray, attributes: NDArray, jitter: NDArray, canvas: int) -> Tensor:
-    """Digits [m, h, w] in colour, at a jittered place inside their quadrant, on black: [m, 3, canvas, canvas]."""
+    ``attributes``: [m, (colour, digit, position)]; ``jitter``: [m, 2] in 0..1.
+    """
     cell, size = canvas // 2, round(DIGIT_SHARE * canvas)
     glyph = interpolate(torch.from_numpy(glyphs)[:, None], size=(size, size), mode="bilinear", antialias=True)[:, 0]
     row, column = np.divmod(attributes[:, 2], 2)
@@ -82,8 +81,11 @@ def _paint(glyphs: NDArray, attributes: NDArray, jitter: NDArray, canvas: int) -
     return ink[:, None] * RGB[torch.from_numpy(attributes[:, 0])][:, :, None, None]
 
 
-def _crop(photographs: Sequence[Photograph], photo_of_image: NDArray, crops: NDArray, canvas: int) -> Tensor:
-    """A square crop per image, its side between the canvas and the photograph's short side: [m, 3, canvas, canvas]."""
+def crop_photographs(photographs: Sequence[Photograph], photo_of_image: NDArray, crops: NDArray, canvas: int) -> Tensor:
+    """A square crop per image, with a side between the canvas and the photograph's short side: [m, 3, canvas, canvas].
+
+    ``photo_of_image``: [m], the photograph of each image; ``crops``: [m, (side, top, left)] in 0..1.
+    """
     behind = torch.empty(len(crops), 3, canvas, canvas)
     for photo in np.unique(photo_of_image):
         wanted = np.flatnonzero(photo_of_image == photo)
@@ -95,7 +97,7 @@ def _crop(photographs: Sequence[Photograph], photo_of_image: NDArray, crops: NDA
 
 
 def _crop_grid(shape: torch.Size, crops: Tensor, canvas: int) -> Tensor:
-    """Sampling grid [m, canvas, canvas, 2] of crops given as three uniforms (side, top, left)."""
+    """Sampling grid [m, canvas, canvas, 2] of crops [m, (side, top, left)] in 0..1."""
     extent = torch.tensor(shape).float() - 1
     short = extent.min()
     smallest = short.clamp(max=canvas - 1)
@@ -104,9 +106,3 @@ def _crop_grid(shape: torch.Size, crops: Tensor, canvas: int) -> Tensor:
     steps = torch.linspace(0, 1, canvas)
     y, x = ((corner[:, axis, None] + side[:, None] * steps) / extent[axis] * 2 - 1 for axis in (0, 1))
     return torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), dim=-1)
-
-
-def _mixed(digit: Tensor, behind: Tensor, mix: Mix, weight: float) -> Tensor:
-    if mix == "linear":
-        return (1 - weight) * digit + weight * behind
-    return (digit + weight * behind).clamp(0, 1)

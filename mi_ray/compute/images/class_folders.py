@@ -26,7 +26,7 @@ LISTED = 5
 """Names that a refusal lists; it counts the rest."""
 
 WORDS = {"train": ("training", "train"), "validation": ("validation", "valid", "val"), "test": ("testing", "test")}
-"""Words by which a longer name of a folder, such as ``seg_train``, looks like that of a split."""
+"""Words by which a longer name of a folder, such as ``seg_train``, looks like the name of a split."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,9 @@
-"""One way from an image file, or a PIL image, to 8-bit RGB.
+"""Decoding of image files, and of PIL images, to 8-bit RGB.
 
-The rules: integers of more than 8 bits are scaled by their bit depth (65535 becomes 255); float values must lie in 0..1
-and are scaled by 255; transparent pixels are composed over a declared colour, the matte; the orientation that EXIF
-states is applied; of several frames the first is read. Colour profiles are not applied, except from LAB, which is none
-without one. PIL itself drops the lower 8 bits of 16-bit colour. Anything else is refused with the name of the file.
+Integers of more than 8 bits are scaled by their bit depth (65535 becomes 255); float values must lie in 0..1 and are
+scaled by 255; transparent pixels are composed over a declared colour, the matte; the orientation stated by EXIF is
+applied; of several frames the first is read. Colour profiles are ignored, except for LAB, which needs one. PIL itself
+drops the lower 8 bits of 16-bit colour. All other images are refused by the name of the file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
-"""Formats that are read, whatever the suffix of the file says; MPO is a kind of JPEG. PIL has others, of which some run
+"""Formats that are read, whatever the suffix; MPO is a kind of JPEG. PIL's other formats are excluded, because some run
 programs (EPS)."""
 
 WHITE = "white"
@@ -24,13 +24,13 @@ GREYS = ("1", "L")
 COLOURS = ("P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 ALPHAS = ("PA", "LA", "La", "RGBA", "RGBa")
 KEYED = ("1", "L", "I;16", "I;16B", "I;16L", "RGB")
-"""Modes in which one value of the pixels may stand for transparent; in a palette it is an entry's alpha."""
+"""Modes in which one pixel value may stand for transparent; a palette states the alpha of each entry instead."""
 
 DEPTHS = {"I;12": 12, "I;16S": 15, "I;16BS": 15}
-"""Bits of a grey value by the raw mode of the file; 16 where it is not named."""
+"""Bits of a grey value by the raw mode of the file; 16 for every other raw mode."""
 
 KEY_SCALES = {"L;2": 85, "L;4": 17}
-"""PIL scales grey values of 2 and 4 bits to 8, but not the value that stands for transparent."""
+"""Factors for the transparent value, because PIL scales grey values of 2 and 4 bits to 8 but not that value."""
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -41,28 +41,28 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes an image upright, by its EXIF orientation; any other value states none."""
+"""The transposition that makes an image upright, by its EXIF orientation; other values need none."""
 
 BITS, PHOTOMETRIC, PLANES, SAMPLE_FORMAT = 258, 262, 284, 339
 """Tags of a TIFF."""
 
 WHITE_IS_ZERO, APART, SIGNED = 0, 2, 2
 SWAPPED = ("F;32BF", "I;32BS", "I;16BS")
-"""Raw modes whose bytes PIL swaps once more where libtiff, which decompresses, has swapped them already."""
+"""Raw modes whose bytes PIL swaps a second time after libtiff, which decompresses the file, has swapped them."""
 
 FLOAT_SLACK = 1e-6
-"""How far float values may leave 0..1, as rounding does."""
+"""How far rounding may take float values outside 0..1."""
 
 
 class Unreadable(ValueError):
-    """Continues a sentence that begins with the image's name: what it has, and what is allowed."""
+    """A refusal without the name of the image, which the caller puts before it."""
 
 
 def read_image(path: Path, field: str, matte: str = WHITE, max_pixels: int | None = None) -> Image.Image:
-    """Decode one file as an upright RGB image; ValueError names a file that is corrupt, too large or of no known mode.
+    """Decode a file as an upright RGB image; ValueError names a file that is corrupt, too large or of an unknown mode.
 
-    ``field``: of the declaration, which the refusal begins with. The file is opened here because PIL maps a path to
-    memory, and mixes up the rows of a turned TIFF when it does.
+    ``field``: the field of the declaration that the refusal names. The file is opened here because PIL maps a path to
+    memory, in which case it mixes up the rows of a turned TIFF.
     """
     try:
         with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
@@ -78,23 +78,30 @@ def read_image(path: Path, field: str, matte: str = WHITE, max_pixels: int | Non
 
 
 def to_rgb(image: Image.Image, matte: str = WHITE) -> Image.Image:
-    """An upright 8-bit RGB image over ``matte``, a colour as PIL names them; `Unreadable` if its mode or values are not
-    known.
+    """An upright 8-bit RGB image over ``matte``, a colour in PIL's words; `Unreadable` if mode or values are unknown.
 
     An image of mode RGB without orientation or transparency keeps its pixels.
     """
     raw = _raw_mode(image)
-    _refuse_misread(image, raw)
+    refuse_misread(image, raw)
     image.load()
-    opaque = _opaque(image, raw)
-    coloured = _composed(image, matte) if opaque is None and _has_alpha(image) else _coloured(image, raw)
+    opaque = opaque_pixels(image, raw)
+    if opaque is None and (image.mode in ALPHAS or (image.mode == "P" and image.has_transparency_data)):
+        with_alpha = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
+        coloured = Image.alpha_composite(Image.new("RGBA", image.size, matte), with_alpha).convert("RGB")
+    else:
+        coloured = without_alpha(image, raw)
     if opaque is not None:
         coloured.paste(matte, mask=Image.fromarray(np.where(opaque, 0, 255).astype(np.uint8)))
-    return _upright(coloured, image)
+    try:
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # EXIF that cannot be read states no orientation; the pixels are intact
+        return coloured
+    return coloured if turn is None else coloured.transpose(turn)
 
 
 def _raw_mode(image: Image.Image) -> str:
-    """How the file stores its pixels, in PIL's words; '' of an image that is no file. Known until it is loaded."""
+    """PIL's raw mode: how the file stores its pixels; "" for an image without a file. Loading an image erases it."""
     tiles = getattr(image, "tile", None)
     if not tiles:
         return ""
@@ -103,8 +110,8 @@ def _raw_mode(image: Image.Image) -> str:
     return first if isinstance(first, str) else ""
 
 
-def _refuse_misread(image: Image.Image, raw: str) -> None:
-    """`Unreadable` for kinds of TIFF that PIL turns into other pixels without a word."""
+def refuse_misread(image: Image.Image, raw: str) -> None:
+    """`Unreadable` for kinds of TIFF that PIL silently decodes to wrong pixels."""
     tags, tiles = getattr(image, "tag_v2", None), getattr(image, "tile", None)
     if not tags or not tiles:
         return
@@ -119,29 +126,8 @@ def _refuse_misread(image: Image.Image, raw: str) -> None:
         raise Unreadable("holds signed 8-bit values; allowed: unsigned")
 
 
-def _upright(image: Image.Image, original: Image.Image) -> Image.Image:
-    try:
-        turn = TURNS.get(original.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # EXIF that cannot be read states nothing; the pixels are intact
-        return image
-    return image if turn is None else image.transpose(turn)
-
-
-# Transparency
-
-
-def _has_alpha(image: Image.Image) -> bool:
-    return image.mode in ALPHAS or (image.mode == "P" and image.has_transparency_data)
-
-
-def _composed(image: Image.Image, matte: str) -> Image.Image:
-    """Over the matte, by the alpha of every pixel."""
-    with_alpha = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, matte), with_alpha).convert("RGB")
-
-
-def _opaque(image: Image.Image, raw: str) -> Bool[np.ndarray, "height width"] | None:
-    """Which pixels differ from the one value that stands for transparent; None where there is no such value."""
+def opaque_pixels(image: Image.Image, raw: str) -> Bool[np.ndarray, "height width"] | None:
+    """Which pixels differ from the value that stands for transparent; None if no value does."""
     key = image.info.get("transparency") if image.mode in KEYED else None
     if key is None or isinstance(key, bytes):
         return None
@@ -151,16 +137,13 @@ def _opaque(image: Image.Image, raw: str) -> Bool[np.ndarray, "height width"] | 
     return pixels != key * KEY_SCALES.get(raw, 1)
 
 
-# Colours and greys
-
-
-def _coloured(image: Image.Image, raw: str) -> Image.Image:
-    """8-bit RGB, whatever the mode; `Unreadable` if that is not known."""
+def without_alpha(image: Image.Image, raw: str) -> Image.Image:
+    """8-bit RGB of an image in any mode without transparency; `Unreadable` if the mode is unknown."""
     match image.mode:
         case "I" | "I;16" | "I;16B" | "I;16L" | "I;16N":
-            return _grey(_from_integers(np.asarray(image).astype(np.int64), raw), image)
+            return _grey(eight_bits_of_integers(np.asarray(image).astype(np.int64), raw), image)
         case "F":
-            return _grey(_from_floats(np.asarray(image)), image)
+            return _grey(eight_bits_of_floats(np.asarray(image)), image)
         case "LAB":
             lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
             converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
@@ -174,13 +157,14 @@ def _coloured(image: Image.Image, raw: str) -> Image.Image:
 
 
 def _grey(pixels: UInt8[np.ndarray, "height width"], image: Image.Image) -> Image.Image:
-    """The same grey in all channels; PIL does not turn round a TIFF of more than 8 bits whose zero is white."""
+    """RGB with the same grey in all channels. Inverts a TIFF of more than 8 bits whose zero is white, which PIL does
+    not."""
     is_inverted = getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
     return Image.fromarray(255 - pixels if is_inverted else pixels).convert("RGB")
 
 
-def _from_integers(values: NDArray[np.int64], raw: str) -> UInt8[np.ndarray, "height width"]:
-    """By bit depth, rounded: 0 stays 0 and the greatest value that the depth allows becomes 255."""
+def eight_bits_of_integers(values: NDArray[np.int64], raw: str) -> UInt8[np.ndarray, "height width"]:
+    """Grey values scaled by their bit depth and rounded: 0 stays 0, the largest value of the depth becomes 255."""
     top = 2 ** DEPTHS.get(raw, 16) - 1
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > top:
@@ -190,7 +174,8 @@ def _from_integers(values: NDArray[np.int64], raw: str) -> UInt8[np.ndarray, "he
     return ((values * 255 + top // 2) // top).astype(np.uint8)
 
 
-def _from_floats(values: NDArray[np.floating]) -> UInt8[np.ndarray, "height width"]:
+def eight_bits_of_floats(values: NDArray[np.floating]) -> UInt8[np.ndarray, "height width"]:
+    """Grey values of 0..1 scaled to 0..255 and rounded."""
     if not np.isfinite(values).all():
         raise Unreadable("has float values that are NaN or infinite; allowed: 0 to 1")
     low, high = float(values.min()), float(values.max())

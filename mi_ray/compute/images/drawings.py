@@ -34,7 +34,7 @@ def scikit_learn_drawings() -> Drawings:
 
 
 def mnist_drawings(root: Path) -> Drawings:
-    """MNIST's training digits, read by torchvision from ``root``; FileNotFoundError names what is missing."""
+    """MNIST's training digits, read by torchvision from ``root``; FileNotFoundError names missing files."""
     from torchvision.datasets import MNIST
 
     mnist_files(root)

@@ -46,9 +46,9 @@ def distinct_rows(identities: Identities, labels: Int64[np.ndarray, " n"] | None
 
 
 def merged_sources(sources: Sources, identities: Identities) -> Sources:
-    """Sources [n] after those that share an image are merged under the least of them.
+    """Sources [n] in which all sources that share an image are replaced by the least of them.
 
-    Copies are no independent observations. Sources that share no image are left as they are.
+    Copies are not independent observations, so a standard error must count them as one source.
     """
     known, source = np.unique(sources, return_inverse=True)
     _, image = np.unique(identities, return_inverse=True)

@@ -1,9 +1,9 @@
-"""The image files below a folder: which files count, which never do, and which links are followed.
+"""The image files below a folder: which files count as images, and which links are followed.
 
 A file counts by its suffix, in any case. Hidden and system files and folders never count. A link is followed unless it
-leads to a folder above it, or to a file or folder that was reached already: each counts once, under its own path rather
-than that of a link. A link to nothing is refused. This is the one walk for every folder of images, so that the key of
-prepared images and their reader see the same files.
+leads to a folder above it, or to a file or folder that was reached before: each counts once, under its own path rather
+than that of a link. A broken link is refused. Every folder of images is walked here, so that the key of prepared images
+and their reader see the same files.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SYSTEM = frozenset(
         "desktop.ini", "icon\r",
     }
 )  # fmt: skip
-"""Files and folders that operating systems, file servers and archives leave behind, in lower case."""
+"""Names, in lower case, of files and folders that operating systems, file servers and archives create."""
 
 HIDDEN = "hidden or system"
 ABOVE = "link to a folder above it"
@@ -40,9 +40,9 @@ BARE = "no suffix"
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFiles:
-    """Image files below a folder, sorted by folder and name, and what was left out, counted by suffix or reason.
+    """Image files below a folder, sorted by folder and name, and the skipped files counted by suffix or reason.
 
-    ``folders``: the real path of every folder that was listed; ``links``: that of every file that is a link;
+    ``folders``: the real path of every folder that was listed; ``links``: the real path of every file that is a link;
     ``has_links``: whether a link led to any file or folder.
     """
 
@@ -53,25 +53,25 @@ class ImageFiles:
     has_links: bool
 
     def real(self, path: str) -> str:
-        """The path of one of the files, with all links resolved."""
+        """The path of an image file with all links resolved."""
         folder, name = os.path.split(path)
         return self.links.get(path) or os.path.join(self.folders[folder], name)
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is hidden, or one that a system left behind."""
+    """Whether a file or folder is hidden, or one of `SYSTEM`."""
     return name.startswith(".") or name.lower() in SYSTEM
 
 
 def suffix_of(path: str) -> str:
-    """The suffix in lower case, by which files are counted."""
+    """The suffix in lower case, or `BARE`."""
     return os.path.splitext(path)[1].lower() or BARE
 
 
 def image_files(folder: Path, field: str = "images") -> ImageFiles:
-    """Every image file below ``folder``; ``field``: of the declaration, which a refusal begins with.
+    """Every image file below ``folder``; ``field``: the field of the declaration that a refusal names.
 
-    FileNotFoundError names a link to nothing, ValueError a folder that cannot be listed.
+    FileNotFoundError names a broken link, ValueError a folder that cannot be listed.
     """
     walk = _Walk(field)
     walk.down(str(folder), os.path.realpath(folder), ())
@@ -99,10 +99,10 @@ def subfolders(folder: Path, field: str = "images") -> tuple[list[Path], Counter
 
 @dataclass
 class _Walk:
-    """One walk below a folder: first what is really there, then what links lead to.
+    """A walk below a folder: first real files and folders, then the targets of links.
 
-    ``seen``: real paths of the folders so far; ``taken``: those of the images, once links are followed; ``waiting``:
-    links, with the real paths of the folders that lead to them.
+    ``seen``: real paths of the folders so far; ``taken``: real paths of the images, None until links are followed;
+    ``waiting``: links to follow, with the real paths of the folders above each.
     """
 
     field: str
@@ -115,7 +115,7 @@ class _Walk:
     waiting: deque[tuple[os.DirEntry[str], tuple[str, ...]]] = new(default_factory=deque)
 
     def down(self, folder: str, real: str, above: tuple[str, ...]) -> None:
-        """List a folder; ``real``: its real path, ``above``: those of the folders that led to it."""
+        """List a folder; ``real``: its real path, ``above``: the real paths of the folders that led to it."""
         self.folders[folder] = real
         self.seen.add(real)
         inside = (*above, real)
@@ -132,7 +132,7 @@ class _Walk:
                 self.skipped[SPECIAL] += 1
 
     def follow(self) -> None:
-        """Follow the links that were met, and those met behind them, in order."""
+        """Follow the waiting links in order, and the links found behind them."""
         if not self.waiting:
             return
         self.taken = {os.path.join(self.folders[os.path.dirname(path)], os.path.basename(path)) for path in self.paths}
@@ -153,7 +153,7 @@ class _Walk:
             self.down(path, real, above)
 
     def _take(self, path: str, real: str) -> bool:
-        """Count a file; whether it is an image that was not there."""
+        """Count a file; returns whether it is an image that was not taken before."""
         is_new = self.taken is None or real not in self.taken
         if suffix_of(path) not in SUFFIXES:
             self.skipped[suffix_of(path)] += 1
@@ -177,7 +177,10 @@ def _entries(folder: str, field: str) -> list[os.DirEntry[str]]:
 
 
 def _target(entry: os.DirEntry[str], field: str) -> str:
-    """Where a link leads; FileNotFoundError if that is nothing and the name could be that of an image or a folder."""
+    """The real path of a link's target, or the path of an entry that is no link.
+
+    FileNotFoundError if the link is broken and its name could be that of an image or a folder.
+    """
     if not entry.is_symlink():
         return entry.path
     target = os.path.realpath(entry.path)
@@ -187,5 +190,5 @@ def _target(entry: os.DirEntry[str], field: str) -> str:
 
 
 def _is_above(folder: str, inside: tuple[str, ...]) -> bool:
-    """Whether a folder is one of those, or holds one of them."""
-    return any(one == folder or one.startswith(folder.rstrip("/") + "/") for one in inside)
+    """Whether a folder is one of the folders ``inside``, or above one of them."""
+    return any(path == folder or path.startswith(folder.rstrip("/") + "/") for path in inside)

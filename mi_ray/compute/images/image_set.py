@@ -19,7 +19,7 @@ LEAST_DISTINCT = 3
 """Distinct images that a split of a data set needs."""
 
 FLAT = 2
-"""Grey levels between the darkest and the brightest value of a split, up to which all of its images are one."""
+"""Largest difference in grey levels between two values of a split at which its images still count as all equal."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class ImageSet:
 
     images: uint8 [n, 3, side, side]; attributes: int64 [n, attributes]; sources: int64 [n], the drawing (or photo)
     that an image was made from, so that a standard error can account for its reuse; names: of the n images, for people:
-    a path below the data set's root, or ``digits image 17``. Names are in no digest, and lie in a file of their own.
+    a path below the data set's root, or ``digits image 17``. Digests leave names out; a file of its own holds them.
     """
 
     images: UInt8[np.ndarray, "n 3 side side"]
@@ -58,7 +58,7 @@ class ImageSet:
 
 
 def content_digest(splits: dict[str, ImageSet]) -> str:
-    """sha256 over names, shapes and bytes of all splits: the data's identity in every cell key."""
+    """sha256 over names, shapes and bytes of all splits: the identity of the data in the key of every cell."""
     digest = hashlib.sha256()
     for name in sorted(splits):
         digest.update(name.encode())
@@ -67,8 +67,8 @@ def content_digest(splits: dict[str, ImageSet]) -> str:
 
 
 def refuse_equal(what: str, images: UInt8[np.ndarray, "n 3 side side"], names: Sequence[str]) -> None:
-    """ValueError where the images of a split are (nearly) all equal, as after a wrong export: more than half have the
-    same pixels, fewer than `LEAST_DISTINCT` differ, or all values lie within `FLAT` levels. Two of them are named."""
+    """ValueError if the images of a split are (nearly) all equal, as after a wrong export: more than half have the same
+    pixels, fewer than `LEAST_DISTINCT` differ, or all values lie within `FLAT` levels. The error names two images."""
     if len(images) < 2:
         return
     groups = _by_pixels(images)
@@ -89,9 +89,9 @@ def refuse_equal(what: str, images: UInt8[np.ndarray, "n 3 side side"], names: S
 
 
 def refuse_single(what: str, images: ImageSet, classes: Sequence[str]) -> None:
-    """ValueError where all images of a class have the same pixels: no same-class pair is of two images (Sec. III-A).
+    """ValueError if all images of a class have the same pixels: a same-class pair needs two images (Sec. III-A).
 
-    ``classes``: their names. A class without images is no matter of this check.
+    ``classes``: names of the classes. Classes without images are ignored.
     """
     labels = images.attributes[:, 0]
     members = {label: np.flatnonzero(labels == label) for label in np.unique(labels).tolist()}
@@ -104,7 +104,7 @@ def refuse_single(what: str, images: ImageSet, classes: Sequence[str]) -> None:
 
 
 def _by_pixels(images: UInt8[np.ndarray, "n 3 side side"]) -> list[list[int]]:
-    """The places of the images that have the same pixels, for all distinct images."""
+    """For each distinct image, the indices of the images that have its pixels."""
     places: dict[bytes, list[int]] = {}
     for place, image in enumerate(images):
         digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()

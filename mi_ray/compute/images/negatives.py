@@ -1,6 +1,7 @@
-"""Images for D⁻, the negative sampling data set (Appendix C, Table X), that need neither labels nor a download.
+"""Images without labels for D-, the set that negatives are drawn from (Appendix C, Table X). Nothing is downloaded.
 
-Table X's other D⁻ are labelled: D itself, its sibling half (`datasets.halves`) and PACS's domains (`datasets.load`).
+The other D- of Table X are labelled: D itself, its sibling half (`labelled.halves`) and the domains of PACS
+(`labelled.load`).
 """
 
 from __future__ import annotations
@@ -23,24 +24,24 @@ def noise(n: int, side: int, seed: int) -> Images:
 
 
 def crops(n: int, side: int, seed: int) -> Images:
-    """Square crops of scikit-learn's two photographs, the offline stand-in for another domain (PACS in Table X).
+    """Square crops of scikit-learn's two photographs, an offline substitute for another domain (PACS in Table X).
 
-    Each crop is of either photograph, between ``side`` and the photograph's short side wide, anywhere in the band that
-    training may see (`sources.scikit_learn_photographs`), and resized with antialiasing.
-    Image i depends on ``side``, ``seed`` and i alone.
+    Photograph, width and corner of a crop are uniform. Its width lies between ``side`` and the short side of the band
+    of the photograph that training may see (`scikit_learn_photographs`), or equals the latter if ``side`` is larger. It
+    is resized with antialiasing. Image i depends on ``side``, ``seed`` and i alone.
     """
     _refuse_empty(n, side)
     bands = [Image.fromarray(read()) for read in scikit_learn_photographs()["train"]]
-    return decoded(lambda i: _crop(bands, side, stream(seed, "negative crops", i)), range(n), side)
 
+    def crop(i: int) -> Image.Image:
+        rng = stream(seed, "negative crops", i)
+        band = bands[rng.integers(len(bands))]
+        short = min(band.size)
+        width = int(rng.integers(min(side, short), short + 1))
+        left, top = (int(rng.integers(extent - width + 1)) for extent in band.size)
+        return band.crop((left, top, left + width, top + width))
 
-def _crop(bands: list[Image.Image], side: int, rng: np.random.Generator) -> Image.Image:
-    """A square whose photograph, width and corner are uniform; the widest there is where ``side`` is wider still."""
-    band = bands[rng.integers(len(bands))]
-    short = min(band.size)
-    width = int(rng.integers(min(side, short), short + 1))
-    left, top = (int(rng.integers(extent - width + 1)) for extent in band.size)
-    return band.crop((left, top, left + width, top + width))
+    return decoded(crop, range(n), side)
 
 
 def _refuse_empty(n: int, side: int) -> None:

@@ -1,8 +1,11 @@
 """Views of an image (Fig. 1): plain for same-class sampling, SimCLR's random crop and colour for augmentation.
 
-torchvision's transforms give every row of a batch one and the same crop; here every row draws its own. Crop, flip and
-the colour operations are torchvision's, with two liberties: the colour operations come in the fixed order brightness,
-contrast, saturation, hue (there: shuffled), and a crop's corners are real numbers rather than whole pixels.
+torchvision's transforms crop all rows of a batch alike; here every row draws its own crop. Crop, flip and colour
+operations are torchvision's with two differences: brightness, contrast, saturation and hue come in this fixed order
+(torchvision shuffles them), and the corners of a crop are real numbers instead of whole pixels.
+
+Each random operation is a function of images and `Draws`, with a random stream of its own, so that adding an operation,
+or leaving one out, changes no draw of any other.
 """
 
 from __future__ import annotations
@@ -25,37 +28,48 @@ ATTEMPTS = 10
 JITTER = np.array([0.8, 0.8, 0.8, 0.2])
 NEUTRAL = np.array([1.0, 1.0, 1.0, 0.0])
 MAX_STRENGTH = 2.5
-"""Beyond it the hue would turn by more than half a circle."""
+"""Above it the hue would turn by more than half a circle."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Which rows of a batch of ``of`` rows are viewed here: what is drawn for them is what the whole batch would get.
-
-    ``places``: [n], of those ``of``.
-    """
+    """The rows of a batch of ``batch`` rows that are viewed here. They get what a view of the whole batch would draw
+    for them, so that workers can share a batch. ``places``: int64 [n], below ``batch``."""
 
     places: NDArray[np.int64]
-    of: int
+    batch: int
 
     @classmethod
     def all(cls, n: int) -> Rows:
         """A whole batch of n rows."""
-        return cls(np.arange(n), of=n)
+        return cls(np.arange(n), batch=n)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Random numbers for some rows of a batch, a function of seed and purpose."""
+
+    seed: int
+    rows: Rows
+
+    def __call__(self, purpose: str, draw: Callable[[int, np.random.Generator], NDArray]) -> NDArray:
+        """The rows viewed here of ``draw(n, rng)``, which draws for all n rows of the batch."""
+        return draw(self.rows.batch, stream(self.seed, purpose))[self.rows.places]
 
 
 def plain(images: Tensor, seed: int, rows: Rows | None = None) -> Tensor:
-    """The view is the identity (Fig. 1c): images [n, 3, side, side] come back untouched, whatever the seed."""
+    """The identity view (Fig. 1c): images [n, 3, side, side] unchanged, whatever the seed."""
     return images
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimCLRView:
-    """SimCLR's augmentation (Fig. 1b, Fig. 5): resized crop, flip, colour jitter, grayscale, drawn anew for every row.
+    """SimCLR's augmentation (Fig. 1b, Fig. 5): resized crop, flip, colour jitter, grayscale, in this order, with fresh
+    random numbers for every row.
 
-    ``crop_min_scale`` c: the crop covers a share of the image between c and 1, None does not crop; ``jitter_strength``
-    s: brightness, contrast and saturation by up to 0.8s, hue by up to 0.2s turns; ``flip``, ``jitter`` and
-    ``grayscale`` are probabilities per row. ValueError names a field out of its range.
+    ``crop_min_scale`` c: the crop covers a share of the image between c and 1; None leaves it whole.
+    ``jitter_strength`` s: brightness, contrast and saturation change by up to 0.8s, hue by up to 0.2s turns; ``flip``,
+    ``jitter`` and ``grayscale`` are probabilities per row. ValueError names a field out of its range.
     """
 
     crop_min_scale: float | None = 0.2
@@ -76,39 +90,60 @@ class SimCLRView:
     def __call__(self, images: Tensor, seed: int, rows: Rows | None = None) -> Tensor:
         """View centred images [n, 3, side, side] (see `pixels`), a function of (images, seed, rows) alone.
 
-        ``rows``: which of a larger batch the images are; None: all of it.
+        ``rows``: the rows of a larger batch that the images are; None if they are the whole batch.
         """
-        rows = rows or Rows.all(len(images))
+        draws = Draws(seed, rows or Rows.all(len(images)))
         if self.crop_min_scale is not None or self.flip:
-            images = self._resample(images, seed, rows)
+            images = crop_and_flip(images, draws, min_scale=self.crop_min_scale, flip=self.flip)
         if self.jitter * self.jitter_strength or self.grayscale:
-            images = self._recolor(images * STD + MEAN, seed, rows).sub(MEAN).div(STD)
+            rgb = images * STD + MEAN
+            if self.jitter * self.jitter_strength:
+                rgb = jitter_colours(rgb, draws, strength=self.jitter_strength, share=self.jitter)
+            images = random_grayscale(rgb, draws, share=self.grayscale).sub(MEAN).div(STD)
         return images.contiguous(memory_format=torch.channels_last)
 
-    def _resample(self, images: Tensor, seed: int, rows: Rows) -> Tensor:
-        boxes = np.tile([1.0, 1.0, 0.0, 0.0], (len(images), 1))
-        if self.crop_min_scale is not None:
-            boxes = crop_boxes(rows.of, self.crop_min_scale, stream(seed, "crop"))[rows.places]
-        mirrored = stream(seed, "flip").random(rows.of)[rows.places] < self.flip
-        theta = torch.from_numpy(_affine(boxes, mirrored)).to(images)
-        grid = affine_grid(theta, list(images.shape), align_corners=False)
-        return grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
-    def _recolor(self, rgb: Tensor, seed: int, rows: Rows) -> Tensor:
-        if self.jitter * self.jitter_strength:
-            factors = jitter_factors(rows.of, self.jitter_strength, self.jitter, stream(seed, "jitter"))
-            brightness, contrast, saturation, hue = _per_row(factors[rows.places], rgb)
-            rgb = adjust_contrast(adjust_brightness(rgb, brightness), contrast)
-            rgb = shift_hue(adjust_saturation(rgb, saturation), hue)
-        kept = stream(seed, "grayscale").random((rows.of, 1)) >= self.grayscale
-        return adjust_saturation(rgb, _per_row(kept[rows.places], rgb)[0])
+# Random operations, in the order in which a view applies them
+
+
+def crop_and_flip(images: Tensor, draws: Draws, *, min_scale: float | None, flip: float) -> Tensor:
+    """Crop at random (None: not at all) and mirror a share ``flip`` of the rows, in one bilinear resampling."""
+    boxes = np.tile([1.0, 1.0, 0.0, 0.0], (len(images), 1))
+    if min_scale is not None:
+        boxes = draws("crop", lambda n, rng: crop_boxes(n, min_scale, rng))
+    mirrored = draws("flip", lambda n, rng: rng.random(n)) < flip
+    size, corner = boxes[:, :2], boxes[:, 2:]
+    # the map [n, 2, 3] from output to input coordinates, both -1..1, that reads each box
+    theta = np.zeros((len(boxes), 2, 3))
+    theta[:, 0, 0] = np.where(mirrored, -size[:, 0], size[:, 0])
+    theta[:, 1, 1] = size[:, 1]
+    theta[:, :, 2] = 2 * corner + size - 1
+    grid = affine_grid(torch.from_numpy(theta).to(images), list(images.shape), align_corners=False)
+    return grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def jitter_colours(rgb: Tensor, draws: Draws, *, strength: float, share: float) -> Tensor:
+    """Change brightness, contrast, saturation and hue of a ``share`` of the rows; colours in 0..1."""
+    factors = draws("jitter", lambda n, rng: jitter_factors(n, strength, share, rng))
+    brightness, contrast, saturation, hue = _per_row(factors, rgb)
+    rgb = adjust_contrast(adjust_brightness(rgb, brightness), contrast)
+    return shift_hue(adjust_saturation(rgb, saturation), hue)
+
+
+def random_grayscale(rgb: Tensor, draws: Draws, *, share: float) -> Tensor:
+    """Take the colour from a ``share`` of the rows; colours in 0..1."""
+    keeps_colour = draws("grayscale", lambda n, rng: rng.random((n, 1))) >= share
+    return adjust_saturation(rgb, _per_row(keeps_colour, rgb)[0])
+
+
+# Random numbers of an operation, and images changed by given numbers
 
 
 def crop_boxes(n: int, min_scale: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """Random resized crops [n, (width, height, left, top)] as shares of a square image.
 
-    Area uniform in (min_scale, 1), log aspect ratio uniform in 3/4..4/3; the first of ten attempts that fits, otherwise
-    the whole image.
+    The area is uniform in (min_scale, 1) and the log of the aspect ratio between those of 3/4 and 4/3; of ten attempts
+    the first that fits counts, or the whole image if none fits.
     """
     area = rng.uniform(min_scale, 1, size=(n, ATTEMPTS))
     ratio = np.exp(rng.uniform(log(RATIOS[0]), log(RATIOS[1]), size=(n, ATTEMPTS)))
@@ -117,16 +152,6 @@ def crop_boxes(n: int, min_scale: float, rng: np.random.Generator) -> NDArray[np
     first = np.arange(n), fits.argmax(1)
     size = np.where(fits.any(1), (width[first], height[first]), 1.0).T
     return np.hstack([size, rng.random((n, 2)) * (1 - size)])
-
-
-def _affine(boxes: NDArray, mirrored: NDArray) -> NDArray[np.float64]:
-    """The map [n, 2, 3] from output to input coordinates, both -1..1, that reads each box, mirrored or not."""
-    size, corner = boxes[:, :2], boxes[:, 2:]
-    theta = np.zeros((len(boxes), 2, 3))
-    theta[:, 0, 0] = np.where(mirrored, -size[:, 0], size[:, 0])
-    theta[:, 1, 1] = size[:, 1]
-    theta[:, :, 2] = 2 * corner + size - 1
-    return theta
 
 
 def jitter_factors(n: int, strength: float, share: float, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -138,7 +163,7 @@ def jitter_factors(n: int, strength: float, share: float, rng: np.random.Generat
 
 
 def _per_row(factors: NDArray, rgb: Tensor) -> tuple[Tensor, ...]:
-    """Columns of factors [n, m] as m tensors [n, 1, 1, 1] that multiply images."""
+    """The columns of factors [n, m] as m tensors [n, 1, 1, 1] on the device of ``rgb``."""
     return torch.from_numpy(factors).to(rgb)[:, :, None, None, None].unbind(1)
 
 
@@ -164,17 +189,17 @@ def shift_hue(rgb: Tensor, turns: Tensor) -> Tensor:
     chroma = value - rgb.amin(1, keepdim=True)
     sector = torch.where(value == red, green - blue, torch.where(value == green, blue - red, red - green))
     sector = sector / chroma.clamp(min=1e-8) + torch.where(value == red, 0.0, torch.where(value == green, 2.0, 4.0))
-    of_channel = torch.tensor([5.0, 3.0, 1.0], device=rgb.device).view(1, 3, 1, 1)
-    distance = (of_channel + sector + 6 * turns).remainder(6)
+    offsets = torch.tensor([5.0, 3.0, 1.0], device=rgb.device).view(1, 3, 1, 1)
+    distance = (offsets + sector + 6 * turns).remainder(6)
     return value - chroma * torch.minimum(distance, 4 - distance).clamp(0, 1)
 
 
 def _grey(rgb: Tensor) -> Tensor:
-    """Luma [n, 1, h, w] by ITU-R 601-2, as torchvision and Pillow have it."""
+    """Luma [n, 1, h, w] by ITU-R 601-2, with the weights of torchvision and Pillow."""
     red, green, blue = rgb.split(1, dim=1)
     return 0.2989 * red + 0.587 * green + 0.114 * blue
 
 
 View = Callable[..., Tensor]
-"""Views images [n, 3, h, w] (float, channels last) given a seed and, where they are part of a larger batch, their
-`Rows` of it; the identity for same-class sampling."""
+"""view(images, seed, rows=None): images [n, 3, h, w] (float, channels last) to images of the same shape; `Rows` if they
+are part of a larger batch."""

@@ -1,4 +1,4 @@
-"""Couples: which two images form a positive pair (Sec. III-A, Fig. 1). Views of them live in `augmentation`."""
+"""Couples: the two images of a positive pair (Sec. III-A, Fig. 1); `augmentation` views them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Indices = NDArray[np.int64]
 
 @runtime_checkable
 class Couple(Protocol):
-    """Draws k independent couples: two index arrays [k] into an image set."""
+    """Draws k independent couples, as two arrays [k] of indices into an image set."""
 
     def __call__(self, k: int, rng: np.random.Generator) -> tuple[Indices, Indices]: ...
 
 
 @dataclass(frozen=True)
 class WithItself:
-    """An image with itself, the couple of augmentation-based pairings (Fig. 1b): uniform over ``n`` images."""
+    """An image with itself, uniform over ``n`` images: the couple of augmentation-based pairings (Fig. 1b)."""
 
     n: int
 
@@ -32,16 +32,16 @@ class WithItself:
 class WithinClass:
     """Two distinct images of one class, the couple of same-class sampling (Fig. 1c).
 
-    Classes are drawn independently, never balanced within a batch: balanced batches bias the estimate upwards. With
-    probability ``redraw`` the partner's class is drawn anew, which dials the true MI to that of the
-    `mi_ray.theory.channel.LabelChannel`.
+    Classes are drawn independently, because batches with balanced classes bias the estimate upwards. With probability
+    ``redraw`` the class of the second image is drawn anew; the true MI is that of the
+    `mi_ray.theory.channel.LabelChannel` with this ``redraw``.
     """
 
     def __init__(
         self, labels: Indices, n_classes: int, *, redraw: float = 0.0, prior: NDArray[np.float64] | None = None
     ) -> None:
-        """``labels``: [n] class indices; ``prior``: [n_classes], uniform if not given; ValueError if a class that can
-        be drawn has fewer than two images."""
+        """``labels``: [n] class indices; ``prior``: [n_classes], None for uniform; ValueError if a class of positive
+        probability has fewer than two images."""
         self.n_classes, self.redraw, self.prior = n_classes, redraw, prior
         self._count = np.bincount(labels, minlength=n_classes)
         drawn = np.ones(n_classes, dtype=bool) if prior is None else prior > 0
@@ -69,7 +69,7 @@ class WithinClass:
 
 @dataclass(frozen=True, eq=False)
 class Among:
-    """The couples of some images alone: ``couple`` draws places in ``rows``, indices into the whole set."""
+    """Couples of the images ``rows`` of a set: ``couple`` draws positions in ``rows``."""
 
     couple: Couple
     rows: Indices
@@ -80,13 +80,13 @@ class Among:
 
 
 def among(couple: Couple, rows: Indices, n: int) -> Couple:
-    """``couple`` of the images ``rows``, ascending, out of ``n``; itself if these are all."""
+    """Restrict ``couple`` to the images ``rows``, ascending, of a set of ``n``; unchanged if ``rows`` are all."""
     return couple if len(rows) == n else Among(couple, rows)
 
 
 @dataclass(frozen=True)
 class TwoViews:
-    """Two distinct views of an image uniform over ``n``: rows image * per_image + v of flattened views.
+    """Two distinct views of an image, uniform over ``n`` images. View v of image i is row i * per_image + v.
 
     ValueError if there is no image, or no second view.
     """
@@ -102,5 +102,5 @@ class TwoViews:
 
     def __call__(self, k: int, rng: np.random.Generator) -> tuple[Indices, Indices]:
         first = rng.integers(self.n, size=k) * self.per_image
-        one, other = rng.integers(self.per_image, size=k), rng.integers(self.per_image - 1, size=k)
-        return first + one, first + other + (other >= one)
+        x, y = rng.integers(self.per_image, size=k), rng.integers(self.per_image - 1, size=k)
+        return first + x, first + y + (y >= x)

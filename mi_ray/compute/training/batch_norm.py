@@ -1,6 +1,6 @@
-"""Batch normalisation whose moments are those of all workers' views, so that the number of workers changes nothing.
+"""Batch normalisation over the views of all workers, so that the number of workers does not change the result.
 
-On a GPU it is torch's SyncBatchNorm. That has no processor version, so one is here, for clusters without GPUs.
+GPUs use torch's SyncBatchNorm. It does not run on CPUs, so `BatchNormOfAll` does the same there.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d)
 
-
 Total = Callable[[Tensor], Tensor]
-"""The sum over workers, gradients included."""
+"""Sums a tensor over workers; gradients pass through."""
 
 
 def synchronise(networks: nn.Module, device: torch.device, total: Total) -> None:
     """Replace every batch normalisation inside ``networks``; names and values of their state stay.
 
-    ValueError names one that has no processor version.
+    ValueError names a kind of batch normalisation that cannot be replaced on CPUs.
     """
     for child in networks.children():
         if isinstance(child, _BatchNorm) and device.type == "cpu" and type(child) not in PLAIN:
@@ -31,19 +30,9 @@ def synchronise(networks: nn.Module, device: torch.device, total: Total) -> None
         if not isinstance(child, _BatchNorm):
             synchronise(child, device, total)
         elif device.type == "cpu":
-            setattr(networks, name, _of_all(child, total))
+            setattr(networks, name, BatchNormOfAll.like(child, total))
         else:
             setattr(networks, name, convert_sync_batchnorm(child))
-
-
-def _of_all(plain: _BatchNorm, total: Total) -> BatchNormOfAll:
-    """The same weights and running moments, synchronised."""
-    made = BatchNormOfAll(plain.num_features, plain.eps, plain.momentum, plain.affine, plain.track_running_stats)
-    made.total = total
-    made.weight, made.bias = plain.weight, plain.bias
-    made.running_mean, made.running_var = plain.running_mean, plain.running_var
-    made.num_batches_tracked = plain.num_batches_tracked
-    return made.train(plain.training)
 
 
 class BatchNormOfAll(_BatchNorm):
@@ -51,12 +40,22 @@ class BatchNormOfAll(_BatchNorm):
 
     total: Total
 
+    @classmethod
+    def like(cls, plain: _BatchNorm, total: Total) -> BatchNormOfAll:
+        """The same layer, with the weights and running moments of ``plain``, over all workers."""
+        layer = cls(plain.num_features, plain.eps, plain.momentum, plain.affine, plain.track_running_stats)
+        layer.total = total
+        layer.weight, layer.bias = plain.weight, plain.bias
+        layer.running_mean, layer.running_var = plain.running_mean, plain.running_var
+        layer.num_batches_tracked = plain.num_batches_tracked
+        return layer.train(plain.training)
+
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim < 2:
             raise ValueError(f"input: {input.ndim} dimensions; allowed: 2 or more")
 
     def forward(self, input: Tensor) -> Tensor:
-        """Two passes, mean first, in float32; running moments follow as torch's do."""
+        """Normalise in float32 in two passes, mean first; running moments are updated as torch does."""
         if not self.training:
             return super().forward(input)
         x = input if input.dtype == torch.float64 else input.float()
@@ -66,13 +65,14 @@ class BatchNormOfAll(_BatchNorm):
         mean = self.total(x.sum(over)) / rows
         centred = x - mean.view(per_channel)
         variance = self.total(centred.square().sum(over)) / rows
-        self._follow(mean.detach(), variance.detach() * rows / (rows - 1))
+        self.update_running_moments(mean.detach(), variance.detach() * rows / (rows - 1))
         scale = torch.rsqrt(variance + self.eps)
         if self.affine:
             return (centred * (scale * self.weight).view(per_channel) + self.bias.view(per_channel)).to(input.dtype)
         return (centred * scale.view(per_channel)).to(input.dtype)
 
-    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+    def update_running_moments(self, mean: Tensor, variance: Tensor) -> None:
+        """Move running mean and variance towards those of a batch, if the layer tracks them."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked += 1

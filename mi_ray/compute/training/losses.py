@@ -1,10 +1,10 @@
 """The InfoNCE loss of Eqs. 2-3 in NT-Xent form and two relatives, in nats. A loss is never called mutual information.
 
-Projections come at any scale and in any precision: they are normalised and compared here, in float32 (float64 if that
-is what they are). One that is not finite makes the loss NaN, at which a training ends.
+Projections may have any scale and precision: they are normalised and compared here, in float32 (float64 for float64
+projections). A projection that is not finite makes the loss NaN, at which a training ends.
 
-Where several workers share the pairs of a step, each has the loss of its own, whose denominators hold the views of all:
-the mean over workers is the loss of all pairs. A worker's part of the similarity matrix is its rows alone.
+If several workers share the pairs of a step, each computes the loss of its own pairs, with the views of all workers in
+the denominators: the mean over workers is the loss of all pairs. A worker holds its own rows of the similarity matrix.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def nt_xent_rows(
 ) -> Float[Tensor, " k"]:
     """l(x_i, y_i) and l(y_i, x_i) of Eq. 3 averaged for each positive pair, in nats.
 
-    z_x, z_y: [k, d], of this worker's pairs. Returns [k]. In-view negatives count, the pair itself does not: 2K-1 terms
-    in each denominator, where K counts the pairs of all workers.
+    z_x, z_y: [k, d], of this worker's pairs. Returns [k]. A denominator has 2K-1 terms, where K counts the pairs of all
+    workers: all views except the one itself.
     """
     k = len(z_x)
     z = _normalised(z_x, z_y)
@@ -56,13 +56,13 @@ def sup_con(
     """L_out^sup of Khosla et al. 2020 (Eq. 2; Table III here), in nats, as a mean over the 2K views.
 
     -1/2K sum_i 1/|P(i)| sum_{p in P(i)} log(exp(z_i z_p / tau) / sum_{j != i} exp(z_i z_j / tau)), where P(i) are the
-    other views of i's class; labels: any integers, one for both views of a pair, of the pairs of all workers in the
-    order of ranks: [k] for one. It is `nt_xent` where all labels differ. No factor of tau / tau_base.
+    other views of i's class. labels: any integers, one for each pair of all workers in the order of ranks. Equals
+    `nt_xent` if all labels differ. There is no factor of tau / tau_base.
     """
     k = len(z_x)
     z = _normalised(z_x, z_y)
     inverse = _inverse(temperature, z)
-    positive = _mean_positive(z[:k], z[k:], labels, workers) * inverse
+    positive = mean_positive_similarity(z[:k], z[k:], labels, workers) * inverse
     return (_log_denominators(z, inverse, workers) - positive).mean()
 
 
@@ -75,8 +75,8 @@ def nt_xent_against(
 ) -> Float[Tensor, ""]:
     """Eqs. 2-3 with negatives from another data set D- (Appendix C, Table X), in nats.
 
-    z_negative: [m, d], views from D-. The denominators of x_i and of y_i hold their positive and all of D-, 1 + m
-    terms, and no other view of D: log(1 + sum_n exp((z_i z_n - z_x z_y) / tau)), a mean over both and over pairs.
+    z_negative: [m, d], views from D-. The denominators of x_i and y_i have 1 + m terms, their positive and all of D-,
+    but no other view of D: the loss is the mean of log(1 + sum_n exp((z_i z_n - z_x z_y) / tau)) over views.
     """
     k = len(z_x)
     z = _normalised(z_x, z_y)
@@ -100,10 +100,11 @@ def _log_denominators(z: Tensor, inverse: Tensor, workers: Workers) -> Tensor:
     return _LogSumExp.apply(z, columns, workers.rank * len(z), inverse).view(2, len(z) // 2).mean(0)
 
 
-def _mean_positive(z_x: Tensor, z_y: Tensor, labels: Tensor, workers: Workers) -> Tensor:
-    """Mean similarity to the other views of the class, averaged over the two views of each pair: [k].
+def mean_positive_similarity(z_x: Tensor, z_y: Tensor, labels: Tensor, workers: Workers) -> Tensor:
+    """Mean similarity to the other views of the class, averaged over the two views of each of this worker's pairs: [k].
 
-    The sum over positives is linear: z_x z_y and, for the other pairs of the class, z_i (class sum - own pair).
+    z_x, z_y: [k, d], normalised. Linear in K, because the sum over positives is z_x z_y and, for the other pairs of the
+    class, z_i (class sum - own pair).
     """
     own = z_x + z_y
     mine = slice(workers.rank * len(own), (workers.rank + 1) * len(own))
@@ -115,9 +116,9 @@ def _mean_positive(z_x: Tensor, z_y: Tensor, labels: Tensor, workers: Workers) -
 
 
 class _LogSumExp(torch.autograd.Function):
-    """log sum_j exp(r_i c_j / tau) of rows r [n, d] over columns c [m, d], a tile of rows at a time, recomputed
-    backwards. No columns: the rows themselves. ``own``: row i is column own + i and has no term for itself (j != i);
-    None: rows are no columns."""
+    """log sum_j exp(r_i c_j / tau) of rows r [n, d] over columns c [m, d], a tile of rows at a time; the backward pass
+    computes the scores again. ``columns``: None for the rows themselves. ``own``: row i is column own + i and has no
+    term for itself (j != i); None if the rows are not among the columns."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, columns: Tensor | None, own: int | None, inverse: Tensor) -> Tensor:
@@ -146,7 +147,7 @@ class _LogSumExp(torch.autograd.Function):
 
 
 def _scores(rows: Tensor, columns: Tensor | None, own: int | None, start: int, inverse: Tensor) -> Tensor:
-    """Scores of the rows from ``start`` on against the columns, [tile, m]; -inf for a row against itself."""
+    """Scores of a tile of rows, from row ``start``, against the columns: [tile, m]; -inf for a row against itself."""
     against = rows if columns is None else columns
     scores = (rows[start : start + TILE] @ against.T).mul_(inverse)
     if own is not None:

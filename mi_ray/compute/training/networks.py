@@ -1,4 +1,4 @@
-"""Encoder f_e (any timm name), projector f_p, critic f_c (the same MLP, Sec. III-C), and pixels ready for them."""
+"""Encoder f_e (any timm name), projector f_p and critic f_c (the same MLP, Sec. III-C); the cost of a forward pass."""
 
 from __future__ import annotations
 
@@ -17,28 +17,31 @@ from mi_ray.compute.choices import Stem
 from mi_ray.compute.seeding import torch_seed
 
 SIDES = (32, 48, 64, 96, 112, 128, 160, 192, 224, 256, 384)
-"""Sides of images that are tried for an encoder that does not take those it is given."""
+"""Image sides that are tried to suggest one if an encoder does not accept the given side."""
 
 # Networks
 
 
 def encoder(arch: str, *, seed: int, stem: Stem = "imagenet") -> nn.Module:
-    """A fresh timm encoder x -> h [n, `width`], pooled and without a classifier head.
+    """A freshly initialised timm encoder x -> h [n, `width`], pooled and without a classifier head.
 
-    Encoders of one seed differ by their stem alone. ValueError names an ``arch`` that has not the ``stem``.
+    Two encoders of the same seed and arch differ in their stem only. ValueError if ``arch`` cannot have the ``stem``.
     """
     with torch_seed(seed, "encoder"):
         return build(arch, stem)
 
 
 def build(arch: str, stem: Stem = "imagenet") -> nn.Module:
-    """The same from torch's generator and on torch's device as they are."""
+    """The same encoder, initialised by torch's current generator on torch's current device."""
     network = timm.create_model(arch, pretrained=False, num_classes=0)
-    return network if stem == "imagenet" else _for_cifar(network, arch)
+    return network if stem == "imagenet" else with_cifar_stem(network, arch)
 
 
-def _for_cifar(network: nn.Module, arch: str) -> nn.Module:
-    """Replace the first convolution, deep or not, and the pooling after it; all that follows stays."""
+def with_cifar_stem(network: nn.Module, arch: str) -> nn.Module:
+    """Replace the first convolution (or the several of a deep stem) and the pooling after it; later layers stay.
+
+    ValueError if the network is no ResNet of timm.
+    """
     if not isinstance(network, ResNet):
         raise ValueError(f"stem: {arch} has no stem to replace; allowed: the ResNets of timm, or stem 'imagenet'")
     replaced = [layer for layer in network.conv1.modules() if isinstance(layer, nn.Conv2d)]
@@ -50,12 +53,12 @@ def _for_cifar(network: nn.Module, arch: str) -> nn.Module:
 
 
 def projector(width: int, *, hidden: int, out: int, seed: int, purpose: str = "projector") -> nn.Sequential:
-    """The MLP h [n, width] -> z [n, out] used as projector in training and, freshly initialised, as critic after it."""
+    """The MLP h [n, width] -> z [n, out]: projector in training and, freshly initialised, critic after it."""
     with torch_seed(seed, purpose):
         return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, out))
 
 
-# Measured without computing anything
+# Shapes and costs, measured on PyTorch's meta device, which computes no values
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Pass:
 
 
 def width(arch: str, stem: Stem = "imagenet") -> int:
-    """Number of features of h: that of the output, which timm's ``num_features`` need not be (MobileNetV3, VGG)."""
+    """Number of features of h, measured: timm's ``num_features`` may differ (MobileNetV3, VGG)."""
     return forward_pass(arch, own_side(arch, stem), stem).width
 
 
@@ -77,15 +80,15 @@ def forward_flops(arch: str, side: int, stem: Stem = "imagenet") -> int:
 
 
 def own_side(arch: str, stem: Stem = "imagenet") -> int:
-    """Pixels along the images that timm states for ``arch``."""
+    """Side of the images, in pixels, that timm states for ``arch``."""
     facts = cast("dict[str, Any]", blank(arch, stem).pretrained_cfg)
     return cast("int", facts["input_size"][-1])
 
 
 def forward_pass(arch: str, side: int, stem: Stem = "imagenet", *, training: bool = False) -> Pass:
-    """Measure a forward pass on images of ``side`` pixels; with ``training``, also that of a step on two views.
+    """Measure a forward pass on images of ``side`` pixels; with ``training``, check a training pass of two views too.
 
-    ValueError names an ``arch`` that does not make h [n, width] of them, why, and a side that it takes.
+    ValueError if the output of ``arch`` is not h [n, width]: the reason, and a side that it accepts.
     """
     try:
         return _measured(arch, side, stem, training)
@@ -97,7 +100,7 @@ def forward_pass(arch: str, side: int, stem: Stem = "imagenet", *, training: boo
 
 
 class _Misfit(Exception):
-    """Why an encoder does not take images of a side, in a line."""
+    """The reason, in one line, why an encoder does not accept images of a side."""
 
 
 @lru_cache(maxsize=256)
@@ -124,7 +127,7 @@ def _width_of(network: nn.Module, *, n: int, side: int) -> int:
 
 
 def _allowed_side(arch: str, side: int, stem: Stem, training: bool) -> str:
-    """The least of the usual sides that ``arch`` takes, or its own."""
+    """The smallest usual side that ``arch`` accepts, as the end of a refusal."""
     for other in sorted({*SIDES, own_side(arch, stem)} - {side}):
         with suppress(_Misfit):
             _measured(arch, other, stem, training)
@@ -134,9 +137,9 @@ def _allowed_side(arch: str, side: int, stem: Stem, training: bool) -> str:
 
 @lru_cache(maxsize=64)
 def blank(arch: str, stem: Stem = "imagenet") -> nn.Module:
-    """An encoder that has shapes and no values (PyTorch's meta device), shared by all who ask: not to be changed.
+    """An encoder with shapes but no values (PyTorch's meta device). All callers share it, so it must not be changed.
 
-    ValueError names an ``arch`` that timm cannot build or that has not the ``stem``.
+    ValueError names an ``arch`` that timm cannot build or that cannot have the ``stem``.
     """
     try:
         with torch.device("meta"):
@@ -148,8 +151,5 @@ def blank(arch: str, stem: Stem = "imagenet") -> nn.Module:
 
 @lru_cache(maxsize=64)
 def limits(arch: str, stem: Stem = "imagenet") -> frozenset[str]:
-    """Names of the tensors in which a fresh encoder holds infinity: the limits that it clips by (Gemma 4's)."""
+    """Names of the tensors that hold infinity in a fresh encoder: the limits to which it clips (Gemma 4)."""
     return frozenset(name for name, tensor in build(arch, stem).state_dict().items() if not tensor.isfinite().all())
-
-
-# Pixels

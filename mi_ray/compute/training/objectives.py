@@ -1,7 +1,7 @@
-"""What a training minimises: L_InfoNCE, SupCon (Table III) or NT-Xent against another data set D- (Table X).
+"""Losses that a training minimises: L_InfoNCE, SupCon (Table III) or NT-Xent against another data set D- (Table X).
 
-Each is a function of embeddings and the indices of their images alone, so that embeddings gathered from many workers
-can be put in its place: z holds the x of all pairs, then their y, then the views of D-, if any.
+Each is a function of projections and of the indices of their images: z holds the x of all pairs, then their y, then the
+views of D-, if any.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class NTXentLoss:
     negatives: ClassVar[None] = None
 
     def __call__(self, z: Projections, indices: Indices, *, temperature: float, workers: Workers = ALONE) -> Scalar:
-        """z: [2k, d]; indices: [2k], the images that x, then y are views of; both of this worker's pairs."""
+        """z: [2k, d]; indices: [2k], the images of x, then of y; both of this worker's pairs."""
         k = len(indices) // 2
         return nt_xent(z[:k], z[k:], temperature=temperature, workers=workers)
 
 
 @dataclass(frozen=True, eq=False)
 class SupConLoss:
-    """L_out^sup of Khosla et al. 2020: all views of one class are each other's positives. No estimate of Eq. 4.
+    """L_out^sup of Khosla et al. 2020: all views of a class are positives of each other. No estimate by Eq. 4.
 
-    labels: [n], the class of each image. The two images of a pair are of one class.
+    labels: [n], the class of each image. The two images of a pair must have the same class.
     """
 
     labels: Int64[np.ndarray, " n"]
@@ -50,26 +50,26 @@ class SupConLoss:
     def __call__(self, z: Projections, indices: Indices, *, temperature: float, workers: Workers = ALONE) -> Scalar:
         """z: [2k, d]; indices: [2k]; both of this worker's pairs. ValueError if a pair joins two classes."""
         k = len(indices) // 2
-        of_x, of_y = self.labels[indices].reshape(2, k)
-        if (of_x != of_y).any():
+        labels_x, labels_y = self.labels[indices].reshape(2, k)
+        if (labels_x != labels_y).any():
             raise ValueError("couple: a pair joins two classes; allowed with SupCon: both images of one class")
-        labels = torch.from_numpy(workers.gather_integers(of_x))
+        labels = torch.from_numpy(workers.gather_integers(labels_x))
         return sup_con(z[:k], z[k:], labels, temperature=temperature, workers=workers)
 
 
 @dataclass(frozen=True, eq=False)
 class NTXentAgainstLoss:
-    """NT-Xent whose negatives come from another data set D- (Appendix C, Table X). No estimate of Eq. 4.
+    """NT-Xent whose negatives come from another data set D- (Appendix C, Table X). No estimate by Eq. 4.
 
-    negatives: uint8 [m, 3, side, side], the images of D-, of the side of the images trained on. A step draws K - 1 of
-    them and views each twice, so that a denominator holds 1 + 2(K - 1) = 2K - 1 terms, as in Eq. 3.
+    negatives: uint8 [m, 3, side, side], the images of D-, with the side of the training images. A step draws K - 1 of
+    them and views each twice, so that a denominator has 1 + 2(K - 1) = 2K - 1 terms, as in Eq. 3.
     """
 
     negatives: UInt8[np.ndarray, "m 3 side side"]
     estimates: ClassVar[bool] = False
 
     def __call__(self, z: Projections, indices: Indices, *, temperature: float, workers: Workers = ALONE) -> Scalar:
-        """z: [2k + m, d], m views from D- last; indices: [2k]. One worker alone (`refuse_misfit`)."""
+        """z: [2k + m, d], m views from D- last; indices: [2k]. For a single worker (`refuse_misfit`)."""
         n = len(indices)
         return nt_xent_against(z[: n // 2], z[n // 2 : n], z[n:], temperature=temperature)
 
@@ -80,8 +80,8 @@ NT_XENT = NTXentLoss()
 
 
 def refuse_misfit(objective: Loss, data: ImageSet, workers: Workers = ALONE) -> None:
-    """ValueError if the labels or the negatives of ``objective`` do not go with the images of ``data``, or if D- is
-    asked of more than one worker."""
+    """ValueError if the labels or the negatives of ``objective`` do not fit the images of ``data``, or if D- is used
+    with more than one worker."""
     match objective:
         case NTXentLoss():
             return

@@ -1,4 +1,4 @@
-"""Contrastive training of encoder and projector (Fig. 3, top): step by step, each a function of its number."""
+"""Contrastive training of encoder and projector (Fig. 3, top), in which a step is a function of its number."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from mi_ray.compute.training.workers import ALONE, Workers
 
 
 class Trainer:
-    """Minimises an objective, by default L_InfoNCE (Eq. 2), over positive pairs drawn anew at each step.
+    """Minimises a loss, by default L_InfoNCE (Eq. 2), over positive pairs that are drawn anew at each step.
 
-    Step ``s`` draws its pairs and views from (seed, s) alone, so a run resumed from `state` continues bit for bit.
-    The negatives of an objective have a stream of their own, so pairs and views are those of any other objective; they
-    pass through the networks together with them: batch normalisation takes its moments over D and D- alike.
+    Step ``s`` draws its pairs and views from (seed, s) alone, so that a run resumed from `state` continues bit for bit.
+    Negatives from D- have a random stream of their own, so that pairs and views do not depend on the loss. They pass
+    through the networks together with the pairs: batch normalisation takes its moments over D and D-.
 
-    ``workers`` that train together share the pairs of each step; all draw the same, so that their number changes
-    nothing but the order of sums.
+    ``workers`` that train together share the pairs of each step. All draw the same pairs, so that their number changes
+    only the order of sums.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class Trainer:
         workers: Workers = ALONE,
         batch_norm_parts: int = 1,
     ) -> None:
-        """``k_tr`` counts positive pairs per step over all workers; ``dtype`` is the networks' autocast type, the loss
+        """``k_tr`` counts positive pairs per step over all workers; ``dtype`` is the networks' autocast type. The loss
         is float32.
 
-        ValueError if labels or negatives of ``objective`` do not go with ``data``, or ``k_tr`` or ``batch_norm_parts``
-        (`Workers.together`) with ``workers``.
+        ValueError if labels or negatives of ``objective`` do not fit ``data``, or if ``k_tr`` or ``batch_norm_parts``
+        (`Workers.together`) does not fit ``workers``.
         """
         refuse_misfit(objective, data, workers)
         self.workers, self._rows = workers, workers.share(k_tr)
@@ -73,38 +73,36 @@ class Trainer:
         self.step_number = 0
 
     def step(self) -> Tensor:
-        """Take one optimiser step; returns the loss of this worker's pairs in nats, still on the device."""
+        """Take an optimiser step; returns the loss of this worker's pairs in nats, on the device."""
         for group in self._optimizer.param_groups:
             group["lr"] = self._learning_rate * warmup_cosine(self.step_number, self.steps, self._warmup)
-        loss = self._loss()
+        loss = self.loss()
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
         self.step_number += 1
         return loss.detach()
 
-    def _loss(self) -> Tensor:
+    def loss(self) -> Tensor:
+        """The loss of this worker's pairs at the next step, in nats, with its graph."""
         rng = stream(self._seed, "pairs", self.step_number)
         indices = np.concatenate(self._couple(self.k_tr, rng))[self._rows.places]
         views = self._viewed(self._images, indices, rng, self._rows)
         if self._negatives is not None:
-            views = torch.cat([views, self._negative_views(self._negatives)])
+            # two views each of k_tr - 1 images of D-, drawn uniformly and independently
+            negative_rng = stream(self._seed, "negatives", self.step_number)
+            drawn = negative_rng.integers(len(self._negatives), size=self.k_tr - 1)
+            views = torch.cat([views, self._viewed(self._negatives, np.tile(drawn, 2), negative_rng)])
         with autocast(views.device, self._dtype):
             z = self._project(views)
         return self.objective(z, indices, temperature=self._temperature, workers=self.workers)
-
-    def _negative_views(self, images: Tensor) -> Tensor:
-        """Two views each of ``k_tr`` - 1 images of D-, drawn uniformly and independently: [2 k_tr - 2, 3, h, w]."""
-        rng = stream(self._seed, "negatives", self.step_number)
-        drawn = rng.integers(len(images), size=self.k_tr - 1)
-        return self._viewed(images, np.tile(drawn, 2), rng)
 
     def _viewed(self, images: Tensor, indices: Indices, rng: np.random.Generator, rows: Rows | None = None) -> Tensor:
         chosen = images[torch.from_numpy(indices).to(images.device)]
         return self._view(pixels(chosen), int(rng.integers(2**63)), rows)
 
     def state(self) -> dict[str, Tensor]:
-        """All that the next step depends on, as named tensors; they share its memory, so save them before stepping."""
+        """The tensors that the next step depends on, by name. They share the trainer's memory, so save them first."""
         networks = {f"networks.{name}": tensor for name, tensor in self.networks.state_dict().items()}
         slots = {
             f"optimizer.{index}.{slot}": value
@@ -114,7 +112,7 @@ class Trainer:
         return networks | slots | {"step": torch.tensor(self.step_number)}
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Continue from what `state` returned."""
+        """Continue from a `state`."""
         self.networks.load_state_dict(_below("networks.", state))
         slots: dict[int, dict[str, Tensor]] = {}
         for name, value in _below("optimizer.", state).items():
@@ -122,15 +120,12 @@ class Trainer:
             slots.setdefault(int(index), {})[slot] = value
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
-        self._lay_out_slots()
-        self.step_number = int(state["step"])
-
-    def _lay_out_slots(self) -> None:
-        """Give optimiser slots the memory layout of their weights: fused optimisers on CPU pair them byte by byte."""
-        for parameter, slots in self._optimizer.state.items():
-            for name, value in slots.items():
+        # slots get the memory layout of their weights, because fused optimisers on CPU pair them byte by byte
+        for parameter, values in self._optimizer.state.items():
+            for name, value in values.items():
                 if value.shape == parameter.shape:
-                    slots[name] = torch.empty_like(parameter).copy_(value)
+                    values[name] = torch.empty_like(parameter).copy_(value)
+        self.step_number = int(state["step"])
 
 
 def _optimizer(networks: nn.Module, name: str, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:

@@ -1,6 +1,6 @@
-"""Workers that train one encoder together: each views a share of a step's pairs, and every loss sees all embeddings.
+"""Workers that train one encoder together: each views a share of a step's pairs, and its loss uses all embeddings.
 
-The processes have joined torch.distributed's default group before (Ray Train does that); one process alone needs none.
+The processes must have joined torch.distributed's default group (Ray Train does that); a single process needs none.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from mi_ray.compute.training.batch_norm import synchronise
 
 @dataclass(frozen=True)
 class Workers:
-    """This process, the ``rank``-th of ``size`` that train together."""
+    """This process, number ``rank`` of ``size`` that train together."""
 
     rank: int = 0
     size: int = 1
 
     @classmethod
     def here(cls) -> Workers:
-        """This process among those of torch.distributed's default group; alone where there is none."""
+        """This process within torch.distributed's default group, or `ALONE` without a group."""
         return cls(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else ALONE
 
     @property
     def first(self) -> bool:
-        """Whether this is the worker that writes."""
+        """Whether this worker has rank 0, which writes files."""
         return self.rank == 0
 
     def share(self, k: int) -> Rows:
-        """The views that this worker makes of a step's ``k`` pairs: its pairs' x among all x, then their y.
+        """This worker's share of the 2k views of a step: the x of its pairs, then their y.
 
         ValueError unless all shares are equal.
         """
         if k % self.size:
             raise ValueError(f"k_tr: {k} pairs are not shared evenly by {self.size} workers; allowed: a multiple")
         own = np.arange(self.rank * k // self.size, (self.rank + 1) * k // self.size)
-        return Rows(np.concatenate([own, k + own]), of=2 * k)
+        return Rows(np.concatenate([own, k + own]), batch=2 * k)
 
     def gather(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "all d"]:
-        """The rows of every worker, in the order of ranks; gradients flow back to the worker that each is from."""
+        """The rows of all workers, in the order of ranks; gradients flow back to the worker of each row."""
         return z if self.size == 1 else _Gather.apply(z, self)
 
     def gather_integers(self, integers: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " all"]:
-        """The integers of every worker, in the order of ranks."""
+        """The integers of all workers, in the order of ranks."""
         if self.size == 1:
             return integers
         own = torch.from_numpy(integers).to(_device())
@@ -60,19 +60,19 @@ class Workers:
         return torch.cat(every).cpu().numpy()
 
     def total(self, value: Tensor) -> Tensor:
-        """The sum of every worker's value; its gradient on each is the sum of what all make of it."""
+        """The sum of all workers' values; its gradient on each worker is the sum of all workers' gradients."""
         return value if self.size == 1 else _Total.apply(value)
 
     def mean(self, value: Tensor) -> Tensor:
-        """The mean of every worker's value."""
+        """The mean of all workers' values."""
         return self.total(value.detach()) / self.size
 
     def any(self, flag: bool) -> bool:
-        """Whether any worker says so."""
+        """Whether ``flag`` is true on any worker."""
         return flag if self.size == 1 else bool(self.total(torch.tensor(float(flag), device=_device())))
 
     def from_first(self, value: Any) -> Any:
-        """What the first worker holds, on all of them."""
+        """The value of rank 0, on all workers."""
         if self.size == 1:
             return value
         held = [value]
@@ -80,9 +80,9 @@ class Workers:
         return held[0]
 
     def together(self, networks: nn.Module, device: torch.device, *, batch_norm_parts: int) -> nn.Module:
-        """The networks with gradients averaged over workers, and batch normalisation over all of a step's views or,
-        with as many parts as workers, over each one's own.
+        """The networks with gradients averaged over workers.
 
+        ``batch_norm_parts``: 1 normalises over all views of a step, as many parts as workers over each worker's own.
         ValueError for any other number of parts.
         """
         if batch_norm_parts not in (1, self.size):
@@ -99,12 +99,12 @@ ALONE = Workers()
 
 
 def _device() -> torch.device:
-    """Where the default group's tensors must be."""
+    """The device on which the default group exchanges tensors."""
     return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
 
 
 class _Gather(torch.autograd.Function):
-    """Every worker's rows, one after another. What all workers' losses make of a row flows back to its owner."""
+    """The rows of all workers, in the order of ranks. Gradients of all workers' losses flow back to a row's owner."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, workers: Workers) -> Tensor:
@@ -119,7 +119,7 @@ class _Gather(torch.autograd.Function):
 
 
 class _Total(torch.autograd.Function):
-    """The sum over workers, of values forwards and of gradients backwards."""
+    """The sum over workers: of values in the forward pass, of gradients in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import ClassVar
 
+from mi_ray.compute.estimation.critic import Critic, refuse_names
 from mi_ray.experiments.declare.checkpoint import Encoder
-from mi_ray.experiments.declare.checks import at_least, instance, one_of, positive, refuse, within
+from mi_ray.experiments.declare.checks import Refused, at_least, instance, one_of, positive, refuse, within
 from mi_ray.experiments.declare.embedding import Embedding, Frozen, Views
-from mi_ray.experiments.declare.identity import flat, own_fields
+from mi_ray.experiments.declare.identity import UPSTREAM_FIELDS, canonical, flat, own_fields
 from mi_ray.experiments.declare.images import n_classes, tasks
 from mi_ray.experiments.declare.kind import FORWARD_AND_BACKWARD, MOST_CLASSES, Sizes, Values, probe_work
 from mi_ray.experiments.declare.pairings import Pairing, SameClass, pairing_name
 
-PLAIN = frozenset({"k_est", "k_fit", "critics", "batches", "penalties"})
+PLAIN = frozenset({"k_est", "k_fit", "critics", "batches", "penalties", "own"})
 """Fields that no training has; the others are parameters ``critic_<name>``."""
 
 
@@ -24,6 +25,7 @@ class Estimation:
 
     Readings are taken on ``batches`` batches of ``k_est`` held-out positive pairs; critics are fitted with ``k_fit``
     pairs a step and learn their ``temperature``. The probe's penalty is chosen among ``penalties`` on validation.
+    ``own``: critics of the user's own, each read as ``<name>_bits`` beside ours.
     """
 
     embedding: Frozen
@@ -39,6 +41,7 @@ class Estimation:
     patience: int = 4
     penalties: tuple[float, ...] = (3e-4,)
     seed: int = 0
+    own: tuple[Critic, ...] = ()
 
     kind: ClassVar[str] = "estimation"
     protocol: ClassVar[int] = 3
@@ -58,6 +61,7 @@ class Estimation:
         at_least("patience", self.patience, 1)
         refuse_penalties(self.penalties)
         at_least("critic seed", self.seed, 0)
+        refuse_critics(self.own)
 
     @property
     def upstream(self) -> Frozen:
@@ -80,12 +84,15 @@ class Estimation:
         return pairing_name(self.pairing)
 
     def science(self) -> Values:
-        """Every field."""
-        return own_fields(self)
+        """Every field; ``own``, with the protocol of each critic, only if there is one: the field came later."""
+        values = own_fields(self)
+        critics = zip(self.own, values.pop("own"), strict=True)
+        own = [{"protocol": critic.protocol} | own_values for critic, own_values in critics]
+        return values | ({"own": own} if own else {})
 
     def layer(self) -> Values:
         """Every field; those that a training has too as ``critic_<name>``."""
-        own = own_fields(self)
+        own = self.science()
         del own["pairing"]
         settings = {name if name in PLAIN else f"critic_{name}": value for name, value in flat(own).items()}
         return settings | pairing_layer(self.embedding, self.pairing)
@@ -121,6 +128,25 @@ def refuse_penalties(penalties: tuple[float, ...]) -> None:
         raise refuse("penalties", penalties, "at least one number > 0")
     for penalty in penalties:
         positive("penalties", penalty)
+
+
+def refuse_critics(critics: tuple[Critic, ...]) -> None:
+    """Refuse anything but a tuple of frozen dataclasses with names of their own and fields that enter a key."""
+    instance("own", critics, tuple)
+    for critic in critics:
+        instance("own", critic, Critic)
+        if not is_dataclass(critic) or not type(critic).__dataclass_params__.frozen:
+            raise refuse("own", critic, "a frozen dataclass")
+        if lost := UPSTREAM_FIELDS & {field.name for field in fields(critic)}:
+            raise refuse("own", critic, f"fields of other names than {', '.join(sorted(lost))}")
+        try:
+            canonical(own_fields(critic))
+        except (TypeError, ValueError) as error:
+            raise refuse("own", critic, f"fields that are text, finite numbers and tuples of them ({error})") from error
+    try:
+        refuse_names(critics)
+    except ValueError as error:
+        raise Refused(str(error)) from error
 
 
 def task_of_pairs(pairing: Pairing) -> str:

@@ -84,4 +84,4 @@ def _plain(value: Any, annotation: Any) -> Any:
         return float(value)
     if is_dataclass(value):
         return {"kind": type(value).__name__, **own_fields(value)}
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(item, None) for item in value] if isinstance(value, tuple) else value

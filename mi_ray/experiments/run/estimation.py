@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mi_ray.compute.estimation import estimate as estimation
 from mi_ray.compute.estimation.critics import Settings
+from mi_ray.compute.estimation.estimate import estimate
+from mi_ray.compute.estimation.learned import LearnedCritics
+from mi_ray.compute.estimation.own import OwnCritic
+from mi_ray.compute.estimation.probe import ProbeCritic
+from mi_ray.compute.estimation.problem import Problem
 from mi_ray.compute.estimation.samples import Origin, Sample, flattened
 from mi_ray.compute.images.duplicates import identities_of_pixels
 from mi_ray.compute.images.image_set import SPLITS, ImageSet
@@ -13,7 +17,7 @@ from mi_ray.experiments.declare import Estimation, SameClass
 from mi_ray.experiments.declare.kind import Values
 from mi_ray.experiments.images.pairs import couple_of_different, label_channel, labelled
 from mi_ray.experiments.images.prepared import PreparedData
-from mi_ray.experiments.results.estimates import expected, told, told_views
+from mi_ray.experiments.results.estimates import result
 from mi_ray.experiments.run.embedding import Embedded, names_of
 from mi_ray.experiments.run.loop import Progress
 from mi_ray.experiments.store.files import append_line
@@ -31,30 +35,21 @@ def estimated(declaration: Estimation, data: PreparedData, attempt: Attempt, h: 
         append_line(attempt.payload / "history.jsonl", record)
         progress(step / declaration.steps)
 
-    if not isinstance(pairing, SameClass):
-        estimate_of_views = estimation.estimate_views(
-            {split: flattened(h[split], origins[split]) for split in SPLITS},
-            k_est=declaration.k_est,
-            batches=declaration.batches,
-            settings=critic_settings(declaration),
-            report=report,
-        )
-        return told_views(estimate_of_views)
-    channel = label_channel(pairing, splits["test"])
-    samples = {}
-    for split, images in splits.items():
-        couple = couple_of_different(pairing, images, origins[split].identities)
-        samples[split] = Sample(h[split], labelled(pairing.task, images)[0], origins[split], couple)
-    estimate = estimation.estimate(
-        samples,
-        channel,
-        k_est=declaration.k_est,
-        batches=declaration.batches,
-        penalties=declaration.penalties,
-        settings=critic_settings(declaration),
-        report=report,
+    settings = critic_settings(declaration)
+    samples, labels = {}, None
+    others: list[ProbeCritic | OwnCritic] = [OwnCritic(critic) for critic in declaration.own]
+    if isinstance(pairing, SameClass):
+        labels = label_channel(pairing, splits["test"])
+        others = [ProbeCritic(penalties=declaration.penalties), *others]
+        for split, images in splits.items():
+            couple = couple_of_different(pairing, images, origins[split].identities)
+            samples[split] = Sample(h[split], labelled(pairing.task, images)[0], origins[split], couple)
+    else:
+        samples = {split: flattened(h[split], origins[split]) for split in SPLITS}
+    problem = Problem(
+        samples=samples, labels=labels, k_est=declaration.k_est, batches=declaration.batches, seed=settings.seeds[0]
     )
-    return told(estimate) | expected(channel, declaration.k_est)
+    return result(estimate(problem, LearnedCritics(settings=settings, report=report), *others))
 
 
 def origin_of(images: ImageSet, names: Sequence[str]) -> Origin:

@@ -1,4 +1,4 @@
-"""Embeddings of a frozen encoder, and what they stand on: names of networks, number types, files of tensors."""
+"""Embeddings of a frozen encoder, and their foundations: names of networks, number types, files of tensors."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Checkpoint files of ours in the layouts of others: what is written is read back, tensor for tensor."""
+"""Checkpoints written in every layout are read back tensor for tensor."""
 
 from typing import get_args
 

@@ -1,4 +1,4 @@
-"""PNG and TIFF files written by hand, in depths and kinds that PIL itself does not write, and what is read of them."""
+"""PNG and TIFF files written by hand, in depths and kinds that PIL does not write, and the pixels expected of them."""
 
 import struct
 import zlib

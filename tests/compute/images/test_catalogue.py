@@ -1,4 +1,4 @@
-"""What must be on disk, and what a corrupt or ill-sorted data set is refused for."""
+"""The table of data sets, the files that each needs, and refusals of corrupt or wrongly sorted files."""
 
 import struct
 import subprocess

@@ -1,4 +1,4 @@
-"""Copies of images: found whatever their number, told from images that an encoder takes for one, counted as one."""
+"""Copies of images: recognised in any number, distinguished from images with equal embeddings, counted once."""
 
 from dataclasses import replace
 from functools import lru_cache

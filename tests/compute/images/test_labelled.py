@@ -1,4 +1,4 @@
-"""Labelled photographs: the splits, labels and pixels of miniatures, and what is refused."""
+"""Labelled photographs: splits, labels and pixels of miniature data sets, and refusals."""
 
 import numpy as np
 import pytest
@@ -172,7 +172,7 @@ def test_digits_read_the_same_from_any_root(tmp_path):
 
 
 def one_image(root, image, file, **options):
-    """The pixels that an image becomes, put among others in a folder."""
+    """The pixels of an image after it is read from a folder with other images."""
     for name in ("a", "b"):
         (root / name).mkdir()
         for i in range(TRAIN):

@@ -118,7 +118,7 @@ UPRIGHT = np.stack([DOWN, RIGHT, (DOWN + RIGHT) / 2], axis=2).round().astype(np.
 
 
 def stored(orientation):
-    """The pixels as a camera stores them, so that a viewer shows `UPRIGHT`: the inverse of what EXIF asks for."""
+    """The pixels as a camera stores them, so that a viewer shows `UPRIGHT`: the inverse of the EXIF transposition."""
     return {
         1: UPRIGHT, 2: UPRIGHT[:, ::-1], 3: UPRIGHT[::-1, ::-1], 4: UPRIGHT[::-1],
         5: UPRIGHT.transpose(1, 0, 2), 6: np.rot90(UPRIGHT), 7: UPRIGHT[::-1, ::-1].transpose(1, 0, 2),

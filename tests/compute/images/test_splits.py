@@ -1,4 +1,4 @@
-"""Scarce classes are named all at once, with what would do; and it does."""
+"""A refusal names all scarce classes and a remedy, and the remedy suffices."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""One worker of a team, as a process: trains a few steps and writes what it saw. Run by test_workers.
+"""A worker of a team, as a process: trains a few steps and writes its losses and gradients. Run by test_workers.
 
 In float64: in float32 the order of sums decides now and then on which side of a rectifier a number falls.
 """
@@ -74,7 +74,7 @@ def go_wrong(how: str) -> None:
 
 
 def of_own_rows_alone(team: workers.Workers, z: torch.Tensor) -> torch.Tensor:
-    """The gather of many public implementations: the others' rows come without gradients, one's own with them."""
+    """The gather of many public implementations: only the worker's own rows carry gradients."""
     every = [torch.empty_like(z) for _ in range(team.size)]
     dist.all_gather(every, z.detach().contiguous())
     every[team.rank] = z

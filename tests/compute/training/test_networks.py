@@ -66,7 +66,7 @@ WIDER = (
     "inception_next_atto",
     "test_mambaout",
 )
-"""Of families whose last layer before the head widens what timm calls their features."""
+"""Families whose last layer before the head makes more features than timm states."""
 
 
 @pytest.mark.parametrize("arch", [*WIDER, ARCH])
@@ -177,7 +177,7 @@ def test_resnet18_for_cifar_is_the_network_of_the_literature():
 
 
 def test_a_forward_pass_of_resnet18_for_cifar_costs_what_the_literature_says():
-    """0.56e9 multiply-adds for one image of 32 x 32, as is told of the ResNet-18 of SimCLR and SupContrast on CIFAR."""
+    """0.56e9 multiply-adds for one image of 32 x 32, as stated for the ResNet-18 of SimCLR and SupContrast on CIFAR."""
     assert forward_flops("resnet18", 32, "cifar") == pytest.approx(2 * 0.556e9, rel=0.01)
     assert forward_flops("resnet18", 32, "cifar") > 10 * forward_flops("resnet18", 32)
 

@@ -1,4 +1,4 @@
-"""Objectives of a training: the default is what it was to the bit; all resume; negatives touch no pair and no view."""
+"""Losses of a training: the default is NT-Xent to the bit, all resume, and negatives change no pair and no view."""
 
 import numpy as np
 import pytest
@@ -252,6 +252,6 @@ def test_negatives_that_cannot_join_the_batch_are_refused(negatives):
 
 
 def test_training_against_another_set_learns_an_easy_problem():
-    """Dark images are told from noise: each pair leaves the negatives behind."""
+    """Pairs of dark images move away from negatives of noise."""
     losses, _ = after(STEPS, trainer(k_tr=16, objective=NTXentAgainstLoss(FAR // 8)))
     assert losses[-1] < losses[0] - 0.1

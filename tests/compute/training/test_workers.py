@@ -24,7 +24,7 @@ Outcome = dict[str, torch.Tensor]
 
 
 def together(folder: Path, size: int, *cases: str, **environment: str) -> dict[str, Outcome]:
-    """Train each case by ``size`` processes; what the first of them saw."""
+    """Train each case with ``size`` processes; returns the results of the first process."""
     out, meeting = folder / f"{size}.safetensors", folder / f"{size}.meeting"
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"} | environment
     processes = [
@@ -89,7 +89,7 @@ def test_what_is_wrong_with_a_team_shows(alone, tmp_path, wrong):
 def test_shares_are_the_pairs_of_one_worker_each_once():
     rows = [Workers(rank, 4).share(16) for rank in range(4)]
     assert sorted(np.concatenate([own.places for own in rows])) == list(range(32))
-    assert all(own.of == 32 and (own.places[4:] - own.places[:4] == 16).all() for own in rows)
+    assert all(own.batch == 32 and (own.places[4:] - own.places[:4] == 16).all() for own in rows)
     assert (ALONE.share(16).places == np.arange(32)).all()
 
 

@@ -1,4 +1,4 @@
-"""Files of others: how they are read, what their encoders were trained to see, and which are published."""
+"""Encoders trained elsewhere: reading their files, the input of their training, and the list of published encoders."""
 
 import argparse
 import hashlib
@@ -109,7 +109,7 @@ def test_a_tag_decides_the_input():
 
 
 def test_supcontrast_sees_cifar_at_its_own_size():
-    """Its `main_ce.py` and `main_supcon.py`; the standard deviations of CIFAR-10 are those of no whole picture."""
+    """Its `main_ce.py` and `main_supcon.py`; the standard deviations of CIFAR-10 are not those over all pixels."""
     assert (CIFAR_10.size, CIFAR_100.size) == (32, 32)
     assert CIFAR_10.mean == pytest.approx(CIFAR_100.mean, abs=0.02)
 
