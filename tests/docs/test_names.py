@@ -78,7 +78,7 @@ def missing(file: Path) -> Iterator[str]:
     text = prose(file)
     if str(file.relative_to(ROOT)) not in USERS_OWN:
         yield from (path for path in PATH.findall(text) if not exists(path))
-        dotted = (name for name in DOTTED.findall(text) if name.rpartition(".")[2] not in ("py", "md"))
+        dotted = (name for name in DOTTED.findall(text) if name.rpartition(".")[2] not in ("py", "md", "NAME"))
         yield from (name for name in dotted if not resolves(name))
 
 
