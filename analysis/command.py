@@ -1,44 +1,34 @@
-"""What every figure's command shares: its flags, the plan that they ask for, and the refusal of cells not there.
+"""The command of every figure: its flags, and the plan that they ask for.
 
-An analysis has ``draw(plan, tracking_uri, out, *, partial)``, which reads with `mirrored` and returns what `publish`
-returns, and ends with ``sys.exit(main(STUDY, draw))``.
+An analysis has a `Draw`, which reads with `mirrored_cells` and returns what `publish` returns, and ends with
+``sys.exit(main(STUDY, draw))``.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-import pandas as pd
-
-from analysis.verdict import Verdict, resting_on, write
 from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.declare.measures import NOT_LEARNED
 from mi_ray.experiments.images.prepared import prepared
-from mi_ray.experiments.plan.plan import Cell, Plan
+from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.plan.study import Study, parse_axes
-from mi_ray.experiments.run.learning import doubts, reasons_below
 from mi_ray.experiments.store.store import Store, store_at
-from mi_ray.running.asking import plan_of
-from mi_ray.tracking.mirror import read_cells
-from mi_ray.tracking.reach import Unreachable, shown
-
-CELLS = "cells.csv"
-"""Beside figures: which cells they are drawn from."""
+from mi_ray.running.order import plan_of
+from mi_ray.tracking.reach import Unreachable
 
 
 class Draw(Protocol):
-    """Reads the cells of a plan from MLflow and writes figures and tables to ``out``."""
+    """Reads the cells of a plan from MLflow, writes figures, tables and verdict to ``out``, returns their paths.
+
+    Raises `MissingCells` when MLflow lacks a cell, unless ``partial``, which shows it as missing.
+    """
 
     def __call__(self, plan: Plan, tracking_uri: str, out: Path, *, partial: bool) -> list[Path]: ...
-
-
-class MissingCells(Refused):
-    """Cells of the plan that MLflow does not hold, one line each."""
 
 
 def planned(study: Study, preset: str, axes: Sequence[str], store: Store) -> Plan:
@@ -56,62 +46,8 @@ def planned(study: Study, preset: str, axes: Sequence[str], store: Store) -> Pla
     return plan_of(study, study.grid(preset, parse_axes(study, axes)), digest, store)
 
 
-def mirrored(study: Study, plan: Plan, tracking_uri: str, kinds: Collection[str], *, partial: bool) -> pd.DataFrame:
-    """The cells of ``plan`` that MLflow holds; `MissingCells` names those of ``kinds`` it lacks, unless ``partial``."""
-    cells = read_cells(tracking_uri, study.name, plan.cells.keys())
-    absent = missing(plan, cells, kinds)
-    if absent and not partial:
-        raise MissingCells("\n".join(f"missing: {name} is not in {shown(tracking_uri)}" for name in absent))
-    return cells
-
-
-def missing(plan: Plan, mirrored: pd.DataFrame, kinds: Collection[str]) -> list[str]:
-    """Names of the cells of some kinds that ``plan`` asks for and that are not among the mirrored."""
-    held = set(mirrored["key"])
-    return [plan.name(cell) for kind in kinds for cell in cells_of(plan, kind) if cell.key not in held]
-
-
-def cells_of(plan: Plan, kind: str) -> list[Cell]:
-    """The cells of one kind, in the plan's order."""
-    return [cell for cell in plan.cells.values() if cell.kind == kind]
-
-
-def publish(
-    plan: Plan,
-    out: Path,
-    written: Sequence[Path],
-    verdict: Verdict,
-    *,
-    mirrored: pd.DataFrame | None = None,
-    judged: Plan | None = None,
-) -> list[Path]:
-    """Put the verdict and the list of the plan's cells beside figures; returns all that was written.
-
-    ``mirrored``: what was read of the cells. The verdict cannot be judged where an encoder did not learn among the
-    cells that it rests on: those of the plan, or of the part of it that is ``judged``.
-    """
-    faults = _faults(pd.DataFrame() if mirrored is None else mirrored)
-    given = resting_on(verdict, doubts(judged or plan, faults))
-    return [*written, write(given, out), _list_cells(plan, faults, out)]
-
-
-def _faults(mirrored: pd.DataFrame) -> dict[str, str]:
-    """Why encoders did not learn, by the key of the training or embedding that says so."""
-    told = mirrored.reindex(columns=["key", NOT_LEARNED]).dropna()
-    return {key: reason for key, reason in told.itertuples(index=False, name=None) if reason}
-
-
-def _list_cells(plan: Plan, faults: Mapping[str, str], out: Path) -> Path:
-    """Key, kind and name of every cell that the figures ask for, upstream ones included, and why its encoder did not
-    learn."""
-    path, why = out / CELLS, reasons_below(plan, faults)
-    rows = [(cell.key, cell.kind, plan.name(cell), why.get(cell.key, "")) for cell in plan.cells.values()]
-    pd.DataFrame(rows, columns=["key", "kind", "name", NOT_LEARNED]).to_csv(path, index=False)
-    return path
-
-
 def main(study: Study, draw: Draw, argv: Sequence[str] | None = None) -> int:
-    """Draw a study's figures and print where they are; 1, with one line per reason, when that cannot be done."""
+    """Draw a study's figures and print their paths; 1, with one line per reason, where that is refused."""
     flags = flags_of(study, sys.modules[draw.__module__].__doc__).parse_args(argv)
     try:
         store = store_at(flags.store)
@@ -128,7 +64,7 @@ def main(study: Study, draw: Draw, argv: Sequence[str] | None = None) -> int:
 
 
 def flags_of(study: Study, description: str | None) -> argparse.ArgumentParser:
-    """The flags that every figure's command has."""
+    """The flags of every figure's command."""
     flags = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("--preset", default=study.default_preset, help="of the sweep: %(default)s if not given")
     flags.add_argument("--axis", action="append", default=[], metavar="NAME=V[,V]", help="as given to the sweep")

@@ -12,25 +12,23 @@ spreads; ``encoders.csv`` the columns that ``measure_agreement.py --table`` read
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pandas as pd
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
 from analysis.agreement import figure as measure_agreement_figure
-from analysis.agreement.csv_table import COLUMNS
+from analysis.agreement.columns import COLUMNS
 from analysis.agreement.ranking import ranked
-from analysis.tables.text import Printed, number, span, spread_note, with_spread, write_markdown
-from analysis.temperature.table import HEADS, KINDS, LABEL, rows
+from analysis.cells import mirrored_cells
+from analysis.tables.text import write_markdown
+from analysis.temperature.printed import printed
+from analysis.temperature.table import KINDS, MEASURED, rows
 from analysis.temperature.verdict import verdict
+from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.temperature import STUDY
-
-STATISTICS = {"pearson": "Pearson's r with accuracy", "kendall": "Kendall's tau-b with accuracy"}
 
 
 def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> list[Path]:
@@ -38,61 +36,17 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` when one is not there, unless ``partial``: encoders that lack a measure are not ranked then.
     """
-    mirrored = command.mirrored(STUDY, plan, tracking_uri, KINDS, partial=partial)
+    mirrored = mirrored_cells(STUDY, plan, tracking_uri, KINDS, partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     tidy = rows(plan, mirrored)
-    complete = tidy.dropna(subset=list(HEADS))
+    complete = tidy.dropna(subset=[column.name for column in MEASURED])
     agreement, unranked = ranked(complete)
     paths = [out / "temperature-table.csv", out / "encoders.csv"]
     for path, frame in zip(paths, (tidy, complete[list(COLUMNS)]), strict=True):
         frame.to_csv(path, index=False)
     markdown = write_markdown(out / "temperature-table.md", printed(tidy, agreement))
     drawn = [] if agreement.empty else measure_agreement_figure.write(agreement, out)
-    return command.publish(plan, out, [*paths, markdown, *drawn], verdict(tidy, agreement, unranked), mirrored=mirrored)
-
-
-# Print
-
-
-def printed(tidy: pd.DataFrame, agreement: pd.DataFrame) -> list[Printed]:
-    """Each table as Tables IV and V are laid out: encoders down, correlations last, their intervals below."""
-    return [
-        Printed(_caption(of_table), ["encoder", *HEADS.values()], list(_lines(of_table, agreement)), _notes(of_table))
-        for _, of_table in tidy.groupby("table", sort=False)
-    ]
-
-
-def _caption(rows: pd.DataFrame) -> str:
-    return f"Measures of encoders by temperature (Table {rows['table'].iloc[0]})"
-
-
-def _notes(rows: pd.DataFrame) -> list[str]:
-    return [
-        spread_note(rows),
-        "Correlations are of alignment, uniformity and loss times minus one, and of the others as they are: +1 is full "
-        f"agreement. 95 %: bootstrap over {len(rows)} encoders, rough for so few. "
-        "The loss has the scale of its temperature.",
-    ]
-
-
-def _lines(rows: pd.DataFrame, agreement: pd.DataFrame) -> Iterator[list[str]]:
-    for _, row in rows.iterrows():
-        yield [
-            row[LABEL],
-            *(with_spread(row[name], row[f"{name}_spread"], 1 if name == "acc" else 3) for name in HEADS),
-        ]
-    if agreement.empty or not (agreement["table"] == rows["table"].iloc[0]).any():
-        return
-    of = agreement[agreement["table"] == rows["table"].iloc[0]].set_index("measure")
-    for name, words in STATISTICS.items():
-        yield [words, *(number(of[name][column], 3) if column in of.index else "" for column in HEADS)]
-        yield ["95 %", *(_span(of, name, column) for column in HEADS)]
-
-
-def _span(of: pd.DataFrame, name: str, column: str) -> str:
-    if column not in of.index:
-        return ""
-    return span(of.loc[column, f"{name}_low"], of.loc[column, f"{name}_high"], 2)
+    return publish(plan, out, [*paths, markdown, *drawn], verdict(tidy, agreement, unranked), mirrored=mirrored)
 
 
 if __name__ == "__main__":

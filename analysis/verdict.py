@@ -13,12 +13,17 @@ from typing import Any
 import pandas as pd
 
 from mi_ray.experiments.declare.checks import Refused, instance
-from mi_ray.experiments.run.learning import Doubt
+from mi_ray.experiments.declare.measures import NOT_LEARNED
+from mi_ray.experiments.plan.plan import Plan
+from mi_ray.experiments.run.learning import Doubt, doubts, reasons_below
 from mi_ray.experiments.store.files import read_json
 from mi_ray.theory.learned import in_words
 
 FILE = "verdict.json"
 UNMEASURED = "not measured"
+
+CELLS = "cells.csv"
+"""The cells behind a folder of figures: key, kind, name, and why the encoder did not learn."""
 
 
 @dataclass(frozen=True)
@@ -93,3 +98,26 @@ def read(folder: Path) -> Verdict:
         raise
     except (OSError, ValueError, TypeError, AttributeError) as reason:
         raise Refused(f"{path} cannot be read as a verdict") from reason
+
+
+def publish(
+    plan: Plan,
+    out: Path,
+    written: Sequence[Path],
+    verdict: Verdict,
+    *,
+    mirrored: pd.DataFrame | None = None,
+    judged: Plan | None = None,
+) -> list[Path]:
+    """Write the verdict and `CELLS`, the list of all cells of the plan, beside figures; returns all paths.
+
+    ``mirrored``: the cells as read from MLflow. The verdict is withheld where an encoder did not learn among the cells
+    that it rests on: those of the plan, or of its part ``judged``.
+    """
+    cells = pd.DataFrame() if mirrored is None else mirrored
+    reasons = cells.reindex(columns=["key", NOT_LEARNED]).dropna().itertuples(index=False, name=None)
+    faults = {key: reason for key, reason in reasons if reason}
+    why, path = reasons_below(plan, faults), out / CELLS
+    rows = [(cell.key, cell.kind, plan.name(cell), why.get(cell.key, "")) for cell in plan.cells.values()]
+    pd.DataFrame(rows, columns=["key", "kind", "name", NOT_LEARNED]).to_csv(path, index=False)
+    return [*written, write(resting_on(verdict, doubts(judged or plan, faults)), out), path]

@@ -1,4 +1,4 @@
-"""Refuse cluster files before anything is started: what would fail, be expensive or stand open. Needs no network.
+"""Check cluster files before a launch: settings that would fail, cost money or leave ports open. Needs no network.
 
 python deploy/check.py cluster.yaml deploy/*.yaml
 """
@@ -21,30 +21,32 @@ TO_FILL_IN = "FILL-IN"
 
 
 def mistakes(file: Path) -> list[Mistake]:
-    """What is wrong with a cluster file of `ray up` or a KubeRay manifest; empty if nothing is."""
+    """All mistakes in a cluster file of `ray up` or a KubeRay manifest."""
     return [
         Mistake(joined(place, wrong.path), wrong.value, wrong.allowed)
         for place, document in documents(file)
-        for wrong in _mistakes(document)
+        for wrong in mistakes_in(document)
     ]
 
 
 def documents(file: Path) -> list[tuple[str, Any]]:
-    """The documents of a file, each with what tells its paths from those of the others; an empty file has one, None."""
-    found = [document for document in yaml.safe_load_all(file.read_text()) if document is not None] or [None]
-    return [(_called(document) if len(found) > 1 else "", document) for document in found]
+    """The documents of a file, each with the prefix of its paths: ``KIND/NAME``, or "" if there is only one.
 
-
-def _called(document: Any) -> str:
-    match document:
-        case {"kind": str(kind), "metadata": {"name": str(name)}}:
-            return f"{kind}/{name}"
-        case _:
-            return ""
+    An empty file has the single document None.
+    """
+    loaded = [document for document in yaml.safe_load_all(file.read_text()) if document is not None] or [None]
+    prefixed = []
+    for document in loaded:
+        match document:
+            case {"kind": str(kind), "metadata": {"name": str(name)}} if len(loaded) > 1:
+                prefixed.append((f"{kind}/{name}", document))
+            case _:
+                prefixed.append(("", document))
+    return prefixed
 
 
 def to_fill_in(file: Path) -> list[str]:
-    """Paths of values that only a reader knows."""
+    """Paths of values that a user must fill in."""
     return [
         joined(place, path)
         for place, document in documents(file)
@@ -53,7 +55,8 @@ def to_fill_in(file: Path) -> list[str]:
     ]
 
 
-def _mistakes(document: Any) -> Iterator[Mistake]:
+def mistakes_in(document: Any) -> Iterator[Mistake]:
+    """All mistakes in one document of a file."""
     match document:
         case {"provider": {}}:
             yield from cluster(document)
@@ -64,15 +67,15 @@ def _mistakes(document: Any) -> Iterator[Mistake]:
 
 
 def main(files: Sequence[str]) -> int:
-    """Exit code 0: all is well, but for what is to fill in; 2: refused, or no file was named."""
+    """Exit code 0: no mistake (values may be left to fill in); 2: a mistake, or no file was named."""
     refused = not files
     for file in map(Path, files):
         try:
             wrong = mistakes(file)
         except (OSError, yaml.YAMLError) as error:
             wrong = [Mistake("(the file)", type(error).__name__, f"a YAML file that can be read: {error}")]
-        for one in wrong:
-            print(f"{file}: {one}", file=sys.stderr)
+        for mistake in wrong:
+            print(f"{file}: {mistake}", file=sys.stderr)
         refused |= bool(wrong)
         if not wrong:
             left = to_fill_in(file)

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Closes a machine of a Ray cluster to other networks. Ray listens on all of a machine's addresses and cannot be told
-# otherwise: where a machine is on a network beside the cluster's own, run this on it, as root; it needs nftables.
+# Closes a machine of a Ray cluster to other networks, because Ray always listens on all addresses of a machine. Run it
+# as root on every machine that is also on a network other than the cluster's. Needs nftables.
 #
-#   deploy/firewall.sh close NETWORK    connections to ports 1024 and above are from NETWORK, such as 10.0.0.0/24
-#   deploy/firewall.sh open             as it was before
+#   deploy/firewall.sh close NETWORK    accept connections to ports from 1024 only from NETWORK, such as 10.0.0.0/24
+#   deploy/firewall.sh open             remove the rule
 #
-# Rules of others stay as they are. Ours are gone after a restart of the machine.
+# Other rules stay as they are. The rule is gone after a restart of the machine.
 set -euo pipefail
 usage() { sed -n 's/^# \{0,1\}//p' "$0" | sed -n 2,8p >&2; exit 2; }
 

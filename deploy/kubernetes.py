@@ -1,7 +1,6 @@
-"""Refuse KubeRay manifests that Kubernetes would drop fields of, or that expose more than they say.
+"""Check KubeRay manifests: fields that Kubernetes would silently drop, and ports open to more than the cluster.
 
-The schemas hold the fields of KubeRay 1.7 and of a pod that a study may need, no others: a field that is missing here
-is added here first.
+The schemas hold only those fields of KubeRay 1.7 and of a pod that a study may need. To use another field, add it here.
 """
 
 from __future__ import annotations
@@ -78,14 +77,14 @@ KINDS = {
     "NetworkPolicy": ("networking.k8s.io/v1", POLICY),
 }
 SPOT = {"cloud.google.com/gke-spot", "eks.amazonaws.com/capacityType", "karpenter.sh/capacity-type"}
-"""Labels of nodes that say spot in one of their values."""
+"""Labels of nodes whose value may be ``spot``."""
 
 PINNED = re.compile(r"@sha256:|:(?!latest$)[\w.-]+$")
-"""At the end of an image's name: a digest, or a tag that stays what it is."""
+"""End of an image's name: a digest, or a tag other than ``latest``."""
 
 
 def manifest(document: dict[str, Any], constraints: Path) -> Iterator[Mistake]:
-    """What is wrong with one document of a manifest."""
+    """All mistakes in one document of a manifest."""
     if document.get("kind") not in KINDS:
         yield Mistake("kind", document.get("kind"), ", ".join(KINDS))
         return
@@ -101,10 +100,11 @@ def manifest(document: dict[str, Any], constraints: Path) -> Iterator[Mistake]:
 
 
 def _cluster(spec: dict[str, Any], where: str, constraints: Path) -> Iterator[Mistake]:
+    """Mistakes in the spec of a RayCluster: Ray's version, declared growth, a head on spot, images without a tag."""
     (pinned,) = re.findall(r"^ray==(\S+)$", constraints.read_text(), re.MULTILINE)
     if spec["rayVersion"] != pinned:
         yield Mistake(f"{where}.rayVersion", spec["rayVersion"], f"{pinned}, as {constraints.name} pins it")
-    yield from _grown(spec, where)
+    yield from _growth(spec, where)
     selected = spec["headGroupSpec"]["template"]["spec"].get("nodeSelector", {})
     for label in SPOT & selected.keys():
         if selected[label].lower() in ("spot", "true"):
@@ -115,20 +115,21 @@ def _cluster(spec: dict[str, Any], where: str, constraints: Path) -> Iterator[Mi
             yield Mistake(path, value, "an image with a tag other than latest")
 
 
-def _grown(spec: dict[str, Any], where: str) -> Iterator[Mistake]:
-    workers = [(group["maxReplicas"], _has(group)) for group in spec["workerGroupSpecs"]]
+def _growth(spec: dict[str, Any], where: str) -> Iterator[Mistake]:
+    """Where the head declares another size to grow to than the sizes of the worker groups add up to."""
+    workers = [(group["maxReplicas"], pod_resources(group)) for group in spec["workerGroupSpecs"]]
     path = f"{where}.headGroupSpec.rayStartParams.resources"
-    said = spec["headGroupSpec"]["rayStartParams"].get("resources", '"{}"')
+    text = spec["headGroupSpec"]["rayStartParams"].get("resources", '"{}"')
     try:
-        told = json.loads(json.loads(said))
+        declared = json.loads(json.loads(text))
     except (ValueError, TypeError):
-        yield Mistake(path, said, 'JSON within a string of JSON, for the shell: \'"{\\"driver\\": 1}"\'')
+        yield Mistake(path, text, 'JSON within a string of JSON, for the shell: \'"{\\"driver\\": 1}"\'')
         return
-    yield from overstated(told, growth(workers, sum(size for size, _ in workers)), path)
+    yield from overstated(declared, growth(workers, sum(size for size, _ in workers)), path)
 
 
-def _has(group: dict[str, Any]) -> dict[str, int]:
-    """Whole cores and GPUs of one pod of a group."""
+def pod_resources(group: dict[str, Any]) -> dict[str, int]:
+    """CPU cores and GPUs of one pod of a group; an amount that is no whole number counts as 0."""
     limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
-    told = {name: str(limits.get(key, 0)) for name, key in (("CPU", "cpu"), ("GPU", "nvidia.com/gpu"))}
-    return {name: int(amount) if amount.isdigit() else 0 for name, amount in told.items()}
+    amounts = {name: str(limits.get(key, 0)) for name, key in (("CPU", "cpu"), ("GPU", "nvidia.com/gpu"))}
+    return {name: int(amount) if amount.isdigit() else 0 for name, amount in amounts.items()}

@@ -1,4 +1,4 @@
-"""Refuse cluster files of `ray up`: by Ray's own checks, then for what these let pass."""
+"""Check cluster files of `ray up`: first Ray's own checks, then mistakes that these accept."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NO_SPOT = "no spot node for the head: the driver lives there"
 
 
 def cluster(config: dict[str, Any]) -> Iterator[Mistake]:
-    """What is wrong with a cluster file and with what Ray puts in where it says nothing."""
+    """All mistakes in a cluster file, after Ray's defaults are filled in."""
     kind = config["provider"].get("type")
     if kind not in PROVIDERS:
         yield Mistake("provider.type", kind, nearest(str(kind), PROVIDERS))
@@ -46,7 +46,8 @@ def cluster(config: dict[str, Any]) -> Iterator[Mistake]:
     if wrong:
         return
     whole = _prepared(config)
-    yield from _gcp(whole) if kind == "gcp" else ()
+    if kind == "gcp" and not whole["provider"].get("project_id"):
+        yield Mistake("provider.project_id", whole["provider"].get("project_id"), "the id of a project: it is required")
     yield from _node_types(whole, kind) if kind != "local" else ()
     yield from _mounts(whole)
     yield from _starts(whole, kind)
@@ -55,17 +56,17 @@ def cluster(config: dict[str, Any]) -> Iterator[Mistake]:
 
 
 def _local(config: dict[str, Any]) -> Iterator[Mistake]:
-    """What Ray refuses of a local cluster on the screen alone."""
+    """Mistakes in a cluster of provider ``local`` that Ray only prints."""
     for name in ("head_ip", "worker_ips"):
         if name not in config["provider"]:
             yield Mistake(f"provider.{name}", None, "addresses of machines: it is required")
     if "available_node_types" in config:
-        told = sorted(config["available_node_types"])
-        yield Mistake("available_node_types", told, "nothing: a local cluster has head_ip and worker_ips")
+        types = sorted(config["available_node_types"])
+        yield Mistake("available_node_types", types, "nothing: a local cluster has head_ip and worker_ips")
 
 
 def _refused_by_ray(config: dict[str, Any]) -> Iterator[Mistake]:
-    """What Ray refuses beyond its schema; its words name the field, if any, in backticks."""
+    """Mistakes that Ray finds beyond its schema. Its messages name the field, if any, in backticks."""
     try:
         validate_config(_prepared(config))
     except ValidationError as error:
@@ -77,7 +78,7 @@ def _refused_by_ray(config: dict[str, Any]) -> Iterator[Mistake]:
 
 
 def _prepared(config: dict[str, Any]) -> dict[str, Any]:
-    """With Ray's defaults, but without the setup_commands that it puts in front of those of the head and of workers."""
+    """The file with Ray's defaults, without the setup_commands that Ray prepends to those of head and workers."""
     logging.disable(logging.INFO)
     try:
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
@@ -87,39 +88,33 @@ def _prepared(config: dict[str, Any]) -> dict[str, Any]:
     return whole | {name: whole[name][len(whole["setup_commands"]) :] for name in SETUPS[1:]}
 
 
-def _gcp(whole: dict[str, Any]) -> Iterator[Mistake]:
-    if not whole["provider"].get("project_id"):
-        yield Mistake("provider.project_id", whole["provider"].get("project_id"), "the id of a project: it is required")
-
-
 def _node_types(whole: dict[str, Any], kind: str) -> Iterator[Mistake]:
+    """Mistakes in node types: fields that the cloud does not know, a head on spot, a wrong size to grow to."""
     schema = nodes.aws() if kind == "aws" else nodes.GCP
     for name, node in whole["available_node_types"].items():
         yield from against(node["node_config"], schema, f"available_node_types.{name}.node_config")
-    yield from _grown(whole)
-    head = whole["head_node_type"]
-    yield from _spot_head(whole["available_node_types"][head]["node_config"], head)
-
-
-def _grown(whole: dict[str, Any]) -> Iterator[Mistake]:
-    types, name = dict(whole["available_node_types"]), whole["head_node_type"]
-    said = types.pop(name)["resources"]
+    types, head = dict(whole["available_node_types"]), whole["head_node_type"]
+    head_node = types.pop(head)
     workers = [(node["max_workers"], node["resources"]) for node in types.values()]
-    yield from overstated(said, growth(workers, whole["max_workers"]), f"available_node_types.{name}.resources")
+    largest = growth(workers, whole["max_workers"])
+    yield from overstated(head_node["resources"], largest, f"available_node_types.{head}.resources")
+    yield from _spot_head(head_node["node_config"], head)
 
 
 def _spot_head(node: dict[str, Any], head: str) -> Iterator[Mistake]:
+    """A head on the spot market, in the words of AWS or Google Cloud."""
     where = f"available_node_types.{head}.node_config"
     match node:
-        case {"InstanceMarketOptions": {"MarketType": "spot" as told}}:
-            yield Mistake(f"{where}.InstanceMarketOptions.MarketType", told, NO_SPOT)
-        case {"scheduling": {"preemptible": True as told}}:
-            yield Mistake(f"{where}.scheduling.preemptible", told, NO_SPOT)
-        case {"scheduling": {"provisioningModel": "SPOT" as told}}:
-            yield Mistake(f"{where}.scheduling.provisioningModel", told, NO_SPOT)
+        case {"InstanceMarketOptions": {"MarketType": "spot" as value}}:
+            yield Mistake(f"{where}.InstanceMarketOptions.MarketType", value, NO_SPOT)
+        case {"scheduling": {"preemptible": True as value}}:
+            yield Mistake(f"{where}.scheduling.preemptible", value, NO_SPOT)
+        case {"scheduling": {"provisioningModel": "SPOT" as value}}:
+            yield Mistake(f"{where}.scheduling.provisioningModel", value, NO_SPOT)
 
 
 def _mounts(whole: dict[str, Any]) -> Iterator[Mistake]:
+    """File mounts without the token, or with the whole checkout."""
     mounts = whole["file_mounts"]
     if not any(remote.endswith("auth_token") for remote in mounts):
         yield Mistake("file_mounts", sorted(mounts), "a token among them, as ~/.ray/auth_token")
@@ -129,17 +124,18 @@ def _mounts(whole: dict[str, Any]) -> Iterator[Mistake]:
 
 
 def _starts(whole: dict[str, Any], kind: str) -> Iterator[Mistake]:
-    """Every process of Ray is told to use the token: a worker or client that is not told does not."""
+    """Commands that start Ray without the token: such a process accepts and sends unauthenticated requests."""
     for name in STARTS:
         for place, command in enumerate(whole[name]):
             if START.search(command) and TOKEN not in command:
                 yield Mistake(f"{name}.{place}", command, f"a command with {TOKEN}")
             if START.search(command) and kind == "local" and name == STARTS[0] and OLDER_AUTOSCALER not in command:
-                told = f"a command with {OLDER_AUTOSCALER}: the newer autoscaler leaves out one of the workers"
-                yield Mistake(f"{name}.{place}", command, told)
+                allowed = f"a command with {OLDER_AUTOSCALER}: the newer autoscaler leaves out one of the workers"
+                yield Mistake(f"{name}.{place}", command, allowed)
 
 
 def _setups(whole: dict[str, Any]) -> Iterator[Mistake]:
+    """Installations that ignore `constraints.txt`."""
     for path, command in strings({name: whole[name] for name in SETUPS}):
         if PIP.search(command) and not BY_CONSTRAINTS.search(command):
             yield Mistake(path, command, "pip install -c constraints.txt ..., or make -C ~/mi-ray setup")

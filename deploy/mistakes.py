@@ -1,4 +1,4 @@
-"""What is wrong with a file, as lines that name the path, the value and what is allowed."""
+"""Mistakes in cluster files: each names the path, the value and the allowed values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 FEW = 12
-"""As many allowed values are listed in full; of more, those that look like the refused one."""
+"""Up to this many allowed values are listed in full; of more, only those similar to the refused one."""
 
 ANYWHERE = re.compile(r"\b0\.0\.0\.0\b|::/0|\[::\]")
 HOST = re.compile(r"--(?:dashboard-)?host[= ](\S+)")
@@ -17,7 +17,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class Mistake:
-    """A value where it must not be; ``path`` is dotted, from the top of its document."""
+    """A value that is not allowed; ``path`` is dotted, from the top of the document."""
 
     path: str
     value: object
@@ -32,7 +32,7 @@ def joined(path: str, name: object) -> str:
 
 
 def nearest(name: str, allowed: Collection[object]) -> str:
-    """All that is allowed, or of many what resembles ``name``."""
+    """The allowed values, or of many those similar to ``name``."""
     words = sorted(map(str, allowed))
     if len(words) <= FEW:
         return ", ".join(words)
@@ -40,7 +40,7 @@ def nearest(name: str, allowed: Collection[object]) -> str:
 
 
 def strings(value: object, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every text below ``value``, with its path."""
+    """All strings in a nested value, with their paths."""
     match value:
         case str():
             yield path, value
@@ -53,7 +53,7 @@ def strings(value: object, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def growth(workers: Collection[tuple[int, Mapping[str, int]]], most: int) -> dict[str, int]:
-    """What ``most`` nodes have at the most, of groups given as their size and what one of their nodes has."""
+    """The most CPUs and GPUs of ``most`` nodes. ``workers``: size and resources of one node, for each group."""
     grown = {}
     for name in ("CPU", "GPU"):
         each = sorted((has.get(name, 0) for size, has in workers for _ in range(size)), reverse=True)
@@ -61,15 +61,15 @@ def growth(workers: Collection[tuple[int, Mapping[str, int]]], most: int) -> dic
     return grown
 
 
-def overstated(said: Mapping[str, int], grown: Mapping[str, int], path: str) -> Iterator[Mistake]:
-    """Where a head's resources say otherwise than the sizes of groups what the cluster may grow to."""
+def overstated(declared: Mapping[str, int], grown: Mapping[str, int], path: str) -> Iterator[Mistake]:
+    """Where the head's resources declare another size to grow to than ``grown``, the sum over the workers."""
     for name, amount in grown.items():
-        if said.get(name) != amount:
-            yield Mistake(joined(path, name), said.get(name), f"{amount}, which all workers have together")
+        if declared.get(name) != amount:
+            yield Mistake(joined(path, name), declared.get(name), f"{amount}, which all workers have together")
 
 
 def standing_open(document: object) -> Iterator[Mistake]:
-    """Where something listens, or lets in, beyond the machine that it is on."""
+    """Addresses that let a service listen to, or accept, other machines without a limit."""
     for path, value in strings(document):
         if ANYWHERE.search(value):
             yield Mistake(path, value, f"{LOOPBACK[0]}, or addresses that you know")

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# MLflow's server of a cluster, on the loopback of its head: the driver writes to it there, and people reach it through
-# a tunnel (`ray attach cluster.yaml -p 5000`). Needs mlflow on the PATH.
+# Starts or stops MLflow's server on the loopback of a cluster's head. The driver runs there too; use a tunnel from
+# elsewhere (`ray attach cluster.yaml -p 5000`). Needs mlflow on the PATH.
 #
 #   deploy/mlflow_server.sh start FOLDER [ARTIFACTS]   database, log and process id in FOLDER; ARTIFACTS: folder or URI
 #   deploy/mlflow_server.sh stop FOLDER
 #
-# What it may be told by the environment (docs/tracking.md):
-#   MLFLOW_BACKEND_STORE_URI   another database than SQLite in FOLDER, which must not be on a network file system
-#   MLFLOW_ALLOWED_HOSTS       names, beside localhost and 127.0.0.1, that requests may call it by: mlflow.lab,*.lab:443
-#   MLFLOW_AUTH=basic          accounts with passwords, kept in FOLDER; the first start wants MLFLOW_AUTH_ADMIN_PASSWORD
-#   MLFLOW_WORKERS             processes that answer: 1, which is the fastest unless many write
-#   MLFLOW_PORT                5000
+# Environment variables (docs/tracking.md):
+#   MLFLOW_BACKEND_STORE_URI   the database; default: SQLite in FOLDER, which must not be on a network file system
+#   MLFLOW_ALLOWED_HOSTS       allowed host names beside localhost and 127.0.0.1: mlflow.lab,*.lab:443
+#   MLFLOW_AUTH=basic          accounts with passwords, in FOLDER; the first start needs MLFLOW_AUTH_ADMIN_PASSWORD
+#   MLFLOW_WORKERS             server processes; default: 1, the fastest unless many drivers write
+#   MLFLOW_PORT                port; default: 5000
 set -euo pipefail
-usage() { sed -n 's/^# \{0,1\}//p' "$0" | sed -n 2,14p >&2; exit 2; }
+usage() { sed -n 's/^# \{0,1\}//p' "$0" | sed -n 2,13p >&2; exit 2; }
 verb=${1:-} folder=${2:-}
 [ -n "$folder" ] || usage
 port=${MLFLOW_PORT:-5000}
@@ -22,7 +22,7 @@ answers() { python -c "import urllib.request as r; r.urlopen('$url/health', time
 
 refuse() { echo "$1: '$2' is not allowed; allowed: $3" >&2; exit 2; }
 
-# Sets app, and what MLflow's own accounts need: where they are kept, and a key that signs forms.
+# Sets app and the settings of MLflow's accounts: their database, and a key that signs forms.
 app=()
 accounts() {
     [ -n "${MLFLOW_AUTH:-}" ] || return 0
@@ -50,9 +50,9 @@ start() {
     mkdir -p -m 700 "$folder"
     folder=$(cd "$folder" && pwd)
     accounts
-    # By the environment and not by a flag, so that a password in it stays out of the list of processes.
+    # In the environment and not as a flag, so that a password in it does not appear in the list of processes.
     export MLFLOW_BACKEND_STORE_URI=${MLFLOW_BACKEND_STORE_URI:-sqlite:///$folder/mlflow.db}
-    # Proxied artifacts: clients need neither paths nor keys. No job execution: nothing that a browser can start.
+    # Proxied artifacts: clients need neither paths nor credentials. No job execution: browsers can start nothing.
     MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false setsid nohup mlflow server \
         --host 127.0.0.1 --port "$port" --workers "${MLFLOW_WORKERS:-1}" \
         --serve-artifacts --artifacts-destination "${1:-$folder/artifacts}" \

@@ -1,4 +1,4 @@
-"""What a node_config may hold: Ray hands it to the cloud as it is, and does not look inside."""
+"""Schemas of ``node_config``, which Ray passes to the cloud without a check."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLAIN = {"string": TEXT, "integer": WHOLE, "long": WHOLE, "boolean": FLAG, "floa
 
 @lru_cache(maxsize=1)
 def aws() -> dict[str, Any]:
-    """What EC2's RunInstances takes, by botocore's model of it, and Ray's SubnetIds."""
+    """Parameters of EC2's RunInstances, from botocore's model of it, and Ray's SubnetIds."""
     model = botocore.session.get_session().get_service_model("ec2").operation_model("RunInstances").input_shape
     schema = _schema(model)
     schema["properties"]["SubnetIds"] = several(TEXT)

@@ -1,4 +1,4 @@
-"""JSON schemas in few words, and what breaks them as mistakes."""
+"""Short notation for JSON schemas, and their violations as mistakes."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ WORDS = {"type": "object", "additionalProperties": TEXT}
 
 
 def several(items: dict, least: int = 0) -> dict:
-    """A list of at least so many."""
+    """A list of at least ``least`` items."""
     return {"type": "array", "items": items, "minItems": least}
 
 
 def mapping(*required: str, **properties: dict) -> dict:
-    """An object of these fields and no others; those named by position must be there."""
+    """An object with these fields and no others; fields named by position are required."""
     return {"type": "object", "required": list(required), "properties": properties, "additionalProperties": False}
 
 
 def against(value: object, schema: dict[str, Any], path: str = "") -> Iterator[Mistake]:
-    """Where ``value`` breaks a JSON schema."""
+    """Violations of a JSON schema in ``value``."""
     for error in sorted(Draft7Validator(schema).iter_errors(value), key=lambda error: list(map(str, error.path))):
         yield from explained(error, path)
 
 
 def explained(error: ValidationError, above: str = "") -> Iterator[Mistake]:
-    """A schema's error as mistakes: one for each unknown field, else one."""
+    """A violation as mistakes: one for each unknown field, else one."""
     path = ".".join(filter(None, [above, *map(str, error.absolute_path)]))
     match error.validator:
         case "additionalProperties" if isinstance(error.instance, dict):

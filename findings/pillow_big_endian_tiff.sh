@@ -7,7 +7,7 @@
 # int32 and int16 once more. Pillow reads the same values right if the file is not compressed, or if they are unsigned
 # 16-bit integers, for which it knows that libtiff has swapped them.
 #
-# It hurts whoever trains an encoder on measurements (depth, elevation, microscopy) from such files: most swapped values
+# It affects training an encoder on measurements (depth, elevation, microscopy) from such files: most swapped values
 # are finite, and those of int16 stay within int16, so that nothing fails. mi-ray refuses such a file and names it.
 #
 # Versions: Pillow 13.0.0 (libtiff 4.7.2). Date: 2026-11-29. No public report was found; Pillow's pull request 388

@@ -5,7 +5,7 @@
 # the two bytes of a value become two neighbouring pixels, and the second half of each strip is lost. Pillow decodes the
 # same picture right if the planes are compressed, if the colours lie side by side, or if the values have 8 bits.
 #
-# It hurts whoever trains an encoder on pictures that were saved channel-first, as tifffile saves an array
+# It affects training an encoder on pictures that were saved channel-first, as tifffile saves an array
 # [3, height, width] as RGB: the encoder learns from scrambled pixels, and nothing fails. mi-ray refuses such a file and
 # names it.
 #

@@ -4,15 +4,15 @@
 #
 # A PNG without alpha may name one colour as transparent (chunk tRNS), in the bit depth of the file. Pillow brings the
 # pixels to 8 bits, but not this colour: info["transparency"] keeps the number of the file. convert("RGBA") compares the
-# two: with grey of 2 or 4 bits no pixel is transparent unless the colour is black, with 16 bits none or others are
-# (16-bit grey is also clipped to 255). Pillow is right with 1 bit and 8 bits.
+# two: with grey of 2 or 4 bits no pixel is transparent unless the colour is black, with 16 bits none or wrong pixels
+# are (16-bit grey is also clipped to 255). Pillow is right with 1 bit and 8 bits.
 #
-# It hurts whoever composes transparent pictures (icons, drawings, cut-out objects) over a background before they
+# This affects anyone who composes transparent pictures (icons, drawings, cut-out objects) over a background before they
 # augment them: the encoder sees a colour that was meant to be invisible, or loses parts of the object. mi-ray composes
-# by the colour in the depth of the file (of 16-bit RGB, of which Pillow keeps the upper bytes only, by these).
+# by the colour in the depth of the file (for 16-bit RGB by the upper bytes, since Pillow keeps only these).
 #
-# Versions: Pillow 13.0.0. Date: 2026-11-29. The like for 1 bit was public and is corrected (Pillow's issue 9281, pull
-# request 9282); no public report was found for 2, 4 and 16 bits.
+# Versions: Pillow 13.0.0. Date: 2026-11-29. The same error with 1 bit was public and is corrected (Pillow's issue 9281,
+# pull request 9282); no public report was found for 2, 4 and 16 bits.
 # Needs Python 3.11 or newer and a package index. Exit 0: as recorded; 1: the behaviour changed.
 set -euo pipefail
 

@@ -1,7 +1,7 @@
-"""The roof: a study file calls `launch(STUDY)`. Reads the few flags and refuses nonsense; `running` does the rest.
+"""The roof: a study file calls `launch(STUDY)`, which reads the flags, builds the order of work and runs it.
 
-The lazy imports here and in `running` decide what must be installed: ``--on here`` needs no ray, and without mlflow a
-study runs all the same and is mirrored when its command is next run where mlflow is. Only a search needs optuna.
+ray, mlflow and optuna are imported only where an order needs them: ``--on here`` runs without ray; without mlflow a
+study runs and is mirrored when its command is next run where mlflow is; only a search needs optuna.
 """
 
 from __future__ import annotations
@@ -9,29 +9,55 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-from mi_ray.experiments.declare.checks import Refused, refuse
-from mi_ray.experiments.plan.study import Axes, Study, parse_axes
-from mi_ray.running.rounds import DONE, INTERRUPTED, REFUSED, plans, stop_in_order_when_told, sweep, team_of
-
-if TYPE_CHECKING:
-    from mi_ray.experiments.declare import Data, Question
-    from mi_ray.experiments.store.store import Store
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.plan.study import Study, parse_axes
+from mi_ray.experiments.store.lock import driver_lock
+from mi_ray.experiments.store.store import store_at
+from mi_ray.running.exit import DONE, INTERRUPTED, REFUSED, end_in_order_on_sigterm
+from mi_ray.running.order import Options, Order, order_of
 
 
 def launch(study: Study, argv: Sequence[str] | None = None) -> NoReturn:
-    """Run a study from the command line. Exit code 0: complete; 1: cells failed; 2: refused; 130: interrupted."""
-    stop_in_order_when_told()
+    """Run a study from the command line; ``argv``: the flags, those of the process if None.
+
+    Exit code 0: complete; 1: cells or figures failed; 2: refused; 130: interrupted.
+    """
+    end_in_order_on_sigterm()
     try:
-        sys.exit(_launch(study, flags_of(study).parse_args(argv)))
+        options = options_of(study, argv)
+        grid = study.grid(options.preset, options.axes)
+        sys.exit(run(order_of(study, grid, options, store_at(options.store))))
     except Refused as refusal:
         print(f"{study.name}: {refusal}", file=sys.stderr)
         sys.exit(REFUSED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def run(order: Order) -> int:
+    """Refuse an order that cannot be run, else run it, or list it for ``--dry-run``; returns the exit code.
+
+    The imports are here since they take seconds, which ``--help`` and a mistyped flag need not wait for.
+    """
+    from mi_ray.running import refusals
+    from mi_ray.running.dry_run import print_cells, print_images
+    from mi_ray.running.figures import refuse_unknown_draw
+    from mi_ray.running.rounds import run_order
+
+    refusals.refuse_absent_packages(order)
+    refuse_unknown_draw(order.study)
+    order.store.refuse_if_unreachable()
+    if order.options.dry_run:
+        print_cells(order)
+        return DONE
+    refusals.refuse_absent_files(order)
+    print_images(order)
+    refusals.refuse_jobs_too_large(order)
+    order.store.prepare()
+    with driver_lock(order.store):
+        return run_order(order)
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -41,7 +67,7 @@ class _OneLineParser(argparse.ArgumentParser):
 
 def flags_of(study: Study) -> argparse.ArgumentParser:
     """The flags that every study has, and no others: settings of the science are axes."""
-    first, _, rest = (sys.modules[study.trial.__module__].__doc__ or study.name).partition("\n")
+    first, _, rest = study.docstring.partition("\n")
     parser = _OneLineParser(
         prog=study.name, description=first, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -64,101 +90,7 @@ def flags_of(study: Study) -> argparse.ArgumentParser:
     return parser
 
 
-def _launch(study: Study, flags: argparse.Namespace) -> int:
-    _refuse_what_a_search_cannot(study, flags)
-    grid = study.grid(flags.preset, parse_axes(study, flags.axis))
-    from mi_ray.experiments.store.lock import driver_lock
-    from mi_ray.experiments.store.store import store_at
-    from mi_ray.running.asking import questions_of, rounds_of
-
-    store = store_at(flags.store)
-    questions = questions_of(rounds_of(study, grid, lambda data: None, store))
-    _refuse_what_is_not_installed(flags)
-    store.refuse_if_unreachable()
-    if flags.dry_run:
-        return _dry_run(study, grid, questions, store, flags)
-    _refuse_what_is_not_there(questions, flags)
-    _print_images(questions)
-    _refuse_what_cannot_fit(questions, store, flags)
-    store.prepare()
-    with driver_lock(store):
-        return sweep(study, grid, questions, store, flags)
-
-
-def _refuse_what_a_search_cannot(study: Study, flags: argparse.Namespace) -> None:
-    if study.searches and find_spec("optuna") is None:
-        raise Refused("a search needs optuna, which is not installed in this environment")
-    if study.searches and flags.only:
-        raise refuse("only", flags.only, "nothing in a search, which needs every cell of a round to go on")
-
-
-def _refuse_what_is_not_installed(flags: argparse.Namespace) -> None:
-    if flags.on == "ray" and find_spec("ray") is None:
-        raise refuse("on", "ray", "here (ray is not installed in this environment)")
-    if flags.on == "here" and flags.workers != 1:
-        raise refuse("workers", flags.workers, "1 with --on here")
-    if flags.tracking_uri and find_spec("mlflow") is None:
-        raise refuse("tracking-uri", flags.tracking_uri, "nothing (mlflow is not installed in this environment)")
-
-
-def _refuse_what_is_not_there(questions: list[Question], flags: argparse.Namespace) -> None:
-    from mi_ray.experiments.images.missing import refuse_missing_files
-    from mi_ray.experiments.plan.fit import refuse_unfit
-
-    refuse_missing_files(questions)
-    refuse_unfit(questions)
-    plans(questions, lambda data: None, flags.only)
-
-
-def _refuse_what_cannot_fit(questions: list[Question], store: Store, flags: argparse.Namespace) -> None:
-    """Refuse, before images are made, jobs that would wait for ever; one core or one GPU is always there."""
-    if flags.on == "here" or (flags.workers, flags.gpus) == (1, None):
-        return
-    from mi_ray.orchestration.cluster import connected, local
-    from mi_ray.orchestration.placement import refuse_what_cannot_fit
-
-    team = team_of(flags)
-    _, plan = plans(questions, _known_digests(questions, store).get, flags.only)
-    with connected(flags.address) if flags.address else nullcontext(local()) as capacity:
-        refuse_what_cannot_fit(plan.missing_jobs(store), capacity, team)
-
-
-def _print_images(questions: list[Question]) -> None:
-    """Print what was found in the folders of images, and what is known of learning them, before anything is
-    computed."""
-    from mi_ray.experiments.images.inventory import inventory
-    from mi_ray.experiments.plan.forecast import notes
-
-    for line in [*inventory(questions), *notes(questions)]:
-        print(line, flush=True)
-
-
-def _known_digests(questions: list[Question], store: Store) -> dict[Data, str]:
-    """Digests of the images that the store holds already."""
-    from mi_ray.experiments.declare import data_of
-    from mi_ray.experiments.images.prepared import prepared
-
-    declared = dict.fromkeys(map(data_of, questions))
-    return {data: made.digest for data in declared if (made := prepared(data, store))}
-
-
-def _dry_run(study: Study, grid: Axes, questions: list[Question], store: Store, flags: argparse.Namespace) -> int:
-    """List the cells that are known by now, which are done, and what the rest is predicted to cost; computes and
-    writes nothing."""
-    from mi_ray.experiments.images.missing import missing_files
-    from mi_ray.experiments.plan.fit import refuse_unfit
-    from mi_ray.experiments.plan.forecast import forecast, forecast_search
-    from mi_ray.running.asking import questions_of, rounds_of
-
-    refuse_unfit(questions)
-    _print_images(questions)
-    digests = _known_digests(questions, store)
-    rounds = rounds_of(study, grid, digests.get, store)
-    _, plan = plans(questions_of(rounds), digests.get, flags.only)
-    for line in [*(one.title for one in rounds if one.title), *forecast(plan, store)]:
-        print(line)
-    for line in forecast_search(study.search(grid), plan, store) if study.searches else ():
-        print(line)
-    for absent in missing_files(questions):
-        print(f"missing   {absent}")
-    return DONE
+def options_of(study: Study, argv: Sequence[str] | None) -> Options:
+    """The flags as values; `Refused` if one is unknown, or if an axis or one of its values is."""
+    flags = vars(flags_of(study).parse_args(argv))
+    return Options(axes=parse_axes(study, flags.pop("axis")), **flags)

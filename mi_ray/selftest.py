@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 from mi_ray.compute.estimation.critics import Settings
 from mi_ray.compute.estimation.estimate import Estimate, estimate
+from mi_ray.compute.estimation.learned import LearnedCritics
+from mi_ray.compute.estimation.probe import ProbeCritic
+from mi_ray.compute.estimation.problem import Problem
 from mi_ray.compute.estimation.readings import draw_pairs, score
 from mi_ray.compute.estimation.samples import Origin, Sample
 from mi_ray.compute.images.duplicates import identities_of_rows
@@ -161,7 +164,8 @@ def _asked(h: Rows, labels: Rows, channel: LabelChannel) -> Estimate:
         hidden=256, out=64, temperature=0.12, seeds=(0, 1), k=128, steps=200, learning_rate=1e-2, weight_decay=3.0,
         patience=4,
     )  # fmt: skip
-    return estimate(samples, channel, k_est=1024, batches=4, penalties=(3e-4, 1e-2), settings=settings)
+    problem = Problem(samples=samples, labels=channel, k_est=1024, batches=4, seed=settings.seeds[0])
+    return estimate(problem, LearnedCritics(settings=settings), ProbeCritic(penalties=(3e-4, 1e-2)))
 
 
 def _line(check: str, expected: float, reading: Reading, *, at_most: bool = False) -> Line:

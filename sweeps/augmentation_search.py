@@ -120,7 +120,7 @@ STUDY = Study(
         column="views",
         panels={"evaluation": "linear_balanced_validation_accuracy", "estimation": "validation_bits"},
     ),
-    analysis="augmentation_search",
+    draw="analysis.augmentation_search:draw",
 )
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ with the accuracy almost perfectly and better than any other measure, in Pearson
   one store trains them once. ``all/5``: on a fifth of the views; ``simclr/4``: SimCLR's pairing on a quarter of them;
   ``supcon/4``: the supervised contrastive loss. Each is written in the layout of a published method and read back.
 - A row of Tables VI to IX, such as ``SwAV`` or ``DeiTB``: its file in the folder ``checkpoints``, as
-  ``compute/published.py`` calls it. The paper names no variants; they are the best matches by accuracy.
+  ``compute/frozen/published.py`` calls it. The paper names no variants; they are the best matches by accuracy.
 - ``timm:ARCH``: ``ARCH.safetensors`` in that folder, the ``model.safetensors`` that timm publishes for it.
 - ``file:PATH:ARCH``: any file of a known layout that holds the timm encoder ARCH. Images are shown as timm states.
 
@@ -203,7 +203,7 @@ STUDY = Study(
         column="task",
         panels={"evaluation": "linear_balanced_accuracy", "estimation": "nominal_bits", "geometry": "alignment"},
     ),
-    analysis="measure_agreement",
+    draw="analysis.measure_agreement:draw",
 )
 
 if __name__ == "__main__":

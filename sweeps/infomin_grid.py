@@ -90,7 +90,7 @@ STUDY = Study(
     matrix=Matrix(
         row="task", column="pairing", panels={"evaluation": "linear_balanced_accuracy", "estimation": "nominal_bits"}
     ),
-    analysis="infomin_heatmap",
+    draw="analysis.infomin_heatmap:draw",
 )
 
 if __name__ == "__main__":

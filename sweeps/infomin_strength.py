@@ -127,7 +127,7 @@ STUDY = Study(
     },
     default_preset="laptop",
     matrix=Matrix(row="pairing", column="task", panels={"evaluation": "linear_accuracy"}),
-    analysis="infomin_curves",
+    draw="analysis.infomin_curves:draw",
 )
 
 if __name__ == "__main__":

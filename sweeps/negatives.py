@@ -34,7 +34,7 @@ from mi_ray.experiments.declare import (
     Training,
 )
 from mi_ray.experiments.declare.checks import one_of
-from mi_ray.experiments.declare.encoders import OptimizerName
+from mi_ray.experiments.declare.training import OptimizerName
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 
@@ -114,7 +114,7 @@ STUDY = Study(
     },
     default_preset="laptop",
     matrix=Matrix(row="data", column="negatives", panels={"evaluation": "linear_accuracy"}),
-    analysis="negatives_table",
+    draw="analysis.negatives_table:draw",
 )
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ STUDY = Study(
         column="pairing",
         panels={"evaluation": "linear_balanced_accuracy", "estimation": "nominal_bits"},
     ),
-    analysis="objectives_table",
+    draw="analysis.objectives_table:draw",
 )
 
 if __name__ == "__main__":

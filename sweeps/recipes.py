@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mi_ray.compute.choices import Stem
 from mi_ray.experiments.declare import CDP, Data, Labelled, NTXent, Objective, Pairing, SimCLR, Training, color_jitter
 from mi_ray.experiments.declare.checks import one_of
-from mi_ray.experiments.declare.encoders import OptimizerName
+from mi_ray.experiments.declare.training import OptimizerName
 
 FEW_QUESTIONS = {"critic_steps": (20,), "k_est": (1024,), "critics": (2,)}
 FEW_IMAGES = {"train_images": (2048,), "test_images": (1024,), **FEW_QUESTIONS}

@@ -101,7 +101,7 @@ STUDY = Study(
         column="k_tr",
         panels={"training": "in_training_bits", "estimation": "nominal_bits", "evaluation": "linear_balanced_accuracy"},
     ),
-    analysis="small_batch_bars",
+    draw="analysis.small_batch_bars:draw",
 )
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ STUDY = Study(
         column="temperature",
         panels={"training": "loss_nats", "evaluation": "linear_balanced_accuracy", "geometry": "tolerance"},
     ),
-    analysis="temperature_table",
+    draw="analysis.temperature_table:draw",
 )
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ def new_bucket() -> str:
 def stamps(address: str) -> dict[str, tuple[str, object]]:
     """Digest and time of every object below an address."""
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
-    found = client().list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/").get("Contents", [])
-    return {one["Key"].removeprefix(f"{prefix}/"): (one["ETag"], one["LastModified"]) for one in found}
+    contents = client().list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/").get("Contents", [])
+    return {entry["Key"].removeprefix(f"{prefix}/"): (entry["ETag"], entry["LastModified"]) for entry in contents}
 
 
 def objects(address: str) -> dict[str, bytes]:

@@ -33,8 +33,8 @@ def result_of(cell: Cell) -> dict[str, Any]:
     """A result such as the cell's kind commits."""
     number = made_up(cell)
     if cell.kind == "training":
-        told = {"in_training_bits": number, "in_training_bound_bits": 6.98, "loss_nats": 4 - number, "steps": 15}
-        return told | {"not_learned": ""}
+        values = {"in_training_bits": number, "in_training_bound_bits": 6.98, "loss_nats": 4 - number, "steps": 15}
+        return values | {"not_learned": ""}
     if cell.kind == "embedding":
         return {"width": 512, "images": 4096, "not_learned": ""}
     if cell.kind == "evaluation":
@@ -47,12 +47,12 @@ def result_of(cell: Cell) -> dict[str, Any]:
 def estimate(number: float, entropy_bits: float) -> dict[str, Any]:
     """What an estimation says: every reading is ``number`` of H(C), and those above a half are certified."""
     readings = ("nominal", "strict", "nwj", "probe", "confusion")
-    told = {f"{reading}_bits": number * entropy_bits for reading in readings}
-    told |= {f"{reading}_standard_error_bits": number / 20 for reading in readings}
-    told |= {"lower_bits": number * entropy_bits - number / 10, "upper_bits": entropy_bits, "lower_from": "probe"}
-    told |= {"train_bits": number, "validation_bits": number, "critic_temperature": 0.1, "critic_steps": 100}
-    told |= {"certified": number > 0.5, "not_certified": "" if number > 0.5 else WHY, "note": ""}
-    return told | {"class_entropy_bits": entropy_bits, "critics": [{"nominal_bits": number, "steps": 100}]}
+    values = {f"{reading}_bits": number * entropy_bits for reading in readings}
+    values |= {f"{reading}_standard_error_bits": number / 20 for reading in readings}
+    values |= {"lower_bits": number * entropy_bits - number / 10, "upper_bits": entropy_bits, "lower_from": "probe"}
+    values |= {"train_bits": number, "validation_bits": number, "critic_temperature": 0.1, "critic_steps": 100}
+    values |= {"certified": number > 0.5, "not_certified": "" if number > 0.5 else WHY, "note": ""}
+    return values | {"class_entropy_bits": entropy_bits, "critics": [{"nominal_bits": number, "steps": 100}]}
 
 
 def numbers_of(cell: Cell) -> dict[str, float]:

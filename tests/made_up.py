@@ -20,8 +20,8 @@ KEPT = (int, float, bool, str)
 
 def mirrored_frame(plan: Plan, result: Result) -> pd.DataFrame:
     """The cells of ``plan`` as `mi_ray.tracking.mirror.read_cells` gives them."""
-    told = [{"key": cell.key, "kind": cell.kind} | _flat(result(cell)) for cell in plan.cells.values()]
-    return pd.DataFrame(told)
+    rows = [{"key": cell.key, "kind": cell.kind} | _flat(result(cell)) for cell in plan.cells.values()]
+    return pd.DataFrame(rows)
 
 
 def _flat(result: dict[str, Any]) -> dict[str, Any]:

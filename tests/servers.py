@@ -36,7 +36,7 @@ class Server:
 
     folder: Path
     port: int = field(default_factory=free_port)
-    told: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
     """Environment variables."""
 
     @property
@@ -50,7 +50,7 @@ class Server:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        environment = os.environ | {"PATH": path, "MLFLOW_PORT": str(self.port)} | self.told
+        environment = os.environ | {"PATH": path, "MLFLOW_PORT": str(self.port)} | self.variables
         return subprocess.run(["bash", str(SCRIPT), *arguments], env=environment, capture_output=True, text=True)
 
     def start(self) -> Server:
@@ -90,7 +90,7 @@ class Postgres:
         with (self.folder / "log").open("w") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         self._wait()
-        self._call("psql", *self._admin, "-v", "ON_ERROR_STOP=1", said=DATABASE)
+        self._call("psql", *self._admin, "-v", "ON_ERROR_STOP=1", stdin=DATABASE)
 
     @property
     def data(self) -> str:
@@ -110,8 +110,8 @@ class Postgres:
         return path
 
     @property
-    def told(self) -> dict[str, str]:
-        """What MLflow's server needs to know of it."""
+    def variables(self) -> dict[str, str]:
+        """Environment variables of an MLflow server that uses it."""
         return {"MLFLOW_BACKEND_STORE_URI": self.uri, "PGPASSFILE": str(self.password_file)}
 
     def stop(self) -> None:
@@ -140,9 +140,9 @@ class Postgres:
     def _binary(self, name: str) -> str:
         return str(Path(shutil.which("initdb") or "").resolve().parent / name)
 
-    def _call(self, name: str, *arguments: str, said: str = "") -> None:
+    def _call(self, name: str, *arguments: str, stdin: str = "") -> None:
         command = [*self._as, self._binary(name), *arguments]
-        ran = subprocess.run(command, input=said, cwd=self.folder, capture_output=True, text=True)
+        ran = subprocess.run(command, input=stdin, cwd=self.folder, capture_output=True, text=True)
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
     def _wait(self) -> None:

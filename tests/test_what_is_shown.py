@@ -102,11 +102,11 @@ def test_a_run_that_commits_nothing_says_that_it_computed_nothing(tmp_path: Path
     flags = ["--axis", "task=color"]
     failed = sweep(tmp_path, *flags, MI_RAY_FAILPOINT="train.step:raise@2")
     assert failed.returncode == 1, failed.stderr
-    assert "computed: 0 of 4 that were not in the store" in failed.stdout.replace("  ", " ")
+    assert "computed: 0 cells; 4 were not in the store" in failed.stdout.replace("  ", " ")
     assert "[0/4, 1 failed, 3 blocked" in failed.stdout and "failed training: RuntimeError" in failed.stdout
     later = sweep(tmp_path, *flags, MI_RAY_FAILPOINT="commit.before_rename:raise@3")
     assert "failed estimation: RuntimeError" in later.stdout
-    assert "computed: 3 of 4 that were not in the store" in later.stdout.replace("  ", " ")
+    assert "computed: 3 cells; 4 were not in the store" in later.stdout.replace("  ", " ")
     last = sweep(tmp_path, *flags)
     assert "computed: 1 cell\n" in last.stdout
     assert "computed: 0 cells: everything was in the store" in sweep(tmp_path, *flags).stdout

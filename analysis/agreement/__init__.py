@@ -1,0 +1,1 @@
+"""Tables I and II: drawn by `analysis/measure_agreement.py` from the cells of `sweeps/encoder_zoo.py`."""

@@ -1,48 +1,16 @@
-"""Tables of encoders: a csv with one row per encoder, its linear accuracy and its measures, as Tables IV-IX print them.
-
-A sweep that asks the same of its encoders writes the same columns, and is read by the same code.
-"""
+"""Read a table of encoders from a csv: one row per encoder, its linear accuracy and its measures (Tables IV to IX)."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from math import isfinite, nan
 from pathlib import Path
 
 import pandas as pd
 
+from analysis.agreement.columns import ACCURACY, COLUMNS, MEASURES, NAMES, measures_of
 from mi_ray.experiments.declare.checks import Refused, refuse
-
-MINUS = "\N{MINUS SIGN}"
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A column of the csv, what it is called, and the sign that makes larger mean better."""
-
-    column: str
-    label: str
-    sign: int = 1
-
-
-MEASURES = (
-    Measure("i_class_bits", "estimate, class pairs"),
-    Measure("i_simclr_bits", "estimate, SimCLR pairs"),
-    Measure("alignment", f"{MINUS}alignment", -1),
-    Measure("uniformity", f"{MINUS}uniformity", -1),
-    Measure("tolerance", "tolerance"),
-    Measure("contrastive_loss_nats", f"{MINUS}contrastive loss", -1),
-)
-OF_VIEWS = (
-    Measure("alignment_simclr", f"{MINUS}alignment, SimCLR pairs", -1),
-    Measure("uniformity_simclr", f"{MINUS}uniformity, SimCLR views", -1),
-)
-"""What a sweep measures beside: the unsupervised versions that the paper tells of in words (Sec. IV-B)."""
-
-NAMES, ACCURACY = ("table", "dataset", "pool", "model"), "acc"
-COLUMNS = (*NAMES, ACCURACY, *(measure.column for measure in MEASURES))
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -53,53 +21,49 @@ def read(path: Path) -> pd.DataFrame:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = csv.DictReader(file, strict=True)
-            _check_header(path, lines.fieldnames or ())
-            rows = [_row(f"{path.name}, line {lines.line_num}", line) for line in lines]
+            header = list(lines.fieldnames or ())
+            lacking = [column for column in COLUMNS if column not in header]
+            if lacking:
+                raise Refused(f"{path.name}: column {', '.join(lacking)} is missing; needed: {', '.join(COLUMNS)}")
+            for column in header:
+                if column not in COLUMNS or header.count(column) > 1:
+                    raise refuse(f"{path.name}: column", column, f"each once: {', '.join(COLUMNS)}")
+            rows = [_encoder_row(f"{path.name}, line {lines.line_num}", line) for line in lines]
     except (OSError, UnicodeDecodeError, csv.Error) as reason:
         raise Refused(f"table: {path} cannot be read: {getattr(reason, 'strerror', None) or reason}") from reason
     encoders = pd.DataFrame(rows, columns=list(COLUMNS))
     if encoders.empty:
         raise Refused(f"table: {path} has no rows")
     for name, table_rows in encoders.groupby("table", sort=False):
-        _check_table(str(name), table_rows)
+        _refuse_bad_table(str(name), table_rows)
     return encoders
 
 
-def _check_header(path: Path, header: Sequence[str]) -> None:
-    lacking = [column for column in COLUMNS if column not in header]
-    if lacking:
-        raise Refused(f"{path.name}: column {', '.join(lacking)} is missing; needed: {', '.join(COLUMNS)}")
-    for column in header:
-        if column not in COLUMNS or list(header).count(column) > 1:
-            raise refuse(f"{path.name}: column", column, f"each once: {', '.join(COLUMNS)}")
-
-
-def _row(place: str, line: Mapping[str, str | None]) -> dict[str, object]:
+def _encoder_row(place: str, line: Mapping[str, str | None]) -> dict[str, object]:
+    """The names and numbers of one line, NaN for an empty number; `Refused`, naming ``place``, where one is not."""
     if None in line or None in line.values():
         raise Refused(f"{place}: must have {len(COLUMNS)} fields, as the header")
-    told = {column: str(value).strip() for column, value in line.items()}
+    texts = {column: str(value).strip() for column, value in line.items()}
     for column in NAMES:
-        if not told[column]:
-            raise refuse(f"{place}, {column}", told[column], "a name")
-    numbers = {column: _number(f"{place}, {column}", told[column]) for column in COLUMNS if column not in NAMES}
-    if not 0 <= numbers[ACCURACY] <= 100:
-        raise refuse(f"{place}, {ACCURACY}", told[ACCURACY], "a percentage from 0 to 100")
-    return {**told, **numbers}
+        if not texts[column]:
+            raise refuse(f"{place}, {column}", texts[column], "a name")
+    row: dict[str, object] = {**texts}
+    for column in COLUMNS[len(NAMES) :]:
+        try:
+            number = float(texts[column]) if texts[column] else nan
+        except ValueError:
+            number = nan
+        if texts[column] and not isfinite(number):
+            allowed = "a finite number, or nothing where the table lacks the measure"
+            raise refuse(f"{place}, {column}", texts[column], allowed)
+        if column == ACCURACY.name and not 0 <= number <= 100:
+            raise refuse(f"{place}, {column}", texts[column], "a percentage from 0 to 100")
+        row[column] = number
+    return row
 
 
-def _number(field: str, text: str) -> float:
-    if not text:
-        return nan
-    try:
-        value = float(text)
-    except ValueError:
-        value = nan
-    if not isfinite(value):
-        raise refuse(field, text, "a finite number, or nothing where the table lacks the measure")
-    return value
-
-
-def _check_table(name: str, rows: pd.DataFrame) -> None:
+def _refuse_bad_table(name: str, rows: pd.DataFrame) -> None:
+    """`Refused` where a table names an encoder twice, has two data sets or pools, or gaps in a measure, or none."""
     twice = rows["model"][rows["model"].duplicated()]
     if len(twice):
         raise refuse(f"table {name}, model", twice.iloc[0], "each encoder once")
@@ -107,14 +71,8 @@ def _check_table(name: str, rows: pd.DataFrame) -> None:
         if rows[column].nunique() > 1:
             raise refuse(f"table {name}, {column}", ", ".join(rows[column].unique()), "one for the whole table")
     for measure in MEASURES:
-        absent = rows["model"][rows[measure.column].isna()]
+        absent = rows["model"][rows[measure.name].isna()]
         if 0 < len(absent) < len(rows):
-            raise refuse(f"table {name}, {measure.column}", "", f"a number for {absent.iloc[0]}, as others have one")
+            raise refuse(f"table {name}, {measure.name}", "", f"a number for {absent.iloc[0]}, as others have one")
     if not measures_of(rows):
-        raise Refused(f"table {name}: has no measure; at least one of {', '.join(m.column for m in MEASURES)}")
-
-
-def measures_of(rows: pd.DataFrame) -> list[Measure]:
-    """The measures that a table's rows have."""
-    known = [measure for measure in (*MEASURES, *OF_VIEWS) if measure.column in rows]
-    return [measure for measure in known if rows[measure.column].notna().any()]
+        raise Refused(f"table {name}: has no measure; at least one of {', '.join(m.name for m in MEASURES)}")

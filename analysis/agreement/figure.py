@@ -36,17 +36,26 @@ def dots(tidy: pd.DataFrame) -> Figure:
     """A column of two panels per table, measures down, in the order of ``tidy``."""
     labels = list(tidy["label"].unique())
     tables = [rows for _, rows in tidy.groupby("table", sort=False)]
-    figure, places = _sheet(len(tables), len(labels))
-    for both, rows in zip(places, tables, strict=True):
-        for axes, statistic in zip(both, STATISTICS, strict=True):
-            _frame(axes, len(labels))
-            _mark(axes, rows, statistic, labels)
-        _head(both[0], rows)
-    for axes, statistic in zip(places[0], STATISTICS, strict=True):
+    figure, columns = _sheet(len(tables), len(labels))
+    for panels, rows in zip(columns, tables, strict=True):
+        for axes, statistic in zip(panels, STATISTICS, strict=True):
+            _draw_panel(axes, rows, statistic, labels)
+        _draw_head(panels[0], rows)
+    for axes, statistic in zip(columns[0], STATISTICS, strict=True):
         axes.set_yticks(range(len(labels)), labels)
-        name = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right", "weight": "bold"}
-        axes.annotate(STATISTICS[statistic], (0, 1), (-4, 5), color=INK, **name)
-    _write_around(figure, list(filter(None, tidy["left_out"].unique())))
+        axes.annotate(STATISTICS[statistic], (0, 1), (-4, 5), color=INK, xycoords="axes fraction",
+                      textcoords="offset points", ha="right", weight="bold")  # fmt: skip
+    across, up = figure.get_size_inches()
+
+    def write_line(inches_up: float, words: str, **how: Any) -> None:
+        figure.text(0.14 / across, inches_up / up, words, **how)
+
+    left_out = list(filter(None, tidy["left_out"].unique()))
+    write_line(up - 0.16, "Agreement with linear accuracy over encoders", fontsize=10.5, weight="bold", va="top")
+    if left_out:
+        write_line(0.46, f"orange: without {'; '.join(left_out)}", fontsize=7, color=FEWER)
+    write_line(0.3, "dot: the correlation; thin: 95 % bootstrap interval over encoders", fontsize=7, color=FAINT)
+    write_line(0.14, "thick: range when any one encoder is left out; +1: full agreement", fontsize=7, color=FAINT)
     return figure
 
 
@@ -63,9 +72,9 @@ def _sheet(tables: int, measures: int) -> tuple[Figure, list[tuple[Axes, Axes]]]
     return figure, [(axes(table, BOTTOM + high + BETWEEN), axes(table, BOTTOM)) for table in range(tables)]
 
 
-def _frame(axes: Axes, measures: int) -> None:
-    """Correlation across from -1 to 1, a rule at zero and under each measure's line."""
-    axes.set(xlim=(-1.06, 1.06), ylim=(measures - 0.5, -0.5))
+def _draw_panel(axes: Axes, rows: pd.DataFrame, statistic: str, labels: Sequence[str]) -> None:
+    """A table's correlations across from -1 to 1, a line per measure: dot, thin interval, thick leave-one-out range."""
+    axes.set(xlim=(-1.06, 1.06), ylim=(len(labels) - 0.5, -0.5))
     axes.set_xticks([-1, 0, 1], ["\N{MINUS SIGN}1", "0", "1"])
     axes.set_yticks([])
     axes.tick_params(length=0, colors=INK, pad=4)
@@ -73,43 +82,22 @@ def _frame(axes: Axes, measures: int) -> None:
     axes.axvline(0, color=ZERO, lw=0.7, zorder=0)
     for end in (-1, 1):
         axes.axvline(end, color=RULE, lw=0.7, zorder=0)
-    axes.hlines([line + 0.5 for line in range(-1, measures)], -1, 1, color=RULE, lw=0.5, zorder=0)
-
-
-def _mark(axes: Axes, rows: pd.DataFrame, statistic: str, labels: Sequence[str]) -> None:
+    axes.hlines([line + 0.5 for line in range(-1, len(labels))], -1, 1, color=RULE, lw=0.5, zorder=0)
     both = bool(rows["left_out"].any())
     for _, row in rows.iterrows():
         fewer = bool(row["left_out"])
-        line = labels.index(row["label"]) + (OFFSET if fewer else -OFFSET) * both
-        _dot(axes, row, statistic, line, FEWER if fewer else ALL)
+        line, colour = labels.index(row["label"]) + (OFFSET if fewer else -OFFSET) * both, FEWER if fewer else ALL
+        axes.hlines(line, row[f"{statistic}_low"], row[f"{statistic}_high"], color=colour, lw=0.9, zorder=2)
+        less_one = row[f"{statistic}_less_one_low"], row[f"{statistic}_less_one_high"]
+        axes.hlines(line, *less_one, color=colour, lw=4, alpha=0.35, zorder=1)
+        axes.plot(row[statistic], line, "o", ms=4, color=colour, mec=PAPER, mew=0.6, zorder=3, clip_on=False)
 
 
-def _dot(axes: Axes, row: pd.Series, statistic: str, line: float, colour: str) -> None:
-    """The correlation, a thin bootstrap interval and a thick leave-one-out range."""
-    axes.hlines(line, row[f"{statistic}_low"], row[f"{statistic}_high"], color=colour, lw=0.9, zorder=2)
-    less_one = row[f"{statistic}_less_one_low"], row[f"{statistic}_less_one_high"]
-    axes.hlines(line, *less_one, color=colour, lw=4, alpha=0.35, zorder=1)
-    axes.plot(row[statistic], line, "o", ms=4, color=colour, mec=PAPER, mew=0.6, zorder=3, clip_on=False)
-
-
-def _head(axes: Axes, rows: pd.DataFrame) -> None:
-    """The table's name, what it is about, how many encoders it has and how many without those left out."""
+def _draw_head(axes: Axes, rows: pd.DataFrame) -> None:
+    """The table's name, data set and pool, and how many encoders it has, with and without those left out."""
     first, last = rows.iloc[0], rows.iloc[-1]
     fewer = f" ({last['encoders']})" if last["left_out"] else ""
     about = f"{first['dataset']}\n{first['pool']}\nn = {first['encoders']}{fewer}"
     axes.set_title(about, fontsize=7, color=FAINT, pad=5, linespacing=1.3)
-    how = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 8, "weight": "bold", "color": INK}
-    axes.annotate(f"Table {first['table']}", (0.5, 1), (0, 34), xycoords="axes fraction", **how)
-
-
-def _write_around(figure: Figure, left_out: Sequence[str]) -> None:
-    across, up = figure.get_size_inches()
-
-    def write_line(inches_up: float, words: str, **how: Any) -> None:
-        figure.text(0.14 / across, inches_up / up, words, **how)
-
-    write_line(up - 0.16, "Agreement with linear accuracy over encoders", fontsize=10.5, weight="bold", va="top")
-    if left_out:
-        write_line(0.46, f"orange: without {'; '.join(left_out)}", fontsize=7, color=FEWER)
-    write_line(0.3, "dot: the correlation; thin: 95 % bootstrap interval over encoders", fontsize=7, color=FAINT)
-    write_line(0.14, "thick: range when any one encoder is left out; +1: full agreement", fontsize=7, color=FAINT)
+    axes.annotate(f"Table {first['table']}", (0.5, 1), (0, 34), xycoords="axes fraction", textcoords="offset points",
+                  ha="center", va="bottom", fontsize=8, weight="bold", color=INK)  # fmt: skip

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from analysis.agreement.csv_table import ACCURACY, MINUS
+from analysis.agreement.columns import (
+    ACCURACY,
+    ALIGNMENT,
+    ALIGNMENT_SIMCLR,
+    I_CLASS,
+    I_SIMCLR,
+    MINUS,
+    TOLERANCE,
+    UNIFORMITY,
+    UNIFORMITY_SIMCLR,
+)
+from mi_ray.experiments.declare.measures import READ_LAYOUT, READ_SHA256
 
-DIGITS = {ACCURACY: 2}
 HEADS = {
-    ACCURACY: "Acc. (%)",
-    "alignment": "Alignment ↓",
-    "uniformity": "Uniformity ↓",
-    "tolerance": "Tolerance ↑",
-    "i_simclr_bits": "Î_SimCLR (bits)",
-    "i_class_bits": "Î_class (bits)",
-    "alignment_simclr": "Alignment, SimCLR pairs ↓",
-    "uniformity_simclr": "Uniformity, SimCLR views ↓",
+    ACCURACY.name: "Acc. (%)",
+    ALIGNMENT.name: "Alignment ↓",
+    UNIFORMITY.name: "Uniformity ↓",
+    TOLERANCE.name: "Tolerance ↑",
+    I_SIMCLR.name: "Î_SimCLR (bits)",
+    I_CLASS.name: "Î_class (bits)",
+    ALIGNMENT_SIMCLR.name: "Alignment, SimCLR pairs ↓",
+    UNIFORMITY_SIMCLR.name: "Uniformity, SimCLR views ↓",
 }
 """Columns in the paper's order; its unsupervised versions last."""
 
@@ -41,37 +51,37 @@ def write(encoders: pd.DataFrame, agreement: pd.DataFrame, out: Path) -> list[Pa
 
 
 def encoders_text(encoders: pd.DataFrame, agreement: pd.DataFrame) -> str:
-    """A section per table: accuracy and measures of each encoder, the best first, and what they were read from."""
+    """A section per table: accuracy and measures of each encoder, the best first, and the files they were read from."""
     tables = [rows for _, rows in encoders.groupby("table", sort=False)]
-    return "\n\n".join("\n".join(_section(rows, agreement)) for rows in tables) + "\n"
+    return "\n\n".join(_encoders_section(rows, agreement) for rows in tables) + "\n"
 
 
-def _section(rows: pd.DataFrame, agreement: pd.DataFrame) -> Iterator[str]:
-    first = rows.iloc[0]
-    yield f"## Table {first['table']}: {first['dataset']}, {first['pool']}\n"
-    best_first = rows.sort_values(ACCURACY, ascending=False, kind="stable")
-    body = [[row["model"], *(_cell(row, column) for column in HEADS)] for _, row in best_first.iterrows()]
-    yield _grid(["Encoder", *HEADS.values()], [*body, *_correlations(agreement, first["table"])])
+def _encoders_section(rows: pd.DataFrame, agreement: pd.DataFrame) -> str:
+    """The section of one table; ``agreement``: of all tables, whose correlations stand below the encoders."""
+    first, best_first = rows.iloc[0], rows.sort_values(ACCURACY.name, ascending=False, kind="stable")
+    body = [[row["model"], *(_value_text(row, column) for column in HEADS)] for _, row in best_first.iterrows()]
+    correlations = agreement[agreement["table"] == first["table"]].set_index("measure") if len(agreement) else agreement
+    for name, words in STATISTICS.items() if len(correlations) else ():
+        body.append([words, *(_signed(correlations[name].get(column)) for column in HEADS)])
     spreads = sorted({str(kind) for column in HEADS for kind in rows[f"{column}_spread_is"]})
-    yield f"\n± is the {' or the '.join(spreads)}. {NOTE}\n"
-    files = [[row["model"], row["arch"], row["read_layout"], row["read_sha256"]] for _, row in best_first.iterrows()]
-    yield _grid(["Encoder", "Architecture", "Layout of its file", "sha256 of its file"], files)
+    files = [[row["model"], row["arch"], row[READ_LAYOUT], row[READ_SHA256]] for _, row in best_first.iterrows()]
+    return "\n".join(
+        [
+            f"## Table {first['table']}: {first['dataset']}, {first['pool']}\n",
+            _grid(["Encoder", *HEADS.values()], body),
+            f"\n± is the {' or the '.join(spreads)}. {NOTE}\n",
+            _grid(["Encoder", "Architecture", "Layout of its file", "sha256 of its file"], files),
+        ]
+    )
 
 
-def _cell(row: pd.Series, column: str) -> str:
+def _value_text(row: pd.Series, column: str) -> str:
+    """An encoder's value in a column with its spread, where that is known."""
     if pd.isna(row[column]):
         return "missing"
-    digits, spread = DIGITS.get(column, 3), row[f"{column}_spread"]
-    told = f"{row[column]:z.{digits}f}" + (f" ± {spread:.{digits}f}" if pd.notna(spread) else "")
-    return told.replace("-", MINUS)
-
-
-def _correlations(agreement: pd.DataFrame, table: str) -> Iterator[list[str]]:
-    if agreement.empty:
-        return
-    of_table = agreement[agreement["table"] == table].set_index("measure")
-    for name, words in STATISTICS.items() if len(of_table) else ():
-        yield [words, *(_signed(of_table[name].get(column)) for column in HEADS)]
+    digits, spread = 2 if column == ACCURACY.name else 3, row[f"{column}_spread"]
+    text = f"{row[column]:z.{digits}f}" + (f" ± {spread:.{digits}f}" if pd.notna(spread) else "")
+    return text.replace("-", MINUS)
 
 
 def _signed(value: float | None) -> str:
@@ -82,35 +92,31 @@ def _signed(value: float | None) -> str:
 
 
 def agreement_text(agreement: pd.DataFrame) -> str:
-    """A section per table: how each measure agrees with accuracy, how firmly, and how far I_class is ahead of it."""
+    """A section per table: how each measure agrees with accuracy, its intervals, and the lead of I_class over it."""
     tables = [rows for _, rows in agreement.groupby("table", sort=False)] if len(agreement) else []
-    sections = ["\n".join(_agreement_section(rows)) for rows in tables]
-    return "\n\n".join(sections or ["No table has three encoders or more."]) + "\n"
+    return "\n\n".join([_agreement_section(rows) for rows in tables] or ["No table has three encoders or more."]) + "\n"
 
 
-def _agreement_section(rows: pd.DataFrame) -> Iterator[str]:
-    first = rows.iloc[0]
-    yield f"## Table {first['table']}: {first['dataset']}, {first['pool']}, {first['encoders']} encoders\n"
-    best = next(name for name in rows.columns if name.startswith("top_"))
-    per = ["", "95 %", "less one", "lead of Î_class, 95 %"]
-    heads = [f"{words} {of}".strip() for words in STATISTICS.values() for of in per]
-    yield _grid(
-        ["Measure", *heads, best.replace("_", " ")],
-        [
-            [row["label"], *(told for name in STATISTICS for told in _firmness(row, name)), f"{row[best]:g}"]
-            for _, row in rows.iterrows()
-        ],
-    )
-    yield "\n95 %: bootstrap interval over encoders. Less one: range when any one encoder is left out."
-
-
-def _firmness(row: pd.Series, name: str) -> list[str]:
-    spans = [(row[f"{name}{of}_low"], row[f"{name}{of}_high"]) for of in ("", "_less_one", "_lead")]
-    return [_signed(row[name]), *(_span(low, high) for low, high in spans)]
-
-
-def _span(low: float, high: float) -> str:
-    return "" if pd.isna(low) else f"{low:z.2f} to {high:z.2f}".replace("-", MINUS)
+def _agreement_section(rows: pd.DataFrame) -> str:
+    """The section of one table: r and tau of each measure with three intervals, and its share of the best encoders."""
+    first, best = rows.iloc[0], next(name for name in rows.columns if name.startswith("top_"))
+    heads = [
+        f"{words} {kind}".strip()
+        for words in STATISTICS.values()
+        for kind in ("", "95 %", "less one", "lead of Î_class, 95 %")
+    ]
+    body = []
+    for _, row in rows.iterrows():
+        line = [row["label"]]
+        for name in STATISTICS:
+            ends = [(row[f"{name}{kind}_low"], row[f"{name}{kind}_high"]) for kind in ("", "_less_one", "_lead")]
+            intervals = ["" if pd.isna(low) else f"{low:z.2f} to {high:z.2f}".replace("-", MINUS) for low, high in ends]
+            line += [_signed(row[name]), *intervals]
+        body.append([*line, f"{row[best]:g}"])
+    title = f"## Table {first['table']}: {first['dataset']}, {first['pool']}, {first['encoders']} encoders\n"
+    grid = _grid(["Measure", *heads, best.replace("_", " ")], body)
+    note = "95 %: bootstrap interval over encoders. Less one: range when any one encoder is left out."
+    return f"{title}\n{grid}\n\n{note}"
 
 
 def _grid(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:

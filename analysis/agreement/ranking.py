@@ -7,16 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.agreement.csv_table import ACCURACY, NAMES, Measure, measures_of
-from analysis.agreement.verdict import leads
+from analysis.agreement.columns import ACCURACY, I_CLASS, NAMES, EncoderColumn, measures_of
 from mi_ray.experiments.declare.checks import Refused, refuse
-from mi_ray.theory.agreement import bootstrap, correlation, leave_one_out, most_influential, top_k
+from mi_ray.theory.agreement import bootstrap, bootstrap_lead, correlation, leave_one_out, most_influential, top_k
 
 BEST = 3
-
+"""The share of so many best encoders that a measure finds is a column of its own."""
 
 SEED = 0
-"""Of the bootstrap; each measure of a table sees the same resamples of its encoders."""
+"""Of every bootstrap; each measure of a table sees the same resamples of its encoders."""
 
 
 def table(encoders: pd.DataFrame, without: Sequence[str] = ()) -> pd.DataFrame:
@@ -27,35 +26,36 @@ def table(encoders: pd.DataFrame, without: Sequence[str] = ()) -> pd.DataFrame:
     for name in without:
         if name not in set(encoders["model"]):
             raise refuse("without", name, ", ".join(encoders["model"].unique()))
-    tables = [rows for _, rows in encoders.groupby("table", sort=False)]
-    places = [(rows, measure) for rows in tables for measure in measures_of(rows)]
-    return pd.DataFrame(
-        [_agreement(rows, measure, left_out) for rows, measure in places for left_out in _variants(rows, without)]
-    )
+    agreements = []
+    for _, rows in encoders.groupby("table", sort=False):
+        named = [name for name in rows["model"] if name in without]
+        variants = [[], named] if named else [[]]
+        agreements += [agreement(rows, measure, left_out) for measure in measures_of(rows) for left_out in variants]
+    return pd.DataFrame(agreements)
 
 
-def _variants(rows: pd.DataFrame, without: Sequence[str]) -> list[list[str]]:
-    named = [name for name in rows["model"] if name in without]
-    return [[], named] if named else [[]]
+def agreement(rows: pd.DataFrame, measure: EncoderColumn, left_out: Sequence[str]) -> dict[str, object]:
+    """The agreement of one measure with accuracy over a table's encoders, but those left out.
 
-
-def _agreement(rows: pd.DataFrame, measure: Measure, left_out: list[str]) -> dict[str, object]:
+    `Refused` where that is not defined: too few encoders, or values that do not differ.
+    """
     kept = rows[~rows["model"].isin(left_out)]
     about = {column: rows[column].iloc[0] for column in NAMES if column != "model"}
-    told = {"measure": measure.column, "label": measure.label, "sign": measure.sign, "left_out": ", ".join(left_out)}
+    oriented, accuracy = measure.sign * kept[measure.name].to_numpy(), kept[ACCURACY.name].to_numpy()
     try:
-        found = _figures(measure.sign * kept[measure.column].to_numpy(), kept[ACCURACY].to_numpy(), list(kept["model"]))
+        full, without = correlation(oriented, accuracy), leave_one_out(oriented, accuracy)
+        interval = bootstrap(oriented, accuracy, np.random.default_rng(SEED))
+        most, best = most_influential(full, without), top_k(oriented, accuracy, BEST)
     except ValueError as reason:
-        besides = f" without {told['left_out']}" if left_out else ""
-        raise Refused(f"table {about['table']}{besides}, {measure.column}: {reason}") from reason
-    return {**about, **told, "encoders": len(kept), **found}
-
-
-def _figures(oriented: np.ndarray, accuracy: np.ndarray, names: list[str]) -> dict[str, object]:
-    full, without = correlation(oriented, accuracy), leave_one_out(oriented, accuracy)
-    interval = bootstrap(oriented, accuracy, np.random.default_rng(SEED))
-    most = most_influential(full, without)
+        besides = f" without {', '.join(left_out)}" if left_out else ""
+        raise Refused(f"table {about['table']}{besides}, {measure.name}: {reason}") from reason
     return {
+        **about,
+        "measure": measure.name,
+        "label": measure.label,
+        "sign": measure.sign,
+        "left_out": ", ".join(left_out),
+        "encoders": len(kept),
         "pearson": full.pearson,
         "pearson_low": interval.pearson.low,
         "pearson_high": interval.pearson.high,
@@ -66,18 +66,38 @@ def _figures(oriented: np.ndarray, accuracy: np.ndarray, names: list[str]) -> di
         "kendall_high": interval.kendall.high,
         "kendall_less_one_low": without.kendall_range.low,
         "kendall_less_one_high": without.kendall_range.high,
-        "most_influential": names[most],
+        "most_influential": kept["model"].iloc[most],
         "pearson_less_most_influential": without.pearson[most],
-        f"top_{BEST}": top_k(oriented, accuracy, BEST),
+        f"top_{BEST}": best,
     }
+
+
+def leads(encoders: pd.DataFrame) -> pd.DataFrame:
+    """One row per table and rival: 95 % bootstrap intervals of how much larger r and tau of I_class are."""
+    rows_of_leads = []
+    for name, rows in encoders.groupby("table", sort=False):
+        champion, accuracy = rows[I_CLASS.name].to_numpy(), rows[ACCURACY.name].to_numpy()
+        for rival in measures_of(rows):
+            if rival == I_CLASS:
+                continue
+            oriented = rival.sign * rows[rival.name].to_numpy()
+            lead = bootstrap_lead(champion, oriented, accuracy, np.random.default_rng(SEED))
+            ends = {
+                "pearson_lead_low": lead.pearson.low,
+                "pearson_lead_high": lead.pearson.high,
+                "kendall_lead_low": lead.kendall.low,
+                "kendall_lead_high": lead.kendall.high,
+            }
+            rows_of_leads.append({"table": name, "measure": rival.name, **ends})
+    return pd.DataFrame(rows_of_leads)
 
 
 def ranked(encoders: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The agreement of every measure beside the lead of I_class over it, and why some tables have none."""
-    found, unranked = [], []
-    for _, of_table in encoders.groupby("table", sort=False):
+    tables, unranked = [], []
+    for _, rows in encoders.groupby("table", sort=False):
         try:
-            found.append(table(of_table).merge(leads(of_table), how="left"))
+            tables.append(table(rows).merge(leads(rows), how="left"))
         except (Refused, ValueError) as reason:
             unranked.append(str(reason))
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(), unranked
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(), unranked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.augmentation.table import STRENGTHS, Measure, Record
+from analysis.augmentation.table import STRENGTHS, SearchOutcome, Target
 from analysis.verdict import Verdict, undecided
 from sweeps.augmentation_search import STUDY
 
@@ -12,61 +12,55 @@ CLAIM = (
 )
 
 
-def verdict(found: Record) -> Verdict:
+def verdict(outcome: SearchOutcome) -> Verdict:
     """Holds if, for every objective, the whole interval of the paired difference on test images is above zero."""
-    numbers = _numbers(found)
-    if not found.best:
+    numbers = numbers_of(outcome)
+    if not outcome.best:
         return undecided(STUDY.name, CLAIM, "the search is not over", numbers)
-    lacking = [m for m in found.objectives if found.best[m.name] and not _compared(found, m)]
-    if lacking:
-        return undecided(STUDY.name, CLAIM, "fresh seeds of the best or of the default are missing", numbers)
-    sentence = " ".join(_told(found, measure) for measure in found.objectives)
-    return Verdict(STUDY.name, CLAIM, all(_better(found, m) for m in found.objectives), sentence, numbers)
+    winners = {target: outcome.best[target.name] for target in outcome.objectives}
+    for target, best in winners.items():
+        fresh = outcome.fresh[outcome.fresh["candidate"] == best]
+        if best and (len(fresh) < 2 or fresh[f"{target.test}_minus_default"].isna().any()):
+            return undecided(STUDY.name, CLAIM, "fresh seeds of the best or of the default are missing", numbers)
+    holds = all(best != 0 and outcome.difference(best, target).above_zero for target, best in winners.items())
+    return Verdict(STUDY.name, CLAIM, holds, " ".join(sentence(outcome, target) for target in winners), numbers)
 
 
-def _compared(found: Record, measure: Measure) -> bool:
-    fresh = found.fresh[found.fresh["candidate"] == found.best[measure.name]]
-    return len(fresh) > 1 and bool(fresh[f"{measure.test}_minus_default"].notna().all())
-
-
-def _better(found: Record, measure: Measure) -> bool:
-    best = found.best[measure.name]
-    return best != 0 and found.difference(best, measure).above_zero
-
-
-def _told(found: Record, measure: Measure) -> str:
-    tried, best = len(found.candidates), found.best[measure.name]
-    what = f"{measure.name} of {found.task}"
+def sentence(outcome: SearchOutcome, target: Target) -> str:
+    """How the best candidate for an objective compares with the default on test images."""
+    tried, best = len(outcome.candidates), outcome.best[target.name]
+    value = f"{target.name} of {outcome.task}"
     if best == 0:
-        return f"For {what} none of {tried - 1} candidates does better on validation images than the default."
-    seen = found.difference(best, measure)
+        return f"For {value} none of {tried - 1} candidates does better on validation images than the default."
+    gain = outcome.difference(best, target)
     differs = (
-        "is better than the default beyond seed noise" if seen.above_zero
-        else "is worse than the default beyond seed noise" if seen.below_zero
+        "is better than the default beyond seed noise" if gain.above_zero
+        else "is worse than the default beyond seed noise" if gain.below_zero
         else "does not differ from the default beyond seed noise"
     )  # fmt: skip
     return (
-        f"For {what} the best of {tried} candidates ({strengths(found, best)}) {differs}: on test images"
-        f" {measure.told(seen.mean, '+')} ± {measure.told(seen.half_width)}, {seen.n} fresh seeds paired."
+        f"For {value} the best of {tried} candidates ({strengths(outcome, best)}) {differs}: on test images"
+        f" {target.text(gain.mean, '+')} ± {target.text(gain.half_width)}, {gain.n} fresh seeds paired."
     )
 
 
-def strengths(found: Record, candidate: int) -> str:
+def strengths(outcome: SearchOutcome, candidate: int) -> str:
     """A candidate's strengths in words."""
-    row = found.candidates.set_index("candidate").loc[candidate]
+    row = outcome.candidates.set_index("candidate").loc[candidate]
     return ", ".join(f"{name} {row[name]:g}" for name in STRENGTHS)
 
 
-def _numbers(found: Record) -> dict[str, float | str]:
-    told: dict[str, float | str] = {
-        "candidates": len(found.candidates), "promoted": int(found.candidates["promoted"].sum())
+def numbers_of(outcome: SearchOutcome) -> dict[str, float | str]:
+    """Candidates, promotions and, for each objective, the seed noise and the gain of its best candidate."""
+    numbers: dict[str, float | str] = {
+        "candidates": len(outcome.candidates), "promoted": int(outcome.candidates["promoted"].sum())
     }  # fmt: skip
-    for measure in found.objectives:
-        told[f"seed noise of {measure.validation} on {found.short} views"] = found.margin(measure)
-        best = found.best.get(measure.name)
+    for target in outcome.objectives:
+        numbers[f"seed noise of {target.validation} on {outcome.short} views"] = outcome.margin(target)
+        best = outcome.best.get(target.name)
         if best:
-            seen = found.difference(best, measure)
-            told[f"{measure.test}, best minus default"] = seen.mean
-            told[f"{measure.test}, half width of its 95 % interval"] = seen.half_width
-            told[f"best for {measure.name}"] = strengths(found, best)
-    return told
+            gain = outcome.difference(best, target)
+            numbers[f"{target.test}, best minus default"] = gain.mean
+            numbers[f"{target.test}, half width of its 95 % interval"] = gain.half_width
+            numbers[f"best for {target.name}"] = strengths(outcome, best)
+    return numbers

@@ -1,17 +1,28 @@
-"""Encoders of the zoo as rows: what the cells of a plan say of each, in the columns of `encoder_tables` and beside."""
+"""Encoders of the zoo as rows: what the cells of a plan measured of each, in `agreement.columns` and a few besides."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import reduce
 
 import pandas as pd
 
-from analysis.agreement.csv_table import ACCURACY, COLUMNS
-from analysis.command import cells_of
-from analysis.tables.frame import asked_and_measured, over_seeds
+from analysis.agreement.columns import (
+    ACCURACY,
+    ALIGNMENT,
+    ALIGNMENT_SIMCLR,
+    COLUMNS,
+    I_CLASS,
+    I_SIMCLR,
+    TOLERANCE,
+    UNIFORMITY,
+    UNIFORMITY_SIMCLR,
+    EncoderColumn,
+)
+from analysis.cells import cells_of
+from analysis.tables.frame import asked_and_measured, over_seeds, places_of
 from mi_ray.experiments.declare import SimCLR, pairing_name
+from mi_ray.experiments.declare.measures import READ_LAYOUT, READ_SHA256
 from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.plan.sheets import telling
 
@@ -33,80 +44,54 @@ POOLS = {"ResNets": ("resnet",), "ViTs": ("vit_", "deit", "swin", "pit_", "cait"
 """How the names of a pool's encoders begin in timm."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where a column stands: the kind of cell, the values of its result, and whether it is asked of SimCLR views."""
-
-    kind: str
-    value: str
-    standard_error: str
-    viewed: bool = False
-    scale: float = 1.0
-
-
-SOURCES = {
-    "i_class_bits": Source("estimation", "nominal_bits", "nominal_standard_error_bits"),
-    "i_simclr_bits": Source("estimation", "nominal_bits", "nominal_standard_error_bits", viewed=True),
-    ACCURACY: Source("evaluation", "linear_balanced_accuracy", "linear_balanced_standard_error", scale=100),
-    "alignment": Source("geometry", "alignment", "alignment_standard_error"),
-    "uniformity": Source("geometry", "uniformity", "uniformity_standard_error"),
-    "tolerance": Source("geometry", "tolerance", "tolerance_standard_error"),
-    "alignment_simclr": Source("geometry", "alignment", "alignment_standard_error", viewed=True),
-    "uniformity_simclr": Source("geometry", "uniformity", "uniformity_standard_error", viewed=True),
-}
+MEASURED = (I_CLASS, I_SIMCLR, ACCURACY, ALIGNMENT, UNIFORMITY, TOLERANCE, ALIGNMENT_SIMCLR, UNIFORMITY_SIMCLR)
+"""Columns that cells of the plan measure."""
 
 
 def columns_of(plan: Plan, mirrored: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Each column of `SOURCES` as a table of `over_seeds`, one row per encoder and whatever else varies for it."""
-    return {column: _column(plan, mirrored, source) for column, source in SOURCES.items()}
+    """Each of `MEASURED` by name as a table of `over_seeds`, one row per encoder and whatever else varies for it."""
+    return {column.name: column_table(plan, mirrored, column) for column in MEASURED}
 
 
-def _column(plan: Plan, mirrored: pd.DataFrame, source: Source) -> pd.DataFrame:
-    asked = [cell for cell in cells_of(plan, source.kind) if (cell.parameters["task"] == VIEWED) == source.viewed]
-    cells = asked_and_measured(plan, mirrored, source.kind)
+def column_table(plan: Plan, mirrored: pd.DataFrame, column: EncoderColumn) -> pd.DataFrame:
+    """One column as a table of `over_seeds`."""
+    asked = [cell for cell in cells_of(plan, column.kind) if (cell.parameters["task"] == VIEWED) == column.of_views]
+    cells = asked_and_measured(plan, mirrored, column.kind)
     of_pairing = cells[cells["key"].isin({cell.key for cell in asked})]
-    found = over_seeds(of_pairing, [PLACE, *telling(asked, (PLACE,))], source.value, source.standard_error)
-    return found.assign(mean=source.scale * found["mean"], spread=source.scale * found["spread"])
+    places = [PLACE, *telling(asked, (PLACE,))]
+    means = over_seeds(of_pairing, places, column.measure.name, column.measure.error)
+    return means.assign(mean=column.scale * means["mean"], spread=column.scale * means["spread"])
 
 
 def rows(plan: Plan, columns: Mapping[str, pd.DataFrame], mirrored: pd.DataFrame) -> pd.DataFrame:
-    """One row per encoder: `encoder_tables.COLUMNS`, the measures of SimCLR views, spreads, layout and sha256."""
-    parts = [_named(column, found) for column, found in columns.items()]
-    joined = reduce(lambda one, other: one.merge(other, how="left"), [*parts, _files(plan, mirrored)])
-    settings = dict.fromkeys(name for found in columns.values() for name in _places(found)[1:])
+    """One row per encoder: `COLUMNS`, the measures of SimCLR views, spreads, and layout and sha256 of its file."""
+    places = {name: places_of(means) for name, means in columns.items()}
+    parts = []
+    for name, means in columns.items():
+        names = {"mean": name, "spread": f"{name}_spread", "spread_is": f"{name}_spread_is"}
+        parts.append(means[[*places[name], *names]].rename(columns=names))
+    joined = reduce(lambda left, right: left.merge(right, how="left"), [*parts, _files_of(plan, mirrored)])
+    settings = list(dict.fromkeys(setting for names in places.values() for setting in names[1:]))
     joined["pool"] = [pool_of(arch) for arch in joined["arch"]]
     joined["table"] = [
         ", ".join([TABLES.get((row["dataset"], row["pool"]), "zoo"), *(f"{name}={row[name]}" for name in settings)])
         for _, row in joined.iterrows()
     ]
-    told = joined.rename(columns={PLACE: "model"}).reindex(columns=list(COLUMNS))
+    printed = joined.rename(columns={PLACE: "model"}).reindex(columns=list(COLUMNS))
     rest = joined.drop(columns=[PLACE, *settings, *(name for name in COLUMNS if name in joined)])
-    return pd.concat([told, rest], axis=1).sort_values("table", kind="stable", ignore_index=True)
+    return pd.concat([printed, rest], axis=1).sort_values("table", kind="stable", ignore_index=True)
 
 
-def _named(column: str, found: pd.DataFrame) -> pd.DataFrame:
-    told = {"mean": column, "spread": f"{column}_spread", "spread_is": f"{column}_spread_is"}
-    return found[[*_places(found), *told]].rename(columns=told)
-
-
-def _places(found: pd.DataFrame) -> list[str]:
-    """The encoder, and whatever else tells the rows of a table of `over_seeds` apart."""
-    return list(found.columns[: found.columns.get_loc("mean")])
-
-
-def _files(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
-    """Of each encoder its architecture, images, and the layout and sha256 of what it was read from."""
+def _files_of(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
+    """Of each encoder its architecture, images, and the layout and sha256 of the file that it was read from."""
     read = asked_and_measured(plan, mirrored, "checkpoint").assign(dataset=lambda cells: cells["data"])
     places = [PLACE, *telling(cells_of(plan, "checkpoint"), (PLACE,))]
-    told = {name: name for name in ("arch", "dataset", "read_layout", "read_sha256") if name not in places}
-    return read.reindex(columns=[*places, *told]).groupby(places, sort=False).agg(_joined).reset_index()
-
-
-def _joined(values: pd.Series) -> str:
-    return " ".join(map(str, values.dropna().unique()))
+    facts = [name for name in ("arch", "dataset", READ_LAYOUT, READ_SHA256) if name not in places]
+    by_encoder = read.reindex(columns=[*places, *facts]).groupby(places, sort=False)
+    return by_encoder.agg(lambda values: " ".join(map(str, values.dropna().unique()))).reset_index()
 
 
 def pool_of(arch: str) -> str:
     """The paper's kind of encoder that a timm name belongs to."""
-    kinds = (pool for pool, starts in POOLS.items() if arch.startswith(starts))
-    return next(kinds, "other encoders")
+    pools = (pool for pool, starts in POOLS.items() if arch.startswith(starts))
+    return next(pools, "other encoders")

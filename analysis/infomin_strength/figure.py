@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from analysis.style import FAINT, INK, PAPER
 from analysis.tables.per_encoder import panel_title
+from analysis.tables.settings import settings_of
 
 STYLE = {"font.size": 8.5, "axes.linewidth": 0.7, "axes.edgecolor": FAINT}
 RULE, GUIDE = "#e4e4e4", "#cfcfcf"
@@ -19,58 +21,54 @@ COLOURS = {"color": "#a3123f", "digit": "#d07f45", "position": "#3f8f5b", "all":
 MARKERS = {"color": "o", "digit": "s", "position": "^", "all": "D"}
 TITLES = {"jitter": "colour jitter, by strength", "crop": "resized crop, by least share kept"}
 LABEL_GAP = 0.36
-"""Inches that labels of strengths keep from each other."""
+"""Inches: the least distance between labels of strengths."""
 
-PANEL, HIGH, GAP, BETWEEN, LEFT, RIGHT, TOP, BOTTOM = 3.5, 2.5, 0.75, 1.15, 0.72, 0.3, 0.86, 1.02
+PANEL, HEIGHT, GAP, BETWEEN, LEFT, RIGHT, TOP, BOTTOM = 3.5, 2.5, 0.75, 1.15, 0.72, 0.3, 0.86, 1.02
 """Inches: a panel's width and height, gaps across and down, and the margins."""
 
 
-def curves(tidy: pd.DataFrame) -> Figure:
-    """Panels of all encoders and augmentations, with what colours, rings and error bars are."""
-    names = list(tidy.columns[: tidy.columns.get_loc("augmentation")])
+def draw_curves(tidy: pd.DataFrame) -> Figure:
+    """Panels of all encoders and augmentations, with a caption that explains colours, rings and error bars."""
+    names = settings_of(tidy.columns, "augmentation")
     kinds = list(tidy["augmentation"].unique())
     encoders = list(tidy.groupby(names, sort=False))
-    figure, places = _sheet(len(encoders), len(kinds))
-    for row, (values, of_encoder) in zip(places, encoders, strict=True):
+    figure, grid = panel_grid(len(encoders), len(kinds))
+    for row, (values, of_encoder) in zip(grid, encoders, strict=True):
         for letter, axes, kind in zip("abcdefgh", row, kinds, strict=False):
-            panel = of_encoder[of_encoder["augmentation"] == kind]
-            _title(axes, f"({letter}) {TITLES[kind]}", panel_title(names, values))
-            _curves(axes, panel)
+            write = partial(axes.annotate, xycoords="axes fraction", textcoords="offset points", va="bottom")
+            write(f"({letter}) {TITLES[kind]}", (0, 1), (0, 19), ha="left", color=INK)
+            write(panel_title(names, values), (1, 1), (0, 19), ha="right", color=FAINT, fontsize=8)
+            draw_panel(axes, of_encoder[of_encoder["augmentation"] == kind])
         row[0].set_ylabel("linear accuracy, %", color=INK)
     _write_around(figure, tidy)
     return figure
 
 
-def _sheet(rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:
-    size = LEFT + columns * (PANEL + GAP) - GAP + RIGHT, BOTTOM + rows * (HIGH + BETWEEN) - BETWEEN + TOP
-    figure = Figure(figsize=size, facecolor=PAPER)
-
-    def axes(row: int, column: int) -> Axes:
-        left, bottom = LEFT + column * (PANEL + GAP), BOTTOM + (rows - 1 - row) * (HIGH + BETWEEN)
-        made = figure.add_axes((left / size[0], bottom / size[1], PANEL / size[0], HIGH / size[1]))
-        made.spines[["top", "right"]].set_visible(False)
-        made.tick_params(length=0, colors=INK, pad=4)
-        made.grid(axis="y", color=RULE, lw=0.6)
-        made.set_axisbelow(True)
-        return made
-
-    return figure, [[axes(row, column) for column in range(columns)] for row in range(rows)]
-
-
-def _title(axes: Axes, title: str, encoder: str) -> None:
-    how = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
-    axes.annotate(title, (0, 1), (0, 19), ha="left", color=INK, **how)
-    axes.annotate(encoder, (1, 1), (0, 19), ha="right", color=FAINT, fontsize=8, **how)
+def panel_grid(rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:
+    """A figure just large enough for its panels and caption, and the axes of the panels row by row."""
+    width = LEFT + columns * (PANEL + GAP) - GAP + RIGHT
+    height = BOTTOM + rows * (HEIGHT + BETWEEN) - BETWEEN + TOP
+    figure = Figure(figsize=(width, height), facecolor=PAPER)
+    grid: list[list[Axes]] = [[] for _ in range(rows)]
+    for row, column in np.ndindex(rows, columns):
+        left, bottom = LEFT + column * (PANEL + GAP), BOTTOM + (rows - 1 - row) * (HEIGHT + BETWEEN)
+        axes = figure.add_axes((left / width, bottom / height, PANEL / width, HEIGHT / height))
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(length=0, colors=INK, pad=4)
+        axes.grid(axis="y", color=RULE, lw=0.6)
+        axes.set_axisbelow(True)
+        grid[row].append(axes)
+    return figure, grid
 
 
-def _curves(axes: Axes, panel: pd.DataFrame) -> None:
-    """A curve per task, in the order of strengths; a ring around each task's peak."""
+def draw_panel(axes: Axes, panel: pd.DataFrame) -> None:
+    """Draw a curve per task, in the order of strengths, and a ring around each task's peak."""
     axes.set(ylim=(0, 104), xlabel="estimate of I(h$_X$; h$_Y$) under the same augmentation, bits")
     known = panel.dropna(subset=["accuracy", "estimate_bits"])
     if known.empty:
         axes.set(xlim=(0, 1))
         return
-    _guide(axes, known.drop_duplicates("strength"))
+    _mark_strengths(axes, known.drop_duplicates("strength").sort_values("estimate_bits"))
     for task, rows in known.groupby("task", sort=False):
         x, y = rows["estimate_bits"], 100 * rows["accuracy"]
         axes.errorbar(x, y, 100 * rows["spread"], rows["estimate_spread_bits"], color=COLOURS[task], lw=1.2,
@@ -79,32 +77,23 @@ def _curves(axes: Axes, panel: pd.DataFrame) -> None:
         axes.plot(best["estimate_bits"], 100 * best["accuracy"], "o", ms=9, mfc="none", mec=COLOURS[task], zorder=4)
 
 
-def _guide(axes: Axes, encoders: pd.DataFrame) -> None:
-    """A rule per encoder at its estimate, and its strength above, moved aside where two would meet."""
-    encoders = encoders.sort_values("estimate_bits")
+def _mark_strengths(axes: Axes, encoders: pd.DataFrame) -> None:
+    """Draw a rule at each encoder's estimate and its strength above, moved aside where two labels would overlap."""
     x = encoders["estimate_bits"].to_numpy()
     margin = 0.07 * max(np.ptp(x), 0.5)
     axes.set_xlim(x[0] - margin, x[-1] + margin)
     inches = (x - x[0] + margin) / (np.ptp(x) + 2 * margin) * PANEL
+    thin = {"arrowstyle": "-", "color": GUIDE, "lw": 0.6, "shrinkA": 0, "shrinkB": 0}
     for at, strength, label in zip(x, encoders["strength"], spaced(inches, LABEL_GAP, PANEL), strict=True):
         axes.axvline(at, color=GUIDE, lw=0.6, zorder=1)
-        _write_strength(axes, at, strength, label / PANEL)
-
-
-def _write_strength(axes: Axes, at: float, strength: float, label: float) -> None:
-    """``strength`` above the panel, ``label`` of its width along, with a thin line to its rule."""
-    thin = {"arrowstyle": "-", "color": GUIDE, "lw": 0.6, "shrinkA": 0, "shrinkB": 0}
-    place = {
-        "xy": (at, 1),
-        "xytext": (label, 1.045),
-        "xycoords": ("data", "axes fraction"),
-        "textcoords": "axes fraction",
-    }
-    axes.annotate(f"{strength:g}", ha="center", va="bottom", fontsize=7.5, color=FAINT, arrowprops=thin, **place)
+        axes.annotate(
+            f"{strength:g}", (at, 1), (label / PANEL, 1.045), xycoords=("data", "axes fraction"),
+            textcoords="axes fraction", ha="center", va="bottom", fontsize=7.5, color=FAINT, arrowprops=thin,
+        )  # fmt: skip
 
 
 def spaced(places: Sequence[float], gap: float, end: float) -> list[float]:
-    """Ascending places, moved as little apart as leaves ``gap`` between neighbours and all between 0 and ``end``."""
+    """Ascending places, moved as little as keeps ``gap`` between neighbours and all within 0 and ``end``."""
     moved: list[float] = []
     for place in places:
         moved.append(max(place, moved[-1] + gap) if moved else max(place, 0.0))
@@ -114,6 +103,7 @@ def spaced(places: Sequence[float], gap: float, end: float) -> list[float]:
 
 
 def _write_around(figure: Figure, tidy: pd.DataFrame) -> None:
+    """Write title, legend and caption."""
     across, up = figure.get_size_inches()
     figure.text(0.12 / across, 1 - 0.12 / up, "Linear accuracy over the MI of augmented views", fontsize=10.5,
                 weight="bold", va="top", color=INK)  # fmt: skip
@@ -128,9 +118,9 @@ def _write_around(figure: Figure, tidy: pd.DataFrame) -> None:
 
 
 def caption(tidy: pd.DataFrame) -> list[str]:
-    """What error bars, rings and numbers above are, and whether points are missing."""
-    asked = int(tidy["n_seeds_asked"].max())
-    spread = f"standard deviation over {asked} seeds" if asked > 1 else "standard error, one seed"
+    """The meaning of error bars, rings and numbers above, and whether points are missing."""
+    n_seeds = int(tidy["n_seeds_asked"].max())
+    spread = f"standard deviation over {n_seeds} seeds" if n_seeds > 1 else "standard error, one seed"
     counts = tidy[["n_seeds", "n_estimates"]].min(axis=1)
     gaps = "; some cells are missing" if (counts < tidy["n_seeds_asked"]).any() else ""
     return [f"numbers above: strength of each encoder; rings: each task's best; error bars: {spread}{gaps}"]

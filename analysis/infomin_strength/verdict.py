@@ -1,6 +1,6 @@
 """The verdict of Fig. 5: is accuracy a reverse U over strength for every task, with one peak for all (Sec. IV-C)?
 
-Curves are judged over the strength, which sets the MI: whatever the estimate, encoders are the same.
+Curves are judged over the strength, which sets the MI: the encoders do not depend on the estimate.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.tables.per_encoder import panel_title
+from analysis.tables.settings import settings_of
 from analysis.verdict import Verdict, all_hold, lacking, undecided
 from sweeps.infomin_strength import AUGMENTATIONS, STUDY, TASKS
 
@@ -24,15 +25,14 @@ SURE = 2.0
 """Accuracies this many spreads apart, or more, surely differ."""
 
 FEWEST = 3
-"""Strengths that it takes to see a peak between two ends."""
-
+"""The least number of strengths with a peak between two ends."""
 
 SHAPES = {True: "a reverse U", False: "highest at an end", None: "as high at an end as at the peak, within noise"}
 
 
 @dataclass(frozen=True)
 class Peak:
-    """Where a task's curve peaks: the best strength, and all that cannot be told from it by `SURE` spreads."""
+    """The peak of a task's curve: the best strength ``at``, and strengths within `SURE` spreads of it, ``near``."""
 
     task: str
     at: float
@@ -42,7 +42,7 @@ class Peak:
 
     @property
     def reverse_u(self) -> bool | None:
-        """Is it surely lower at both ends; or False, surely highest at one?"""
+        """True if surely lower at both ends, False if surely highest at an end, None if noise decides."""
         if self.near.isdisjoint(self.ends):
             return True
         return False if len(self.near) == 1 or self.near <= set(self.ends) else None
@@ -57,41 +57,36 @@ class Curves:
 
     @property
     def together(self) -> bool | None:
-        """One best strength for all; or False, no strength that could be it; None where noise decides."""
+        """True if all tasks peak at one strength, False if no strength can be every task's peak, else None."""
         if len({peak.at for peak in self.peaks}) == 1:
             return True
         return None if frozenset.intersection(*(peak.near for peak in self.peaks)) else False
 
     @property
     def holds(self) -> bool | None:
+        """Whether all curves are a reverse U and peak together."""
         return all_hold([self.together, *(peak.reverse_u for peak in self.peaks)])
 
     @property
     def sentence(self) -> str:
-        """Where each task peaks, whether together, and which curves are a reverse U."""
-        return f"{self.name}: {self._where}; {self._shapes}"
+        """The strength at which each task peaks, whether all peak together, and the shape of each curve."""
+        peaks = _tasks_by(self.peaks, lambda peak: peak.at)
+        shapes = _tasks_by(self.peaks, lambda peak: SHAPES[peak.reverse_u])
+        where = f"every task peaks at {self.peaks[0].at:g}"
+        if not self.together:
+            strengths = _listed([f"{strength:g} ({', '.join(tasks)})" for strength, tasks in peaks.items()])
+            apart = "surely not all together" if self.together is False else "which noise may set apart"
+            where = f"peaks at {strengths}, {apart}"
+        subjects = [f"{'every task' if len(shapes) == 1 else _listed(tasks)} {name}" for name, tasks in shapes.items()]
+        return f"{self.name}: {where}; {', '.join(subjects)}"
 
-    @property
-    def _where(self) -> str:
-        if self.together:
-            return f"every task peaks at {self.peaks[0].at:g}"
-        told = _listed([f"{at:g} ({', '.join(tasks)})" for at, tasks in self._by(lambda peak: peak.at).items()])
-        apart = "surely not all together" if self.together is False else "which noise may set apart"
-        return f"peaks at {told}, {apart}"
 
-    @property
-    def _shapes(self) -> str:
-        by_shape = self._by(lambda peak: SHAPES[peak.reverse_u])
-        return ", ".join(
-            f"{'every task' if len(by_shape) == 1 else _listed(tasks)} {shape}" for shape, tasks in by_shape.items()
-        )
-
-    def _by(self, what: Callable[[Peak], Any]) -> dict[Any, list[str]]:
-        """Tasks by what is said of their peaks."""
-        tasks: dict[Any, list[str]] = {}
-        for peak in self.peaks:
-            tasks.setdefault(what(peak), []).append(f"task {peak.task}" if peak.task == "all" else peak.task)
-        return tasks
+def _tasks_by(peaks: Sequence[Peak], group: Callable[[Peak], Any]) -> dict[Any, list[str]]:
+    """Names of the tasks whose peaks ``group`` maps to one value, by that value."""
+    tasks: dict[Any, list[str]] = {}
+    for peak in peaks:
+        tasks.setdefault(group(peak), []).append(f"task {peak.task}" if peak.task == "all" else peak.task)
+    return tasks
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -100,59 +95,43 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def verdict(tidy: pd.DataFrame) -> Verdict:
-    """The verdict from the table: not given where cells or a part of the figure are missing, or where noise decides."""
-    if not _whole(tidy):
+    """The verdict from the table: undecided if cells or a part of the figure are missing, or if noise decides."""
+    n_strengths = tidy.groupby("augmentation")["strength"].nunique()
+    if {*tidy["task"]} != {*TASKS} or {*n_strengths.index} != {*AUGMENTATIONS} or n_strengths.min() < FEWEST:
         return undecided(STUDY.name, CLAIM, f"it takes all four tasks at {FEWEST} strengths of each augmentation")
-    found = curves_of(tidy.dropna(subset="accuracy"))
-    numbers = {name: value for curves in found for name, value in _numbers(curves).items()}
-    absent = lacking(tidy, _estimates(tidy))
+    curves = curves_of(tidy.dropna(subset="accuracy"))
+    numbers: dict[str, float | str] = {}
+    for panel in curves:
+        numbers |= {f"{panel.name}, {peak.task} peaks at": peak.at for peak in panel.peaks}
+        numbers |= {f"{panel.name}, {peak.task}, accuracy at its peak": peak.accuracy for peak in panel.peaks}
+    estimates = tidy.drop_duplicates(settings_of(tidy.columns, "task")).assign(n_seeds=lambda rows: rows["n_estimates"])
+    absent = lacking(tidy, estimates)
     if absent:
         return undecided(STUDY.name, CLAIM, absent, numbers)
-    holds = all_hold(curves.holds for curves in found)
-    told = ". ".join(curves.sentence for curves in found)
-    return Verdict(STUDY.name, CLAIM, holds, f"{told}. {_noise(tidy)}", numbers)
-
-
-def _whole(tidy: pd.DataFrame) -> bool:
-    strengths = tidy.groupby("augmentation")["strength"].nunique()
-    return set(tidy["task"]) == set(TASKS) and set(strengths.index) == set(AUGMENTATIONS) and strengths.min() >= FEWEST
-
-
-def _estimates(tidy: pd.DataFrame) -> pd.DataFrame:
-    """How many estimates there are, and how many are asked for: one row per augmentation."""
-    places = list(tidy.columns[: tidy.columns.get_loc("task")])
-    estimates = tidy.drop_duplicates(places)[["n_estimates", "n_seeds_asked"]]
-    return estimates.rename(columns={"n_estimates": "n_seeds"})
+    noise = "Spreads are standard errors over test images: with one seed the noise of training is not known."
+    if tidy["n_seeds_asked"].max() > 1:
+        noise = "Spreads are standard deviations over seeds."
+    sentence = ". ".join(panel.sentence for panel in curves)
+    return Verdict(STUDY.name, CLAIM, all_hold(panel.holds for panel in curves), f"{sentence}. {noise}", numbers)
 
 
 def curves_of(tidy: pd.DataFrame) -> list[Curves]:
-    """The curves of every panel and augmentation that has any accuracy."""
-    names = list(tidy.columns[: tidy.columns.get_loc("augmentation")])
+    """The curves of every panel and augmentation with any accuracy."""
+    names = settings_of(tidy.columns, "augmentation")
     return [
         Curves(
             f"{kind} ({panel_title(names, panel)})",
-            tuple(_peak(task, r) for task, r in rows.groupby("task", sort=False)),
+            tuple(peak_of(task, of_task) for task, of_task in rows.groupby("task", sort=False)),
         )
         for (*panel, kind), rows in tidy.groupby([*names, "augmentation"], sort=False)
     ]
 
 
-def _peak(task: str, rows: pd.DataFrame) -> Peak:
+def peak_of(task: str, rows: pd.DataFrame) -> Peak:
+    """The peak of a task's curve, from one row per strength."""
     rows = rows.fillna({"spread": 0.0})
     best = rows.loc[rows["accuracy"].idxmax()]
     apart = best["accuracy"] - rows["accuracy"] > SURE * np.hypot(rows["spread"], best["spread"])
     near = rows.loc[~apart, "strength"]
     ends = rows["strength"].min(), rows["strength"].max()
     return Peak(task, best["strength"], best["accuracy"], frozenset(near), ends)
-
-
-def _numbers(curves: Curves) -> dict[str, float]:
-    at = {f"{curves.name}, {peak.task} peaks at": peak.at for peak in curves.peaks}
-    return at | {f"{curves.name}, {peak.task}, accuracy at its peak": peak.accuracy for peak in curves.peaks}
-
-
-def _noise(tidy: pd.DataFrame) -> str:
-    """What a spread is here."""
-    if tidy["n_seeds_asked"].max() > 1:
-        return "Spreads are standard deviations over seeds."
-    return "Spreads are standard errors over test images: with one seed the noise of training is not known."

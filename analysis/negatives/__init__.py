@@ -1,0 +1,1 @@
+"""Table X: written by `analysis/negatives_table.py` from the cells of `sweeps/negatives.py`."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.negatives.table import APART, OWN, SIBLING, difference
 from analysis.tables.difference import points, weighed
+from analysis.tables.settings import settings_of
 from analysis.verdict import Verdict, lacking, undecided
 from mi_ray.experiments.plan.sheets import place_title
 from sweeps.negatives import STUDY
 
-OWN, APART, SIBLING = "own", "apart", "sibling"
 CLAIM = (
     "Negatives need not come from the data's own distribution: those of the sibling half of the classes improve on D's "
     "own, while those of another domain or of uniform noise degrade (Appendix C, Table X)."
@@ -17,33 +18,30 @@ CLAIM = (
 
 
 def verdict(tidy: pd.DataFrame) -> Verdict:
-    """The verdict from the differences to own: not given where an interval holds zero and none is against the paper."""
-    asked = set(tidy["negatives"])
-    absent = lacking(tidy)
-    numbers = {_title(row, OWN): _points(row, OWN) for _, row in tidy.iterrows() if row["negatives"] != OWN}
-    numbers |= {_title(row, APART): _points(row, APART) for _, row in tidy.iterrows() if row["negatives"] == SIBLING}
-    if absent or not {OWN, SIBLING} < asked - {APART}:
+    """The verdict from the differences to own: undecided if an interval holds zero and none is against the paper."""
+    rows = [row for _, row in tidy.iterrows()]
+    numbers = {_title(row, OWN): points(*difference(row, OWN)) for row in rows if row["negatives"] != OWN}
+    siblings = [row for row in rows if row["negatives"] == SIBLING]
+    numbers |= {_title(row, APART): points(*difference(row, APART)) for row in siblings}
+    planned, absent = set(tidy["negatives"]), lacking(tidy)
+    if absent or not {OWN, SIBLING} < planned - {APART}:
         return undecided(STUDY.name, CLAIM, absent or "these axes leave out own, sibling or all others", numbers)
-    rows = tidy[~tidy["negatives"].isin([OWN, APART])]
-    holds, sentence = weighed([(_judged(row), _found(row)) for _, row in rows.iterrows()])
-    return Verdict(STUDY.name, CLAIM, holds, sentence + _control(tidy), numbers)
+    compared = [row for row in rows if row["negatives"] not in (OWN, APART)]
+    holds, sentence = weighed([(as_claimed(row), _finding(row)) for row in compared])
+    control = [_finding(row) for row in rows if row["negatives"] == APART]
+    sentence += f" Control: {', '.join(control)}." if control else ""
+    return Verdict(STUDY.name, CLAIM, holds, sentence, numbers)
 
 
-def _judged(row: pd.Series) -> bool | None:
-    """Whether a D- surely does to accuracy what the paper says, or surely the opposite."""
-    sign = 1 if row["negatives"] == SIBLING else -1
-    low, high = sorted(sign * row[f"less_{OWN}_{end}"] for end in ("low", "high"))
-    return True if low > 0 else False if high < 0 else None
+def as_claimed(row: pd.Series) -> bool | None:
+    """True if a D- surely changes accuracy in the paper's direction, False if surely in the other, else None."""
+    _, low, high = difference(row, OWN)
+    raised = True if low > 0 else False if high < 0 else None
+    return raised if row["negatives"] == SIBLING or raised is None else not raised
 
 
-def _found(row: pd.Series) -> str:
-    return f"{row['negatives']} less own is {_points(row, OWN)} points on {_where(row)}"
-
-
-def _control(tidy: pd.DataFrame) -> str:
-    """What it does by itself to draw D's own images apart, where that is asked."""
-    told = [_found(row) for _, row in tidy.iterrows() if row["negatives"] == APART]
-    return f" Control: {', '.join(told)}." if told else ""
+def _finding(row: pd.Series) -> str:
+    return f"{row['negatives']} less own is {points(*difference(row, OWN))} points on {_where(row)}"
 
 
 def _title(row: pd.Series, reference: str) -> str:
@@ -51,11 +49,6 @@ def _title(row: pd.Series, reference: str) -> str:
 
 
 def _where(row: pd.Series, *named: str) -> str:
-    """D, and all else that tells rows apart."""
-    places = row.index[: row.index.get_loc("mean")]
-    settings = [name for name in places if name not in ("data", "negatives", "arch")]
+    """D, and all other settings that tell rows apart."""
+    settings = [name for name in settings_of(row.index, "mean") if name not in ("data", "negatives", "arch")]
     return ", ".join(filter(None, [row["data"], *named, place_title(settings, row[settings])]))
-
-
-def _points(row: pd.Series, reference: str) -> str:
-    return points(*(row[f"less_{reference}_{end}"] for end in ("mean", "low", "high")))

@@ -1,4 +1,4 @@
-"""HTML from plain values: whatever is not HTML already is escaped, so no text from a run becomes markup."""
+"""HTML from plain values: every value that is not HTML is escaped, so that no text from a run becomes markup."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ class Html(str):
     __slots__ = ()
 
 
-LONGEST = 6
-"""Digits of a fraction that are shown as they are."""
+FRACTION = 6
+"""Most digits of a fraction that are all shown; the title of a longer number's cell holds all of it."""
 
 SHORT = 24
+"""Most characters of a text that is kept on one line."""
+
 VOID = frozenset({"img", "meta"})
 
 
 def tag(name: str, /, *children: object, **attributes: str) -> Html:
     """An element. Children and attributes are escaped unless they are `Html`; ``class_`` is the attribute class."""
-    told = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"' for key, value in attributes.items())
-    return Html(f"<{name}{told}>" if name in VOID else f"<{name}{told}>{joined(children)}</{name}>")
+    texts = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"' for key, value in attributes.items())
+    return Html(f"<{name}{texts}>" if name in VOID else f"<{name}{texts}>{joined(children)}</{name}>")
 
 
 def joined(children: Iterable[object]) -> Html:
@@ -33,32 +35,23 @@ def joined(children: Iterable[object]) -> Html:
 def grid(header: Sequence[object], rows: Iterable[Sequence[object]], caption: object = "") -> Html:
     """A table that scrolls inside a box of its own; numbers stand right."""
     head = tag("tr", *(tag("th", name, scope="col") for name in header))
-    body = (tag("tr", *map(_cell, row)) for row in rows)
+    body = (tag("tr", *map(_table_cell, row)) for row in rows)
     title = [tag("caption", caption)] if caption else []
     table = tag("table", *title, tag("thead", head), tag("tbody", *body))
     return tag("div", table, class_="box", tabindex="0", role="region", aria_label=str(caption) or "table")
 
 
-def _cell(value: object) -> Html:
-    """A cell of a table: numbers stand right, short words are kept on one line."""
-    if _is_number(value):
-        return tag("td", _legible(str(value)), class_="number", title=value)
-    return tag("td", value, class_="short") if len(str(value)) <= SHORT else tag("td", value)
-
-
-def _is_number(value: object) -> bool:
+def _table_cell(value: object) -> Html:
+    """A cell of a table: a number stands right, a short text is kept on one line."""
+    text = str(value)
     try:
-        float(str(value))
+        number = float(text)
     except ValueError:
-        return False
-    return True
-
-
-def _legible(number: str) -> str:
-    """A number with a long fraction in six digits; the whole of it is the cell's title."""
-    return f"{float(number):.6g}" if len(number.partition(".")[2]) > LONGEST else number
+        return tag("td", value, class_="short") if len(text) <= SHORT else tag("td", value)
+    legible = f"{number:.6g}" if len(text.partition(".")[2]) > FRACTION else text
+    return tag("td", legible, class_="number", title=text)
 
 
 def facts(pairs: Iterable[tuple[object, object]]) -> Html:
-    """Names and what is said of each."""
+    """A list of names and values."""
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs))

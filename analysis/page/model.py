@@ -1,4 +1,4 @@
-"""What a report holds: tables, pictures and verdicts, as values."""
+"""The contents of a report as values: tables, pictures, verdicts and provenance."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from analysis.page.provenance import Record
+from analysis.page.provenance import Provenance
 from analysis.verdict import Verdict
 
 
 @dataclass(frozen=True)
 class Table:
-    """A csv: its header, the first `ROWS` rows, how many there are; a reason instead where it cannot be read.
+    """A csv: its header, its first rows, and how many there are; ``trouble``: why it cannot be read.
 
-    ``certified`` of ``judged`` rows, which are those that can be; None where the table says nothing of certificates.
+    ``certified`` of the ``judged`` rows, which say whether they are; None where the table has no such column.
+    ``reasons``: how often each stands against a certificate.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Shown:
     verdict: Verdict | None
     trouble: str
     pictures: Sequence[Picture]
-    record: Record
+    provenance: Provenance
 
 
 @dataclass(frozen=True)

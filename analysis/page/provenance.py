@@ -1,4 +1,4 @@
-"""Where the numbers of a folder of figures come from, as the store tells it: cells, versions, digests, machines."""
+"""Where the numbers of a folder of figures come from, by the store: cells, versions, digests, machines."""
 
 from __future__ import annotations
 
@@ -10,119 +10,113 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from analysis.command import CELLS
+from analysis.verdict import CELLS
 from mi_ray.experiments.declare.measures import NOT_LEARNED
 from mi_ray.experiments.store.store import CommittedCell, Store
 
-Facts = dict[str, str]
-PLAIN = {
+Manifest = Mapping[str, Any]
+COUNTED = {
     "code version": "code_version",
     "data digest": "data_digest",
     "hardware": "hardware",
     "precision": "precision",
 }
+"""Facts that are values of manifests, by their label."""
+
 VERSION = "version_"
 FIELDS = ("key", "kind", "name", NOT_LEARNED)
 UNKNOWN = "not recorded"
 
 
 @dataclass(frozen=True)
-class Named:
-    """A cell that figures are drawn from."""
+class ListedCell:
+    """A cell that figures are drawn from. ``not_learned``: why the encoder that it rests on did not learn, if so."""
 
     key: str
     kind: str
     name: str
     not_learned: str = ""
-    """Why the encoder that it rests on did not learn; empty if nothing is against it."""
 
 
 @dataclass(frozen=True)
-class Record:
-    """Cells that figures ask for, those of them that the store holds, and what these say of their origin."""
+class Provenance:
+    """Cells that figures ask for, the keys that the store holds, their computing time, and facts about their origin."""
 
-    named: tuple[Named, ...]
+    cells: tuple[ListedCell, ...]
     committed: frozenset[str]
     seconds: float
-    facts: Facts
+    facts: dict[str, str]
 
     @property
     def trainings(self) -> frozenset[str]:
         """Keys of the trainings among the cells."""
-        return frozenset(cell.key for cell in self.named if cell.kind == "training")
+        return frozenset(cell.key for cell in self.cells if cell.kind == "training")
 
 
-def record(folder: Path, store: Store) -> Record:
-    """What the store says of the cells that ``folder`` lists; nothing where it lists none."""
-    named = _named(folder / CELLS)
-    found = {cell.key: told for cell in named if (told := _manifest(store, cell.key)) is not None}
-    told = [(cell, found[cell.key]) for cell in named if cell.key in found]
-    seconds = sum(_number(manifest.get("seconds")) for manifest in found.values())
-    return Record(named, frozenset(found), seconds, _facts(told, store) if told else {})
+def provenance(folder: Path, store: Store) -> Provenance:
+    """The provenance of the cells that ``folder`` lists; empty where it lists none."""
+    cells = listed_cells(folder / CELLS)
+    manifests = {cell: manifest for cell in cells if (manifest := manifest_of(store, cell.key)) is not None}
+    seconds = sum(_number(manifest.get("seconds")) for manifest in manifests.values())
+    facts = facts_of(manifests, store) if manifests else {}
+    return Provenance(cells, frozenset(cell.key for cell in manifests), seconds, facts)
 
 
-def _named(path: Path) -> tuple[Named, ...]:
+def listed_cells(path: Path) -> tuple[ListedCell, ...]:
+    """The cells of a list, each key once; rows whose key would name something outside the store are left out."""
     try:
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
             rows = [[str(row.get(name) or "") for name in FIELDS] for row in csv.DictReader(file)]
     except (OSError, csv.Error):
         return ()
-    return tuple({row[0]: Named(*row) for row in rows if _is_name(row[0])}.values())
+    safe = [row for row in rows if row[0] not in ("", ".", "..") and not set(row[0]) & set("/\\\0")]
+    return tuple({row[0]: ListedCell(*row) for row in safe}.values())
 
 
-def _is_name(key: str) -> bool:
-    """Whether a key names a folder of the store, and nothing outside it."""
-    return key not in ("", ".", "..") and not set(key) & set("/\\\0")
-
-
-def _manifest(store: Store, key: str) -> Mapping[str, Any] | None:
+def manifest_of(store: Store, key: str) -> Manifest | None:
     """A committed cell's manifest; None if there is none, or none that can be read."""
     try:
-        told = store.read(key).manifest
+        manifest = store.read(key).manifest
     except (OSError, ValueError, KeyError):
         return None
-    return told if isinstance(told, dict) else None
+    return manifest if isinstance(manifest, dict) else None
 
 
-def _facts(told: Sequence[tuple[Named, Mapping[str, Any]]], store: Store) -> Facts:
-    manifests = [manifest for _, manifest in told]
-    counted = {label: _counted(manifest.get(name, UNKNOWN) for manifest in manifests) for label, name in PLAIN.items()}
-    packages = sorted({name for manifest in manifests for name in manifest if name.startswith(VERSION)})
-    versions = [
-        f"{name.removeprefix(VERSION)} {_counted(m.get(name, UNKNOWN) for m in manifests)}" for name in packages
-    ]
-    protocols = {f"{cell.kind} {manifest.get('protocol', UNKNOWN)}" for cell, manifest in told}
+def facts_of(manifests: Mapping[ListedCell, Manifest], store: Store) -> dict[str, str]:
+    """Code, data, hardware, packages, protocols, seeds and times of committed cells, by label."""
+    values = list(manifests.values())
+    packages = sorted({name for manifest in values for name in manifest if name.startswith(VERSION)})
+    versions = [f"{name.removeprefix(VERSION)} {_counted(m.get(name, UNKNOWN) for m in values)}" for name in packages]
+    protocols = {f"{cell.kind} {manifest.get('protocol', UNKNOWN)}" for cell, manifest in manifests.items()}
     return {
-        **counted,
+        **{label: _counted(m.get(name, UNKNOWN) for m in values) for label, name in COUNTED.items()},
         "package versions": ", ".join(versions) or UNKNOWN,
         "protocol": ", ".join(sorted(protocols)),
-        "seeds": _seeds([cell for cell, _ in told], store),
-        "computed": _span([_number(manifest.get("committed_at")) for manifest in manifests]),
+        "seeds": seeds_of(manifests, store),
+        "computed": _period([_number(manifest.get("committed_at")) for manifest in values]),
     }
 
 
 def _counted(values: Iterable[object]) -> str:
-    """Different values, the most frequent first, with how often each stands there where they are several."""
-    found = Counter(map(str, values)).most_common()
+    """Different values, the most frequent first, with their counts where there are several."""
+    counts = Counter(map(str, values)).most_common()
     return ", ".join(
-        value if len(found) == 1 else f"{value} (\N{MULTIPLICATION SIGN}{times})" for value, times in found
+        value if len(counts) == 1 else f"{value} (\N{MULTIPLICATION SIGN}{times})" for value, times in counts
     )
 
 
-def _seeds(cells: Sequence[Named], store: Store) -> str:
-    found: dict[str, set[str]] = {}
+def seeds_of(cells: Iterable[ListedCell], store: Store) -> str:
+    """The seeds in cells' own declarations, by kind."""
+    seeds: dict[str, set[str]] = {}
     for cell in cells:
-        seed = _seed(store.read(cell.key), cell.kind)
+        seed = _seed_of(store.read(cell.key), cell.kind)
         if seed is not None:
-            found.setdefault(cell.kind, set()).add(str(seed))
-    return "; ".join(f"{kind} {', '.join(sorted(seeds, key=_natural))}" for kind, seeds in found.items()) or UNKNOWN
+            seeds.setdefault(cell.kind, set()).add(str(seed))
+    by_kind = {kind: sorted(texts, key=lambda text: (len(text), text)) for kind, texts in seeds.items()}
+    return "; ".join(f"{kind} {', '.join(texts)}" for kind, texts in by_kind.items()) or UNKNOWN
 
 
-def _natural(text: str) -> tuple[int, str]:
-    return len(text), text
-
-
-def _seed(cell: CommittedCell, kind: str) -> object:
+def _seed_of(cell: CommittedCell, kind: str) -> object:
     """The seed in a cell's own declaration, None if it has none."""
     try:
         declared = cell.declaration
@@ -132,7 +126,8 @@ def _seed(cell: CommittedCell, kind: str) -> object:
     return own.get("seed") if isinstance(own, dict) else None
 
 
-def _span(times: Sequence[float]) -> str:
+def _period(times: Sequence[float]) -> str:
+    """From the first to the last time, in UTC to the minute; 0 is a time that is not known."""
     known = sorted(time for time in times if time > 0)
     if not known:
         return UNKNOWN
@@ -144,12 +139,8 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) and 0 <= value < 1e11 else 0.0
 
 
-def shared_trainings(records: Mapping[str, Sequence[Record]]) -> tuple[int, int]:
-    """Trainings that more than one study names, and how many trainings that saved. ``records``: by study."""
-    studies = Counter(key for of_study in records.values() for key in _together(of_study))
-    several = [times for times in studies.values() if times > 1]
+def shared_trainings(provenances: Mapping[str, Sequence[Provenance]]) -> tuple[int, int]:
+    """Trainings of more than one study, and how many trainings that saved. ``provenances``: by study."""
+    trainings = [frozenset().union(*(p.trainings for p in of_study)) for of_study in provenances.values()]
+    several = [times for times in Counter(key for keys in trainings for key in keys).values() if times > 1]
     return len(several), sum(several) - len(several)
-
-
-def _together(records: Sequence[Record]) -> frozenset[str]:
-    return frozenset().union(*(record.trainings for record in records))

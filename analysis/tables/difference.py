@@ -18,7 +18,7 @@ OVER_SEEDS, OVER_IMAGES = "Student's t over seeds", "normal over test images, on
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """The mean difference over common seeds, its interval from ``low`` to ``high``, and what that is taken over."""
 
     mean: float
@@ -33,10 +33,10 @@ class Difference:
         return int(self.low > 0) - int(self.high < 0)
 
 
-UNKNOWN = Difference(nan, nan, nan, 0, "not measured")
+UNKNOWN = PairedDifference(nan, nan, nan, 0, "not measured")
 
 
-def paired(one: pd.DataFrame, other: pd.DataFrame, value: str, standard_error: str) -> Difference:
+def paired(one: pd.DataFrame, other: pd.DataFrame, value: str, standard_error: str) -> PairedDifference:
     """``one`` less ``other`` in ``value``; each has one row per ``seed``.
 
     Several common seeds: Student's interval of the mean of their differences, which tells of other seeds but, where all
@@ -55,8 +55,8 @@ def paired(one: pd.DataFrame, other: pd.DataFrame, value: str, standard_error: s
     return _between(differences.mean(), half if half > COARSE else nan, len(both), OVER_SEEDS)
 
 
-def _between(mean: float, half: float, seeds: int, interval_is: str) -> Difference:
-    return Difference(float(mean), float(mean - half), float(mean + half), seeds, interval_is)
+def _between(mean: float, half: float, seeds: int, interval_is: str) -> PairedDifference:
+    return PairedDifference(float(mean), float(mean - half), float(mean + half), seeds, interval_is)
 
 
 # What differences say of a claim

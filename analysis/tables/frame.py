@@ -1,4 +1,4 @@
-"""Tidy tables of cells: what a plan asks for beside what MLflow holds, then summaries over seeds."""
+"""Tidy tables of cells: a plan's cells beside their values in MLflow, then summaries over seeds."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from analysis.command import cells_of
+from analysis.cells import cells_of
+from mi_ray.experiments.declare.measures import CERTIFIED, LOWER, NOMINAL_OUTSIDE, NOT_CERTIFIED, STATEMENT, UPPER
 from mi_ray.experiments.declare.parameters import is_replicate
 from mi_ray.experiments.plan.plan import Plan
-from mi_ray.experiments.results.statement import One, Statement, one
+from mi_ray.experiments.results.statement import Statement, statement
 
-CERTIFICATE = pd.Index(["certified", "not_certified"])
+CERTIFICATE = pd.Index([CERTIFIED, NOT_CERTIFIED])
+SUMMARY = ("mean", "spread", "spread_is", "n_seeds", "n_seeds_asked")
+"""Columns of `over_seeds` besides the place."""
 
 
 def asked_and_measured(plan: Plan, mirrored: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -31,59 +34,59 @@ def asked_and_measured(plan: Plan, mirrored: pd.DataFrame, kind: str) -> pd.Data
 
 
 def over_seeds(frame: pd.DataFrame, by: Sequence[str], value: str, standard_error: str | None = None) -> pd.DataFrame:
-    """One row per place: ``by``, ``mean``, ``spread``, ``spread_is``, ``n_seeds``, ``n_seeds_asked``.
+    """One row per place: ``by``, then `SUMMARY`: ``mean``, ``spread``, ``spread_is``, ``n_seeds``, ``n_seeds_asked``.
 
     ``spread`` is the standard deviation over seeds where several are asked for, else the cell's own standard error if
     it has one. Places keep the frame's order; where no seed is measured the mean is NaN.
     """
-    return _by_place(frame, by, lambda seeds: _summary(_column(seeds, value), _column(seeds, standard_error)))
+
+    def summary(seeds: pd.DataFrame) -> dict[str, object]:
+        values, errors = _column(seeds, value), _column(seeds, standard_error)
+        measured, several = values.dropna(), len(values) > 1
+        own = "standard error" if errors.notna().any() or measured.empty else "unknown: one seed"
+        spread = measured.std(ddof=1) if several else errors.iloc[0]
+        kind = "sd over seeds" if several else own
+        return dict(zip(SUMMARY, (measured.mean(), spread, kind, len(measured), len(values)), strict=True))
+
+    return _by_place(frame, by, summary)
 
 
-def _summary(values: pd.Series, errors: pd.Series) -> dict[str, object]:
-    found, several = values.dropna(), len(values) > 1
-    own = "standard error" if errors.notna().any() or found.empty else "unknown: one seed"
-    return {
-        "mean": found.mean(),
-        "spread": found.std(ddof=1) if several else errors.iloc[0],
-        "spread_is": "sd over seeds" if several else own,
-        "n_seeds": len(found),
-        "n_seeds_asked": len(values),
-    }
+def places_of(means: pd.DataFrame) -> list[str]:
+    """The columns that tell the rows of a table of `over_seeds` apart."""
+    return [name for name in means.columns if name not in SUMMARY]
 
 
 def certificates_over_seeds(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """One row per place: ``by``, ``statement``, ``lower_bits``, ``upper_bits``, ``certified``, ``not_certified`` and
     ``nominal_outside``.
 
-    ``statement`` is the text that figures show. The bracket is the hull over seeds; a place
-    is certified if every seed is, and else says why not, seed by seed; likewise which nominal values lie outside.
+    ``statement`` is the text that figures show. The bracket is the hull over seeds; a place is certified if every seed
+    is, else its reasons are given seed by seed, as are the nominal values that lie outside their bracket.
     """
-    return _by_place(frame, by, _certificate)
+
+    def certificate(seeds: pd.DataFrame) -> dict[str, object]:
+        held = statement_of(seeds)
+        return {
+            STATEMENT: held.text_with_spread,
+            LOWER.name: held.lower_bits,
+            UPPER.name: held.upper_bits,
+            CERTIFIED: held.certified,
+            NOT_CERTIFIED: _by_seed(seeds, [list(one.reasons) for one in held.ones]),
+            NOMINAL_OUTSIDE: _by_seed(seeds, [[one.outside] if one.outside else [] for one in held.ones]),
+        }
+
+    return _by_place(frame, by, certificate)
 
 
 def statement_of(seeds: pd.DataFrame) -> Statement:
-    """What the estimations of one place say, one row each."""
-    return Statement(tuple(map(_one, seeds.to_dict("records"))), len(seeds))
-
-
-def _one(row: dict[str, object]) -> One:
-    return one({str(name): None if pd.isna(value) else value for name, value in row.items()})
-
-
-def _certificate(seeds: pd.DataFrame) -> dict[str, object]:
-    said = statement_of(seeds)
-    return {
-        "statement": said.text_with_spread,
-        "lower_bits": said.lower_bits,
-        "upper_bits": said.upper_bits,
-        "certified": said.certified,
-        "not_certified": _by_seed(seeds, [list(of.reasons) for of in said.ones]),
-        "nominal_outside": _by_seed(seeds, [[of.outside] if of.outside else [] for of in said.ones]),
-    }
+    """The statement of the estimations of one place, one row each."""
+    rows = [{str(name): None if pd.isna(value) else value for name, value in row.items()}
+            for row in seeds.to_dict("records")]  # fmt: skip
+    return statement(rows)
 
 
 def _by_seed(seeds: pd.DataFrame, texts: Sequence[Sequence[str]]) -> str:
-    """What is said of each seed, where several are asked for with the seed before it."""
+    """The texts of each seed, joined; with the seed before them where several are asked for."""
     names = [f"seed {seed}: " if len(seeds) > 1 else "" for seed in seeds.get("seed", seeds.index)]
     return "; ".join(f"{name}{'; '.join(text)}" for name, text in zip(names, texts, strict=True) if text)
 
@@ -91,16 +94,19 @@ def _by_seed(seeds: pd.DataFrame, texts: Sequence[Sequence[str]]) -> str:
 def _by_place(
     frame: pd.DataFrame, by: Sequence[str], summary: Callable[[pd.DataFrame], dict[str, object]]
 ) -> pd.DataFrame:
-    places = frame.groupby(list(by), sort=False, dropna=False)
-    for place, seeds in places:
-        _refuse_what_is_no_replicate(dict(zip(by, place, strict=True)), seeds)
-    return pd.DataFrame([{**dict(zip(by, place, strict=True)), **summary(seeds)} for place, seeds in places])
+    """The summary of each place's cells, which are replicates.
 
-
-def _refuse_what_is_no_replicate(place: dict[str, object], cells: pd.DataFrame) -> None:
-    """ValueError where a mean would be over cells of equal seeds: they differ in what is being compared."""
-    if cells.duplicated([name for name in cells if is_replicate(str(name))] or None).any():
-        raise ValueError(f"{place}: cells of equal seeds share a place, so that a mean would be over what is compared")
+    ValueError where cells of equal seeds share a place: their mean would be over what is being compared.
+    """
+    rows = []
+    for values, cells in frame.groupby(list(by), sort=False, dropna=False):
+        place = dict(zip(by, values, strict=True))
+        if cells.duplicated([name for name in cells if is_replicate(str(name))] or None).any():
+            raise ValueError(
+                f"{place}: cells of equal seeds share a place, so that a mean would be over what is compared"
+            )
+        rows.append({**place, **summary(cells)})
+    return pd.DataFrame(rows)
 
 
 def _column(frame: pd.DataFrame, name: str | None) -> pd.Series:

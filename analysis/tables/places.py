@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from analysis.command import cells_of
+from analysis.cells import cells_of
 from analysis.tables.frame import asked_and_measured
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.plan.sheets import telling

@@ -1,1 +1,1 @@
-"""Floor 3: the same jobs as trials of one Ray Tune run, each released when the cell that it needs is committed."""
+"""Floor 3: jobs as trials of one Ray Tune run; a trial starts once the cell that it depends on is committed."""

@@ -1,4 +1,4 @@
-"""The Ray cluster that a study runs on: an existing one, or a local one over this machine's cores."""
+"""The Ray cluster of a study: an existing one, or a local one with all cores and GPUs of this machine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 import torch
@@ -22,14 +23,19 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+"""Environment variables that silence Ray and Tune, set before `ray.init` unless the environment has others."""
+
+SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+"""Arguments of `ray.init` with the same aim."""
 
 MOST = "most_"
-"""Before CPU or GPU: a resource of the head's own, how many the cluster may grow to (``cluster.yaml``)."""
+"""Prefix of two custom resources of the head, ``most_CPU`` and ``most_GPU``: the size to which the autoscaler may grow
+the cluster (``cluster.yaml``)."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """Processor cores and GPUs."""
+    """An amount of CPU cores and GPUs."""
 
     cpus: float
     gpus: float
@@ -40,9 +46,9 @@ class Share:
     def __rmul__(self, times: int) -> Share:
         return Share(times * self.cpus, times * self.gpus)
 
-    def __floordiv__(self, one: Share) -> int:
-        """How many times ``one`` fits in here."""
-        times = [(have + SLACK) // want for have, want in ((self.cpus, one.cpus), (self.gpus, one.gpus)) if want]
+    def __floordiv__(self, part: Share) -> int:
+        """How many times ``part`` fits into this share."""
+        times = [(have + SLACK) // want for have, want in ((self.cpus, part.cpus), (self.gpus, part.gpus)) if want]
         return int(min(times))
 
     def __str__(self) -> str:
@@ -50,31 +56,31 @@ class Share:
 
 
 SLACK = 1e-6
-"""Sums of shares are as exact as Ray's own, a ten-thousandth of a core."""
+"""Tolerance of sums of shares; Ray counts in units of 1e-4 cores."""
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """What the cluster has on each of its nodes, and the most that it may grow to."""
+    """CPUs and GPUs of each node, and the size to which an autoscaler may grow the cluster (None: it does not grow)."""
 
     nodes: tuple[Share, ...]
     grows_to: Share | None = None
 
     @property
     def total(self) -> Share:
-        """All nodes together."""
+        """Sum over the nodes."""
         return sum(self.nodes, Share(0.0, 0.0))
 
     @property
     def most(self) -> Share:
-        """What there is, or may be once an autoscaler has added nodes."""
-        total, may = self.total, self.grows_to or Share(0.0, 0.0)
-        return Share(max(total.cpus, may.cpus), max(total.gpus, may.gpus))
+        """The total now, or after the autoscaler has added nodes if that is more."""
+        total, grown = self.total, self.grows_to or Share(0.0, 0.0)
+        return Share(max(total.cpus, grown.cpus), max(total.gpus, grown.gpus))
 
-    def places(self, one: Share) -> int:
-        """How many of ``one`` find room, each on a node; by totals alone where nodes may be added."""
-        here = sum(node // one for node in self.nodes)
-        return max(here, self.most // one) if self.grows_to else here
+    def places(self, part: Share) -> int:
+        """How many times ``part`` fits, each time on a single node; by the total alone if nodes may be added."""
+        now = sum(node // part for node in self.nodes)
+        return max(now, self.most // part) if self.grows_to else now
 
     def __str__(self) -> str:
         nodes = ", ".join(f"{node}" for node in self.nodes)
@@ -84,23 +90,31 @@ class Capacity:
 
 @contextmanager
 def connected(address: str | None) -> Iterator[Capacity]:
-    """Connect to the cluster at ``address``, or start one here; disconnected (and stopped, if ours) afterwards."""
+    """Connect to the cluster at ``address``, or start a local one (None), for the block; then disconnect.
+
+    A local cluster is stopped. Refused if nothing answers at ``address``.
+    """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
-        ray.init(**_arguments(address))
+        if address is None:
+            ray.init(address="local", num_cpus=os.cpu_count(), include_dashboard=False, **SILENT)
+        else:
+            ray.init(address=address, **SILENT)
     except ConnectionError as error:
         raise Refused(f"address: {address!r} does not answer ({error}); allowed: a running Ray cluster") from error
     try:
         yield capacity()
     finally:
-        _disconnect()
+        disconnect()
 
 
-def _disconnect() -> None:
-    """Leave Ray with the garbage collector at rest: an object of Ray's that another thread's collection frees while Ray
-    shuts down ends the whole process."""
+def disconnect() -> None:
+    """Shut Ray down with the garbage collector off.
+
+    If another thread's garbage collection frees an object of Ray's during the shutdown, Ray aborts the process.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -112,18 +126,21 @@ def _disconnect() -> None:
 
 
 def capacity() -> Capacity:
-    """What the cluster that this process is connected to has now."""
+    """Capacity of the connected cluster now."""
     return capacity_of([node["Resources"] for node in ray.nodes() if node["Alive"]])
 
 
 def capacity_of(nodes: Sequence[Mapping[str, float]]) -> Capacity:
-    """What nodes with these resources have, and what their head says that there may be: Ray does not tell a driver."""
+    """Capacity of nodes with these Ray resources.
+
+    The size to which the cluster may grow is a resource of its head (`MOST`), because Ray does not tell it to a driver.
+    """
     most = Share(*(max((node.get(MOST + name, 0.0) for node in nodes), default=0.0) for name in ("CPU", "GPU")))
     return Capacity(tuple(map(_share, nodes)), most if most.cpus or most.gpus else None)
 
 
 def free() -> Share:
-    """What no job occupies at the moment."""
+    """CPUs and GPUs of the connected cluster that no trial or worker occupies now."""
     return _share(ray.available_resources())
 
 
@@ -132,12 +149,5 @@ def _share(resources: Mapping[str, float]) -> Share:
 
 
 def local() -> Capacity:
-    """What a cluster that is started here will have."""
+    """Capacity of a cluster that `connected` would start on this machine."""
     return Capacity((Share(float(os.cpu_count() or 1), float(torch.cuda.device_count())),))
-
-
-def _arguments(address: str | None) -> dict:
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
-    if address is not None:
-        return {"address": address, **quiet}
-    return {"address": "local", "num_cpus": os.cpu_count(), "include_dashboard": False, **quiet}

@@ -1,8 +1,8 @@
-"""Ray Train: one training by several workers, started inside the trial that is answerable for it.
+"""Data-parallel training: a `TorchTrainer` of Ray Train, started inside the Tune trial of the job.
 
-The workers run the loop that a trial alone would run. None of them calls Ray: the first commits the cell to the store,
-so that Train's own state is worth nothing once it is over, and an interrupted training goes on from its checkpoints.
-(Type checkers see the names of Train V1 in ray.train; those of V2 are there at run time.)
+The workers run the same training loop as a single trial, and report nothing to Ray Train. Checkpoints go to the store,
+and worker 0 commits the cell there. So Train's own state is not needed afterwards, and an interrupted training resumes
+from the store's checkpoints. (ray.train exports the names of Train V1 to type checkers, and those of V2 at run time.)
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ from mi_ray.orchestration.preemption import is_preempted, leaving_in_order
 from mi_ray.orchestration.rendezvous import AtNodeAddress
 
 START_SECONDS = 600
-"""How long Train waits for room for its workers before it calls the try a failure."""
+"""Seconds that Ray Train waits for resources for its workers before the try counts as a failure."""
 
 
 def train_together(
     job: Job, data: PreparedData, store: Store, *, workers: int, each: Share, retries: int, folder: Path
 ) -> str:
-    """Train with ``workers`` workers that take ``each``; returns why that cannot succeed, nothing where it did.
+    """Train with ``workers`` Ray Train workers of size ``each``; returns "" or the error that a retry would repeat.
 
-    A worker that dies takes the others with it: all start again from the newest checkpoint, ``retries`` times. What
-    Ray Train raises after that is raised. Train's own state is kept in ``folder``, of this node alone.
+    If a worker dies, Train ends all workers and starts them again from the newest checkpoint, at most ``retries``
+    times; after that its exception is raised. ``folder``: node-local folder for Train's own state.
     """
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(START_SECONDS))
     trainer = TorchTrainer(
-        _worker,  # type: ignore[arg-type]
+        worker_loop,  # type: ignore[arg-type]
         train_loop_config={"job": job, "data": data, "store": store},
         torch_config=AtNodeAddress(),
         scaling_config=ScalingConfig(
             num_workers=workers, use_gpu=each.gpus > 0, resources_per_worker={"CPU": each.cpus, "GPU": each.gpus}
         ),
         run_config=RunConfig(
-            name=f"{job.key}-{uuid.uuid4().hex[:8]}",  # a name that Train knows would be restored from its own state
-            storage_path=str(folder),  # the workers, who report nothing to Train, need not see it
+            name=f"{job.key}-{uuid.uuid4().hex[:8]}",  # unique, or Train would restore an earlier run's state
+            storage_path=str(folder),  # need not be shared: workers report nothing to Train
             failure_config=FailureConfig(
                 max_failures=retries,
                 controller_failure_limit=retries,  # type: ignore[call-arg]
@@ -58,9 +58,13 @@ def train_together(
     return trainer.fit().return_value or ""  # type: ignore[attr-defined]
 
 
-def _worker(config: dict[str, Any]) -> str:
-    """What every worker runs. A loss that diverges does so on all alike: it is told, as a retry would do the same. What
-    else is raised may be one worker's alone, with the others waiting for it: Train ends them, and tries again."""
+def worker_loop(config: dict[str, Any]) -> str:
+    """Train loop of every Ray Train worker, in a process of its own; returns "" or the text of `Diverged`.
+
+    The loss diverges on all workers at once, and would again after a retry, so `Diverged` is returned. Any other
+    exception may hit one worker while the others wait for it in a collective: it is raised, and Train ends all workers
+    and retries.
+    """
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     try:
         with leaving_in_order():

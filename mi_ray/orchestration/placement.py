@@ -1,8 +1,9 @@
-"""What a job occupies while it runs, whether that fits the cluster at all, and how many jobs it holds at once.
+"""Resources of jobs: the share of the cluster that a job occupies, whether it fits, and how many jobs run at once.
 
-Trainings by several workers are nested: a trial waits for Ray Train's workers, which stand beside it and not inside it.
-A trial takes next to nothing of a core and its workers what is left of theirs, so that workers fill a cluster to the
-last core; and no training starts before all of its workers fit beside what runs, so that none waits for another's.
+A data-parallel training is a Tune trial that waits for Ray Train workers, whose resources are not part of the trial's.
+So the trial takes 0.01 of a core and each worker 0.99, which lets workers use every core of a cluster. A training
+starts only if all of its workers fit beside the running jobs; otherwise two trainings could each hold half of the
+cluster and wait for the other.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from mi_ray.experiments.plan.plan import Job
 from mi_ray.orchestration.cluster import Capacity, Share
 
 ON_GPU = frozenset({"training", "embedding", "views"})
-"""Kinds of job that use a GPU, on clusters that have any; others ask a processor core only."""
+"""Kinds of job that use a GPU, on clusters with GPUs; all other kinds take a CPU core only."""
 
 TRIAL = Share(cpus=0.01, gpus=0.0)
-"""What a trial takes whose training runs in workers of its own."""
+"""The share of a trial whose training runs in Ray Train workers."""
 
 
 @dataclass(frozen=True)
 class Team:
-    """How a training is run: by how many workers, and what part of a GPU each of them (and each embedding) takes.
+    """The number of workers of a training, and the GPUs of each worker and of each embedding.
 
-    ``gpus`` None: a whole one on clusters that have any.
+    ``gpus``: a fraction or a whole number; None: 1 on clusters with GPUs, else 0.
     """
 
     workers: int = 1
@@ -43,109 +44,107 @@ ONE_WORKER = Team()
 
 
 def together(job: Job, team: Team) -> bool:
-    """Whether several workers run this job."""
+    """Whether the job is a training by several workers."""
     return job.kind == "training" and team.workers > 1
 
 
-def worker(capacity: Capacity, team: Team) -> Share:
-    """What one worker of a training takes."""
+def worker_share(capacity: Capacity, team: Team) -> Share:
+    """The share of one worker of a data-parallel training."""
     return Share(cpus=1.0 - TRIAL.cpus, gpus=_gpus(capacity, team))
 
 
-def of_trial(job: Job, capacity: Capacity, team: Team) -> Share:
-    """What the trial of ``job`` asks Ray for."""
+def trial_share(job: Job, capacity: Capacity, team: Team) -> Share:
+    """The share that the Tune trial of ``job`` requests."""
     if together(job, team):
         return TRIAL
     return Share(cpus=1.0, gpus=_gpus(capacity, team) if job.kind in ON_GPU else 0.0)
 
 
-def share(job: Job, capacity: Capacity, team: Team) -> Share:
-    """What ``job`` occupies, its workers included."""
-    own = of_trial(job, capacity, team)
-    return own + team.workers * worker(capacity, team) if together(job, team) else own
+def job_share(job: Job, capacity: Capacity, team: Team) -> Share:
+    """The share that ``job`` occupies: its trial and its workers."""
+    trial = trial_share(job, capacity, team)
+    return trial + team.workers * worker_share(capacity, team) if together(job, team) else trial
 
 
 def _gpus(capacity: Capacity, team: Team) -> float:
+    """GPUs of a worker, or of a job that uses a GPU."""
     if team.gpus is not None:
         return team.gpus
     return 1.0 if capacity.most.gpus else 0.0
 
 
 def training_slots(capacity: Capacity, team: Team = ONE_WORKER) -> int:
-    """How many trainings run side by side."""
-    one = team.workers * (worker(capacity, team) if team.workers > 1 else Share(1.0, _gpus(capacity, team)))
-    return max(1, capacity.most // one)
+    """Number of trainings that run at the same time; at least 1."""
+    training = team.workers * (worker_share(capacity, team) if team.workers > 1 else Share(1.0, _gpus(capacity, team)))
+    return max(1, capacity.most // training)
 
 
 def refuse_what_cannot_fit(jobs: Iterable[Job], capacity: Capacity, team: Team) -> None:
-    """Refuse, with the arithmetic, a plan of which some job would never start; and pairs that workers cannot share."""
+    """Refused if some job could never start on the cluster, or if ``team`` cannot share a training's pairs."""
     for job in jobs:
-        _refuse_other_parts(job, team)
+        training = job.cells[0].declaration
+        if isinstance(training, Training):
+            refuse_team(training, team)
+        trial, whole = trial_share(job, capacity, team), job_share(job, capacity, team)
         if together(job, team):
-            _refuse_uneven(job, team)
-            _refuse_more_workers_than_places(job, capacity, team)
-        elif not capacity.places(of_trial(job, capacity, team)):
-            wanted = of_trial(job, capacity, team)
-            raise Refused(f"gpus: a {job.kind} takes {wanted}; the cluster has {capacity}; allowed: what a node has")
+            _refuse_too_many_workers(whole, capacity, team)
+        elif not capacity.places(trial):
+            raise Refused(f"gpus: a {job.kind} takes {trial}; the cluster has {capacity}; allowed: what a node has")
 
 
-def _refuse_other_parts(job: Job, team: Team) -> None:
-    training = job.cells[0].declaration
-    if isinstance(training, Training) and training.batch_norm_parts not in (1, team.workers):
+def refuse_team(training: Training, team: Team) -> None:
+    """Refused if the workers of ``team`` cannot share the pairs or the batch-norm parts of ``training`` evenly."""
+    if training.batch_norm_parts not in (1, team.workers):
         raise refuse("workers", team.workers, f"{training.batch_norm_parts}, the batch_norm_parts of a training")
-
-
-def _refuse_uneven(job: Job, team: Team) -> None:
-    training = job.cells[0].declaration
-    assert isinstance(training, Training)
     if training.k_tr % team.workers:
         raise refuse("workers", team.workers, f"a divisor of k_tr, {training.k_tr}")
-    if getattr(training.data, "negatives", None):
+    if team.workers > 1 and getattr(training.data, "negatives", None):
         raise refuse("workers", team.workers, "1 where negatives come from another data set")
 
 
-def _refuse_more_workers_than_places(job: Job, capacity: Capacity, team: Team) -> None:
-    one, whole = worker(capacity, team), share(job, capacity, team)
-    places = capacity.places(one)
+def _refuse_too_many_workers(whole: Share, capacity: Capacity, team: Team) -> None:
+    """Refused if the workers of a training, which take ``whole`` with their trial, never find room together."""
+    worker = worker_share(capacity, team)
+    places = capacity.places(worker)
     if places < team.workers or not capacity.most // whole:
         raise Refused(
-            f"workers: {team.workers} workers of {one} and a trial of {TRIAL} take {whole};"
+            f"workers: {team.workers} workers of {worker} and a trial of {TRIAL} take {whole};"
             f" the cluster has {capacity}, room for {places}; allowed: {min(places, team.workers)} or fewer"
         )
 
 
 class Occupancy:
-    """Keeps count of what the running jobs occupy on a cluster whose ``capacity`` may change."""
+    """The shares of all running jobs, on a cluster whose ``capacity`` may change."""
 
     def __init__(self, capacity: Capacity, team: Team = ONE_WORKER) -> None:
         self.capacity, self.team = capacity, team
         self._taken: dict[str, Share] = {}
         self._total = Share(0.0, 0.0)
 
-    def of_trial(self, job: Job) -> Share:
-        """What the trial of ``job`` asks Ray for."""
-        return of_trial(job, self.capacity, self.team)
+    def trial_share(self, job: Job) -> Share:
+        """The share that the Tune trial of ``job`` requests."""
+        return trial_share(job, self.capacity, self.team)
 
     def fits(self, job: Job) -> bool:
-        """Whether ``job`` fits beside those running. Where none runs, any does: it waits for nodes, which may come."""
-        return not self._taken or bool(self.capacity.most // (self._total + share(job, self.capacity, self.team)))
+        """Whether ``job`` fits beside the running jobs. If none runs, any job may start and wait for new nodes."""
+        return not self._taken or bool(self.capacity.most // (self._total + job_share(job, self.capacity, self.team)))
 
     def take(self, job: Job) -> None:
-        """``job`` starts."""
-        self._taken[job.key] = share(job, self.capacity, self.team)
+        """Add the share of a job that starts."""
+        self._taken[job.key] = job_share(job, self.capacity, self.team)
         self._add_up()
 
     def free(self, job: Job) -> None:
-        """``job`` has ended."""
+        """Remove the share of a job that ended."""
         self._taken.pop(job.key, None)
         self._add_up()
 
     def _add_up(self) -> None:
-        """Anew each time, so that no rounding is left when all have ended."""
+        """Sum all shares anew, so that rounding errors do not accumulate."""
         self._total = sum(self._taken.values(), Share(0.0, 0.0))
 
     def wanted(self, job: Job) -> str:
-        """What ``job`` waits for while it waits, in words."""
+        """The resources that a waiting ``job`` needs, in words."""
         if together(job, self.team):
-            return f"{self.team.workers} workers of {worker(self.capacity, self.team)}"
-        return str(of_trial(job, self.capacity, self.team))
+            return f"{self.team.workers} workers of {worker_share(self.capacity, self.team)}"
+        return str(trial_share(job, self.capacity, self.team))

@@ -1,8 +1,8 @@
-"""Nodes that are about to be taken away: Ray calls them draining once it has been told (`deploy/spot_notice.sh`).
+"""Preemption: nodes that the cloud takes back. `deploy/spot_notice.sh` tells Ray, which marks the node as draining.
 
-A training asks every few seconds, saves a checkpoint and ends its process. Ray, which starts nothing on such a
-node, says of a process that ended there that it was preempted: Tune and Train try it again elsewhere and count no
-failure.
+A training checks every few seconds; on a draining node it saves a checkpoint and ends its process. Ray starts nothing
+new on a draining node, and counts a process that ends there as preempted: Tune and Train retry it on another node
+without counting a failure.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ import ray
 from mi_ray.experiments.run.loop import Leaving
 
 LEFT = 75
-"""Exit code of a process that has left in order: for a while, try again (EX_TEMPFAIL)."""
+"""Exit code of a process that leaves a draining node (EX_TEMPFAIL)."""
 
 
 def is_preempted() -> bool:
-    """Whether this process's node is about to go; asks the cluster's head, in milliseconds."""
+    """Whether this process's node is draining; a request of milliseconds to the cluster's head."""
     return ray.get_runtime_context().get_node_id() in ray._private.state.state.get_draining_nodes()
 
 
 @contextmanager
 def leaving_in_order() -> Iterator[None]:
-    """End this process where what is inside says that it leaves. A worker whose own node stays waits for Ray Train,
-    which ends the whole team with the one that goes."""
+    """End this process when the block raises `Leaving`.
+
+    All workers of a training raise it together. A worker whose own node is not draining does not exit, since that would
+    count as a failure: it waits until Ray Train ends it along with the worker whose node drains.
+    """
     try:
         yield
     except Leaving as leaving:

@@ -1,7 +1,7 @@
-"""How the workers of a training find each other where there are no GPUs: at their nodes' addresses within the cluster.
+"""Rendezvous of CPU workers with torch.distributed's Gloo: each listens at its node's address within the Ray cluster.
 
-Gloo listens at what a machine's name resolves to, which on Debian and its kin is the loopback: workers of different
-nodes then wait for each other in vain. NCCL, which GPUs use, looks for an interface itself.
+By default Gloo listens at the address of the machine's name. On Debian and its relatives that is the loopback address,
+so that workers of different nodes never connect. NCCL, the backend for GPUs, chooses an interface itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TorchBackend: type[Backend] = TorchConfig().backend_cls
 
 
 class AtNodeAddress(TorchConfig):
-    """Ray Train's set-up of torch.distributed, once every worker has named the interface of its node's address."""
+    """Ray Train's `TorchConfig`, preceded by `name_interface` on every worker."""
 
     @property
     def backend_cls(self) -> type[Backend]:
@@ -34,15 +34,15 @@ class _Backend(TorchBackend):  # type: ignore[valid-type, misc]
 
 
 def name_interface() -> None:
-    """Have Gloo use the interface by which Ray reaches this node, unless the environment names one."""
+    """Set GLOO_SOCKET_IFNAME to the interface of this node's Ray address, unless it is set."""
     name = interface_of(ray.util.get_node_ip_address())
     if name:
         os.environ.setdefault(GLOO_INTERFACE, name)
 
 
 def interface_of(address: str) -> str | None:
-    """The network interface of this machine that has ``address``; None where none has."""
-    for name, held in psutil.net_if_addrs().items():
-        if any(one.family in (socket.AF_INET, socket.AF_INET6) and one.address == address for one in held):
+    """The network interface of this machine that has the IP ``address``; None if there is none."""
+    for name, entries in psutil.net_if_addrs().items():
+        if any(entry.family in (socket.AF_INET, socket.AF_INET6) and entry.address == address for entry in entries):
             return name
     return None

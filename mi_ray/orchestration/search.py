@@ -1,13 +1,14 @@
-"""Optuna proposes, the store remembers: a search is replayed from finished cells whenever its command runs.
+"""Searches with Optuna, without a database of Optuna's: a search is replayed from finished cells on every run.
 
-The sampler is seeded and is told values in the order of its proposals, so the same cells give the same proposals: there
-is no state but cells, and going on is running the same command again. (Another release of Optuna may propose others.)
+The sampler is seeded and receives values in the order of its proposals, so the same cells give the same proposals. The
+cells in the store are the only state, and a search is resumed by running its command again. (Another release of Optuna
+may propose other candidates.)
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import optuna
@@ -16,39 +17,49 @@ from optuna.samplers import TPESampler
 from optuna.trial import Trial
 
 from mi_ray.experiments.declare import Question
-from mi_ray.experiments.plan.search import DIGITS, Candidate, Found, NotYet, Range, Round, Search
+from mi_ray.experiments.plan.search import DIGITS, Candidate, Found, NotYet, Round, Search
 from mi_ray.theory.selection import Value, best_of_each, front, hopeless, margin
 
 
-def rounds(search: Search, found: Found) -> list[Round]:
-    """The search as far as ``found`` tells: generations, promotion, fresh seeds. What the last round asks is to do,
-    unless all of it is there: then the search is over."""
+def rounds(search: Search, results: Found) -> list[Round]:
+    """The rounds that the values in ``results`` decide: generations, promotion, fresh seeds.
+
+    ``results`` gives the result of a question, or None. The questions of the last round are to be answered next; if all
+    have results, the search is over.
+    """
     reached: list[Round] = []
     with suppress(NotYet):
-        for one in _rounds(search, found):
-            reached.append(one)
+        for step in replay(search, results):
+            reached.append(step)
     return reached
 
 
-def _rounds(search: Search, found: Found) -> Iterator[Round]:
-    """Asks ``found`` for the values of a round once the next one is wanted."""
+def replay(search: Search, results: Found) -> Iterator[Round]:
+    """Yield round after round; raises `NotYet` when the next round depends on a value that ``results`` lacks."""
     tried: dict[tuple[float, ...], Candidate] = {}
-    with _quiet():
+    with quiet_optuna():
         proposals = Proposals(search)
         for number, size in enumerate(search.generations, start=1):
             candidates = proposals.ask(size)
             tried |= {tuple(candidate.values()): candidate for candidate in candidates}
-            yield _generation(search, number, candidates)
-            proposals.tell([search.values(search.quick(one, search.seed), found) for one in candidates])
-    yield from _chosen(search, list(tried.values()), found)
+            questions = [question for candidate in candidates for question in search.quick(candidate, search.seed)]
+            proposed = f"{len(candidates)} candidate{'s' * (len(candidates) > 1)}"
+            title = f"generation {number} of {len(search.generations)}: {proposed} at {search.short_views} views"
+            if number == 1:  # with the seeds of the default that measure seed noise; the first is a candidate already
+                title += f", the first of them the default, which {search.noise_seeds} seeds try for seed noise"
+                questions += [question for of_seed in default_over_seeds(search)[1:] for question in of_seed]
+            yield Round(title, questions)
+            proposals.tell([search.values(search.quick(candidate, search.seed), results) for candidate in candidates])
+    yield from _selection(search, list(tried.values()), results)
 
 
 class Proposals:
-    """Candidates from Optuna's TPE, the default first; the first generation is random otherwise."""
+    """Candidates from Optuna's TPE sampler. The first candidate is the default; the rest of generation 1 is random."""
 
     def __init__(self, search: Search) -> None:
         self._space: dict[str, BaseDistribution] = {
-            name: _distribution(allowed) for name, allowed in search.space.items()
+            name: FloatDistribution(allowed.low, allowed.high, step=allowed.step)
+            for name, allowed in search.space.items()
         }
         sampler = TPESampler(
             seed=search.seed, n_startup_trials=search.generations[0], multivariate=True, constant_liar=True
@@ -63,18 +74,14 @@ class Proposals:
         return [{name: round(trial.params[name], DIGITS) for name in self._space} for trial in self._pending]
 
     def tell(self, values: Sequence[Value]) -> None:
-        """What those last asked for are worth, in their order."""
+        """Give Optuna the values of the candidates of the last `ask`, in their order."""
         for trial, value in zip(self._pending, values, strict=True):
             self._study.tell(trial, value)
 
 
-def _distribution(allowed: Range) -> FloatDistribution:
-    return FloatDistribution(allowed.low, allowed.high, step=allowed.step)
-
-
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Optuna's lines about trials, and its warnings that TPE's options are experimental."""
+def quiet_optuna() -> Iterator[None]:
+    """Suppress Optuna's lines about trials, and its warning that options of TPE are experimental."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -85,70 +92,51 @@ def _quiet() -> Iterator[None]:
         optuna.logging.set_verbosity(before)
 
 
-def _generation(search: Search, number: int, candidates: Sequence[Candidate]) -> Round:
-    """A generation on the short budget; with the first go the seeds of the default that tell seed noise."""
-    asked = [question for one in candidates for question in search.quick(one, search.seed)]
-    proposed = f"{len(candidates)} candidate{'s' * (len(candidates) > 1)}"
-    title = f"generation {number} of {len(search.generations)}: {proposed} at {search.short_views} views"
-    if number > 1:
-        return Round(title, asked)
-    noise = [question for asked_again in _noise(search)[1:] for question in asked_again]
-    told = f"{title}, the first of them the default, which {search.noise_seeds} seeds try for seed noise"
-    return Round(told, [*asked, *noise])
-
-
-def _noise(search: Search) -> list[list[Question]]:
-    """What is asked of the default with each seed, on the short budget."""
+def default_over_seeds(search: Search) -> list[list[Question]]:
+    """Questions on the default candidate for each seed of the seed noise, on the short budget."""
     return [search.quick(search.default, seed) for seed in search.of_seeds(search.noise_seeds)]
 
 
-def margins(search: Search, found: Found) -> list[float]:
-    """For each objective, how much worse than another a candidate may be before seed noise no longer explains it."""
-    over_seeds = [search.values(asked, found) for asked in _noise(search)]
+def margins(search: Search, results: Found) -> list[float]:
+    """For each objective, the largest difference between two candidates that seed noise explains."""
+    over_seeds = [search.values(questions, results) for questions in default_over_seeds(search)]
     return [margin(values) for values in zip(*over_seeds, strict=True)]
 
 
-def _chosen(search: Search, candidates: Sequence[Candidate], found: Found) -> Iterator[Round]:
-    """Promote all but the hopeless; then train the best of each objective, and the default, with fresh seeds."""
-    promoted = _promoted(search, candidates, found)
-    asked = [question for one in promoted for question in search.thorough(one, search.seed)]
-    yield Round(_promotion(search, len(promoted), len(candidates), margins(search, found)), asked)
-    values = [search.values(search.thorough(one, search.seed), found) for one in promoted]
-    yield _fresh(search, promoted, values)
-
-
-def _promoted(search: Search, candidates: Sequence[Candidate], found: Found) -> list[Candidate]:
-    """The default, and every candidate that is not hopeless."""
-    values = [search.values(search.quick(one, search.seed), found) for one in candidates]
-    noise = margins(search, found)
-    return [
-        one
-        for one, value in zip(candidates, values, strict=True)
-        if one == search.default or not hopeless(value, values, noise)
+def _selection(search: Search, candidates: Sequence[Candidate], results: Found) -> Iterator[Round]:
+    """Promotion of the default and of all candidates that are not hopeless; then fresh seeds for the best."""
+    quick = [search.values(search.quick(candidate, search.seed), results) for candidate in candidates]
+    noise = margins(search, results)
+    promoted = [
+        candidate
+        for candidate, value in zip(candidates, quick, strict=True)
+        if candidate == search.default or not hopeless(value, quick, noise)
     ]
-
-
-def _promotion(search: Search, promoted: int, candidates: int, noise: Sequence[float]) -> str:
-    told = " and ".join(
+    amounts = " and ".join(
         f"{amount:.3g} of {name}" for amount, name in zip(noise, search.objectives.values(), strict=True)
     )
-    return (
-        f"promotion: {promoted} of {candidates} candidates to {search.views} views;"
-        f" hopeless is what another beats by more than seed noise, {told}"
+    title = (
+        f"promotion: {len(promoted)} of {len(candidates)} candidates to {search.views} views;"
+        f" hopeless is what another beats by more than seed noise, {amounts}"
     )
+    yield Round(title, [question for candidate in promoted for question in search.thorough(candidate, search.seed)])
+    values = [search.values(search.thorough(candidate, search.seed), results) for candidate in promoted]
+    yield _fresh_seeds(search, promoted, values)
 
 
-def _fresh(search: Search, promoted: Sequence[Candidate], values: Sequence[Value]) -> Round:
-    winners = [promoted[place] for place in dict.fromkeys(best_of_each(values))]
-    challengers = [one for one in winners if one != search.default]
+def _fresh_seeds(search: Search, promoted: Sequence[Candidate], values: Sequence[Value]) -> Round:
+    """The default and the best candidate of each objective, with seeds that had no part in the selection."""
+    winners = [promoted[index] for index in dict.fromkeys(best_of_each(values))]
+    challengers = [candidate for candidate in winners if candidate != search.default]
     on_front = f", of {len(front(values))} on the Pareto front" if len(search.objectives) > 1 else ""
     if not challengers:
         return Round(f"the default is best on validation{on_front}: nothing is left to compare", [])
     seeds = search.of_seeds(search.fresh_seeds, first=1)
-    asked = [question for one in [*challengers, search.default] for s in seeds for question in search.thorough(one, s)]
-    told = "; ".join(map(_name, challengers))
-    return Round(f"fresh seeds {', '.join(map(str, seeds))} for the default and the best{on_front}: {told}", asked)
-
-
-def _name(candidate: Mapping[str, float]) -> str:
-    return " ".join(f"{name}={value:g}" for name, value in candidate.items())
+    questions = [
+        question
+        for candidate in [*challengers, search.default]
+        for seed in seeds
+        for question in search.thorough(candidate, seed)
+    ]
+    names = "; ".join(" ".join(f"{name}={value:g}" for name, value in best.items()) for best in challengers)
+    return Round(f"fresh seeds {', '.join(map(str, seeds))} for the default and the best{on_front}: {names}", questions)

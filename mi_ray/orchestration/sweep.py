@@ -1,4 +1,4 @@
-"""Run the jobs of a plan as trials of one Tune run."""
+"""Run the jobs of a plan as trials of one Ray Tune run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mi_ray.experiments.run.serial import DataByDigest, Listener
 from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import Capacity, Share
 from mi_ray.orchestration.data_parallel import train_together
-from mi_ray.orchestration.dependent_search import DependentSearch, Relay
+from mi_ray.orchestration.dependent_trials import DependentTrials, Relay
 from mi_ray.orchestration.placement import (
     ONE_WORKER,
     Occupancy,
@@ -29,13 +29,13 @@ from mi_ray.orchestration.placement import (
     refuse_what_cannot_fit,
     together,
     training_slots,
-    worker,
+    worker_share,
 )
 from mi_ray.orchestration.preemption import is_preempted, leaving_in_order
 from mi_ray.orchestration.trial import JobTrial, NewestFirst, Work
 
 RETRIES = 2
-"""How often a job whose worker died is tried again; a job that raises is not."""
+"""Retries of a job whose process or node died. A job that raises an exception is not retried."""
 
 
 def run_on_ray(
@@ -47,17 +47,20 @@ def run_on_ray(
     capacity: Capacity,
     team: Team = ONE_WORKER,
 ) -> None:
-    """Run every job whose upstream is, or becomes, committed. A failed job blocks those below it and no others.
+    """Run every job, each after its upstream cell is committed; returns when all have ended.
 
-    Refuses, before anything starts, jobs that would never fit the cluster.
+    A failed job blocks only the jobs that depend on it. Refused, before any job starts, if one cannot fit the cluster.
     """
-    work = Computing(dict(data), store, team, worker(capacity, team))
+    work = Computing(dict(data), store, team, worker_share(capacity, team))
     run_trials(jobs, work, store, listener, capacity=capacity, team=team)
 
 
 @dataclass(frozen=True)
 class Computing:
-    """How a trial computes its job: in its own process, or by the workers of a ``team``."""
+    """Computes a job inside its Tune trial: in the trial's process, or with Ray Train workers.
+
+    One object in Ray's object store serves all trials.
+    """
 
     data: DataByDigest
     store: Store
@@ -65,7 +68,7 @@ class Computing:
     worker: Share
 
     def __call__(self, job: Job, folder: Path) -> str:
-        """Compute a job; returns why it cannot succeed, nothing where it did."""
+        """Compute a job; returns "" or an error that a retry would repeat. ``folder``: node-local scratch folder."""
         images = self.data[job.cells[0].data_digest]
         if together(job, self.team):
             return train_together(
@@ -88,7 +91,7 @@ def run_trials(
     capacity: Capacity,
     team: Team = ONE_WORKER,
 ) -> None:
-    """The same for any ``work``."""
+    """As `run_on_ray`, with any function ``work`` in place of the computation."""
     table = {job.key: job for job in jobs}
     if not table:
         return
@@ -96,20 +99,21 @@ def run_trials(
     slots = training_slots(capacity, team)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(slots, int(capacity.most.cpus)))
     queue = Queue(table.values(), store, slots=slots)
-    with _scratch(store) as scratch:
-        search = DependentSearch(queue, Occupancy(capacity, team), store, listener, work=ray.put(work), retries=RETRIES)
+    with scratch_folder(store) as scratch:
+        occupancy = Occupancy(capacity, team)
+        trials = DependentTrials(queue, occupancy, store, listener, work=ray.put(work), retries=RETRIES)
         tune.Tuner(
             JobTrial,
-            tune_config=tune.TuneConfig(search_alg=search, scheduler=NewestFirst(), reuse_actors=True),
+            tune_config=tune.TuneConfig(search_alg=trials, scheduler=NewestFirst(), reuse_actors=True),
             run_config=tune.RunConfig(
-                name="trials", storage_path=str(scratch), verbose=0, callbacks=[Relay(search, listener)]
+                name="trials", storage_path=str(scratch), verbose=0, callbacks=[Relay(trials, listener)]
             ),
         ).fit()
 
 
 @contextmanager
-def _scratch(store: Store) -> Iterator[Path]:
-    """A folder for Tune's own state, which is over with the run; sweeps what a killed run left."""
+def scratch_folder(store: Store) -> Iterator[Path]:
+    """A folder for Tune's own state, removed after the block; also removes folders of runs that were killed."""
     for leftover in store.work.glob("tune-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix="tune-", dir=store.work))

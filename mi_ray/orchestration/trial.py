@@ -1,7 +1,7 @@
-"""A trial: one job, computed in the process of its actor, which the next job then takes over.
+"""The Tune trial of a job: a `Trainable` in a Ray actor, which Tune reuses for the next trial (``reuse_actors``).
 
-Tune unpickles a trainable several times for every trial that it keeps books on. A class that is found by its name costs
-next to nothing there, and what all trials share lies once in Ray's object store.
+Tune unpickles the trainable several times per trial. An importable class pickles by name, and the data of all trials is
+one object in Ray's object store, so this costs little.
 """
 
 from __future__ import annotations
@@ -19,36 +19,42 @@ from ray.tune.schedulers import FIFOScheduler
 from mi_ray.experiments.plan.plan import Job
 
 FAILED = "failed"
-"""Name of the result by which a trial says that its job cannot succeed, however often it is tried."""
+"""Key of a trial's result: the error of a job that a retry would repeat, or ""."""
 
 Work = Callable[[Job, Path], str]
-"""Computes a job, given a folder of its node for what is over with it; returns why that failed, nothing where it did
-not."""
+"""Computes a job in a temporary node-local folder; returns the error, or "" on success."""
 
 
 def config(job: Job, work: ray.ObjectRef) -> dict[str, Any]:
-    """What a trial is told; ``work`` is a reference, the same for all."""
+    """The configuration of a trial; ``work``: a reference that all trials share."""
     return {"job": job, "work": [work]}
 
 
 class JobTrial(tune.Trainable):
-    """Computes one job. What the mathematics raises is told, not raised: a retry would do the same."""
+    """Computes one job in one step.
+
+    An exception becomes the result `FAILED` and is not raised, because a retry would raise it again. Tune retries only
+    trials whose process or node died.
+    """
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         return True
 
     def step(self) -> dict[str, Any]:
-        work = _fetched(self.config["work"][0])
+        work = _fetch(self.config["work"][0])
         try:
-            failed = work(self.config["job"], Path(self.logdir))
+            error_text = work(self.config["job"], Path(self.logdir))
         except Exception as error:
-            failed = f"{type(error).__name__}: {error}"
-        return {FAILED: failed, "done": True}
+            error_text = f"{type(error).__name__}: {error}"
+        return {FAILED: error_text, "done": True}
 
 
 class NewestFirst(FIFOScheduler):
-    """Gives an actor that has become free to the trial that was offered last. One that was offered before waits for an
-    actor of its own, which Tune would end, while it still starts, to give the trial the free one."""
+    """A Tune scheduler that gives a free actor to the newest pending trial.
+
+    An older pending trial waits for an actor of its own that is already starting. If the free actor went to that trial,
+    Tune would end the starting one.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,6 +70,6 @@ class NewestFirst(FIFOScheduler):
 
 
 @lru_cache(maxsize=1)
-def _fetched(reference: ray.ObjectRef) -> Work:
-    """What all trials share, fetched once by a process."""
+def _fetch(reference: ray.ObjectRef) -> Work:
+    """The function that computes jobs, fetched once per process."""
     return ray.get(reference)

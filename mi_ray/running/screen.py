@@ -106,6 +106,10 @@ class Screen:
         self.failures[job.key] = self.name(job), reason
         self._say("failed", self.name(job), reason, counts=True)
 
+    def set_slots(self, slots: int) -> None:
+        """The cluster runs ``slots`` jobs side by side."""
+        self.slots = slots
+
     def tick(self) -> None:
         """Once a second from the driver: lets the time to go settle. The terminal redraws itself."""
         with suppress(Exception):

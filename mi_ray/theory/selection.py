@@ -50,7 +50,7 @@ def best_of_each(values: Sequence[Value]) -> list[int]:
 
 
 @dataclass(frozen=True)
-class PairedDifference:
+class Difference:
     """Mean of ``n`` paired differences and half the width of its confidence interval (NaN for n < 2)."""
 
     mean: float
@@ -68,10 +68,10 @@ class PairedDifference:
         return self.mean + self.half_width < 0
 
 
-def paired(differences: Sequence[float], *, comparisons: int = 1) -> PairedDifference:
+def paired(differences: Sequence[float], *, comparisons: int = 1) -> Difference:
     """Mean of differences over seeds with its two-sided 95 % t interval, Bonferroni-corrected for ``comparisons``."""
     n = len(differences)
     if n < 2:
-        return PairedDifference(mean(differences) if n else float("nan"), float("nan"), n)
+        return Difference(mean(differences) if n else float("nan"), float("nan"), n)
     quantile = float(student.ppf(1 - (1 - CONFIDENCE) / (2 * comparisons), n - 1))
-    return PairedDifference(mean(differences), quantile * stdev(differences) / sqrt(n), n)
+    return Difference(mean(differences), quantile * stdev(differences) / sqrt(n), n)

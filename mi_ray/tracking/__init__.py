@@ -1,7 +1,7 @@
-"""Floor 3, one wing: MLflow mirrors the store. The store is the truth; losing MLflow loses nothing.
+"""Floor 3, one wing: a mirror of the store in MLflow. Cells are in the store, so losing MLflow loses no result.
 
-Set here, before mlflow is imported, unless the environment says otherwise: a dead server costs seconds and not minutes,
-no telemetry, no chatter.
+Defaults are set here, before mlflow is imported, unless the environment has others: a dead server costs seconds instead
+of minutes, and mlflow sends no telemetry and prints nothing.
 """
 
 import logging

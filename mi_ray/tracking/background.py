@@ -1,4 +1,4 @@
-"""Mirror cells while the sweep goes on: a queue and one thread, so that no runner ever waits for MLflow."""
+"""Mirror cells while the sweep runs: a queue and one thread, so that no runner waits for MLflow."""
 
 from __future__ import annotations
 
@@ -13,18 +13,24 @@ from mi_ray.tracking.recorder import Recorder
 
 
 class BackgroundRecorder:
-    """A `Recorder` behind a queue. After its first failure it rests until `drain`; ``failure`` says why in one line."""
+    """A `Recorder` behind a queue and a thread of the driver's process.
+
+    After the first failure the thread mirrors nothing more; `drain` tries all cells again. ``failure`` is that failure
+    in one line, or None.
+    """
 
     def __init__(self, recorder: Recorder, store: Store) -> None:
         self.recorder = recorder
         self.failure: str | None = None
         self._store = store
-        self._told: SimpleQueue[Cell | None] = SimpleQueue()
-        self._thread = Thread(target=self._follow, name="mlflow mirror", daemon=True)
+        self._queue: SimpleQueue[Cell | None] = SimpleQueue()
+        self._thread = Thread(target=self._mirror_queued, name="mlflow mirror", daemon=True)
 
     def begin(self) -> None:
-        """Make database, experiment and sweep run before anything else does; a failure is kept, not raised, but for
-        `Denied`, which would only be said again at the end."""
+        """Create or find database, experiment and sweep run, then start the thread.
+
+        An unreachable MLflow is recorded in ``failure``. `Denied` is raised: waiting does not change it.
+        """
         try:
             self.recorder.begin()
         except Denied:
@@ -34,31 +40,29 @@ class BackgroundRecorder:
         self._thread.start()
 
     def enqueue(self, cell: Cell) -> None:
-        """A cell was committed. Returns at once."""
-        self._told.put(cell)
+        """Queue a committed cell for mirroring. Returns at once."""
+        self._queue.put(cell)
 
     def drain(self, plan: Plan) -> int:
-        """Wait for the thread, then mirror every committed cell of ``plan``; returns how many could not be."""
-        self._told.put(None)
+        """Wait for the thread, then mirror every committed cell of ``plan``; returns the number of failures."""
+        self._queue.put(None)
         self._thread.join()
         unsynced = self.recorder.mirror_all(plan, self._store)
         self.failure = self.recorder.failure
         return unsynced
 
     def give_up(self) -> None:
-        """Nothing more will be told: end the sweep run as failed, if MLflow answers."""
-        self._told.put(None)
+        """Wait for the thread, then end the sweep run as FAILED if MLflow answers."""
+        self._queue.put(None)
         self._thread.join()
         with suppress(Unreachable):
             self.recorder.finish("FAILED")
 
-    def _follow(self) -> None:
-        while (cell := self._told.get()) is not None:
+    def _mirror_queued(self) -> None:
+        """Mirror cells until None arrives (runs in the thread)."""
+        while (cell := self._queue.get()) is not None:
             if self.failure is None:
-                self._mirror(cell)
-
-    def _mirror(self, cell: Cell) -> None:
-        try:
-            self.recorder.mirror(cell, self._store)
-        except Exception as error:  # a mirror must never stop a sweep
-            self.failure = str(error)
+                try:
+                    self.recorder.mirror(cell, self._store)
+                except Exception as error:  # a mirror must never stop a sweep
+                    self.failure = str(error)

@@ -1,19 +1,22 @@
-"""One run for one cell, whoever else mirrors it: drivers agree on it by looking, since MLflow has no lock to lend.
+"""One MLflow run per cell, even if several drivers mirror the cell at once. MLflow has no lock, so drivers read runs.
 
-A run begins as a *bid*. Its maker looks again and takes it if there is no other; of several the lowest id stays, the
-other makers withdraw theirs, and the lowest waits until they have. Two makers cannot both have seen none but their own
-run, so no two runs are taken. A taken run is filled by those who tell the same *record* (a copy of the very cell, whose
-rows are the same); a driver that computed the cell itself waits until the run is complete and leaves it as it is.
+A run begins as a *bid*. Its writer reads the cell's runs again, and takes its bid if there is no other. If there are
+several bids, the one with the lowest id stays: the writers of the others delete theirs, and the lowest waits until they
+have. Two writers cannot both have read only their own bid, so at most one run is taken.
 
-Nobody withdraws another's run, but for one that has not changed for `PATIENCE` seconds of the own clock: then its maker
-is taken for dead, and another run replaces it. Should the maker live all the same, MLflow refuses what it writes into
-the deleted run, and it looks again.
+A taken run carries the *fingerprint* of the committed cell (a hash of its manifest). Drivers with a copy of the same
+cell have the same fingerprint and fill the run together, since they write the same rows. A driver that computed the
+cell itself waits until the run is complete and does not touch it.
+
+A driver deletes another writer's run only if the run did not change for `PATIENCE` seconds of the driver's own clock:
+the writer is then taken for dead, and a new run replaces its run. If the writer is alive after all, MLflow refuses
+writes to the deleted run, and the writer reads the runs again.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,18 +25,19 @@ from mlflow.entities import Run
 
 from mi_ray.tracking.mirror import CLAIMED, COMPLETE, MIRRORED, runs
 
-RECORD, WRITER = "mirror.record", "mirror.writer"
+FINGERPRINT, WRITER = "mirror.record", "mirror.writer"
 PATIENCE = 15.0
-"""Seconds; more than twice what a request may take before it counts as failed."""
+"""Seconds without a change after which a writer is taken for dead; more than twice MLflow's timeout of a request."""
 PAUSE = 0.1
+"""Seconds between two reads of a cell's runs."""
 
 Create = Callable[[Mapping[str, str]], str]
-"""Makes a run with these tags beside its own; returns its id."""
+"""Creates a run with the given tags in addition to its own; returns its id."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The run of a cell, and whether it is for us to fill."""
+    """The run of a cell; ``is_ours`` says whether this driver fills it."""
 
     run_id: str
     is_ours: bool
@@ -41,7 +45,7 @@ class Claim:
 
 @dataclass
 class Watch:
-    """Tells what stands still."""
+    """Notices that a state does not change."""
 
     seen: Any = None
     since: float = field(default_factory=time.monotonic)
@@ -54,46 +58,50 @@ class Watch:
 
 
 class Claims:
-    """The claims of one writer, named by a word that no other has, to the runs of one experiment."""
+    """One writer's claims to the runs of one experiment. ``writer`` is a unique name."""
 
     def __init__(self, client: MlflowClient, experiment_id: str, writer: str) -> None:
         self.writer = writer
         self._client = client
         self._experiment_id = experiment_id
 
-    def settle(self, tag: str, value: str, record: str, create: Create) -> Claim:
-        """The one run whose ``tag`` is ``value``, made if there is none; waits for other writers' runs."""
+    def settle(self, tag: str, value: str, fingerprint: str, create: Create) -> Claim:
+        """The single run with ``tag`` = ``value``, created if there is none; waits for other writers' runs."""
         watch = Watch()
         while True:
-            found = sorted(runs(self._client, self._experiment_id, f"tags.`{tag}` = '{value}'"), key=by_worth)
-            claim = (
-                self._of_taken(found, record, watch) if any(map(is_taken, found)) else self._bid(found, record, watch)
-            )
-            if claim:
+            held = sorted(runs(self._client, self._experiment_id, f"tags.`{tag}` = '{value}'"), key=by_worth)
+            step = self.join_taken if any(map(is_taken, held)) else self.bid
+            if claim := step(held, fingerprint, watch):
                 return claim
-            if found:
+            if held:
                 time.sleep(PAUSE)
             else:
-                create({RECORD: record, WRITER: self.writer})
+                create({FINGERPRINT: fingerprint, WRITER: self.writer})
 
-    def _of_taken(self, found: Sequence[Run], record: str, watch: Watch) -> Claim | None:
-        """A run was taken: the bids of our own go, and it is filled, left as it is or, if given up, deleted."""
-        self._delete(run for run in found if self._is_own(run) and not is_taken(run))
-        best = next(filter(is_taken, found))
+    def join_taken(self, held: Sequence[Run], fingerprint: str, watch: Watch) -> Claim | None:
+        """One step if a run is taken: delete our bids; then fill the run, leave it as it is, or wait (None).
+
+        A run that another writer gave up is deleted.
+        """
+        self._delete(run for run in held if self._is_own(run) and not is_taken(run))
+        best = next(filter(is_taken, held))
         if is_complete(best):
             return Claim(best.info.run_id, False)
-        if best.data.tags.get(MIRRORED) != CLAIMED or best.data.tags[RECORD] == record:
+        if best.data.tags.get(MIRRORED) != CLAIMED or best.data.tags[FINGERPRINT] == fingerprint:
             return Claim(best.info.run_id, True)
         if watch.is_over(best.to_dictionary()):
             self._delete([best])
         return None
 
-    def _bid(self, found: Sequence[Run], record: str, watch: Watch) -> Claim | None:
-        """Nothing but bids: take ours if it is alone, withdraw it if it is not the lowest, else wait."""
-        made = [run for run in found if self._is_own(run)]
-        ours = (made or [run for run in found if run.data.tags[RECORD] == record])[:1]
+    def bid(self, held: Sequence[Run], fingerprint: str, watch: Watch) -> Claim | None:
+        """One step if all runs are bids: take ours if it is the only one; else delete ours unless it is the lowest.
+
+        Returns None if the decision needs another look.
+        """
+        made = [run for run in held if self._is_own(run)]
+        ours = (made or [run for run in held if run.data.tags[FINGERPRINT] == fingerprint])[:1]
         self._delete(made[1:])
-        others = [run for run in found if run not in made and run not in ours]
+        others = [run for run in held if run not in made and run not in ours]
         if ours and not others:
             self._client.set_tag(ours[0].info.run_id, MIRRORED, CLAIMED)
             return Claim(ours[0].info.run_id, True)
@@ -106,21 +114,21 @@ class Claims:
     def _is_own(self, run: Run) -> bool:
         return run.data.tags.get(WRITER) == self.writer
 
-    def _delete(self, given_up: Any) -> None:
+    def _delete(self, given_up: Iterable[Run]) -> None:
         for run in given_up:
             self._client.delete_run(run.info.run_id)
 
 
 def by_worth(run: Run) -> tuple[bool, str]:
-    """Orders the runs of one cell: complete ones first, then by id."""
+    """Sort key of the runs of one cell: complete runs first, then by id."""
     return not is_complete(run), run.info.run_id
 
 
 def is_complete(run: Run) -> bool:
-    """Whether the run holds all that is to be told of its cell."""
+    """Whether the run holds everything about its cell."""
     return run.data.tags.get(MIRRORED) == COMPLETE
 
 
 def is_taken(run: Run) -> bool:
-    """Whether a run is more than a bid; those of older mirrors, which made none, are."""
+    """Whether a run is more than a bid. Older versions of the mirror made no bids, so their runs are taken."""
     return MIRRORED in run.data.tags or WRITER not in run.data.tags

@@ -1,18 +1,19 @@
-"""What MLflow is told of a cell: the name, parameters, tags and metrics of its run.
+"""The entries of a cell's MLflow run: name, parameters, tags and metrics.
 
-Of a result, numbers become metrics, and words and booleans tags; lists and what is below them, such as an estimation's
-``critics``, stay in the cell's result.json, whose directory the tag ``store`` names.
+Numbers of a result become metrics; strings and booleans become tags. Lists and nested values, such as an estimation's
+``critics``, stay in the cell's result.json, whose directory is the tag ``store``.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from math import isfinite
 from typing import Any
 
-from mlflow.entities import Metric
+from mlflow.entities import Metric, Param, RunTag
 
 from mi_ray.experiments.declare.measures import NOMINAL_OUTSIDE, NOT_LEARNED, STATEMENT
 from mi_ray.experiments.plan.plan import Cell
@@ -20,100 +21,121 @@ from mi_ray.experiments.plan.sheets import short_key
 from mi_ray.experiments.results.statement import statement
 from mi_ray.experiments.run.learning import why_not_learned
 from mi_ray.experiments.store.store import CommittedCell
-from mi_ray.tracking.mirror import HISTORY, TRUTH
+from mi_ray.tracking.mirror import BOOLEAN_TAGS, HISTORY
 
 NAMED = ("pairing", "task", "arch", "seed", "k_tr")
-"""Parameters that make a run's name, as far as its cell has them."""
+"""Parameters in a run's name, if the cell has them."""
 
 NOT_TAGGED = frozenset({"files", "key", "seconds", "started_at", "committed_at"})
+"""Fields of the manifest that are no tags: they are metrics, timestamps or tags of another name."""
+
+LONGEST_PARAM, LONGEST_TAG = 6000, 5000
+"""Characters that MLflow stores."""
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Parameters, tags and metrics of a run."""
+
+    params: list[Param]
+    tags: list[RunTag]
+    metrics: list[Metric]
 
 
 def run_name(cell: Cell) -> str:
-    """A run's name for people: ``estimation pairing=color task=digit arch=resnet10t seed=0 k_tr=64 7aa08ab9``.
+    """A readable name: ``estimation pairing=color task=digit arch=resnet10t seed=0 k_tr=64 7aa08ab9``.
 
-    An experiment holds cells of many plans, so the beginning of the key's hash sets each apart from all others.
+    An experiment holds cells of many plans; the beginning of the key's hash makes the name unique.
     """
-    told = cell.parameters
-    return " ".join([cell.kind, *(f"{name}={told[name]}" for name in NAMED if name in told), short_key(cell)])
+    parameters = cell.parameters
+    named = [f"{name}={parameters[name]}" for name in NAMED if name in parameters]
+    return " ".join([cell.kind, *named, short_key(cell)])
+
+
+def run_entries(cell: Cell, committed: CommittedCell) -> Entries:
+    """All entries of a cell's run. A value that is NaN or infinite becomes a tag instead of a metric."""
+    values = result_metrics(committed) + history_metrics(committed)
+    tags = result_tags(committed) | statement_tags(cell, committed) | learning_tags(cell, committed)
+    tags |= cell_tags(committed) | not_finite_tags(values)
+    return Entries(
+        params=[Param(name, value[:LONGEST_PARAM]) for name, value in run_params(cell).items()],
+        tags=[RunTag(name, str(value)[:LONGEST_TAG]) for name, value in tags.items()],
+        metrics=[metric for metric in values if is_finite_number(metric.value)],
+    )
 
 
 def run_params(cell: Cell) -> dict[str, str]:
-    """The declaration, flat, and the kind of cell."""
+    """The kind of cell and its flattened declaration."""
     return {"kind": cell.kind, **cell.parameters}
 
 
-def record_of(committed: CommittedCell) -> str:
-    """Tells copies of one committed cell, of which MLflow is told the very same, from cells computed apart."""
+def fingerprint(committed: CommittedCell) -> str:
+    """Hash of the manifest: equal for copies of one committed cell, different for cells that were computed apart."""
     return sha256(json.dumps(committed.manifest, sort_keys=True).encode()).hexdigest()
 
 
 def cell_tags(committed: CommittedCell) -> dict[str, Any]:
-    """Where the cell lies, the sha256 of each of its files, and what the manifest says of code and machine."""
+    """The cell's place in the store, the sha256 of each file, and code and machine from the manifest."""
     manifest = committed.manifest
-    said = {name: value for name, value in manifest.items() if name not in NOT_TAGGED and value is not None}
+    fields = {name: value for name, value in manifest.items() if name not in NOT_TAGGED and value is not None}
     files = {f"sha256/{name}": digest for name, digest in manifest["files"].items()}
-    return said | files | {"store": committed.place}
+    return fields | files | {"store": committed.place}
 
 
 def result_tags(committed: CommittedCell) -> dict[str, str]:
-    """The result's words and booleans, under their own names; empty words are left out."""
-    said = {name: value for name, value in committed.result.items() if isinstance(value, (str, bool)) and value != ""}
-    return {name: TRUTH[value] if isinstance(value, bool) else value for name, value in said.items()}
+    """Strings and booleans of the result under their own names; empty strings are left out."""
+    tags = {name: value for name, value in committed.result.items() if isinstance(value, (str, bool)) and value != ""}
+    return {name: BOOLEAN_TAGS[value] if isinstance(value, bool) else value for name, value in tags.items()}
 
 
 def statement_tags(cell: Cell, committed: CommittedCell) -> dict[str, str]:
-    """Of an estimation ``statement``, the certified bracket with its tick or else the nominal value, and where that
-    lies outside the bracket ``nominal_outside``, which says so in words."""
+    """For an estimation: the certified bracket or else the nominal estimate, and whether the latter lies outside."""
     if cell.kind != "estimation":
         return {}
-    said = statement([committed.result])
-    told = {STATEMENT: said.text_with_spread, NOMINAL_OUTSIDE: said.outside}
-    return {name: text for name, text in told.items() if text}
+    estimate = statement([committed.result])
+    tags = {STATEMENT: estimate.text_with_spread, NOMINAL_OUTSIDE: estimate.outside}
+    return {name: text for name, text in tags.items() if text}
 
 
 def learning_tags(cell: Cell, committed: CommittedCell) -> dict[str, str]:
-    """Why the cell's encoder did not learn, also where the result of an earlier version does not say; else nothing."""
+    """The reason why the cell's encoder did not learn, if any; also for results of versions that did not store it."""
     reason = why_not_learned(cell, committed)
     return {NOT_LEARNED: reason} if reason else {}
 
 
 def result_metrics(committed: CommittedCell) -> list[Metric]:
-    """The result's numbers and the seconds it took, under their own names."""
+    """Numbers of the result and the seconds of its computation, under their own names."""
     values = committed.result | {"seconds": committed.manifest["seconds"]}
     numbers = {name: value for name, value in values.items() if not isinstance(value, (str, bool, list, dict))}
     return _metrics(numbers, "", 0, committed)
 
 
 def history_metrics(committed: CommittedCell) -> list[Metric]:
-    """The curves of a cell, each below ``history/``."""
-    return [
-        metric
-        for record in committed.history
-        for metric in _metrics(_without_step(record), HISTORY, int(record["step"]), committed)
-    ]
+    """The cell's curves, each below ``history/``."""
+    metrics = []
+    for row in committed.history:
+        values = {name: value for name, value in row.items() if name not in ("step", "at_ms")}
+        metrics += _metrics(values, HISTORY, int(row["step"]), committed)
+    return metrics
 
 
 def _metrics(values: Mapping[str, Any], prefix: str, step: int, committed: CommittedCell) -> list[Metric]:
-    """Metrics stamped with the time of the commit, so that the same value told again is the same row."""
+    """Metrics with the time of the commit as timestamp, so that logging a value again adds no row in MLflow."""
     at = milliseconds(committed.manifest["committed_at"])
     return [Metric(f"{prefix}{name}", value, at, step) for name, value in values.items()]
 
 
-def _without_step(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name not in ("step", "at_ms")}
-
-
-def words(told: Sequence[Metric]) -> dict[str, str]:
-    """What a cell told that cannot be a metric, as tags: of a curve, the first step where it left the numbers."""
-    left = [metric for metric in reversed(told) if not is_number(metric.value)]
+def not_finite_tags(metrics: Sequence[Metric]) -> dict[str, str]:
+    """Tags for values that cannot be metrics; for a curve, the first step with such a value."""
+    lost = [metric for metric in reversed(metrics) if not is_finite_number(metric.value)]
     return {
         f"not_a_metric/{metric.key}": f"{metric.value} at step {metric.step}" if metric.step else str(metric.value)
-        for metric in left
+        for metric in lost
     }
 
 
-def is_number(value: object) -> bool:
-    """Whether a value may be a metric: finite. MLflow stores infinity as 1.8e308, which would wreck a colour scale."""
+def is_finite_number(value: object) -> bool:
+    """Whether a value may be a metric. MLflow stores infinity as 1.8e308, which would ruin a colour scale."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
 
 

@@ -1,8 +1,8 @@
-"""Read mirrored cells back from MLflow as a tidy table. Reading makes nothing: no database, no experiment, no run."""
+"""The layout of the mirror in MLflow, and its reader. Reading creates no database, no experiment and no run."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -16,37 +16,37 @@ from mi_ray.tracking.reach import SQLITE, reaching, refuse_bad_uri, shown
 CELL_KEY = "cell_key"
 MIRRORED = "mirrored"
 COMPLETE = "complete, 3"
-"""What ``mirrored`` says of a finished run. Count up when cells are mirrored otherwise: older runs are filled again."""
+"""Value of the tag ``mirrored`` on a complete run. Raise the number if entries change, to refill older runs."""
 
 CLAIMED = "claimed"
-"""What ``mirrored`` says of a run that is being filled."""
+"""Value of the tag ``mirrored`` on a run that is being filled."""
 
 CERTIFICATE_TYPES = {CERTIFIED: "boolean", NOT_CERTIFIED: "string"}
-TRUTH = {True: "true", False: "false"}
-"""How a tag tells a boolean."""
+BOOLEAN_TAGS = {True: "true", False: "false"}
+"""Booleans as values of tags."""
 
 READ = ("layout", "sha256")
-"""Words that a checkpoint's result says of the file that was read."""
+"""Tags of a checkpoint that describe its file; in the table they are ``read_layout`` and ``read_sha256``."""
 
 HISTORY = "history/"
-"""Curves are metrics below this prefix, so that a curve and the result read from it never share a name."""
+"""Prefix of curves, so that a curve and a result never share a name."""
 
 PAGE = 1000
 
 
 def database(tracking_uri: str) -> Path | None:
-    """The file of an SQLite tracking URI, None for any other."""
+    """The file of an SQLite tracking URI; None for a server."""
     if not tracking_uri.startswith(SQLITE):
         return None
     return Path(tracking_uri.removeprefix(SQLITE).partition("?")[0])
 
 
-def runs(client: MlflowClient, experiment_id: str, chosen: str = "") -> Iterator[Run]:
-    """Every run of an experiment that is not deleted (and that MLflow's filter chooses), oldest first, page by page."""
+def runs(client: MlflowClient, experiment_id: str, where: str = "") -> Iterator[Run]:
+    """All runs of an experiment that are not deleted, oldest first; ``where``: a filter in MLflow's syntax."""
     token = None
     while True:
         page = client.search_runs(
-            [experiment_id], chosen, max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
+            [experiment_id], where, max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
         )
         yield from page
         token = page.token
@@ -55,14 +55,14 @@ def runs(client: MlflowClient, experiment_id: str, chosen: str = "") -> Iterator
 
 
 def read_cells(tracking_uri: str, experiment: str, keys: Collection[str]) -> pd.DataFrame:
-    """One row per mirrored cell among ``keys``: ``key``, ``kind``, its parameters and its final metrics.
+    """One row per completely mirrored cell among ``keys``: ``key``, ``kind``, parameters and final metrics.
 
-    A metric that is called like a parameter is found under ``measured_<name>``; parameters that are numbers in every
-    row are numbers. ``read_layout`` and ``read_sha256`` are of a checkpoint's file. ``certified`` is a nullable boolean
-    and ``not_certified`` a nullable string, empty where there is nothing against a certificate; both are null on cells
-    that are not asked for one. ``not_learned`` is empty but on trainings and embeddings whose encoder did not learn:
-    why. Half-mirrored cells are left out.
-    Refuses a database or experiment that does not exist.
+    Columns: a metric with the name of a parameter becomes ``measured_<name>``. A parameter that is a number in every
+    row becomes numeric. ``read_layout`` and ``read_sha256`` describe a checkpoint's file. ``certified`` (nullable
+    boolean) and ``not_certified`` (nullable string: the reasons, or "") are null for cells without a certificate.
+    ``not_learned`` is the reason why a cell's encoder did not learn, or "".
+
+    Refused if the database or the experiment does not exist.
     """
     refuse_bad_uri(tracking_uri)
     file = database(tracking_uri)
@@ -70,41 +70,16 @@ def read_cells(tracking_uri: str, experiment: str, keys: Collection[str]) -> pd.
         raise Refused(f"tracking-uri: there is no database {str(file)!r}; run the sweep first, or name its own")
     with reaching(tracking_uri):
         client = MlflowClient(tracking_uri)
-        found = client.get_experiment_by_name(experiment)
-    if found is None:
+        mirrored = client.get_experiment_by_name(experiment)
+    if mirrored is None:
         raise Refused(f"tracking-uri: {shown(tracking_uri)} holds no experiment {experiment!r}; run its sweep first")
     with reaching(tracking_uri):
-        rows = [_row(run) for run in runs(client, found.experiment_id) if _complete(run, keys)]
-    return _typed(pd.DataFrame(rows, columns=None if rows else ["key", "kind", NOT_LEARNED]))
-
-
-def _certificate(tags: Mapping[str, str]) -> dict[str, object]:
-    """Whether a cell is certified and why not, in columns of their own type; null if its tags do not say."""
-    said = tags.get(CERTIFIED)
-    against = tags.get(NOT_CERTIFIED, "") if said else None
-    return {CERTIFIED: said == TRUTH[True] if said else None, NOT_CERTIFIED: against}
-
-
-def _said(tags: Mapping[str, str]) -> dict[str, object]:
-    """Why an encoder did not learn, in a column of its own; empty if its tags say nothing against it."""
-    return {NOT_LEARNED: tags.get(NOT_LEARNED, "")}
-
-
-def _complete(run: Run, keys: Collection[str]) -> bool:
-    return run.data.tags.get(CELL_KEY) in keys and run.data.tags.get(MIRRORED) == COMPLETE
-
-
-def _row(run: Run) -> dict[str, object]:
-    parameters = {name: value for name, value in run.data.params.items() if name != "kind"}
-    metrics = {name: value for name, value in run.data.metrics.items() if not name.startswith(HISTORY)}
-    measured = {f"measured_{name}" if name in parameters else name: value for name, value in metrics.items()}
-    named = {"key": run.data.tags[CELL_KEY], "kind": run.data.params["kind"]}
-    read = {f"read_{name}": run.data.tags[name] for name in READ if name in run.data.tags}
-    return named | parameters | measured | read | _certificate(run.data.tags) | _said(run.data.tags)
-
-
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Numbers as numbers, and the certificate's columns as what they are."""
+        rows = [
+            row(run)
+            for run in runs(client, mirrored.experiment_id)
+            if run.data.tags.get(CELL_KEY) in keys and run.data.tags.get(MIRRORED) == COMPLETE
+        ]
+    frame = pd.DataFrame(rows, columns=None if rows else ["key", "kind", NOT_LEARNED])
     frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *CERTIFICATE_TYPES]))).astype(CERTIFICATE_TYPES)
     for name in frame.columns.difference(["key", "kind", NOT_LEARNED, *CERTIFICATE_TYPES]):
         try:
@@ -112,3 +87,21 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
         except (ValueError, TypeError):
             continue
     return frame
+
+
+def row(run: Run) -> dict[str, object]:
+    """The row of a complete run. All values are strings, but for metrics and ``certified``."""
+    tags = run.data.tags
+    parameters = {name: value for name, value in run.data.params.items() if name != "kind"}
+    metrics = {name: value for name, value in run.data.metrics.items() if not name.startswith(HISTORY)}
+    certified = tags.get(CERTIFIED)
+    return {
+        "key": tags[CELL_KEY],
+        "kind": run.data.params["kind"],
+        **parameters,
+        **{f"measured_{name}" if name in parameters else name: value for name, value in metrics.items()},
+        **{f"read_{name}": tags[name] for name in READ if name in tags},
+        CERTIFIED: certified == BOOLEAN_TAGS[True] if certified else None,
+        NOT_CERTIFIED: tags.get(NOT_CERTIFIED, "") if certified else None,
+        NOT_LEARNED: tags.get(NOT_LEARNED, ""),
+    }

@@ -1,4 +1,4 @@
-"""Whether MLflow can be reached: which tracking URIs there are, and one line for whatever goes wrong."""
+"""Access to MLflow: the allowed tracking URIs, and every failure as one line of text."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ MAY_WRITE = "an account that may change its experiments"
 
 
 class Unreachable(Exception):
-    """MLflow does not answer, or refuses what it is told. The text is one line that says where and why."""
+    """MLflow does not answer, or refuses a request. The text is one line with the address and the reason."""
 
 
 class Denied(Unreachable):
-    """MLflow answers and turns away whoever asks (401, 403). The text also says what is wanted."""
+    """MLflow answers 401 or 403. The text also says which account or host name it accepts."""
 
 
 def refuse_bad_uri(tracking_uri: str) -> None:
-    """Refuse anything but an SQLite file or a server's address."""
+    """Refused unless the URI is an SQLite file or a server's address."""
     try:
         is_server = urlsplit(tracking_uri).scheme in ("http", "https") and bool(urlsplit(tracking_uri).hostname)
     except ValueError:
@@ -37,28 +37,28 @@ def refuse_bad_uri(tracking_uri: str) -> None:
 
 
 def shown(tracking_uri: str) -> str:
-    """A tracking URI as it may be printed: without the name and password that it may hold."""
+    """A tracking URI for printing: without ``name:password@``."""
     user = _user(tracking_uri)
     return tracking_uri.replace(f"{user}@", "", 1) if user else tracking_uri
 
 
 @contextmanager
 def reaching(tracking_uri: str) -> Iterator[None]:
-    """Turn whatever MLflow raises into `Unreachable`, and its 401 and 403 into `Denied`."""
+    """Turn every error of MLflow in the block into `Unreachable`, and its 401 and 403 into `Denied`."""
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:
-        said = _one_line(_cause(error))
+        reason = reason_of(error)
         if user := _user(tracking_uri):
-            said = said.replace(f"{user}@", "")
-        text = f"MLflow at {shown(tracking_uri)}: {said}"
-        if wanted := _wanted(error):
-            raise Denied(f"{text}; wanted: {wanted}") from error
+            reason = reason.replace(f"{user}@", "")
+        text = f"MLflow at {shown(tracking_uri)}: {reason}"
+        if accepted := _accepted(error):
+            raise Denied(f"{text}; wanted: {accepted}") from error
         raise Unreachable(text) from error
 
 
-def _wanted(error: BaseException) -> str | None:
-    """What would have been let in, None if nobody was turned away."""
+def _accepted(error: BaseException) -> str | None:
+    """The account or host name that the server accepts, if it answered 401 or 403; else None."""
     status = error.get_http_status_code() if isinstance(error, MlflowException) else None
     if status == 401:
         return LOG_IN
@@ -68,18 +68,18 @@ def _wanted(error: BaseException) -> str | None:
 
 
 def _user(tracking_uri: str) -> str:
-    """``name:password`` of a tracking URI, empty if it has none."""
+    """``name:password`` of a tracking URI, "" if it has none."""
     return tracking_uri.partition("//")[2].partition("/")[0].rpartition("@")[0]
 
 
-def _cause(error: BaseException) -> BaseException:
-    """The operating system's word at the end of a chain of errors, if there is one; else the error itself."""
+def reason_of(error: BaseException) -> str:
+    """An error as one line of at most 200 characters.
+
+    If the chain of causes ends in an OSError, such as "Connection refused", that error says more than MLflow's own.
+    """
     last, before = error, error.__cause__ or error.__context__
     while before is not None:
         last, before = before, before.__cause__ or before.__context__
-    return last if isinstance(last, OSError) else error
-
-
-def _one_line(error: BaseException) -> str:
-    lines = str(error).splitlines() or [type(error).__name__]
+    cause = last if isinstance(last, OSError) else error
+    lines = str(cause).splitlines() or [type(cause).__name__]
     return lines[0] if len(lines[0]) <= 200 else lines[0][:199] + "…"

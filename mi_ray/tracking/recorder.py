@@ -1,8 +1,8 @@
 """Mirror the store into MLflow: sweep run > training run > embedding and question runs, one run per cell.
 
-The driver writes, and other drivers may beside it (`claims`). A run is found again by its cell's key, every timestamp
-comes from the manifest, and the tag ``mirrored`` is set last: mirroring again, or after an interruption, adds what is
-missing and nothing else.
+The driver writes; other drivers may write at the same time (`mi_ray.tracking.claims`). Mirroring is idempotent: a
+run is found by its cell's key, every timestamp comes from the manifest, and the tag ``mirrored`` is set last. Mirroring
+again, also after an interruption, adds only what is missing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 from uuid import uuid4
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from mi_ray.experiments.declare import encoder_of, training_of
@@ -22,20 +21,7 @@ from mi_ray.experiments.declare.identity import cell_key
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.store.store import CommittedCell, Store, sha256
 from mi_ray.tracking.claims import Claims, by_worth, is_complete
-from mi_ray.tracking.entries import (
-    cell_tags,
-    history_metrics,
-    is_number,
-    learning_tags,
-    milliseconds,
-    record_of,
-    result_metrics,
-    result_tags,
-    run_name,
-    run_params,
-    statement_tags,
-    words,
-)
+from mi_ray.tracking.entries import fingerprint, milliseconds, run_entries, run_name
 from mi_ray.tracking.mirror import CELL_KEY, COMPLETE, MIRRORED, database, runs
 from mi_ray.tracking.reach import Unreachable, reaching, refuse_bad_uri, shown
 
@@ -55,21 +41,21 @@ EXPERIMENT_TAGS = {
         "The heatmaps are artifacts of the sweep's run; every run's `cell_key` names its directory in the store."
     ),
 }
-"""What the experiment's page opens as, and says at its head."""
+"""Kind and description of the experiment on MLflow's page."""
 
 MOST_METRICS, MOST_PARAMS, MOST_TAGS = 1000, 100, 100
-LONGEST_PARAM, LONGEST_TAG = 6000, 5000
+"""Entries that MLflow takes in one request."""
 
 
 class Recorder:
     """The mirror of one sweep (``sweep``, such as ``infomin_grid/laptop``) in one MLflow experiment.
 
-    Cells are shared between the sweeps of an experiment; a run stays where it was first nested. Every method raises
-    `Unreachable` when MLflow fails, but for `mirror_all`, which counts; ``failure`` then says why in one line.
+    Sweeps of one experiment share the runs of common cells; a run stays under its first parent. Methods raise
+    `Unreachable` if MLflow fails, except `mirror_all`: it counts failures, and ``failure`` is the last in one line.
     """
 
     def __init__(self, tracking_uri: str, *, experiment: str, sweep: str, artifacts: Path | None) -> None:
-        """``artifacts``: where a new experiment keeps its files; None leaves that to the server. Refuses bad URIs."""
+        """``artifacts``: artifact folder of a new experiment; None: the server decides. Refused on a bad URI."""
         refuse_bad_uri(tracking_uri)
         self.tracking_uri = tracking_uri
         self.experiment = experiment
@@ -86,19 +72,19 @@ class Recorder:
 
     @property
     def url(self) -> str | None:
-        """Where a browser finds the sweep run, if the tracking URI is a server's."""
+        """Address of the sweep run in a browser; None without a server."""
         if not self.tracking_uri.startswith("http") or not self.sweep_run_id:
             return None
         return f"{shown(self.tracking_uri).rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.sweep_run_id}"
 
     def begin(self) -> None:
-        """Make the database, the experiment and the sweep run, or find them; the sweep run is running from now on."""
+        """Create or find database, experiment and sweep run, and set the sweep run to RUNNING."""
         with reaching(self.tracking_uri):
-            self._open()
+            self.open()
             self._client.update_run(self.sweep_run_id, status="RUNNING")
 
     def mirror(self, cell: Cell, store: Store) -> None:
-        """Mirror one committed cell, and the training it is nested under; nothing is written if it was before."""
+        """Mirror one committed cell and the training above it. Writes nothing if the cell's run is complete."""
         if not self.sweep_run_id:
             self.begin()
         if cell.key in self._complete:
@@ -106,26 +92,26 @@ class Recorder:
         parent = self._parent(cell, store)
         with reaching(self.tracking_uri):
             committed = store.read(cell.key)
-            create = partial(self._create, cell, committed, parent)
-            claim = self._claims.settle(CELL_KEY, cell.key, record_of(committed), create)
+            create = partial(self.create_run, cell, committed, parent)
+            claim = self._claims.settle(CELL_KEY, cell.key, fingerprint(committed), create)
             self._runs[cell.key] = claim.run_id
             if claim.is_ours:
                 self._fill(claim.run_id, cell, committed)
         self._complete.add(cell.key)
 
     def mirror_all(self, plan: Plan, store: Store) -> int:
-        """Mirror every committed cell, upstream first; returns how many could not be. Stops when MLflow is silent."""
+        """Mirror every committed cell, upstream first; returns the number not mirrored. Stops if MLflow is silent."""
         committed = [cell for cell in plan.cells.values() if store.has(cell.key)]
         if self._answers():
             for cell in committed:
-                if not self._try(cell, store):
+                if not self._mirror_or_retry(cell, store):
                     break
         unsynced = sum(cell.key not in self._complete for cell in committed)
         self.failure = self.failure if unsynced else None
         return unsynced
 
-    def _try(self, cell: Cell, store: Store) -> bool:
-        """Mirror a cell, once more after looking again if that fails; False when MLflow no longer answers."""
+    def _mirror_or_retry(self, cell: Cell, store: Store) -> bool:
+        """Mirror a cell; on failure read MLflow's runs anew and retry once. False if MLflow does not answer."""
         for _ in range(2):
             try:
                 self.mirror(cell, store)
@@ -137,7 +123,7 @@ class Recorder:
         return True
 
     def attach(self, figures: Sequence[Path]) -> None:
-        """Log figures to the sweep run, below ``figures/``, each unless its very content is there already."""
+        """Log figures to the sweep run, below ``figures/``. A figure whose content was logged before is skipped."""
         if not self.sweep_run_id:
             self.begin()
         with reaching(self.tracking_uri):
@@ -155,89 +141,84 @@ class Recorder:
                 self._client.set_terminated(self.sweep_run_id, status)
 
     def _answers(self) -> bool:
-        """Look again at what MLflow holds; False, with ``failure`` set, when it does not answer."""
+        """Read MLflow's runs anew; False, with ``failure`` set, if it does not answer."""
         try:
             with reaching(self.tracking_uri):
-                self._open()
+                self.open()
         except Unreachable as error:
             self.failure = str(error)
             return False
         self.failure = None
         return True
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Create or find database, experiment and sweep run, and read which cells have a complete run."""
+
+        def create(claim: Mapping[str, str]) -> str:
+            tags = {SWEEP: self.sweep, "kind": "sweep", **claim}
+            return self._client.create_run(self.experiment_id, tags=tags, run_name=self.sweep).info.run_id
+
         file = database(self.tracking_uri)
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.open("ab").close()
         self._client = MlflowClient(self.tracking_uri)
-        self.experiment_id = self._experiment_id()
+        self.experiment_id = self._find_or_create_experiment()
         self._claims = Claims(self._client, self.experiment_id, self._writer)
         held = list(runs(self._client, self.experiment_id))
-        self._index(held)
-        sweeps = [run.info.run_id for run in held if run.data.tags.get(SWEEP) == self.sweep]
-        self.sweep_run_id = sweeps[0] if sweeps else self._create_sweep()
-
-    def _experiment_id(self) -> str:
-        found: Experiment | None = self._client.get_experiment_by_name(self.experiment)
-        if found is not None:
-            return found.experiment_id
-        location = self.artifacts.resolve().as_uri() if self.artifacts else None
-        try:
-            return self._client.create_experiment(self.experiment, artifact_location=location, tags=EXPERIMENT_TAGS)
-        except MlflowException:  # perhaps another driver was quicker
-            if (found := self._client.get_experiment_by_name(self.experiment)) is None:
-                raise
-            return found.experiment_id
-
-    def _index(self, held: Sequence[Run]) -> None:
-        """Complete runs by cell key. Others of the same cell hold nothing more, and go; without a complete one, the
-        claims decide."""
         self._runs, self._complete = {}, set()
         for run in sorted(held, key=by_worth):
             key = run.data.tags.get(CELL_KEY)
-            if key in self._runs:
+            if key in self._runs:  # a second run of a cell with a complete one adds nothing
                 self._client.delete_run(run.info.run_id)
             elif key and is_complete(run):
                 self._runs[key] = run.info.run_id
         self._complete = set(self._runs)
+        sweeps = [run.info.run_id for run in held if run.data.tags.get(SWEEP) == self.sweep]
+        self.sweep_run_id = sweeps[0] if sweeps else self._claims.settle(SWEEP, self.sweep, self.sweep, create).run_id
 
-    def _create_sweep(self) -> str:
-        def create(claim: Mapping[str, str]) -> str:
-            tags = {SWEEP: self.sweep, "kind": "sweep", **claim}
-            return self._client.create_run(self.experiment_id, tags=tags, run_name=self.sweep).info.run_id
-
-        return self._claims.settle(SWEEP, self.sweep, self.sweep, create).run_id
+    def _find_or_create_experiment(self) -> str:
+        """Id of the experiment."""
+        experiment = self._client.get_experiment_by_name(self.experiment)
+        if experiment is not None:
+            return experiment.experiment_id
+        location = self.artifacts.resolve().as_uri() if self.artifacts else None
+        try:
+            return self._client.create_experiment(self.experiment, artifact_location=location, tags=EXPERIMENT_TAGS)
+        except MlflowException:  # another driver may have created it first
+            if (experiment := self._client.get_experiment_by_name(self.experiment)) is None:
+                raise
+            return experiment.experiment_id
 
     def _parent(self, cell: Cell, store: Store) -> str:
-        """The run of the training, or of a checkpoint of others; the sweep run for these, or if the store lost them."""
+        """The run above a cell's: that of its training or checkpoint, mirrored here first if need be.
+
+        The sweep run, if the cell is a training or checkpoint itself, or if the store does not hold its training.
+        """
         root = training_of(cell.declaration) or encoder_of(cell.declaration)
         key = cell_key(root, cell.data_digest)
         if key != cell.key and store.has(key):
             self.mirror(Cell(key, root, None, cell.data_digest), store)
         return self.sweep_run_id if key == cell.key else self._runs.get(key, self.sweep_run_id)
 
-    def _create(self, cell: Cell, committed: CommittedCell, parent: str, claim: Mapping[str, str]) -> str:
+    def create_run(self, cell: Cell, committed: CommittedCell, parent: str, claim: Mapping[str, str]) -> str:
+        """Create an empty run for a cell, with the tags ``claim``; returns its id."""
         started = milliseconds(committed.manifest["started_at"])
         tags = {PARENT: parent, CELL_KEY: cell.key, "kind": cell.kind, **claim}
         run = self._client.create_run(self.experiment_id, start_time=started, tags=tags, run_name=run_name(cell))
         return run.info.run_id
 
     def _fill(self, run_id: str, cell: Cell, committed: CommittedCell) -> None:
-        told = result_metrics(committed) + history_metrics(committed)
-        params = [Param(name, value[:LONGEST_PARAM]) for name, value in run_params(cell).items()]
-        said = result_tags(committed) | statement_tags(cell, committed) | learning_tags(cell, committed)
-        said |= cell_tags(committed) | words(told)
-        tags = [RunTag(name, str(value)[:LONGEST_TAG]) for name, value in said.items()]
-        metrics = [metric for metric in told if is_number(metric.value)]
-        self._log_batches(run_id, "params", params, MOST_PARAMS)
-        self._log_batches(run_id, "tags", tags, MOST_TAGS)
-        self._log_batches(run_id, "metrics", metrics, MOST_METRICS)
+        """Log all entries of a cell, then end its run and mark it complete."""
+        entries = run_entries(cell, committed)
+        for kind, items, most in (
+            ("params", entries.params, MOST_PARAMS),
+            ("tags", entries.tags, MOST_TAGS),
+            ("metrics", entries.metrics, MOST_METRICS),
+        ):
+            for start in range(0, len(items), most):
+                batch: dict[str, Any] = {kind: items[start : start + most]}
+                self._client.log_batch(run_id, **batch)
         self._client.update_run(run_id, name=run_name(cell))
         self._client.set_terminated(run_id, "FINISHED", end_time=milliseconds(committed.manifest["committed_at"]))
         self._client.set_tag(run_id, MIRRORED, COMPLETE)
-
-    def _log_batches(self, run_id: str, what: str, items: Sequence[Any], most: int) -> None:
-        for start in range(0, len(items), most):
-            batch: dict[str, Any] = {what: items[start : start + most]}
-            self._client.log_batch(run_id, **batch)

@@ -12,11 +12,12 @@ import pytest
 
 from analysis import command
 from analysis.augmentation import figure as augmentation_figure
+from analysis.augmentation.comparison import comparison, printed
 from analysis.augmentation.figure import figure
-from analysis.augmentation.table import ACCURACY, ESTIMATE, STRENGTHS, Record, record
+from analysis.augmentation.table import ACCURACY, ESTIMATE, STRENGTHS, SearchOutcome, outcome
 from analysis.augmentation.verdict import verdict
-from analysis.augmentation_search import comparison, draw, printed
-from analysis.command import MissingCells
+from analysis.augmentation_search import draw
+from analysis.cells import MissingCells
 from analysis.style import save
 from analysis.verdict import read
 from mi_ray.experiments.declare.checks import Refused
@@ -25,7 +26,7 @@ from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.plan.study import parse_axes
 from mi_ray.experiments.store.files import append_line, write_json
 from mi_ray.experiments.store.store import Store
-from mi_ray.running.asking import plan_of
+from mi_ray.running.order import plan_of
 from mi_ray.tracking.recorder import Recorder
 from sweeps.augmentation_search import STUDY
 from tests.committed import DIGEST, _manifest
@@ -72,14 +73,14 @@ def played(folder: Path, *axes: str, answers: Answer = answer, rounds: int = 100
     return plan, store
 
 
-def recorded(plan: Plan, store: Store) -> Record:
+def recorded(plan: Plan, store: Store) -> SearchOutcome:
     """The record as MLflow would give it, of what the store holds."""
     rows = [
         {"key": cell.key, "kind": cell.kind, **cell.parameters, **store.read(cell.key).result}
         for cell in plan.cells.values()
         if store.has(cell.key)
     ]
-    return record(plan, pd.DataFrame(rows))
+    return outcome(plan, pd.DataFrame(rows))
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.command import MissingCells
-from analysis.infomin_curves import draw, table
-from analysis.infomin_strength.figure import LABEL_GAP, caption, curves, spaced
+from analysis.cells import MissingCells
+from analysis.infomin_curves import draw
+from analysis.infomin_strength.figure import LABEL_GAP, caption, draw_curves, spaced
+from analysis.infomin_strength.table import table
 from analysis.infomin_strength.verdict import curves_of, verdict
 from mi_ray.experiments.plan.plan import Cell, Plan, build
 from mi_ray.experiments.store.store import Store
@@ -30,7 +31,7 @@ def plan_of(**axes: tuple[Any, ...]) -> Plan:
     return build(STUDY.questions(STUDY.grid("smoke", asked)), lambda data: DIGEST)
 
 
-def told(cell: Cell) -> dict[str, Any]:
+def results(cell: Cell) -> dict[str, Any]:
     """Made-up results, also of views and of estimates of what they share."""
     if cell.kind == "estimation":
         return estimate(made_up(cell), 6.0)
@@ -44,7 +45,7 @@ PLAN, SEEDS = plan_of(), plan_of(seed=(0, 1))
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("mirrored")
     store, uri = Store(folder), f"sqlite:///{folder}/mlflow.db"
-    commit_all(SEEDS.cells.values(), store, told)
+    commit_all(SEEDS.cells.values(), store, results)
     recorder = Recorder(uri, experiment=STUDY.name, sweep="infomin_strength/smoke", artifacts=folder / "artifacts")
     assert recorder.mirror_all(SEEDS, store) == 0
     return uri
@@ -71,16 +72,16 @@ def test_an_accuracy_stands_beside_the_estimate_of_its_own_encoder(uri: str) -> 
     for _, row in tidy_of(PLAN, uri).iterrows():
         (evaluation,) = cells_at(PLAN, "evaluation", row, task=row["task"])
         (estimation,) = cells_at(PLAN, "estimation", row)
-        assert row["accuracy"] == told(evaluation)["linear_accuracy"]
-        assert row["spread"] == told(evaluation)["linear_standard_error"]
-        assert row["estimate_bits"] == told(estimation)["nominal_bits"]
-        assert row["estimate_spread_bits"] == told(estimation)["nominal_standard_error_bits"]
+        assert row["accuracy"] == results(evaluation)["linear_accuracy"]
+        assert row["spread"] == results(evaluation)["linear_standard_error"]
+        assert row["estimate_bits"] == results(estimation)["nominal_bits"]
+        assert row["estimate_spread_bits"] == results(estimation)["nominal_standard_error_bits"]
 
 
 def test_several_seeds_show_means_and_standard_deviations_of_both(uri: str) -> None:
     for _, row in tidy_of(SEEDS, uri).iterrows():
-        accuracies = [told(cell)["linear_accuracy"] for cell in cells_at(SEEDS, "evaluation", row, task=row["task"])]
-        estimates = [told(cell)["nominal_bits"] for cell in cells_at(SEEDS, "estimation", row)]
+        accuracies = [results(cell)["linear_accuracy"] for cell in cells_at(SEEDS, "evaluation", row, task=row["task"])]
+        estimates = [results(cell)["nominal_bits"] for cell in cells_at(SEEDS, "estimation", row)]
         assert (row["accuracy"], row["spread"]) == pytest.approx((np.mean(accuracies), np.std(accuracies, ddof=1)))
         found = row["estimate_bits"], row["estimate_spread_bits"]
         assert found == pytest.approx((np.mean(estimates), np.std(estimates, ddof=1)))
@@ -179,7 +180,7 @@ def test_nothing_measured_at_all_still_draws(uri: str, tmp_path: Path) -> None:
 
 def test_the_figure_has_a_panel_per_augmentation_and_a_row_per_encoder(uri: str) -> None:
     plan = plan_of(arch=("resnet10t", "resnet18"))
-    figure = curves(tidy_of(plan, uri))
+    figure = draw_curves(tidy_of(plan, uri))
     titles = [[text.get_text() for text in axes.texts[:2]] for axes in figure.axes]
     assert [row[0][:3] for row in titles] == ["(a)", "(b)", "(a)", "(b)"]
     assert [row[1] for row in titles] == ["resnet10t", "resnet10t", "resnet18", "resnet18"]

@@ -11,10 +11,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis import command
-from analysis.command import MissingCells
-from analysis.infomin_grid.figure import caption, heatmap
-from analysis.infomin_grid.table import ACCURACY, ESTIMATE, Matrix, share, told
-from analysis.infomin_heatmap import draw, table
+from analysis.cells import MissingCells
+from analysis.infomin_grid.figure import caption, draw_heatmap
+from analysis.infomin_grid.table import ACCURACY, ESTIMATE, Heatmap, formatted, share, table
+from analysis.infomin_heatmap import draw
 from mi_ray.experiments.declare import CDP
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import Cell, Plan
@@ -50,33 +50,33 @@ def read(plan: Plan, uri: str) -> pd.DataFrame:
     return read_cells(uri, STUDY.name, plan.cells.keys())
 
 
-def seeds_of(plan: Plan, matrix: Matrix, row: pd.Series) -> list[Cell]:
+def seeds_of(plan: Plan, heatmap: Heatmap, row: pd.Series) -> list[Cell]:
     place = ("task", "pairing", "arch")
     return [
         cell
         for cell in plan.cells.values()
-        if cell.kind == matrix.kind and all(cell.parameters[name] == row[name] for name in place)
+        if cell.kind == heatmap.kind and all(cell.parameters[name] == row[name] for name in place)
     ]
 
 
-@pytest.mark.parametrize("matrix", [ACCURACY, ESTIMATE])
-def test_one_seed_shows_the_stores_value_and_its_own_standard_error(matrix: Matrix, uri: str) -> None:
-    tidy = table(matrix, PLAN, read(PLAN, uri))
+@pytest.mark.parametrize("heatmap", [ACCURACY, ESTIMATE])
+def test_one_seed_shows_the_stores_value_and_its_own_standard_error(heatmap: Heatmap, uri: str) -> None:
+    tidy = table(heatmap, PLAN, read(PLAN, uri))
     assert len(tidy) == 4
     for _, row in tidy.iterrows():
-        (cell,) = seeds_of(PLAN, matrix, row)
-        assert row["value"] == result_of(cell)[matrix.value]
-        assert row["spread"] == result_of(cell)[matrix.standard_error]
+        (cell,) = seeds_of(PLAN, heatmap, row)
+        assert row["value"] == result_of(cell)[heatmap.measure.name]
+        assert row["spread"] == result_of(cell)[heatmap.measure.error]
         assert (row["spread_is"], row["n_seeds"]) == ("standard error", 1)
         assert row["class_entropy_bits"] == Task(row["task"]).entropy_bits
 
 
-@pytest.mark.parametrize("matrix", [ACCURACY, ESTIMATE])
-def test_several_seeds_show_their_mean_and_standard_deviation(matrix: Matrix, uri: str) -> None:
-    tidy = table(matrix, SEEDS, read(SEEDS, uri))
+@pytest.mark.parametrize("heatmap", [ACCURACY, ESTIMATE])
+def test_several_seeds_show_their_mean_and_standard_deviation(heatmap: Heatmap, uri: str) -> None:
+    tidy = table(heatmap, SEEDS, read(SEEDS, uri))
     assert len(tidy) == 8
     for _, row in tidy.iterrows():
-        values = [result_of(cell)[matrix.value] for cell in seeds_of(SEEDS, matrix, row)]
+        values = [result_of(cell)[heatmap.measure.name] for cell in seeds_of(SEEDS, heatmap, row)]
         assert row["value"] == pytest.approx(np.mean(values)) and row["spread"] == pytest.approx(np.std(values, ddof=1))
         assert (row["spread_is"], row["n_seeds"]) == ("sd over seeds", 2)
 
@@ -114,7 +114,7 @@ def marked(figure: Figure) -> int:
 
 def test_the_figure_marks_what_is_certified_and_its_caption_says_what_that_means(uri: str) -> None:
     tidy = table(ESTIMATE, PLAN, read(PLAN, uri))
-    assert 0 < marked(heatmap(ESTIMATE, tidy)) == tidy["certified"].sum() < len(tidy)
+    assert 0 < marked(draw_heatmap(ESTIMATE, tidy)) == tidy["certified"].sum() < len(tidy)
     assert caption(tidy)[1].startswith(CERTIFIED) and "95 % confidence" in caption(tidy)[1]
     assert caption(tidy)[1].endswith("the .csv says why others are not")
     assert caption(tidy.query("certified"))[1].endswith("0.1 bits wide")
@@ -123,12 +123,12 @@ def test_the_figure_marks_what_is_certified_and_its_caption_says_what_that_means
 
 def test_an_accuracy_is_neither_certified_nor_doubted(uri: str) -> None:
     tidy = table(ACCURACY, PLAN, read(PLAN, uri))
-    assert "certified" not in tidy and marked(heatmap(ACCURACY, tidy)) == 0 and len(caption(tidy)) == 1
+    assert "certified" not in tidy and marked(draw_heatmap(ACCURACY, tidy)) == 0 and len(caption(tidy)) == 1
 
 
 def test_every_other_axis_makes_panels_of_its_own(uri: str) -> None:
     plan = plan_of(k_tr=(64, 128), k_est=(128, 256))
-    tables = [table(matrix, plan, read(PLAN, uri)) for matrix in (ACCURACY, ESTIMATE)]
+    tables = [table(heatmap, plan, read(PLAN, uri)) for heatmap in (ACCURACY, ESTIMATE)]
     assert [len(tidy.groupby(["arch", "k_tr"])) for tidy in tables] == [2, 2]
     assert "k_est" not in tables[0] and len(tables[1].groupby(["k_tr", "k_est"])) == 4
 
@@ -147,7 +147,7 @@ def test_missing_cells_are_named_one_a_line_and_nothing_is_drawn(uri: str, tmp_p
 def test_partial_hatches_exactly_the_missing_cells(uri: str, tmp_path: Path) -> None:
     plan = plan_of(pairing=("color", "digit"))
     tidy = table(ESTIMATE, plan, read(plan, uri))
-    hatched = [patch for patch in heatmap(ESTIMATE, tidy).axes[0].patches if patch.get_hatch()]
+    hatched = [patch for patch in draw_heatmap(ESTIMATE, tidy).axes[0].patches if patch.get_hatch()]
     assert len(hatched) == (tidy["n_seeds"] == 0).sum() == 2
     assert {path.name for path in draw(plan, uri, tmp_path, partial=True)} == FILES
 
@@ -156,17 +156,17 @@ def test_a_cell_short_of_seeds_is_hatched_and_shows_the_mean_of_those_it_has(uri
     some = read(SEEDS, uri).query("seed == 0")
     tidy = table(ACCURACY, SEEDS, some)
     assert set(tidy["n_seeds"]) == {1} and tidy["value"].notna().all() and tidy["spread"].isna().all()
-    panels = heatmap(ACCURACY, tidy).axes[:2]
+    panels = draw_heatmap(ACCURACY, tidy).axes[:2]
     assert all(sum(bool(patch.get_hatch()) for patch in panel.patches) == 4 for panel in panels)
 
 
 def test_nothing_mirrored_at_all_is_all_hatched(uri: str) -> None:
     tidy = table(ESTIMATE, PLAN, read(PLAN, uri).query("kind == 'training'"))
-    assert sum(bool(patch.get_hatch()) for patch in heatmap(ESTIMATE, tidy).axes[0].patches) == 4
+    assert sum(bool(patch.get_hatch()) for patch in draw_heatmap(ESTIMATE, tidy).axes[0].patches) == 4
 
 
 def test_one_panel_per_encoder_task_down_and_pairing_across(uri: str) -> None:
-    figure = heatmap(ESTIMATE, table(ESTIMATE, SEEDS, read(SEEDS, uri)))
+    figure = draw_heatmap(ESTIMATE, table(ESTIMATE, SEEDS, read(SEEDS, uri)))
     first, second, _bar = figure.axes
     assert [first.get_title(), second.get_title()] == ["resnet10t", "resnet18"]
     assert [label.get_text() for label in first.get_xticklabels()] == ["color", "all"]
@@ -180,7 +180,7 @@ def test_the_estimate_is_shaded_by_its_share_of_the_class_entropy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("matrix", "value", "least", "text"),
+    ("heatmap", "value", "least", "text"),
     [
         (ACCURACY, 0.87207, False, "87.2"),
         (ESTIMATE, -0.017, False, "\N{MINUS SIGN}0.02"),
@@ -189,8 +189,8 @@ def test_the_estimate_is_shaded_by_its_share_of_the_class_entropy() -> None:
         (ESTIMATE, 0.0, True, "0.00"),
     ],
 )
-def test_values_are_told_in_the_figures_unit(matrix: Matrix, value: float, least: bool, text: str) -> None:
-    assert told(matrix, value, least=least) == text
+def test_values_are_told_in_the_figures_unit(heatmap: Heatmap, value: float, least: bool, text: str) -> None:
+    assert formatted(heatmap, value, least=least) == text
 
 
 def test_redrawing_the_same_record_gives_the_same_bytes(uri: str, tmp_path: Path) -> None:

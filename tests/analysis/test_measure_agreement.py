@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.agreement.csv_table import COLUMNS, MEASURES, read
+from analysis.agreement.columns import COLUMNS, MEASURES
+from analysis.agreement.csv_table import read
 from analysis.agreement.figure import FEWER, dots, write
 from analysis.agreement.ranking import table
 from analysis.measure_agreement import main

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from analysis import verdict as verdicts
-from analysis.command import MissingCells
+from analysis.cells import MissingCells
+from analysis.negatives.table import table
 from analysis.negatives.verdict import verdict
-from analysis.negatives_table import draw, table
+from analysis.negatives_table import draw
 from mi_ray.experiments.declare import data_of
 from mi_ray.experiments.plan.plan import Cell, Plan, build
 from sweeps.negatives import STUDY, names_of
@@ -29,7 +30,7 @@ def plan_of(**axes: tuple[Any, ...]) -> Plan:
 PLAN, SMALL = plan_of(seed=(0, 1, 2)), plan_of(seed=(0,))
 
 
-def told(accuracies: Mapping[str, float]) -> Result:
+def results(accuracies: Mapping[str, float]) -> Result:
     def result(cell: Cell) -> dict[str, Any]:
         if cell.kind != "evaluation":
             return result_of(cell)
@@ -42,11 +43,11 @@ def told(accuracies: Mapping[str, float]) -> Result:
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return mirrored_store(SMALL, STUDY, tmp_path_factory.mktemp("printed"), told(AS_PRINTED))
+    return mirrored_store(SMALL, STUDY, tmp_path_factory.mktemp("printed"), results(AS_PRINTED))
 
 
-def test_a_row_tells_accuracy_and_its_difference_to_own_within_seeds() -> None:
-    tidy = table(PLAN, mirrored_frame(PLAN, told(AS_PRINTED))).set_index("negatives")
+def test_a_row_has_accuracy_and_its_difference_to_own_within_seeds() -> None:
+    tidy = table(PLAN, mirrored_frame(PLAN, results(AS_PRINTED))).set_index("negatives")
     assert list(tidy.index) == list(AS_PRINTED) and tidy.loc["own", "spread"] == pytest.approx(0.1)
     sibling = tidy.loc["sibling"]
     assert sibling["less_own_mean"] == pytest.approx(0.02 - 0.002) and sibling["less_own_seeds"] == 3
@@ -65,7 +66,7 @@ def test_a_row_tells_accuracy_and_its_difference_to_own_within_seeds() -> None:
     ],
 )
 def test_the_verdict_follows_the_table(accuracies: dict[str, float], holds: bool | None) -> None:
-    given = verdict(table(PLAN, mirrored_frame(PLAN, told(accuracies))))
+    given = verdict(table(PLAN, mirrored_frame(PLAN, results(accuracies))))
     assert given.holds is holds and "Control: " in given.sentence
     assert [name for name in given.numbers if "sibling" in name] == [
         "digits-5A, resnet10t, sibling less own, points",
@@ -90,5 +91,5 @@ def test_missing_cells_are_named_or_printed_as_a_dash(uri: str, tmp_path: Path) 
 @pytest.mark.parametrize("asked", [("sibling", "noise"), ("own", "sibling", "apart")])
 def test_axes_without_own_or_others_leave_the_verdict_open(asked: tuple[str, ...]) -> None:
     plan = plan_of(negatives=asked)
-    given = verdict(table(plan, mirrored_frame(plan, told(AS_PRINTED))))
+    given = verdict(table(plan, mirrored_frame(plan, results(AS_PRINTED))))
     assert given.holds is None and "leave out" in given.sentence

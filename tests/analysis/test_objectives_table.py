@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from analysis import verdict as verdicts
-from analysis.command import MissingCells
+from analysis.cells import MissingCells
+from analysis.objectives.printed import printed
+from analysis.objectives.table import ACCURACY, ESTIMATE, differences, table
 from analysis.objectives.verdict import verdict
-from analysis.objectives_table import ACCURACY, ESTIMATE, differences, draw, printed, table
+from analysis.objectives_table import draw
 from mi_ray.experiments.declare import training_of
 from mi_ray.experiments.plan.plan import Cell, Plan, build
 from sweeps.objectives import OBJECTIVES, STUDY, objective_of
@@ -36,7 +38,7 @@ def accuracy(cell: Cell, accuracies: Mapping[str, float]) -> float:
     return accuracies[objective_of(training)] + 0.001 * slope * training.seed
 
 
-def told(accuracies: Mapping[str, float]) -> Result:
+def results(accuracies: Mapping[str, float]) -> Result:
     def result(cell: Cell) -> dict[str, Any]:
         if cell.kind == "evaluation":
             return {"linear_balanced_accuracy": accuracy(cell, accuracies), "linear_balanced_standard_error": 0.01}
@@ -47,12 +49,12 @@ def told(accuracies: Mapping[str, float]) -> Result:
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return mirrored_store(SMALL, STUDY, tmp_path_factory.mktemp("printed"), told(AS_PRINTED))
+    return mirrored_store(SMALL, STUDY, tmp_path_factory.mktemp("printed"), results(AS_PRINTED))
 
 
 @pytest.fixture(scope="module")
 def mirrored() -> pd.DataFrame:
-    return mirrored_frame(PLAN, told(AS_PRINTED))
+    return mirrored_frame(PLAN, results(AS_PRINTED))
 
 
 def test_a_row_is_the_mean_over_seeds_with_its_spread(mirrored: pd.DataFrame) -> None:
@@ -65,11 +67,11 @@ def test_a_row_is_the_mean_over_seeds_with_its_spread(mirrored: pd.DataFrame) ->
 
 
 def test_differences_are_paired_by_seed(mirrored: pd.DataFrame) -> None:
-    found = differences(PLAN, mirrored).set_index(["better", "worse"])
+    compared = differences(PLAN, mirrored).set_index(["better", "worse"])
     spread, error = 0.002, 0.002 / 3**0.5
-    assert found.loc[("class", "simclr"), "mean"] == pytest.approx(0.2 + spread)
-    assert found.loc[("class", "simclr"), "high"] == pytest.approx(0.2 + spread + 4.3027 * error, abs=1e-6)
-    assert found["seeds"].tolist() == [3] * 4
+    assert compared.loc[("class", "simclr"), "mean"] == pytest.approx(0.2 + spread)
+    assert compared.loc[("class", "simclr"), "high"] == pytest.approx(0.2 + spread + 4.3027 * error, abs=1e-6)
+    assert compared["seeds"].tolist() == [3] * 4
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_differences_are_paired_by_seed(mirrored: pd.DataFrame) -> None:
     ],
 )
 def test_the_verdict_follows_the_table(accuracies: dict[str, float], holds: bool | None) -> None:
-    cells = mirrored_frame(PLAN, told(accuracies))
+    cells = mirrored_frame(PLAN, results(accuracies))
     given = verdict(table(PLAN, cells), differences(PLAN, cells))
     assert given.holds is holds and len(given.numbers) == 4 and "points on CDP, small" in given.sentence
 
@@ -111,7 +113,7 @@ def test_axes_without_an_objective_leave_the_verdict_open(mirrored: pd.DataFrame
 
 def test_a_second_setting_makes_rows_of_its_own() -> None:
     plan = plan_of(k_est=(512, 1024))
-    cells = mirrored_frame(plan, told(AS_PRINTED))
+    cells = mirrored_frame(plan, results(AS_PRINTED))
     tidy, compared = table(plan, cells), differences(plan, cells)
     assert len(tidy[tidy["quantity"] == ESTIMATE]) == 8 and len(tidy[tidy["quantity"] == ACCURACY]) == 4
-    assert [len(one.lines) for one in printed(tidy, compared)] == [1, 2, 4]
+    assert [len(part.lines) for part in printed(tidy, compared)] == [1, 2, 4]

@@ -10,12 +10,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis import infomin_curves, infomin_heatmap, negatives_table, objectives_table, small_batch_bars
 from analysis.encoder_zoo.table import columns_of
 from analysis.encoder_zoo.table import rows as zoo_rows
+from analysis.infomin_grid import table as infomin_grid_table
 from analysis.infomin_grid.table import ACCURACY, ESTIMATE
+from analysis.infomin_strength import table as infomin_strength_table
+from analysis.negatives import table as negatives_rows
 from analysis.negatives.verdict import verdict as negatives_verdict
+from analysis.objectives import table as objectives_rows
 from analysis.objectives.verdict import verdict as objectives_verdict
+from analysis.small_batch import table as small_batch_rows
 from analysis.temperature.table import rows as temperature_rows
 from mi_ray.experiments.declare import Data
 from mi_ray.experiments.declare.identity import canonical, own_fields
@@ -51,11 +55,11 @@ def told(cell: Cell) -> dict[str, Any]:
 
 
 def heatmaps(matrix: Any) -> Table:
-    return lambda plan, mirrored: infomin_heatmap.table(matrix, plan, mirrored).rename(columns={"value": "mean"})
+    return lambda plan, mirrored: infomin_grid_table.table(matrix, plan, mirrored).rename(columns={"value": "mean"})
 
 
 def curves(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
-    return infomin_curves.table(plan, mirrored).rename(columns={"accuracy": "mean"})
+    return infomin_strength_table.table(plan, mirrored).rename(columns={"accuracy": "mean"})
 
 
 def temperatures(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
@@ -75,15 +79,15 @@ COMPARED: list[tuple[Study, Table, dict[str, tuple[Any, ...]]]] = [
         {"k_tr": (8, 32), "temperature": (0.1, 0.2)}, {"train_images": (1024, 2048)},
     )),
     *((infomin_strength.STUDY, curves, axes) for axes in ({"k_tr": (8, 32)}, {"backgrounds": ("/a", "/b")})),
-    *((small_batch.STUDY, small_batch_bars.table, axes) for axes in (
+    *((small_batch.STUDY, small_batch_rows.table, axes) for axes in (
         {"temperature": (0.1, 0.2)}, {"digits": ("/a", "/b")},
         {"arch": ("resnet10t", "resnet18"), "views": (2000, 4000)},
     )),
-    *((objectives.STUDY, objectives_table.table, axes) for axes in (
+    *((objectives.STUDY, objectives_rows.table, axes) for axes in (
         {"share": (0.5, 1.0)}, {"data": ("cdp", "cdp-small")}, {"arch": ("resnet10t", "resnet18")},
     )),
     *((temperature.STUDY, temperatures, axes) for axes in ({"share": (0.5, 1.0)}, {"data": ("cdp", "cdp-small")})),
-    *((negatives.STUDY, negatives_table.table, axes) for axes in (
+    *((negatives.STUDY, negatives_rows.table, axes) for axes in (
         {"k_tr": (8, 32)}, {"held_out": (0.3, 0.4)}, {"stem": ("imagenet", "cifar")}, {"temperature": (0.1, 0.2)},
     )),
     *((encoder_zoo.STUDY, zoo, axes) for axes in (
@@ -114,9 +118,9 @@ def test_what_is_compared_is_never_averaged(study: Study, table: Table, axes: di
 
 @pytest.mark.parametrize(
     ("study", "table"),
-    [(infomin_grid.STUDY, heatmaps(ACCURACY)), (objectives.STUDY, objectives_table.table),
-     (negatives.STUDY, negatives_table.table), (temperature.STUDY, temperatures),
-     (small_batch.STUDY, small_batch_bars.table), (encoder_zoo.STUDY, zoo), (infomin_strength.STUDY, curves)],
+    [(infomin_grid.STUDY, heatmaps(ACCURACY)), (objectives.STUDY, objectives_rows.table),
+     (negatives.STUDY, negatives_rows.table), (temperature.STUDY, temperatures),
+     (small_batch.STUDY, small_batch_rows.table), (encoder_zoo.STUDY, zoo), (infomin_strength.STUDY, curves)],
     ids=name_of,
 )  # fmt: skip
 def test_seeds_of_training_data_critics_and_views_share_a_row(study: Study, table: Table) -> None:
@@ -130,10 +134,10 @@ def test_verdicts_have_a_number_for_each_row_that_is_compared() -> None:
     axes = {"share": (0.5, 1.0)}
     plan = plan_of(objectives.STUDY, seed=(0,), **axes)
     mirrored = mirrored_frame(plan, told)
-    compared = objectives_table.differences(plan, mirrored)
-    given = objectives_verdict(objectives_table.table(plan, mirrored), compared)
-    assert len(given.numbers) == len(compared) == 2 * len(objectives_table.COMPARISONS)
+    compared = objectives_rows.differences(plan, mirrored)
+    given = objectives_verdict(objectives_rows.table(plan, mirrored), compared)
+    assert len(given.numbers) == len(compared) == 2 * len(objectives_rows.COMPARISONS)
     of_negatives = plan_of(negatives.STUDY, seed=(0,), k_tr=(8, 32))
-    rows = negatives_table.table(of_negatives, mirrored_frame(of_negatives, told))
+    rows = negatives_rows.table(of_negatives, mirrored_frame(of_negatives, told))
     assert len(negatives_verdict(rows).numbers) == 2 * (4 + 1)
     assert nan not in given.numbers.values()

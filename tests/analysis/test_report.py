@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis import command
+from analysis.page.collect import ROWS, collect, source_of, table_of
 from analysis.page.html import Html, tag
 from analysis.page.page import page
-from analysis.report import ROWS, collect, main, source_of, table_of
-from analysis.verdict import Verdict
+from analysis.report import main
+from analysis.verdict import Verdict, publish
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.store.store import Store
@@ -37,7 +37,7 @@ def drawn(
     (out / f"{name}.png").write_bytes(PNG)
     rows = [["task", "value", "certified", "not_certified"], ["color", "1.5", "True", ""], ["all", "2", "False", WHY]]
     save(out / f"{name}.csv", rows)
-    command.publish(plan, out, [], verdict or GIVEN)
+    publish(plan, out, [], verdict or GIVEN)
     if verdict is None:
         (out / "verdict.json").unlink()
     return out

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.command import MissingCells
-from analysis.small_batch.figure import bars, caption
-from analysis.small_batch.verdict import ACCURACY, IN_TRAINING, POST_TRAINING, verdict
-from analysis.small_batch_bars import draw, table
+from analysis.cells import MissingCells
+from analysis.small_batch.figure import caption, draw_bars
+from analysis.small_batch.table import ACCURACY, IN_TRAINING, POST_TRAINING, table
+from analysis.small_batch.verdict import verdict
+from analysis.small_batch_bars import draw
 from mi_ray.experiments.plan.plan import Cell, Plan, build
 from mi_ray.experiments.store.store import Store
 from mi_ray.theory.channel import LabelChannel
@@ -201,7 +202,7 @@ def heights(figure: Figure) -> list[float]:
 
 def test_the_figure_has_two_bars_per_k_tr_and_one_panel_per_encoder(uri: str) -> None:
     tidy = tidy_of(SEEDS, uri)
-    figure = bars(tidy)
+    figure = draw_bars(tidy)
     assert [axes.get_title() for axes in figure.axes[::2]] == ["resnet10t", "resnet18"]
     assert sorted(heights(figure)) == sorted(tidy.query("quantity != @ACCURACY")["mean"])
 

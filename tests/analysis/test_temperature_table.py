@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 
 from analysis import verdict as verdicts
-from analysis.agreement.csv_table import MEASURES, read
+from analysis.agreement.columns import MEASURES
+from analysis.agreement.csv_table import read
 from analysis.agreement.ranking import ranked
-from analysis.command import MissingCells
-from analysis.temperature.table import HEADS, rows
+from analysis.cells import MissingCells
+from analysis.temperature.printed import HEADS
+from analysis.temperature.table import rows
 from analysis.temperature.verdict import verdict
 from analysis.temperature_table import draw
 from analysis.verdict import Verdict
@@ -101,7 +103,7 @@ def test_a_row_holds_what_the_cells_of_its_encoder_say(drawn: Path) -> None:
 
 def test_encoders_are_a_table_that_measure_agreement_reads(drawn: Path) -> None:
     encoders = read(drawn / "encoders.csv")
-    assert len(encoders) == 6 and encoders[[measure.column for measure in MEASURES]].notna().all(axis=None)
+    assert len(encoders) == 6 and encoders[[measure.name for measure in MEASURES]].notna().all(axis=None)
 
 
 def test_the_print_has_every_encoder_and_each_correlation_with_its_interval(drawn: Path) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import augmentation_search, command
-from analysis.verdict import Verdict, read, resting_on
+from analysis import augmentation_search
+from analysis.cells import cells_of, mirrored_cells
+from analysis.verdict import CELLS, Verdict, publish, read, resting_on
 from mi_ray.experiments.declare.measures import NOT_LEARNED
 from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.run.learning import Doubt
 from mi_ray.experiments.store.store import Store
-from mi_ray.running.asking import plan_of
+from mi_ray.running.order import plan_of
 from tests.committed import plan_of as plan_of_grid
 from tests.committed import result_of
 from tests.made_up import mirrored_store
@@ -45,17 +46,18 @@ def test_every_study_cannot_be_judged_by_an_encoder_that_did_not_learn(
     name: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study, plan = planned(name, tmp_path)
-    (cell, *_) = command.cells_of(plan, kind)
+    (cell, *_) = cells_of(plan, kind)
     frame = pd.DataFrame([{"key": cell.key, "kind": kind, NOT_LEARNED: WHY}])
     monkeypatch.setattr(command, "mirrored", lambda *_, **__: frame)
     monkeypatch.setattr(augmentation_search, "judged", lambda plan, found: plan)
-    monkeypatch.setattr(f"analysis.{study.analysis}.save", lambda *_, **__: [], raising=False)
-    import_module(f"analysis.{study.analysis}").draw(plan, "", tmp_path, partial=True)
+    module, _, function = str(study.draw).partition(":")
+    monkeypatch.setattr(f"{module}.save", lambda *_, **__: [], raising=False)
+    getattr(import_module(module), function)(plan, "", tmp_path, partial=True)
     given = read(tmp_path)
     assert given.holds is None and given.study == name
     assert given.sentence == f"Cannot be judged: encoders did not learn: {plan.name(cell)} {WHY}."
     assert given.numbers[plan.name(cell)] == WHY
-    with (tmp_path / command.CELLS).open(newline="") as file:
+    with (tmp_path / CELLS).open(newline="") as file:
         told = {row["key"]: row[NOT_LEARNED] for row in csv.DictReader(file)}
     below = {cell.key, *(one.key for one in plan.downstream(cell.key))}
     assert told == {key: WHY if key in below else "" for key in plan.cells}
@@ -75,7 +77,7 @@ def test_numbers_are_kept_beside_the_reasons(holds: bool | None) -> None:
 
 def test_a_store_of_an_earlier_version_is_judged_by_its_history_and_results(tmp_path: Path) -> None:
     plan = plan_of_grid()
-    (untrained, other) = command.cells_of(plan, "training")
+    (untrained, other) = cells_of(plan, "training")
 
     def earlier(cell):
         told = {name: value for name, value in result_of(cell).items() if name != NOT_LEARNED}
@@ -84,10 +86,10 @@ def test_a_store_of_an_earlier_version_is_judged_by_its_history_and_results(tmp_
 
     study = import_module("sweeps.infomin_grid").STUDY
     uri = mirrored_store(plan, study, tmp_path, earlier)
-    cells = command.mirrored(study, plan, uri, ["estimation"], partial=False)
+    cells = mirrored_cells(study, plan, uri, ["estimation"], partial=False)
     said = dict(zip(cells["key"], cells[NOT_LEARNED], strict=True))
     assert said[untrained.key].startswith("learned nothing") and said[other.key] == ""
-    command.publish(plan, tmp_path, [], GIVEN, mirrored=cells)
+    publish(plan, tmp_path, [], GIVEN, mirrored=cells)
     assert read(tmp_path).holds is None and plan.name(untrained) in read(tmp_path).sentence
 
 
@@ -95,5 +97,5 @@ def test_a_candidate_of_a_search_that_did_not_learn_did_not_win(tmp_path: Path) 
     _, plan = planned("augmentation_search", tmp_path)
     found = augmentation_search.record(plan, pd.DataFrame(columns=["key", "kind"]))
     kept = augmentation_search.judged(plan, found)
-    trained = {cell.parameters["views"] for cell in command.cells_of(kept, "training")}
+    trained = {cell.parameters["views"] for cell in cells_of(kept, "training")}
     assert trained <= {str(found.views)} and set(kept.cells) < set(plan.cells)

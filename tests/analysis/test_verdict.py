@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.infomin_grid.figure import heatmap
-from analysis.infomin_grid.table import ACCURACY, ESTIMATE, Matrix
+from analysis.infomin_grid.figure import draw_heatmap
+from analysis.infomin_grid.table import ACCURACY, ESTIMATE, Heatmap, table
 from analysis.infomin_grid.verdict import verdict as infomin_verdict
-from analysis.infomin_heatmap import table
 from analysis.verdict import FILE, UNMEASURED, Verdict, lacking, read, undecided, write
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.theory.tasks import Task
@@ -23,7 +22,7 @@ from tests.committed import plan_of
 GIVEN = Verdict("a study", "a claim", True, "a sentence", {"lowest": 1.5, "certified": "3 of 4"})
 PAIRINGS = ("color", "digit", "position", "all")
 PLAN = plan_of(pairing=PAIRINGS, task=PAIRINGS)
-Tables = dict[Matrix, pd.DataFrame]
+Tables = dict[Heatmap, pd.DataFrame]
 
 
 @pytest.mark.parametrize("holds", [True, False, None])
@@ -79,14 +78,19 @@ def measured(low: float = 0.9, spread: float = 0.001, **at: float) -> Tables:
             place = f"{cell.parameters['task']}_{cell.parameters['pairing']}"
             rows.append({"key": cell.key, "kind": cell.kind, **_values(cell.parameters["task"], at.get(place, low))})
     mirrored = pd.DataFrame(rows).assign(linear_balanced_standard_error=spread, nominal_standard_error_bits=spread)
-    return {matrix: table(matrix, PLAN, mirrored) for matrix in (ACCURACY, ESTIMATE)}
+    return {heatmap: table(heatmap, PLAN, mirrored) for heatmap in (ACCURACY, ESTIMATE)}
 
 
 def _values(name: str, share: float) -> dict[str, object]:
     task = Task(name)
     chance = 1 / task.n_classes
     accuracy, bits = chance + share * (1 - chance), share * task.entropy_bits
-    return {ACCURACY.value: accuracy, ESTIMATE.value: bits, "certified": share > 0.85, "not_certified": ""}
+    return {
+        ACCURACY.measure.name: accuracy,
+        ESTIMATE.measure.name: bits,
+        "certified": share > 0.85,
+        "not_certified": "",
+    }
 
 
 def test_the_claim_holds_where_all_that_should_be_is_high() -> None:
@@ -125,7 +129,7 @@ def test_missing_cells_cannot_be_judged_and_are_counted() -> None:
 
 def test_axes_that_leave_out_a_part_cannot_be_judged() -> None:
     tables = measured()
-    without = {matrix: tidy[tidy["pairing"] != "all"].reset_index(drop=True) for matrix, tidy in tables.items()}
+    without = {heatmap: tidy[tidy["pairing"] != "all"].reset_index(drop=True) for heatmap, tidy in tables.items()}
     for part in (without, {ACCURACY: tables[ACCURACY]}, {}):
         given = infomin_verdict(part)
         assert given.holds is None and "leave out" in given.sentence
@@ -139,4 +143,4 @@ def test_redrawn_questions_are_shown_but_not_judged() -> None:
     plan = plan_of(redraw=(0.0, 0.5))
     tidy = table(ESTIMATE, plan, pd.DataFrame(columns=["key", "kind"]))
     assert dict(zip(tidy["task"], tidy["class_entropy_bits"], strict=True))["color~0.5"] == 2
-    assert len(heatmap(ESTIMATE, tidy).axes[0].get_yticks()) == 4
+    assert len(draw_heatmap(ESTIMATE, tidy).axes[0].get_yticks()) == 4

@@ -13,7 +13,7 @@ from analysis import verdict as verdicts
 from analysis.agreement.csv_table import read
 from analysis.agreement.ranking import ranked, table
 from analysis.agreement.verdict import verdict
-from analysis.command import MissingCells
+from analysis.cells import MissingCells
 from analysis.encoder_zoo.table import columns_of, pool_of, rows
 from analysis.measure_agreement import draw, main
 from mi_ray.experiments.plan.plan import Cell, Plan, build

@@ -62,8 +62,8 @@ class Cluster:
 
     def on_head(self, code: str) -> str:
         """What Python prints on the head, connected to Ray."""
-        told = f"~/venv/bin/python -c 'import ray; ray.init(\"auto\"); {code}' 2>/dev/null"
-        return self.hosts.run("head", f"export RAY_AUTH_MODE=token RAY_SCHEDULER_EVENTS=0; {told}")
+        command = f"~/venv/bin/python -c 'import ray; ray.init(\"auto\"); {code}' 2>/dev/null"
+        return self.hosts.run("head", f"export RAY_AUTH_MODE=token RAY_SCHEDULER_EVENTS=0; {command}")
 
 
 @pytest.fixture(scope="session")

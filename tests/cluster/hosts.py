@@ -90,8 +90,8 @@ class Hosts:
     def ssh(self, name: str, *options: str) -> list[str]:
         """The command that opens a host; what is to be done there is appended."""
         trust = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR"]
-        told = [word for option in trust for word in ("-o", option)]
-        return ["ssh", *told, "-i", str(self.key), *options, f"root@{self.addresses[name]}"]
+        trusted = [word for option in trust for word in ("-o", option)]
+        return ["ssh", *trusted, "-i", str(self.key), *options, f"root@{self.addresses[name]}"]
 
     def run(self, name: str, command: str) -> str:
         """What a command prints on a host; CalledProcessError when it fails."""

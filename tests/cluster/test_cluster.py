@@ -24,8 +24,8 @@ Ran = subprocess.CompletedProcess[str]
 def cells(tracked: str) -> list:
     client = MlflowClient(tracked)
     experiment = client.get_experiment_by_name("infomin_grid")
-    found = client.search_runs([experiment.experiment_id], max_results=1000)
-    return [run.data.tags for run in found if "cell_key" in run.data.tags]
+    mirrored = client.search_runs([experiment.experiment_id], max_results=1000)
+    return [run.data.tags for run in mirrored if "cell_key" in run.data.tags]
 
 
 def test_the_smoke_grid_runs_as_a_job(job: Ran):
@@ -34,9 +34,9 @@ def test_the_smoke_grid_runs_as_a_job(job: Ran):
 
 
 def test_its_results_are_in_the_mlflow_server_of_the_head(job: Ran, cluster: Cluster):
-    told = cells(MLFLOW)
-    assert {tags["kind"] for tags in told} == {"training", "embedding", "evaluation", "estimation"}
-    assert sorted(tags["cell_key"] for tags in told) == sorted(
+    tags_of_cells = cells(MLFLOW)
+    assert {tags["kind"] for tags in tags_of_cells} == {"training", "embedding", "evaluation", "estimation"}
+    assert sorted(tags["cell_key"] for tags in tags_of_cells) == sorted(
         path.name for path in (cluster.hosts.shared / "runs" / "cells").iterdir()
     )
 
@@ -61,7 +61,7 @@ def test_two_hosts_that_share_a_bucket_and_no_folder_train_together(job: Ran, cl
     (manifest,) = (content for name, content in there.items() if name.endswith("/manifest.json"))
     assert json.loads(manifest)["workers"] == 2
     brought = [cluster.hosts.run(name, f"find {HOME} -path '*/.cache/mi-ray/*/data/*'") for name in NAMES[1:]]
-    assert any("manifest.json" in found for found in brought), "one of the two is not on the head, and read images"
+    assert any("manifest.json" in name for name in brought), "one of the two is not on the head, and read images"
 
 
 def test_the_same_command_computes_nothing_twice(job: Ran, cluster: Cluster):
@@ -80,9 +80,9 @@ def test_a_client_without_the_token_is_refused(cluster: Cluster):
 def test_a_host_without_the_token_cannot_join_or_ask(cluster: Cluster):
     head = cluster.hosts.addresses["head"]
     asks = f"HOME=/tmp RAY_AUTH_MODE=disabled ~/venv/bin/ray status --address {head}:6379 2>&1; echo code $?"
-    said = cluster.hosts.run("worker-1", asks)
-    assert "code 0" not in said
-    assert "uthentication" in said
+    output = cluster.hosts.run("worker-1", asks)
+    assert "code 0" not in output
+    assert "uthentication" in output
 
 
 def test_the_token_is_its_owner_s_alone_on_every_host(cluster: Cluster):

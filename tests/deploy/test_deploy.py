@@ -75,7 +75,7 @@ def test_paths_in_a_file_of_several_documents_name_theirs():
 
 
 @pytest.mark.parametrize(
-    ("file", "path", "value", "said"),
+    ("file", "path", "value", "message"),
     [
         ("cluster.yaml", "max_worker", 8, "max_worker: 8 is not allowed; allowed: one of max_workers"),
         ("cluster.yaml", "available_node_types.gpu.resources", {"GPU": 0.5},
@@ -89,12 +89,12 @@ def test_paths_in_a_file_of_several_documents_name_theirs():
          "available_node_types: ['gpu'] is not allowed; allowed: nothing"),
     ],
 )  # fmt: skip
-def test_what_ray_refuses_is_refused(tmp_path: Path, file: str, path: str, value: object, said: str):
-    assert any(line.startswith(said) for line in refused(tmp_path, file, at(path, value)))
+def test_what_ray_refuses_is_refused(tmp_path: Path, file: str, path: str, value: object, message: str):
+    assert any(line.startswith(message) for line in refused(tmp_path, file, at(path, value)))
 
 
 @pytest.mark.parametrize(
-    ("file", "path", "value", "said"),
+    ("file", "path", "value", "message"),
     [
         ("cluster.yaml", "available_node_types.gpu.node_config.InstanceMarketOptions", {"MarketTyp": "spot"},
          "available_node_types.gpu.node_config.InstanceMarketOptions.MarketTyp: 'spot' is not allowed; "
@@ -118,9 +118,9 @@ def test_what_ray_refuses_is_refused(tmp_path: Path, file: str, path: str, value
          "provider.project_id: None is not allowed; allowed: the id of a project"),
     ],
 )  # fmt: skip
-def test_what_ray_lets_pass_inside_a_node_is_refused(tmp_path: Path, file: str, path: str, value: object, said: str):
+def test_what_ray_lets_pass_inside_a_node_is_refused(tmp_path: Path, file: str, path: str, value: object, message: str):
     (line,) = refused(tmp_path, file, at(path, value))
-    assert line.startswith(said)
+    assert line.startswith(message)
 
 
 @pytest.mark.parametrize("file", LAUNCHED)
@@ -135,9 +135,9 @@ def test_a_start_of_ray_without_the_token_is_refused(tmp_path: Path, file: str, 
 
 @pytest.mark.parametrize("file", ["cluster.yaml", "deploy/gcp.yaml"])
 def test_start_commands_left_to_ray_are_refused_as_without_token_and_open(tmp_path: Path, file: str):
-    said = refused(tmp_path, file, lambda document: document.pop("head_start_ray_commands"))
-    assert any(line.endswith("RAY_AUTH_MODE=token") for line in said)
-    assert any("--dashboard-host=0.0.0.0" in line and "127.0.0.1" in line.rpartition("allowed:")[2] for line in said)
+    lines = refused(tmp_path, file, lambda document: document.pop("head_start_ray_commands"))
+    assert any(line.endswith("RAY_AUTH_MODE=token") for line in lines)
+    assert any("--dashboard-host=0.0.0.0" in line and "127.0.0.1" in line.rpartition("allowed:")[2] for line in lines)
 
 
 @pytest.mark.parametrize("file", LAUNCHED)
@@ -161,7 +161,7 @@ def test_the_autoscaler_that_leaves_out_a_local_worker_is_refused(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "message"),
     [
         ("head_start_ray_commands.2", "mlflow server --host 0.0.0.0", "head_start_ray_commands.2: 'mlflow server"),
         ("head_start_ray_commands.2", "mlflow server --host 10.1.2.3", "head_start_ray_commands.2: '10.1.2.3' is not"),
@@ -172,16 +172,16 @@ def test_the_autoscaler_that_leaves_out_a_local_worker_is_refused(tmp_path: Path
          "provider.security_group.IpPermissions.0.IpRanges.0.CidrIp: '0.0.0.0/0' is not allowed"),
     ],
 )  # fmt: skip
-def test_what_stands_open_is_refused(tmp_path: Path, path: str, value: object, said: str):
+def test_what_stands_open_is_refused(tmp_path: Path, path: str, value: object, message: str):
     (line,) = refused(tmp_path, "cluster.yaml", at(path, value))
-    assert line.startswith(said) and "127.0.0.1" in line.rpartition("allowed:")[2]
+    assert line.startswith(message) and "127.0.0.1" in line.rpartition("allowed:")[2]
 
 
 @pytest.mark.parametrize("file", LAUNCHED)
 def test_an_installation_without_constraints_is_refused(tmp_path: Path, file: str):
-    said = refused(tmp_path, file, at("setup_commands", ["pip install -U ray torch"]))
-    assert said[0].startswith("setup_commands.0: 'pip install -U ray torch' is not allowed; allowed: pip install -c ")
-    assert said[1].startswith("setup_commands: [")
+    lines = refused(tmp_path, file, at("setup_commands", ["pip install -U ray torch"]))
+    assert lines[0].startswith("setup_commands.0: 'pip install -U ray torch' is not allowed; allowed: pip install -c ")
+    assert lines[1].startswith("setup_commands: [")
     assert refused(tmp_path, file, at("setup_commands", ["pip install -c constraints.txt -e ."])) == []
 
 
@@ -191,7 +191,7 @@ def test_installations_that_ray_adds_of_its_own_are_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("file", "path", "value", "said"),
+    ("file", "path", "value", "message"),
     [
         ("deploy/raycluster.yaml", "spec.headGroupSpecs", {},
          "spec.headGroupSpecs: {} is not allowed; allowed: one of authOptions, "),
@@ -218,9 +218,9 @@ def test_installations_that_ray_adds_of_its_own_are_refused(tmp_path: Path):
         ("deploy/rayjob.yaml", "kind", "RayJobs", "kind: 'RayJobs' is not allowed; allowed: RayCluster, RayJob, "),
     ],
 )  # fmt: skip
-def test_mistakes_in_a_manifest_are_refused(tmp_path: Path, file: str, path: str, value: object, said: str):
+def test_mistakes_in_a_manifest_are_refused(tmp_path: Path, file: str, path: str, value: object, message: str):
     (line,) = refused(tmp_path, file, at(path, value))
-    assert line.startswith(said)
+    assert line.startswith(message)
 
 
 def test_a_manifest_that_says_nothing_of_the_token_is_refused(tmp_path: Path):
@@ -229,7 +229,7 @@ def test_a_manifest_that_says_nothing_of_the_token_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("file", "path", "value", "said"),
+    ("file", "path", "value", "message"),
     [
         ("cluster.yaml", "available_node_types.gpu.max_workers", 4,
          f"{HEAD_HAS}.most_GPU: 8 is not allowed; allowed: 4,"),
@@ -242,9 +242,9 @@ def test_a_manifest_that_says_nothing_of_the_token_is_refused(tmp_path: Path):
     ],
 )  # fmt: skip
 def test_a_head_that_says_otherwise_than_its_groups_how_far_the_cluster_grows_is_refused(
-    tmp_path: Path, file: str, path: str, value: object, said: str
+    tmp_path: Path, file: str, path: str, value: object, message: str
 ):
-    assert any(line.startswith(said) for line in refused(tmp_path, file, at(path, value)))
+    assert any(line.startswith(message) for line in refused(tmp_path, file, at(path, value)))
 
 
 @pytest.mark.parametrize("text", ["- a\n- list\n", "cluster_name: without-provider\n", "a: [\n", "", None])
@@ -269,8 +269,8 @@ def test_the_files_start_ray_and_install_alike():
 
 def test_spot_workers_listen_to_the_notices_of_their_own_cloud():
     for file, cloud in (("cluster.yaml", "aws"), ("deploy/gcp.yaml", "gcp")):
-        (told,) = [words for words in read(file)["worker_start_ray_commands"] if "spot_notice.sh" in words]
-        assert f"deploy/spot_notice.sh {cloud} " in told
+        (command,) = [words for words in read(file)["worker_start_ray_commands"] if "spot_notice.sh" in words]
+        assert f"deploy/spot_notice.sh {cloud} " in command
 
 
 def test_mounts_name_what_is_there_and_all_that_the_installation_reads():
@@ -293,6 +293,6 @@ def test_kubernetes_runs_the_image_that_the_constraints_describe():
 def test_the_page_quotes_what_the_dry_run_prints(tmp_path: Path):
     command = [sys.executable, "sweeps/infomin_grid.py", "--preset", "paper", "--dry-run", "--store", str(tmp_path)]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    told = [line for line in printed if not line.startswith(("to do", "missing"))]
-    assert len(told) == 2
-    assert "\n".join(told) in (ROOT / "docs" / "cluster.md").read_text()
+    cost_lines = [line for line in printed if not line.startswith(("to do", "missing"))]
+    assert len(cost_lines) == 2
+    assert "\n".join(cost_lines) in (ROOT / "docs" / "cluster.md").read_text()

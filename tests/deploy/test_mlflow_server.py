@@ -17,7 +17,9 @@ from tests.servers import Server
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("head") / "mlflow", told={"MLFLOW_ALLOWED_HOSTS": "mlflow.lab,*.lab:443"})
+    server = Server(
+        tmp_path_factory.mktemp("head") / "mlflow", variables={"MLFLOW_ALLOWED_HOSTS": "mlflow.lab,*.lab:443"}
+    )
     try:
         yield server.start()
     finally:
@@ -28,9 +30,9 @@ def status(server: Server, **headers: str) -> int:
     """Of a request that may change what the server holds, as a browser's page could send it."""
     body = json.dumps({"experiment_id": "0", "key": "seen", "value": "true"}).encode()
     address = f"{server.url}/api/2.0/mlflow/experiments/set-experiment-tag"
-    asked = Request(address, body, {"Content-Type": "application/json", **headers})
+    request = Request(address, body, {"Content-Type": "application/json", **headers})
     try:
-        with urlopen(asked) as answer:
+        with urlopen(request) as answer:
             return answer.status
     except HTTPError as error:
         return error.code
@@ -94,7 +96,7 @@ def test_anything_else_is_answered_with_what_it_takes(tmp_path: Path, arguments:
 
 @pytest.mark.parametrize(("name", "value"), [("MLFLOW_AUTH", "yes"), ("MLFLOW_ALLOWED_HOSTS", "mlflow.lab,*")])
 def test_what_would_leave_it_open_is_refused(tmp_path: Path, name: str, value: str):
-    ran = Server(tmp_path / "mlflow", told={name: value}).run("start", str(tmp_path / "mlflow"))
+    ran = Server(tmp_path / "mlflow", variables={name: value}).run("start", str(tmp_path / "mlflow"))
     assert ran.returncode == 2 and f"{name}: '{value}' is not allowed; allowed: " in ran.stderr
     assert not (tmp_path / "mlflow").exists()
 

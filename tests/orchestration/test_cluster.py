@@ -24,8 +24,8 @@ def test_a_cluster_that_starts_without_workers_counts_for_what_it_may_grow_to(no
 
 
 def test_a_cluster_that_does_not_grow_has_what_its_nodes_have():
-    found = capacity_of([{"CPU": 2.0}, {"CPU": 4.0, "GPU": 1.0}])
-    assert found.grows_to is None and found.nodes == (Share(2.0, 0.0), Share(4.0, 1.0))
+    capacity = capacity_of([{"CPU": 2.0}, {"CPU": 4.0, "GPU": 1.0}])
+    assert capacity.grows_to is None and capacity.nodes == (Share(2.0, 0.0), Share(4.0, 1.0))
 
 
 LEAVES = """

@@ -34,7 +34,7 @@ def test_two_workers_train_the_encoder_of_one(tmp_path: Path):
     assert two.result["in_training_bits"] == pytest.approx(one.result["in_training_bits"], abs=0.05)
     assert {path.name for path in two.path.iterdir()} == {path.name for path in one.path.iterdir()}
     accuracy = [CommittedCell(next((tmp_path / name / "cells").glob("evaluation-*"))).result for name in ("two", "one")]
-    noise = sum(told["linear_standard_error"] ** 2 for told in accuracy) ** 0.5
+    noise = sum(result["linear_standard_error"] ** 2 for result in accuracy) ** 0.5
     assert abs(accuracy[0]["linear_accuracy"] - accuracy[1]["linear_accuracy"]) <= max(3 * noise, 0.01)
 
 
@@ -74,7 +74,7 @@ def test_more_workers_than_fit_are_refused_at_once_with_the_arithmetic(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         (("--workers", "0"), "workers: 0 is not allowed; allowed: 1 or more"),
         (("--workers", "2", "--on", "here"), "workers: 2 is not allowed; allowed: 1 with --on here"),
@@ -82,6 +82,6 @@ def test_more_workers_than_fit_are_refused_at_once_with_the_arithmetic(tmp_path:
         (("--gpus", "0.5"), "gpus: a training takes 1 CPU and 0.5 GPU; the cluster has 1 node with"),
     ],
 )
-def test_flags_that_make_no_sense_are_refused(flags: tuple[str, ...], told: str, tmp_path: Path):
+def test_flags_that_make_no_sense_are_refused(flags: tuple[str, ...], message: str, tmp_path: Path):
     ran = sweep(*flags, store=tmp_path / "runs")
-    assert (ran.code, told in ran.err, (tmp_path / "runs").exists()) == (2, True, False), ran.err
+    assert (ran.code, message in ran.err, (tmp_path / "runs").exists()) == (2, True, False), ran.err

@@ -8,7 +8,7 @@ from mi_ray.experiments.declare import CDP, Embedding, LinearEvaluation, SameCla
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.plan import Job, build, group
 from mi_ray.orchestration.cluster import Capacity, Share
-from mi_ray.orchestration.placement import Occupancy, Team, refuse_what_cannot_fit, share, training_slots
+from mi_ray.orchestration.placement import Occupancy, Team, job_share, refuse_what_cannot_fit, training_slots
 
 LAPTOP = Capacity((Share(2, 0),))
 NODES = Capacity((Share(4, 0), Share(4, 1), Share(4, 1)))
@@ -25,12 +25,12 @@ TRAINING, EMBEDDING, EVALUATION = jobs()
 
 
 def test_one_worker_takes_a_core_and_a_gpu_where_there_are_any():
-    assert [share(job, LAPTOP, Team()) for job in (TRAINING, EMBEDDING, EVALUATION)] == 3 * [Share(1, 0)]
-    assert [share(job, NODES, Team()).gpus for job in (TRAINING, EMBEDDING, EVALUATION)] == [1, 1, 0]
+    assert [job_share(job, LAPTOP, Team()) for job in (TRAINING, EMBEDDING, EVALUATION)] == 3 * [Share(1, 0)]
+    assert [job_share(job, NODES, Team()).gpus for job in (TRAINING, EMBEDDING, EVALUATION)] == [1, 1, 0]
 
 
 def test_several_workers_and_their_trial_fill_their_cores():
-    assert share(TRAINING, LAPTOP, Team(workers=2)) == Share(0.01 + 2 * 0.99, 0)
+    assert job_share(TRAINING, LAPTOP, Team(workers=2)) == Share(0.01 + 2 * 0.99, 0)
     refuse_what_cannot_fit([TRAINING], LAPTOP, Team(workers=2))
     assert training_slots(LAPTOP, Team(workers=2)) == 1
     assert training_slots(NODES, Team(workers=2)) == 1
@@ -43,7 +43,7 @@ def test_parts_of_gpus_let_more_jobs_run_side_by_side():
 
 
 @pytest.mark.parametrize(
-    ("capacity", "team", "told"),
+    ("capacity", "team", "message"),
     [
         (LAPTOP, Team(workers=4), r"4 workers of 0.99 CPU and 0 GPU and a trial of 0.01 CPU and 0 GPU take 3.97 CPU"),
         (LAPTOP, Team(workers=2, gpus=1), r"the cluster has 1 node with 2 CPU and 0 GPU, room for 0"),
@@ -52,15 +52,15 @@ def test_parts_of_gpus_let_more_jobs_run_side_by_side():
         (NODES, Team(gpus=2), r"gpus: a training takes 1 CPU and 2 GPU"),
     ],
 )
-def test_what_can_never_fit_is_refused_with_the_arithmetic(capacity, team, told):
-    with pytest.raises(Refused, match=told):
+def test_what_can_never_fit_is_refused_with_the_arithmetic(capacity, team, message):
+    with pytest.raises(Refused, match=message):
         refuse_what_cannot_fit([EVALUATION, TRAINING], capacity, team)
 
 
 def test_a_cluster_that_grows_is_taken_for_what_it_may_become():
     head = Capacity((Share(2, 0),), grows_to=Share(34, 4))
     refuse_what_cannot_fit([TRAINING], head, Team(workers=4))
-    assert share(TRAINING, head, Team(workers=4)).gpus == 4 and training_slots(head, Team(workers=2)) == 2
+    assert job_share(TRAINING, head, Team(workers=4)).gpus == 4 and training_slots(head, Team(workers=2)) == 2
     with pytest.raises(Refused, match="and grows to 34 CPU and 4 GPU, room for 4; allowed: 4 or fewer"):
         refuse_what_cannot_fit([TRAINING], head, Team(workers=8))
 

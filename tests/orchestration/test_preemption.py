@@ -43,9 +43,9 @@ class Metadata(BaseHTTPRequestHandler):
         self._answer("a-token" if self.path == "/latest/api/token" else "")
 
     def do_GET(self) -> None:
-        asked = self.path == "/latest/meta-data/spot/instance-action"
+        is_notice = self.path == "/latest/meta-data/spot/instance-action"
         known = self.headers["X-aws-ec2-metadata-token"] == "a-token"
-        self._answer('{"action": "terminate"}' if asked and known else "")
+        self._answer('{"action": "terminate"}' if is_notice and known else "")
 
     def _answer(self, text: str) -> None:
         self.send_response(200 if text else 404)
@@ -83,8 +83,8 @@ def node_of_training() -> str:
 
 
 def progress(store: Path, attempt: int) -> float:
-    found = list(store.glob(f"work/training-*/{attempt}/progress"))
-    return float(found[0].read_text() or 0) if found else 0.0
+    files = list(store.glob(f"work/training-*/{attempt}/progress"))
+    return float(files[0].read_text() or 0) if files else 0.0
 
 
 @pytest.mark.parametrize("workers", [1, 2])

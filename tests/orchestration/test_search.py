@@ -1,4 +1,4 @@
-"""A search: replayed from what is found, only the hopeless given up, chosen on validation, resumed after a kill."""
+"""A search: replayed from results, only hopeless candidates dropped, chosen on validation, resumed after a kill."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def strengths(question: Question) -> dict[str, float]:
 
 def quality(question: Question) -> float:
     """Best at a crop_min_scale of 0.6 and no grayscale; the default is at 0.52."""
-    told = strengths(question)
-    return 1 - abs(told["crop_min_scale"] - 0.6) - 0.4 * told["grayscale"]
+    strength = strengths(question)
+    return 1 - abs(strength["crop_min_scale"] - 0.6) - 0.4 * strength["grayscale"]
 
 
 def answered(question: Question, *, noise: float = 0.01, test: float = 0.0) -> dict[str, Any]:
@@ -52,14 +52,14 @@ def answered(question: Question, *, noise: float = 0.01, test: float = 0.0) -> d
 
 
 def played(search: Search, answer: Answer = answered) -> tuple[list[Round], dict[Question, dict[str, Any]], int]:
-    """Ask and answer until nothing new is asked: the rounds, all answers, and how many times was asked."""
-    found: dict[Question, dict[str, Any]] = {}
+    """Answer all questions until no round has new ones: the rounds, all results, and the number of replays."""
+    results: dict[Question, dict[str, Any]] = {}
     for times in range(1, 100):
-        reached = rounds(search, found.get)
-        new = {question for one in reached for question in one.questions} - found.keys()
+        reached = rounds(search, results.get)
+        new = {question for one in reached for question in one.questions} - results.keys()
         if not new:
-            return reached, found, times
-        found |= {question: answer(question) for question in new}
+            return reached, results, times
+        results |= {question: answer(question) for question in new}
     raise AssertionError("the search does not end")
 
 
@@ -73,25 +73,25 @@ def tried(one: Round) -> list[dict[str, float]]:
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_same_answers_give_the_same_candidates_from_beginning_to_end(objective):
     search = searching(f"objective={objective}")
-    reached, found, _ = played(search)
-    assert rounds(searching(f"objective={objective}"), found.get) == reached
+    reached, results, _ = played(search)
+    assert rounds(searching(f"objective={objective}"), results.get) == reached
     assert played(search)[0] == reached
 
 
 def test_every_round_begins_where_the_one_before_ended():
     search = searching()
-    reached, found, times = played(search)
+    reached, results, times = played(search)
     assert len(reached) == times - 1 == len(search.generations) + 2
     for n in range(len(reached)):
-        known = {q: found[q] for one in reached[:n] for q in one.questions}
+        known = {q: results[q] for one in reached[:n] for q in one.questions}
         assert rounds(search, known.get) == reached[: n + 1]
 
 
 def test_a_round_that_lacks_one_answer_is_asked_again_and_none_after_it():
     search = searching()
-    reached, found, _ = played(search)
+    reached, results, _ = played(search)
     for n, one in enumerate(reached):
-        rest = {q: told for q, told in found.items() if q != one.questions[0]}
+        rest = {q: result for q, result in results.items() if q != one.questions[0]}
         assert rounds(search, rest.get) == reached[: n + 1]
 
 
@@ -137,26 +137,26 @@ def test_candidates_are_asked_only_what_the_objective_needs():
 def test_only_what_another_beats_by_more_than_seed_noise_is_given_up(noise):
     """Three seeds whose standard deviation is ``noise``: the margin is t(0.95, 2) sqrt(2) noise."""
     search = searching()
-    reached, found, _ = played(search, lambda q: answered(q, noise=noise))
+    reached, results, _ = played(search, lambda q: answered(q, noise=noise))
     own = [q for one in reached[:2] for q in one.questions if training_of(q).seed == 0]
-    worth = {q: found[q]["linear_balanced_validation_accuracy"] for q in own}
+    worth = {q: results[q]["linear_balanced_validation_accuracy"] for q in own}
     kept = [q for q in own if max(worth.values()) - worth[q] <= 2.92 * 2**0.5 * noise]
-    assert tried(reached[2]) == [told for told in map(strengths, own)
-                                 if told == search.default or told in map(strengths, kept)]  # fmt: skip
+    assert tried(reached[2]) == [values for values in map(strengths, own)
+                                 if values == search.default or values in map(strengths, kept)]  # fmt: skip
     assert {0.0001: len(kept) == 1, 1.0: len(kept) == 8}.get(noise, 1 < len(kept) < 8)
 
 
 def test_the_default_is_promoted_even_where_it_is_hopeless():
     reached, _, _ = played(searching(), lambda q: answered(q, noise=0.0001))
-    assert [told == searching().default for told in tried(reached[2])] == [True, False]
+    assert [values == searching().default for values in tried(reached[2])] == [True, False]
 
 
 def test_the_best_and_the_default_are_trained_with_seeds_that_chose_nothing():
-    reached, found, _ = played(searching())
+    reached, results, _ = played(searching())
     fresh = reached[-1]
     winner, default = tried(fresh)
     assert default == searching().default
-    promoted = {q: found[q] for q in reached[2].questions if isinstance(q, LinearEvaluation)}
+    promoted = {q: results[q] for q in reached[2].questions if isinstance(q, LinearEvaluation)}
     assert winner == strengths(max(promoted, key=lambda q: promoted[q]["linear_balanced_validation_accuracy"]))
     assert {training_of(q).seed for q in fresh.questions} == {1, 2, 3}
     assert {training_of(q).views for q in fresh.questions} == {30_000}
@@ -171,8 +171,8 @@ def test_nothing_is_trained_anew_where_the_default_is_best():
 
 
 def test_both_objectives_send_the_best_of_each_to_fresh_seeds():
-    reached, found, _ = played(searching("objective=both"))
-    best = [max((q for q in reached[2].questions if value in found[q]), key=lambda q, v=value: found[q][v])
+    reached, results, _ = played(searching("objective=both"))
+    best = [max((q for q in reached[2].questions if value in results[q]), key=lambda q, v=value: results[q][v])
             for value in ("linear_balanced_validation_accuracy", "validation_bits")]  # fmt: skip
     assert all(strengths(question) in tried(reached[-1]) for question in best)
     assert "Pareto front" in reached[-1].title
@@ -226,11 +226,11 @@ def test_what_a_search_cannot_do_is_refused_by_name(capsys, monkeypatch, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [({"default": 0.33}, "default: 0.33"), ({"high": 0.97}, "high: 0.97"), ({"step": 0.0}, "step: 0.0")],
 )
-def test_a_range_refuses_what_its_steps_do_not_reach(changed, told):
-    with pytest.raises(Refused, match=told):
+def test_a_range_refuses_what_its_steps_do_not_reach(changed, message):
+    with pytest.raises(Refused, match=message):
         replace(Range(low=0.1, high=1.0, step=0.05, default=0.2), **changed)
 
 

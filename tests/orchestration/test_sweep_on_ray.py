@@ -69,7 +69,7 @@ def test_again_is_free_and_draws_the_same_figures(smoke: Smoke):
     assert again.code == 0, again.err
     assert "0 cells" in again.out
     assert results(smoke.store) == before
-    assert figures(smoke.store) == drawn and len(drawn) == 8
+    assert figures(smoke.store) == drawn and len(drawn) == 9
     assert len(runs(smoke.store)) == logged
 
 
@@ -94,8 +94,8 @@ def bare_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_serial_twin_needs_no_ray_and_gives_the_same_numbers(smoke: Smoke, bare_site: Path, tmp_path: Path):
     environment = os.environ | {"PYTHONPATH": f"{bare_site}:{ROOT}", "OMP_NUM_THREADS": "1"}
     find = "from importlib.util import find_spec; print(*map(find_spec, ['ray', 'optuna', 'mlflow']))"
-    found = subprocess.run([sys.executable, "-S", "-c", find], env=environment, capture_output=True, text=True)
-    assert found.stdout.split() == ["None"] * 3
+    ran = subprocess.run([sys.executable, "-S", "-c", find], env=environment, capture_output=True, text=True)
+    assert ran.stdout.split() == ["None"] * 3
     command = [sys.executable, "-S", str(ROOT / "sweeps" / "infomin_grid.py"), "--preset", "smoke"]
     store = tmp_path / "runs"
     twin = subprocess.run(

@@ -70,7 +70,6 @@ STUDY = Study(
     presets={"laptop": {}},
     default_preset="laptop",
     matrix=Matrix(row="task", column="pairing", panels={"evaluation": "linear_accuracy", "estimation": "nominal_bits"}),
-    analysis="none",
 )
 
 

@@ -6,10 +6,11 @@ from importlib import import_module
 
 import pytest
 
-from analysis import infomin_curves, objectives_table, small_batch_bars
-from analysis.encoder_zoo import table as encoder_zoo_rows
-from analysis.infomin_grid import table as infomin_matrices
-from analysis.temperature import table as temperatures
+from analysis.agreement.columns import ACCURACY
+from analysis.infomin_grid import table as infomin_grid
+from analysis.infomin_strength import table as infomin_strength
+from analysis.objectives import table as objectives
+from analysis.small_batch import table as small_batch
 from mi_ray.experiments.declare import Estimation, Geometry, SameClass, SimCLR
 from mi_ray.experiments.plan.plan import build
 from mi_ray.experiments.results.accuracy import accuracy_beside
@@ -36,10 +37,9 @@ def test_the_screen_shows_the_accuracy_whose_classes_count_as_in_the_same_class_
 
 
 def test_figures_and_tables_of_same_class_estimates_read_the_balanced_accuracy() -> None:
-    sources = [*(module.SOURCES[module.ACCURACY] for module in (encoder_zoo_rows, temperatures))]
-    read = [(source.value, source.standard_error) for source in sources]
-    read += [(infomin_matrices.ACCURACY.value, infomin_matrices.ACCURACY.standard_error)]
-    read += [objectives_table.QUANTITIES[objectives_table.ACCURACY][1:]]
-    read += [small_batch_bars.QUANTITIES[small_batch_bars.ACCURACY]]
+    read = [(ACCURACY.measure.name, ACCURACY.measure.error)]
+    measures = [module.QUANTITIES[module.ACCURACY][1] for module in (objectives, small_batch)]
+    measures += [infomin_grid.ACCURACY.measure]
+    read += [(measure.name, measure.error) for measure in measures]
     assert set(read) == {BALANCED} and BALANCED[0] == accuracy_beside(SameClass(task="all"))
-    assert infomin_curves.ACCURACY == ("linear_accuracy", "linear_standard_error")
+    assert infomin_strength.ACCURACY.name == "linear_accuracy"

@@ -46,13 +46,13 @@ def test_a_line_agrees_fully_up_or_down():
 
 
 def test_a_curve_agrees_fully_in_rank_only():
-    found = correlation([0, 1, 100], [0, 1, 2])
-    assert found.kendall == 1 and 0.8 < found.pearson < 1
+    result = correlation([0, 1, 100], [0, 1, 2])
+    assert result.kendall == 1 and 0.8 < result.pearson < 1
 
 
 def test_one_swap_of_three_leaves_a_third_of_tau_and_half_of_r():
-    found = correlation([1, 3, 2], [1, 2, 3])
-    assert found.kendall == pytest.approx(1 / 3) and found.pearson == pytest.approx(1 / 2)
+    result = correlation([1, 3, 2], [1, 2, 3])
+    assert result.kendall == pytest.approx(1 / 3) and result.pearson == pytest.approx(1 / 2)
 
 
 def test_a_tie_counts_as_tau_b_counts_it():
@@ -63,8 +63,8 @@ def test_a_tie_counts_as_tau_b_counts_it():
 @pytest.mark.parametrize("seed", range(5))
 def test_correlations_are_scipys(tied, seed):
     m, a = drawn(tied=tied, seed=seed)
-    found = correlation(m, a)
-    assert (found.pearson, found.kendall) == pytest.approx(by_scipy(m, a), abs=1e-12)
+    result = correlation(m, a)
+    assert (result.pearson, result.kendall) == pytest.approx(by_scipy(m, a), abs=1e-12)
 
 
 def test_correlation_knows_neither_unit_nor_order_and_turns_with_the_sign():
@@ -79,11 +79,11 @@ def test_correlation_knows_neither_unit_nor_order_and_turns_with_the_sign():
 def test_leave_one_out_is_the_correlation_of_what_is_left(tied):
     m, a = drawn(tied=tied, seed=7)
     brute = [by_scipy(np.delete(m, i), np.delete(a, i)) for i in range(len(m))]
-    found = leave_one_out(m, a)
-    assert found.pearson == pytest.approx([r for r, _ in brute], abs=1e-12)
-    assert found.kendall == pytest.approx([tau for _, tau in brute], abs=1e-12)
-    assert found.pearson_range == Interval(min(found.pearson), max(found.pearson))
-    assert found.kendall_range == Interval(min(found.kendall), max(found.kendall))
+    result = leave_one_out(m, a)
+    assert result.pearson == pytest.approx([r for r, _ in brute], abs=1e-12)
+    assert result.kendall == pytest.approx([tau for _, tau in brute], abs=1e-12)
+    assert result.pearson_range == Interval(min(result.pearson), max(result.pearson))
+    assert result.kendall_range == Interval(min(result.kendall), max(result.kendall))
 
 
 def test_an_outlier_is_the_most_influential_encoder():
@@ -103,26 +103,26 @@ def test_where_nothing_is_left_to_correlate_the_rest_still_has_a_range():
 @pytest.mark.parametrize("tied", [False, True])
 def test_the_bootstrap_is_percentiles_of_scipys_correlation_over_the_resamples_drawn(tied):
     m, a = drawn(tied=tied, seed=3)
-    found = bootstrap(m, a, np.random.default_rng(5), resamples=200, level=0.9)
+    result = bootstrap(m, a, np.random.default_rng(5), resamples=200, level=0.9)
     counts = np.random.default_rng(5).multinomial(len(m), np.full(len(m), 1 / len(m)), size=200)
     brute = [by_scipy(np.repeat(m, count), np.repeat(a, count)) for count in counts]
-    for interval, values in zip((found.pearson, found.kendall), np.transpose(brute), strict=True):
+    for interval, values in zip((result.pearson, result.kendall), np.transpose(brute), strict=True):
         assert (interval.low, interval.high) == pytest.approx(np.quantile(values, [0.05, 0.95]), abs=1e-12)
 
 
 def test_a_lead_is_the_difference_of_both_correlations_on_the_same_resamples():
     (m, a), (o, _) = drawn(tied=True, seed=3), drawn(tied=False, seed=4)
-    found = bootstrap_lead(m, o, a, np.random.default_rng(5), resamples=200, level=0.9)
+    result = bootstrap_lead(m, o, a, np.random.default_rng(5), resamples=200, level=0.9)
     counts = np.random.default_rng(5).multinomial(len(m), np.full(len(m), 1 / len(m)), size=200)
     pairs = [[by_scipy(np.repeat(of, count), np.repeat(a, count)) for of in (m, o)] for count in counts]
     leads = np.transpose([np.subtract(*pair) for pair in pairs])
-    for interval, values in zip((found.pearson, found.kendall), leads, strict=True):
+    for interval, values in zip((result.pearson, result.kendall), leads, strict=True):
         assert (interval.low, interval.high) == pytest.approx(np.quantile(values, [0.05, 0.95]), abs=1e-12)
 
 
 def test_no_measure_leads_itself():
-    found = bootstrap_lead(MEASURE, 2 * MEASURE, ACCURACY, np.random.default_rng(0), resamples=50)
-    assert (found.pearson.low, found.kendall.high) == pytest.approx((0, 0), abs=1e-12)
+    result = bootstrap_lead(MEASURE, 2 * MEASURE, ACCURACY, np.random.default_rng(0), resamples=50)
+    assert (result.pearson.low, result.kendall.high) == pytest.approx((0, 0), abs=1e-12)
 
 
 def test_the_bootstrap_follows_its_generator_alone():
@@ -132,18 +132,18 @@ def test_the_bootstrap_follows_its_generator_alone():
 
 def test_the_bootstrap_covers_the_truth_about_as_often_as_it_says():
     r, tau = 0.6, 2 / np.pi * np.arcsin(0.6)
-    found = [
+    result = [
         bootstrap(*normal_pairs(r, 40, seed), np.random.default_rng(seed), resamples=400, level=0.9)
         for seed in range(200)
     ]
-    for truth, intervals in ((r, [f.pearson for f in found]), (tau, [f.kendall for f in found])):
-        assert 0.82 < np.mean([i.low <= truth <= i.high for i in intervals]) < 0.95
+    for value, intervals in ((r, [f.pearson for f in result]), (tau, [f.kendall for f in result])):
+        assert 0.82 < np.mean([i.low <= value <= i.high for i in intervals]) < 0.95
 
 
 def test_constant_resamples_are_left_out_and_counted():
-    found = bootstrap([1, 2, 3], [1, 2, 3], np.random.default_rng(0), resamples=2000)
-    assert 1 - found.resamples / 2000 == pytest.approx(1 / 9, abs=0.02)
-    assert found.pearson == found.kendall == Interval(1, 1)
+    result = bootstrap([1, 2, 3], [1, 2, 3], np.random.default_rng(0), resamples=2000)
+    assert 1 - result.resamples / 2000 == pytest.approx(1 / 9, abs=0.02)
+    assert result.pearson == result.kendall == Interval(1, 1)
 
 
 def test_no_resample_with_a_correlation_is_an_error():

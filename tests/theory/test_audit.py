@@ -41,8 +41,8 @@ def good(**changes):
     return replace(evidence, **changes)
 
 
-def with_reading(name, found):
-    return {"readings": good().readings | {name: found}}
+def with_reading(name, value):
+    return {"readings": good().readings | {name: value}}
 
 
 def few(k):
@@ -78,9 +78,11 @@ def test_each_fault_is_told_alone(words):
 
 
 def test_the_gravest_is_told_first():
-    found = audit(good(**CASES["3 in validation (a, b, c)"], **CASES["0.30 bits wide"], **CASES["not finite: strict"]))
-    assert [words.split(":")[0] for words in found[:2]] == ["not finite", "test images are not untouched"]
-    assert "bits wide" in found[-1]
+    reasons = audit(
+        good(**CASES["3 in validation (a, b, c)"], **CASES["0.30 bits wide"], **CASES["not finite: strict"])
+    )
+    assert [words.split(":")[0] for words in reasons[:2]] == ["not finite", "test images are not untouched"]
+    assert "bits wide" in reasons[-1]
 
 
 # Classes of the pairs
@@ -101,19 +103,19 @@ def test_independent_draws_are_almost_never_flagged(prior, k):
 @pytest.mark.parametrize("prior", [CHANNEL.prior, SKEWED])
 def test_batches_of_fixed_class_counts_are_flagged(prior):
     counts = np.tile(np.round(np.asarray(prior) * 80).astype(int), (BATCHES, 1))
-    found = class_counts(good(channel=LabelChannel(prior=prior), k_est=80, class_counts=counts))
-    assert "balanced" in found
+    reason = class_counts(good(channel=LabelChannel(prior=prior), k_est=80, class_counts=counts))
+    assert "balanced" in reason
 
 
 def test_a_skewed_declaration_is_not_met_by_uniform_classes():
-    found = class_counts(good(channel=LabelChannel(prior=SKEWED), class_counts=drawn([0.25] * 4)))
-    assert "declared prior" in found
+    reason = class_counts(good(channel=LabelChannel(prior=SKEWED), class_counts=drawn([0.25] * 4)))
+    assert "declared prior" in reason
 
 
 def test_a_class_without_a_chance_may_not_appear():
     counts = drawn([0.49, 0.02, 0.49])
-    found = class_counts(good(channel=LabelChannel(prior=(0.5, 0.0, 0.5)), class_counts=counts))
-    assert "declared prior" in found
+    reason = class_counts(good(channel=LabelChannel(prior=(0.5, 0.0, 0.5)), class_counts=counts))
+    assert "declared prior" in reason
 
 
 # What luck excuses
@@ -143,8 +145,8 @@ def test_a_lower_end_without_training_rows_has_no_gap(name):
 
 def test_redraw_lowers_what_is_possible():
     channel = LabelChannel.uniform(8, 0.3)
-    found = audit(good(channel=channel))
-    assert any("more than the" in reason and "possible" in reason for reason in found)
+    reasons = audit(good(channel=channel))
+    assert any("more than the" in reason and "possible" in reason for reason in reasons)
 
 
 # The note

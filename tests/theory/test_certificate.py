@@ -13,30 +13,30 @@ def reading(bits, standard_error_bits=0.01):
 
 @pytest.mark.parametrize("tried", [1, 2, 4])
 def test_each_limit_pays_for_how_many_were_tried(tried):
-    found = bracket({str(i): reading(2.0, 0.1) for i in range(tried)}, 3.0)
-    assert found.lower_bits == pytest.approx(2 - 0.1 * norm.ppf(1 - 0.05 / tried))
+    result = bracket({str(i): reading(2.0, 0.1) for i in range(tried)}, 3.0)
+    assert result.lower_bits == pytest.approx(2 - 0.1 * norm.ppf(1 - 0.05 / tried))
 
 
 def test_the_largest_limit_is_taken_and_named_not_the_largest_reading():
-    found = bracket({"loud": reading(2.0, 0.5), "sure": reading(1.9, 0.01), "poor": reading(1.0, 0.01)}, 2.0)
-    assert found.lower_from == "sure"
-    assert found.lower_bits == pytest.approx(1.9, abs=0.03)
-    assert found.upper_bits == 2.0
+    result = bracket({"loud": reading(2.0, 0.5), "sure": reading(1.9, 0.01), "poor": reading(1.0, 0.01)}, 2.0)
+    assert result.lower_from == "sure"
+    assert result.lower_bits == pytest.approx(1.9, abs=0.03)
+    assert result.upper_bits == 2.0
 
 
 @pytest.mark.parametrize("lost", [reading(np.nan), reading(np.inf), reading(5.0, np.nan), reading(5.0, np.inf)])
 def test_a_reading_that_is_not_finite_proves_nothing_and_counts_as_tried(lost):
-    found = bracket({"lost": lost, "strict": reading(2.0, 0.1)}, 3.0)
-    assert found.lower_from == "strict"
-    assert found.lower_bits == bracket({"one": reading(2.0, 0.1), "other": reading(0.0, 0.1)}, 3.0).lower_bits
+    result = bracket({"lost": lost, "strict": reading(2.0, 0.1)}, 3.0)
+    assert result.lower_from == "strict"
+    assert result.lower_bits == bracket({"one": reading(2.0, 0.1), "other": reading(0.0, 0.1)}, 3.0).lower_bits
     alone = bracket({"lost": lost}, 3.0)
     assert (alone.lower_bits, alone.lower_from) == (0.0, "none")
     assert alone.reasons
 
 
 def test_information_is_never_negative():
-    found = bracket({"strict": reading(-0.4), "nwj": reading(-3.0)}, 2.0)
-    assert (found.lower_bits, found.lower_from) == (0.0, "strict")
+    result = bracket({"strict": reading(-0.4), "nwj": reading(-3.0)}, 2.0)
+    assert (result.lower_bits, result.lower_from) == (0.0, "strict")
 
 
 def test_the_true_value_is_below_the_lower_end_once_in_twenty_at_most():

@@ -35,8 +35,8 @@ def test_a_loss_surely_below_chance_is_learning(values):
 
 
 def test_the_reason_tells_the_end_its_error_and_what_is_needed():
-    told = why_untrained(curve([0.04, 0.06] * 10))
-    assert told == (
+    reason = why_untrained(curve([0.04, 0.06] * 10))
+    assert reason == (
         "learned nothing: the loss ended 0.05 ± 0.01 bits below chance, log(2K-1);"
         " more than 0.10 by 2 standard errors is needed"
     )
@@ -55,8 +55,8 @@ def test_a_noisy_first_step_proves_no_gain():
 
 @pytest.mark.parametrize("end", [-3.0, 0.0, 0.5])
 def test_what_was_learned_and_lost_has_collapsed(end):
-    told = why_untrained(curve([*np.full(40, 1.9), *np.full(10, end)]))
-    assert told == f"collapsed in training: the loss ended {end:.2f} ± 0.00 bits below chance, log(2K-1), after 1.90"
+    reason = why_untrained(curve([*np.full(40, 1.9), *np.full(10, end)]))
+    assert reason == f"collapsed in training: the loss ended {end:.2f} ± 0.00 bits below chance, log(2K-1), after 1.90"
 
 
 def test_one_noisy_report_at_the_end_of_a_short_training_is_no_collapse():

@@ -80,7 +80,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def postgres_server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("postgres") / "mlflow", told=postgres.told)
+    server = Server(tmp_path_factory.mktemp("postgres") / "mlflow", variables=postgres.variables)
     try:
         yield server.start()
     finally:
@@ -90,7 +90,7 @@ def postgres_server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="session")
 def two_process_server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Two processes answer, so that no lock within one keeps writers apart."""
-    server = Server(tmp_path_factory.mktemp("two") / "mlflow", told=postgres.told | {"MLFLOW_WORKERS": "2"})
+    server = Server(tmp_path_factory.mktemp("two") / "mlflow", variables=postgres.variables | {"MLFLOW_WORKERS": "2"})
     try:
         yield server.start()
     finally:
@@ -107,8 +107,8 @@ def guarded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
     """One that wants to know who asks."""
     if find_spec("flask_wtf") is None:
         pytest.skip("Flask-WTF is not installed (the extra `auth`)")
-    told = {"MLFLOW_AUTH": "basic", "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD}
-    server = Server(tmp_path_factory.mktemp("guarded") / "mlflow", told=told)
+    variables = {"MLFLOW_AUTH": "basic", "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD}
+    server = Server(tmp_path_factory.mktemp("guarded") / "mlflow", variables=variables)
     try:
         yield server.start()
     finally:

@@ -14,7 +14,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from mi_ray.tracking import claims
-from mi_ray.tracking.claims import RECORD, WRITER, Claim, Claims
+from mi_ray.tracking.claims import FINGERPRINT, WRITER, Claim, Claims
 from mi_ray.tracking.mirror import CELL_KEY, CLAIMED, COMPLETE, MIRRORED, runs
 
 KEY = "training-of-two"
@@ -30,14 +30,14 @@ class Experiment:
     def bid(self, key: str, **tags: str) -> str:
         return self.client.create_run(self.id, tags={CELL_KEY: key, **tags}).info.run_id
 
-    def settle(self, writer: str, record: str, key: str = KEY) -> Claim:
+    def settle(self, writer: str, fingerprint: str, key: str = KEY) -> Claim:
         def create(claim: Mapping[str, str]) -> str:
             return self.bid(key, **claim)
 
-        return Claims(self.client, self.id, writer).settle(CELL_KEY, key, record, create)
+        return Claims(self.client, self.id, writer).settle(CELL_KEY, key, fingerprint, create)
 
-    def made_by(self, writer: str, record: str, **tags: str) -> str:
-        return self.bid(KEY, **{WRITER: writer, RECORD: record}, **tags)
+    def made_by(self, writer: str, fingerprint: str, **tags: str) -> str:
+        return self.bid(KEY, **{WRITER: writer, FINGERPRINT: fingerprint}, **tags)
 
     def complete(self, run_id: str) -> None:
         self.client.set_tag(run_id, MIRRORED, COMPLETE)
@@ -58,10 +58,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_alone_a_cell_gets_one_run_which_is_ours_until_it_is_complete(experiment: Experiment) -> None:
-    first = experiment.settle("a", "record")
-    assert first.is_ours and experiment.settle("a", "record") == first
+    first = experiment.settle("a", "fingerprint")
+    assert first.is_ours and experiment.settle("a", "fingerprint") == first
     experiment.complete(first.run_id)
-    assert experiment.settle("b", "another record") == Claim(first.run_id, False)
+    assert experiment.settle("b", "another fingerprint") == Claim(first.run_id, False)
     assert [run.info.run_id for run in experiment.held()] == [first.run_id]
 
 
@@ -73,7 +73,7 @@ def test_writers_that_begin_at_once_agree_on_one_run_and_one_of_them_fills_it(ex
         settled = []
         for key in keys:
             ready.wait(60)
-            settled.append(experiment.settle(writer, f"record of {writer}", key))
+            settled.append(experiment.settle(writer, f"fingerprint of {writer}", key))
             if settled[-1].is_ours:
                 experiment.complete(settled[-1].run_id)
         return settled
@@ -87,9 +87,9 @@ def test_writers_that_begin_at_once_agree_on_one_run_and_one_of_them_fills_it(ex
 
 
 def test_a_run_that_another_writer_is_filling_is_left_to_it(experiment: Experiment) -> None:
-    taken = experiment.made_by("another", "its record", **{MIRRORED: CLAIMED})
+    taken = experiment.made_by("another", "its fingerprint", **{MIRRORED: CLAIMED})
     with ThreadPoolExecutor() as pool:
-        ours = pool.submit(experiment.settle, "a", "our record")
+        ours = pool.submit(experiment.settle, "a", "our fingerprint")
         for step in range(5):
             experiment.client.log_metric(taken, "loss_nats", 1 / (1 + step), step=step)
             time.sleep(0.1)
@@ -101,9 +101,9 @@ def test_a_run_that_another_writer_is_filling_is_left_to_it(experiment: Experime
 
 def test_a_driver_started_again_goes_on_with_its_bid_or_its_run_at_once(experiment: Experiment) -> None:
     for tags in ({}, {MIRRORED: CLAIMED}):
-        left = experiment.made_by("one that was killed", "record", **tags)
+        left = experiment.made_by("one that was killed", "fingerprint", **tags)
         before = time.monotonic()
-        assert experiment.settle("a", "record") == Claim(left, True)
+        assert experiment.settle("a", "fingerprint") == Claim(left, True)
         assert time.monotonic() - before < claims.PATIENCE / 3
         experiment.client.delete_run(left)
 
@@ -112,8 +112,8 @@ def test_a_driver_started_again_goes_on_with_its_bid_or_its_run_at_once(experime
 def test_what_the_dead_left_is_replaced_and_refuses_them_if_they_come_back(
     experiment: Experiment, impatient: None, tags: dict[str, str]
 ) -> None:
-    left = experiment.made_by("one that was killed", "its record", **tags)
-    ours = experiment.settle("a", "our record")
+    left = experiment.made_by("one that was killed", "its fingerprint", **tags)
+    ours = experiment.settle("a", "our fingerprint")
     assert ours.is_ours and ours.run_id != left
     assert [run.info.run_id for run in experiment.held()] == [ours.run_id]
     with pytest.raises(MlflowException, match="must be in the 'active' state"):
@@ -121,9 +121,9 @@ def test_what_the_dead_left_is_replaced_and_refuses_them_if_they_come_back(
 
 
 def test_nobody_s_patience_ends_while_a_run_still_changes(experiment: Experiment, impatient: None) -> None:
-    taken = experiment.made_by("another", "its record", **{MIRRORED: CLAIMED})
+    taken = experiment.made_by("another", "its fingerprint", **{MIRRORED: CLAIMED})
     with ThreadPoolExecutor() as pool:
-        ours = pool.submit(experiment.settle, "a", "our record")
+        ours = pool.submit(experiment.settle, "a", "our fingerprint")
         for step in range(8):
             experiment.client.log_metric(taken, "loss_nats", 1 / (1 + step), step=step)
             time.sleep(0.25)
@@ -132,11 +132,11 @@ def test_nobody_s_patience_ends_while_a_run_still_changes(experiment: Experiment
 
 
 def test_a_run_made_twice_because_a_reply_was_lost_is_withdrawn_by_its_maker_at_once(experiment: Experiment) -> None:
-    made = sorted(experiment.made_by("a", "record") for _ in range(2))
-    assert experiment.settle("a", "record") == Claim(made[0], True)
+    made = sorted(experiment.made_by("a", "fingerprint") for _ in range(2))
+    assert experiment.settle("a", "fingerprint") == Claim(made[0], True)
     assert len(experiment.held()) == 1
 
 
 def test_a_run_of_an_older_mirror_is_filled_again(experiment: Experiment) -> None:
     older = experiment.bid(KEY, **{MIRRORED: "complete"})
-    assert experiment.settle("a", "record") == Claim(older, True)
+    assert experiment.settle("a", "fingerprint") == Claim(older, True)

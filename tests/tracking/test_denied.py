@@ -1,4 +1,4 @@
-"""What turns a driver away: bad input, said in one line before anything is computed; unlike a server that is silent."""
+"""Refused drivers: bad URIs, missing accounts, unknown host names; one line before anything is computed."""
 
 from __future__ import annotations
 
@@ -147,11 +147,11 @@ def test_images_that_are_refused_leave_no_sweep_running(
     for name in map(str, range(10)):
         (tmp_path / "digits" / name).mkdir(parents=True)
         (tmp_path / "digits" / name / "a.png").write_text("no image")
-    asked = [*SMOKE, "--store", str(tmp_path / "store"), "--tracking-uri", sqlite_server.url]
+    flags = [*SMOKE, "--store", str(tmp_path / "store"), "--tracking-uri", sqlite_server.url]
     with pytest.raises(SystemExit) as left:
-        launch(STUDY, [*asked, "--axis", f"digits={tmp_path}/digits"])
+        launch(STUDY, [*flags, "--axis", f"digits={tmp_path}/digits"])
     recorder = mirror_of(sqlite_server)
     with reaching(sqlite_server.url):
-        recorder._open()
+        recorder.open()
         assert MlflowClient(sqlite_server.url).get_run(recorder.sweep_run_id).info.status == "FAILED"
     assert left.value.code == 2 and "digits" in capsys.readouterr().err

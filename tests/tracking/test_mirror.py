@@ -49,9 +49,9 @@ def test_a_certificate_is_read_with_its_types_and_null_where_none_is_asked_for(m
 
 
 def test_only_the_asked_cells_are_read(mirrored: Recorder, plan: Plan) -> None:
-    asked = set(list(plan.cells)[:3]) | {"training-of-another-store"}
-    frame = read_cells(mirrored.tracking_uri, "infomin_grid", asked)
-    assert set(frame["key"]) == asked & plan.cells.keys()
+    keys = set(list(plan.cells)[:3]) | {"training-of-another-store"}
+    frame = read_cells(mirrored.tracking_uri, "infomin_grid", keys)
+    assert set(frame["key"]) == keys & plan.cells.keys()
 
 
 def test_a_half_mirrored_cell_is_not_there_yet(new_recorder: NewRecorder, plan: Plan, store: Store) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,11 +11,9 @@ from mlflow import MlflowClient
 
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.store.store import Store
-from mi_ray.tracking.background import BackgroundRecorder
-from mi_ray.tracking.claims import RECORD, WRITER
-from mi_ray.tracking.entries import history_metrics, record_of, result_metrics, run_params
+from mi_ray.tracking.claims import FINGERPRINT, WRITER
+from mi_ray.tracking.entries import fingerprint, history_metrics, result_metrics, run_params
 from mi_ray.tracking.mirror import CLAIMED, COMPLETE, MIRRORED
-from mi_ray.tracking.reach import Unreachable
 from mi_ray.tracking.recorder import Recorder
 from tests.committed import WHY, commit_all, history_of, made_up, numbers_of, plan_of
 from tests.mirrors import by_key, everything, held, parents, rows
@@ -40,22 +36,22 @@ def test_questions_and_embeddings_are_nested_under_their_training_and_trainings_
     looked_at: tuple[Recorder, Store], plan: Plan
 ) -> None:
     mirrored, _ = looked_at
-    told, found = by_key(mirrored), parents(mirrored)
+    runs, parent = by_key(mirrored), parents(mirrored)
     for cell in plan.cells.values():
         training = {"training": None, "embedding": cell.upstream}.get(cell.kind, "above")
         if training == "above":
             training = plan.cells[cell.upstream].upstream
-        assert found[cell.key] == (told[training].info.run_id if training else mirrored.sweep_run_id)
+        assert parent[cell.key] == (runs[training].info.run_id if training else mirrored.sweep_run_id)
 
 
 def test_every_cell_is_one_run_with_its_parameters_result_and_curve(
     looked_at: tuple[Recorder, Store], plan: Plan
 ) -> None:
     mirrored, _ = looked_at
-    told = by_key(mirrored)
-    assert len(held(mirrored)) == len(plan.cells) + 1 and told.keys() == plan.cells.keys()
+    runs = by_key(mirrored)
+    assert len(held(mirrored)) == len(plan.cells) + 1 and runs.keys() == plan.cells.keys()
     for cell in plan.cells.values():
-        run = told[cell.key]
+        run = runs[cell.key]
         assert run.data.params == {"kind": cell.kind, **cell.parameters}
         assert {n: v for n, v in run.data.metrics.items() if "/" not in n} == numbers_of(cell) | {"seconds": 1.5}
         assert not [name for name in run.data.tags if name.startswith("not_a_metric/")]
@@ -121,9 +117,9 @@ def test_a_run_that_an_older_mirror_completed_is_filled_again(
 
 def test_the_experiment_says_which_values_to_compare(looked_at: tuple[Recorder, Store]) -> None:
     client = MlflowClient(looked_at[0].tracking_uri)
-    told = client.get_experiment_by_name("infomin_grid").tags["mlflow.note.content"]
-    assert all(f"`{name}`" in told for name in ("nominal_bits", "lower_bits", "upper_bits", "linear_accuracy"))
-    assert '`tags.certified = "true"`' in told
+    note = client.get_experiment_by_name("infomin_grid").tags["mlflow.note.content"]
+    assert all(f"`{name}`" in note for name in ("nominal_bits", "lower_bits", "upper_bits", "linear_accuracy"))
+    assert '`tags.certified = "true"`' in note
 
 
 def test_mirroring_twice_adds_no_run_no_metric_row_and_no_artifact(
@@ -164,8 +160,8 @@ def test_a_half_mirrored_run_is_completed_without_a_second_row(
     shutil.copy(fresh_database, store.root / "interrupted.db")
     interrupted.begin()
     client, committed = MlflowClient(interrupted.tracking_uri), store.read(cell.key)
-    claim = {RECORD: record_of(committed), WRITER: "one that was killed", MIRRORED: CLAIMED}
-    half = interrupted._create(cell, committed, interrupted.sweep_run_id, claim)
+    claim = {FINGERPRINT: fingerprint(committed), WRITER: "one that was killed", MIRRORED: CLAIMED}
+    half = interrupted.create_run(cell, committed, interrupted.sweep_run_id, claim)
     client.log_param(half, "kind", run_params(cell)["kind"])
     client.log_batch(half, metrics=result_metrics(committed)[:2] + history_metrics(committed)[:2])
     resumed = new_recorder(interrupted.tracking_uri)
@@ -179,9 +175,9 @@ def test_a_run_made_twice_because_a_reply_was_lost_is_one_run_in_the_end(
 ) -> None:
     cell, recorder = one(plan, "training"), new_recorder()
     recorder.begin()
-    claim = {RECORD: record_of(store.read(cell.key)), WRITER: recorder._writer}
+    claim = {FINGERPRINT: fingerprint(store.read(cell.key)), WRITER: recorder._writer}
     for _ in range(2):
-        recorder._create(cell, store.read(cell.key), recorder.sweep_run_id, claim)
+        recorder.create_run(cell, store.read(cell.key), recorder.sweep_run_id, claim)
     assert recorder.mirror_all(plan, store) == 0
     assert len(held(recorder)) == len(plan.cells) + 1
 
@@ -263,78 +259,3 @@ def test_finishing_ends_the_sweep_run_and_beginning_again_reopens_it(
         assert client.get_run(mirrored.sweep_run_id).info.status == status
         new_recorder().begin()
         assert client.get_run(mirrored.sweep_run_id).info.status == "RUNNING"
-
-
-@pytest.fixture
-def closed_port() -> str:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-@pytest.fixture
-def silent_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Takes connections and never answers; the timeout is short so that the test is."""
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-@pytest.mark.parametrize("server", ["closed_port", "silent_server"])
-def test_a_dead_server_costs_seconds_and_counts_every_cell_as_unsynced(
-    new_recorder: NewRecorder, plan: Plan, store: Store, request: pytest.FixtureRequest, server: str
-) -> None:
-    started = time.monotonic()
-    recorder = BackgroundRecorder(new_recorder(request.getfixturevalue(server)), store)
-    recorder.begin()
-    for cell in plan.cells.values():
-        recorder.enqueue(cell)
-    assert recorder.drain(plan) == len(plan.cells)
-    assert time.monotonic() - started < 15
-    assert recorder.failure and "\n" not in recorder.failure and "127.0.0.1" in recorder.failure
-
-
-def test_a_dead_server_is_one_exception_to_the_caller(
-    new_recorder: NewRecorder, plan: Plan, store: Store, closed_port: str
-) -> None:
-    recorder = new_recorder(closed_port)
-    for call in (recorder.begin, lambda: recorder.mirror(one(plan, "training"), store), lambda: recorder.attach([])):
-        with pytest.raises(Unreachable, match="Connection refused"):
-            call()
-
-
-def test_a_database_that_cannot_be_made_is_unreachable_at_once(new_recorder: NewRecorder, tmp_path: Path) -> None:
-    (tmp_path / "folder.db").mkdir()
-    (tmp_path / "file").touch()
-    started = time.monotonic()
-    for place in ("folder.db", "file/mlflow.db"):
-        with pytest.raises(Unreachable):
-            new_recorder(f"sqlite:///{tmp_path}/{place}").begin()
-    assert time.monotonic() - started < 2
-
-
-def test_told_cells_are_mirrored_while_the_sweep_goes_on_and_drain_brings_the_rest(
-    new_recorder: NewRecorder, plan: Plan, store: Store
-) -> None:
-    recorder = BackgroundRecorder(new_recorder(), store)
-    recorder.begin()
-    for cell in list(plan.cells.values())[:4]:
-        recorder.enqueue(cell)
-    assert recorder.drain(plan) == 0 and recorder.failure is None
-    assert by_key(recorder.recorder).keys() == plan.cells.keys()
-
-
-def test_after_a_failure_the_background_rests_until_drain_brings_everything(
-    new_recorder: NewRecorder, plan: Plan, store: Store, tmp_path: Path
-) -> None:
-    database, recorder = tmp_path / "mlflow.db", BackgroundRecorder(new_recorder(), store)
-    database.unlink()
-    database.mkdir()
-    recorder.begin()
-    assert recorder.failure
-    recorder.tell(one(plan, "training"))
-    database.rmdir()
-    assert recorder.drain(plan) == 0 and recorder.failure is None
-    assert by_key(recorder.recorder).keys() == plan.cells.keys()

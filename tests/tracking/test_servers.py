@@ -105,8 +105,8 @@ def test_drivers_that_mirror_the_same_cells_at_once_make_one_run_of_each(
         for each in cells:
             commit_all(each.cells.values(), Store(tmp_path / place))
     for manifest in (tmp_path / "other").rglob("manifest.json"):
-        told = json.loads(manifest.read_text())
-        manifest.write_text(json.dumps(told | {"committed_at": told["committed_at"] + 60, "seconds": 61.5}))
+        fields = json.loads(manifest.read_text())
+        manifest.write_text(json.dumps(fields | {"committed_at": fields["committed_at"] + 60, "seconds": 61.5}))
     stores = [tmp_path / "one", tmp_path / "one", tmp_path / "other"]
     name = request.node.name
     assert at_once(server, name, stores, ("0,1", "1,2", "0,2")) == [(0, "0 None\n")] * 3
@@ -120,7 +120,7 @@ def test_drivers_that_mirror_the_same_cells_at_once_make_one_run_of_each(
 
 
 def at_once(server: Server, experiment: str, stores: list[Path], seeds: tuple[str, ...]) -> list[tuple[int, str]]:
-    """Let drivers start, wait for each other and mirror; returns their exit codes and what they said."""
+    """Let drivers start, wait for each other and mirror; returns their exit codes and outputs."""
     go = stores[0].parent / "go"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
     commands = [
@@ -133,8 +133,8 @@ def at_once(server: Server, experiment: str, stores: list[Path], seeds: tuple[st
         assert time.monotonic() < until and all(driver.poll() is None for driver in drivers)
         time.sleep(0.05)
     go.touch()
-    said = [driver.communicate(timeout=150)[0] for driver in drivers]
-    return [(driver.returncode, text) for driver, text in zip(drivers, said, strict=True)]
+    outputs = [driver.communicate(timeout=150)[0] for driver in drivers]
+    return [(driver.returncode, text) for driver, text in zip(drivers, outputs, strict=True)]
 
 
 def test_the_password_of_the_database_is_in_no_list_of_processes(postgres_server: Server) -> None:

@@ -83,10 +83,11 @@ class Fit:
 
 
 Report = Callable[[int, float, float], None]
+"""Progress callback: step, train bits and validation bits, means over critics."""
 
 
-def unheard(step: int, train_bits: float, validation_bits: float) -> None:
-    """Hear of a fit and say nothing."""
+def ignore(step: int, train_bits: float, validation_bits: float) -> None:
+    """The default progress callback: does nothing."""
 
 
 Split = tuple[Float[Tensor, "_ width"], Couple]
@@ -97,7 +98,7 @@ def fit_critics(
     train: Split,
     validation: Split,
     settings: Settings,
-    report: Report = unheard,
+    report: Report = ignore,
 ) -> Fit:
     """Ascend Eq. 4 on train, and stop each critic on validation.
 

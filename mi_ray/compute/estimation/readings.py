@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -92,7 +93,7 @@ class Readings:
 
 def score(z: Float[Tensor, "n d"], pairs: Pairs, *, temperature: float) -> Scores:
     """Score ``pairs`` by the cosine critic z [n, d] / temperature; NotFinite if a value of z is not."""
-    z, pairs = _drawn(z, pairs)
+    z, pairs = only_used(z, pairs)
     refuse_rows("z", z)
     unit = directions(z.detach()).float()
     counts = np.concatenate([_counts(side, len(z)) for side in (pairs.x, pairs.y)], axis=1)
@@ -109,12 +110,15 @@ def score(z: Float[Tensor, "n d"], pairs: Pairs, *, temperature: float) -> Score
     return Scores(
         nominal=positive - (twice[0] + twice[1]) / 2,
         strict=positive - (once[0] + once[1]) / 2,
-        nwj=_nwj(positive.ravel(), worst, pairs, to_x.sum(1), to_y.sum(1), own, source, size),
+        nwj=nwj_of_sums(positive.ravel(), worst, pairs, to_x.sum(1), to_y.sum(1), own, source, size),
     )
 
 
-def _drawn(z: Tensor, pairs: Pairs) -> tuple[Tensor, Pairs]:
-    """Only the images that the pairs were made from."""
+Rows = TypeVar("Rows", Tensor, np.ndarray)
+
+
+def only_used(z: Rows, pairs: Pairs) -> tuple[Rows, Pairs]:
+    """The rows of z that the pairs were made from, and the pairs as indices into these."""
     used, place = np.unique(np.stack([pairs.x, pairs.y]), return_inverse=True)
     x, y = place.reshape(2, *pairs.x.shape)
     return z[used], Pairs(x, y, pairs.sources[used])
@@ -151,7 +155,7 @@ def _positive(unit: Tensor, pairs: Pairs, temperature: float) -> Float64[np.ndar
     return ((cosine - 1) / temperature).reshape(pairs.x.shape)
 
 
-def _nwj(
+def nwj_of_sums(
     positive: np.ndarray,
     worst: float,
     pairs: Pairs,
@@ -161,7 +165,12 @@ def _nwj(
     source: Sources,
     size: int,
 ) -> Nwj:
-    """From the sums of every image to all x's, to all y's, and to the y's of its own source."""
+    """The NWJ bound of a critic f from f of every pair, and from sums of exp f over cross pairs.
+
+    ``positive`` [p]; ``worst``: the least f of some cross pairs. ``to_y`` [n]: of each image as x, the sum over all y;
+    ``to_x`` [n]: of each image as y, the sum over all x; ``own`` [n]: as ``to_y``, over the y of the image's source.
+    ``source`` [n] numbers the sources from 0, ``size`` counts them.
+    """
     x, y = pairs.x.ravel(), pairs.y.ravel()
     of_x, of_y, self_term = source[x], source[y], np.exp(positive)
     per_x, per_y = to_y[x] - self_term, to_x[y] - self_term

@@ -14,6 +14,7 @@ from mi_ray.compute.images.duplicates import Identities, distinct_rows, merged_s
 from mi_ray.compute.numerics.strata import Labels
 from mi_ray.compute.numerics.uncertainty import Sources
 from mi_ray.compute.pairs.couples import Couple, TwoViews, among
+from mi_ray.theory.channel import LabelChannel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,6 +73,11 @@ def copied_share(sample: Sample, pairs: Pairs) -> float:
     """Share of the pairs that are an image and its own copy, of one class."""
     same = [of[pairs.x] == of[pairs.y] for of in (sample.origin.identities, sample.labels)]
     return float(np.logical_and(*same).mean())
+
+
+def image_channel(sample: Sample) -> LabelChannel:
+    """The channel of views: they share at most their image, uniform over the n images of a split."""
+    return LabelChannel.uniform(len(np.unique(sample.labels)))
 
 
 def flattened(h: Float32[np.ndarray, "n per_image width"], origin: Origin) -> Sample:

@@ -1,14 +1,21 @@
-"""Declarations: frozen values that say what is trained and what is asked of it. Building one does no work.
+"""Declarations: frozen values that state a training and the questions to its encoder. Building one does no work.
 
-Train, freeze, ask: a `Training` (or a `Checkpoint` of others) gives an encoder, an `Embedding` freezes what it makes of
-the images (`Views`: of fresh views of them), and the questions `Estimation`, `LinearEvaluation` and `Geometry` read
-that. Each holds what is upstream of it, so a question is a whole story.
+Train, freeze, ask: a `Training` (or a published `Checkpoint`) gives an encoder, an `Embedding` holds h of the images
+(`Views`: of fresh views of them), and the questions `Estimation`, `LinearEvaluation` and `Geometry` read that. Each
+declaration holds its upstream, so a question is a whole story. A new kind of cell has a file of its own here, its
+members are those of `kind.Kind`, and it enters one of the unions below.
 """
 
-from mi_ray.experiments.declare.encoders import Checkpoint, Encoder, NTXent, Objective, SupCon, Training
-from mi_ray.experiments.declare.graph import Declaration, data_of, encoder_of, training_of, upstream
+from mi_ray.experiments.declare.checkpoint import Checkpoint, Encoder
+from mi_ray.experiments.declare.embedding import Embedding, Frozen, Views
+from mi_ray.experiments.declare.estimation import Estimation
+from mi_ray.experiments.declare.evaluation import LinearEvaluation
+from mi_ray.experiments.declare.geometry import Geometry
+from mi_ray.experiments.declare.graph import data_of, encoder_of, task_of, training_of, upstream
 from mi_ray.experiments.declare.images import BUNDLED, CDP, Crops, Data, Labelled, Noise, entropy_bits, n_classes, side
+from mi_ray.experiments.declare.objectives import NTXent, Objective, SupCon
 from mi_ray.experiments.declare.pairings import (
+    Augmentation,
     Pairing,
     SameClass,
     SimCLR,
@@ -17,20 +24,15 @@ from mi_ray.experiments.declare.pairings import (
     pairing_name,
     resized_crop,
 )
-from mi_ray.experiments.declare.questions import (
-    Embedding,
-    Estimation,
-    Frozen,
-    Geometry,
-    LinearEvaluation,
-    Question,
-    Views,
-    task_of,
-)
+from mi_ray.experiments.declare.training import Training
+
+Question = Estimation | LinearEvaluation | Geometry
+Declaration = Encoder | Frozen | Question
 
 __all__ = [
     "BUNDLED",
     "CDP",
+    "Augmentation",
     "Checkpoint",
     "Crops",
     "Data",

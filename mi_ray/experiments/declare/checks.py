@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import get_close_matches
 from math import isfinite
+from types import UnionType
+from typing import get_args
 
 
 class Refused(ValueError):
@@ -16,10 +18,11 @@ def refuse(field: str, value: object, allowed: str) -> Refused:
     return Refused(f"{field}: {value!r} is not allowed; allowed: {allowed}")
 
 
-def instance(field: str, value: object, *kinds: type) -> None:
-    """Refuse anything that is not of one of the kinds."""
+def instance(field: str, value: object, *kinds: type | UnionType) -> None:
+    """Refuse a value that is of none of the classes; a union stands for its members."""
     if not isinstance(value, kinds):
-        raise refuse(field, value, " or ".join(kind.__name__ for kind in kinds))
+        classes = [member for kind in kinds for member in (get_args(kind) or (kind,))]
+        raise refuse(field, value, " or ".join(member.__name__ for member in classes))
 
 
 def number(field: str, value: object, allowed: str) -> None:

@@ -9,6 +9,8 @@ from typing import Literal, assert_never, get_args
 from mi_ray.compute.choices import Mix, is_colour
 from mi_ray.compute.images.catalogue import DOMAINS, Dataset
 from mi_ray.experiments.declare.checks import at_least, instance, one_of, refuse, within
+from mi_ray.experiments.declare.identity import flat, own_fields
+from mi_ray.experiments.declare.kind import Values
 from mi_ray.theory.tasks import TASKS, Task
 
 BUNDLED = "scikit-learn"
@@ -25,6 +27,13 @@ N_CLASSES: dict[Dataset, int] = {
 LEAST_SIDE = 32
 """Encoders halve an image five times; below it, PyTorch's bfloat16 convolutions on a CPU read memory they must not."""
 
+IMAGES: dict[Dataset, int] = {
+    "cifar-10": 60_000, "cifar-100": 60_000, "stl-10": 13_000, "mnist": 70_000, "imagenet-1k": 1_331_167,
+    "imagenet-100": 133_000, "pacs": 9_991, "folder": 50_000, "digits": 1_797,
+}  # fmt: skip
+"""Images of a data set, all splits together; a folder's number is a guess."""
+
+CLASS = ("class",)
 HALVED = ("cifar-10", "cifar-100", "digits")
 Half = Literal["", "first", "second"]
 
@@ -57,6 +66,29 @@ class CDP:
         at_least("validation_images", self.validation_images, 1024)
         at_least("test_images", self.test_images, 1024)
         at_least("data seed", self.seed, 0)
+
+    @property
+    def side(self) -> int:
+        """Pixels along an image."""
+        return self.canvas
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the downstream tasks that the labels allow."""
+        return tuple(task.name for task in TASKS)
+
+    @property
+    def n_images(self) -> int:
+        """Images of all splits."""
+        return self.train_images + self.validation_images + self.test_images
+
+    def n_classes(self, task: str) -> int:
+        """Classes of a downstream task."""
+        return Task(task).n_classes
+
+    def layer(self) -> Values:
+        """Parameters: every field by the name that people use."""
+        return {"data": "cdp"} | _parameters(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +151,37 @@ class Labelled:
         at_least("data seed", self.seed, 0)
 
     @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the downstream tasks that the labels allow."""
+        return ("class", "domain") if self.name == "pacs" and not self.domain else CLASS
+
+    @property
+    def n_images(self) -> int:
+        """Images of all splits; a folder's number is a guess."""
+        return IMAGES[self.name] // (2 if self.half else 1)
+
+    @property
+    def train_images(self) -> int:
+        """An upper bound: all images."""
+        return self.n_images
+
+    @property
+    def test_images(self) -> int:
+        """A guess: a fifth of the images."""
+        return self.n_images // 5
+
+    def n_classes(self, task: str) -> int | None:
+        """Classes of a downstream task; None for a folder, which has to be read first."""
+        if task == "domain":
+            return len(DOMAINS)
+        whole = N_CLASSES.get(self.name)
+        return whole // 2 if whole and self.half else whole
+
+    def layer(self) -> Values:
+        """Parameters: every field by the name that people use, and a short name of the negatives."""
+        return _parameters(self) | {"negatives": negatives_name(self.negatives)}
+
+    @property
     def sibling(self) -> Labelled:
         """The other half of the classes."""
         one_of("half", self.half, ("first", "second"))
@@ -133,40 +196,44 @@ def _colour(field: str, value: object) -> None:
 
 Data = CDP | Labelled
 
-CLASS = ("class",)
+
+def _parameters(data: Data) -> Values:
+    names = {"seed": "data_seed", "kind": "data_kind", "name": "data"}
+    own = {"kind": type(data).__name__} | own_fields(data)
+    return {names.get(name, name): value for name, value in flat(own).items()}
 
 
 def tasks(data: Data) -> tuple[str, ...]:
     """Names of the downstream tasks that the labels of ``data`` allow."""
-    match data:
-        case CDP():
-            return tuple(task.name for task in TASKS)
-        case Labelled():
-            return ("class", "domain") if data.name == "pacs" and not data.domain else CLASS
-        case _:
-            assert_never(data)
+    return data.tasks
 
 
 def n_classes(data: Data, task: str) -> int | None:
     """Classes of a downstream task; None for a folder, which has to be read first."""
-    match data:
-        case CDP():
-            return Task(task).n_classes
-        case Labelled():
-            if task == "domain":
-                return len(DOMAINS)
-            whole = N_CLASSES.get(data.name)
-            return whole // 2 if whole and data.half else whole
-        case _:
-            assert_never(data)
+    return data.n_classes(task)
 
 
 def entropy_bits(data: Data, task: str) -> float | None:
-    """Class entropy H(C) in bits when every class is drawn alike; None where the number of classes is not known."""
+    """Class entropy H(C) in bits of a uniform prior; None where the number of classes is not known."""
     known = n_classes(data, task)
     return log2(known) if known else None
 
 
 def side(data: Data) -> int:
     """Pixels along an image."""
-    return data.canvas if isinstance(data, CDP) else data.side
+    return data.side
+
+
+def negatives_name(negatives: Labelled | Noise | Crops | None) -> str:
+    """Short name of the set D-."""
+    match negatives:
+        case None:
+            return "own"
+        case Noise():
+            return "noise"
+        case Crops():
+            return "crops"
+        case Labelled():
+            return " ".join(filter(None, [negatives.name, negatives.half, negatives.domain]))
+        case _:
+            assert_never(negatives)

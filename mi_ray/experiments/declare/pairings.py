@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, assert_never, get_args
+from typing import Any, Literal, get_args
 
 from mi_ray.experiments.declare.checks import one_of, within
+from mi_ray.experiments.declare.identity import flat, own_fields
 from mi_ray.experiments.declare.images import CLASS
 from mi_ray.theory.tasks import TASKS
 
@@ -30,6 +31,12 @@ class SameClass:
         one_of("prior", self.prior, get_args(Prior))
         within("redraw", self.redraw, 0, 1)
 
+    @property
+    def name(self) -> str:
+        """The task, with a prior that is not uniform and with the redraw."""
+        prior = "" if self.prior == "uniform" else f" {self.prior}"
+        return self.task + prior + (f"~{self.redraw:g}" if self.redraw else "")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SimCLR:
@@ -49,9 +56,22 @@ class SimCLR:
         within("jitter", self.jitter, 0, 1)
         within("grayscale", self.grayscale, 0, 1)
 
+    @property
+    def name(self) -> str:
+        """``simclr``, or the only augmentation that is left with its strength."""
+        if self == color_jitter(self.jitter_strength):
+            return f"jitter {self.jitter_strength:g}"
+        if self == resized_crop(self.crop_min_scale):
+            return f"crop {self.crop_min_scale:g}"
+        return "simclr"
+
 
 UNTOUCHED = SimCLR(crop_min_scale=1.0, flip=0.0, jitter_strength=0.0, grayscale=0.0)
-Pairing = SameClass | SimCLR
+
+Augmentation = SimCLR
+"""Pairings of an image with itself, viewed twice through an augmentation."""
+
+Pairing = SameClass | Augmentation
 
 
 def color_jitter(strength: float) -> SimCLR:
@@ -71,20 +91,12 @@ def pairing_called(name: str) -> Pairing:
 
 
 def pairing_name(pairing: Pairing) -> str:
-    """The pairing in a word: the task that defines the class, or ``simclr`` and what it does otherwise."""
-    match pairing:
-        case SameClass():
-            prior = "" if pairing.prior == "uniform" else f" {pairing.prior}"
-            return pairing.task + prior + (f"~{pairing.redraw:g}" if pairing.redraw else "")
-        case SimCLR():
-            return _simclr_name(pairing)
-        case _:
-            assert_never(pairing)
+    """Short name of a pairing: the task of its classes, or the augmentation."""
+    return pairing.name
 
 
-def _simclr_name(pairing: SimCLR) -> str:
-    if pairing == color_jitter(pairing.jitter_strength):
-        return f"jitter {pairing.jitter_strength:g}"
-    if pairing == resized_crop(pairing.crop_min_scale):
-        return f"crop {pairing.crop_min_scale:g}"
-    return "simclr"
+def training_parameters(pairing: Pairing) -> dict[str, Any]:
+    """Parameters of a training's pairing: ``pairing_<field>``; SimCLR's fields by their own names."""
+    own = own_fields(pairing)
+    prefix = "" if isinstance(pairing, SimCLR) else "pairing_"
+    return {"pairing_kind": type(pairing).__name__} | {f"{prefix}{name}": value for name, value in flat(own).items()}

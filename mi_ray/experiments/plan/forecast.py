@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from statistics import median
 
 from mi_ray.experiments.declare import BUNDLED, CDP, Declaration, Question, Training, training_of
-from mi_ray.experiments.declare.identity import kind
 from mi_ray.experiments.plan.cost import DEFAULT_RATE, predicted_work, rates
 from mi_ray.experiments.plan.plan import Plan, build
 from mi_ray.experiments.plan.search import Search
@@ -43,7 +42,7 @@ class Prices:
     def seconds(self, declaration: Declaration) -> float:
         """Core seconds that a cell will take; a kind not seen runs at the median rate of the others."""
         unseen = median(self.rates.values()) if self.rates else DEFAULT_RATE
-        return predicted_work(declaration) / self.rates.get(kind(declaration), unseen)
+        return predicted_work(declaration) / self.rates.get(declaration.kind, unseen)
 
     @property
     def source(self) -> str:
@@ -91,11 +90,11 @@ def _reads_mnist(training: Training) -> bool:
 def on_a_gpu(declarations: Iterable[Declaration], known: Prices) -> Iterator[str]:
     """One line: GPU-hours of what runs through encoders, and core-hours of the rest; none where cores will do."""
     listed = list(declarations)
-    encoders = [one for one in listed if kind(one) in ENCODERS]
+    encoders = [one for one in listed if one.kind in ENCODERS]
     if sum(map(known.seconds, encoders)) < NEEDS_A_GPU:
         return
     hours = sum(map(_h100_seconds, encoders)) / 3600
-    others = sum(known.seconds(one) for one in listed if kind(one) not in ENCODERS) / 3600
+    others = sum(known.seconds(one) for one in listed if one.kind not in ENCODERS) / 3600
     yield (
         f"about {_hours(hours)} GPU-hours on one H100 (assumed {H100_FLOPS / 1e12:g} TFLOP/s achieved and"
         f" {1e3 * H100_STEP_SECONDS:g} ms to launch a step, neither measured)"
@@ -117,7 +116,7 @@ def forecast_search(search: Search, plan: Plan, store: Store) -> Iterator[str]:
         least += encoder * fewest
         most += encoder * largest
     minutes = [sum(map(known.seconds, cells)) / 60 for cells in (least, most)]
-    trainings = [sum(kind(cell) == "training" for cell in cells) for cells in (least, most)]
+    trainings = [sum(cell.kind == "training" for cell in cells) for cells in (least, most)]
     yield (
         f"the whole search: {search.candidates} candidates, {trainings[0]} to {trainings[1]} trainings,"
         f" {minutes[0]:.0f} to {minutes[1]:.0f} core-minutes ({known.source});"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-from mi_ray.experiments.declare import Data, Declaration, LinearEvaluation, Question, data_of, upstream
-from mi_ray.experiments.declare.identity import canonical, cell_key, kind, own_fields
+from mi_ray.experiments.declare import Data, Declaration, Question, data_of, upstream
+from mi_ray.experiments.declare.identity import canonical, cell_key, own_fields
 from mi_ray.experiments.declare.parameters import parameters
 from mi_ray.experiments.plan.sheets import Words, distinct_names, said
 from mi_ray.experiments.store.store import Store
@@ -30,7 +30,7 @@ class Cell:
     @property
     def kind(self) -> str:
         """training, checkpoint, embedding, views, estimation, evaluation or geometry."""
-        return kind(self.declaration)
+        return self.declaration.kind
 
     @cached_property
     def parameters(self) -> dict[str, str]:
@@ -130,14 +130,6 @@ def group(cells: Iterable[Cell]) -> list[Job]:
     """One job per cell, but all linear evaluations of an encoder in one: their probes are fitted together."""
     together: dict[tuple[str | None, str], list[Cell]] = defaultdict(list)
     for cell in cells:
-        together[cell.upstream, _company(cell)].append(cell)
+        company = cell.declaration.company
+        together[cell.upstream, f"{cell.kind} {company}" if company else cell.key].append(cell)
     return [Job(tuple(members)) for members in together.values()]
-
-
-def _company(cell: Cell) -> str:
-    """Cells of one upstream and the same company share a job."""
-    match cell.declaration:
-        case LinearEvaluation(penalties=penalties):
-            return f"penalties {penalties}"
-        case _:
-            return cell.key

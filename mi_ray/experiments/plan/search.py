@@ -8,7 +8,6 @@ from typing import Any
 
 from mi_ray.experiments.declare import Question
 from mi_ray.experiments.declare.checks import at_least, number, positive, refuse, within
-from mi_ray.experiments.declare.identity import kind
 
 Candidate = Mapping[str, float]
 """A value for every parameter that is searched."""
@@ -86,7 +85,7 @@ class Search:
     def quick(self, candidate: Candidate, seed: int) -> list[Question]:
         """What is asked of a candidate on the short budget: what the objectives need."""
         asked = self.trial(views=self.short_views, seed=seed, **candidate)
-        return [question for question in asked if kind(question) in self.objectives]
+        return [question for question in asked if question.kind in self.objectives]
 
     def thorough(self, candidate: Candidate, seed: int) -> list[Question]:
         """What is asked of a candidate on the full budget: everything."""
@@ -116,7 +115,7 @@ class NotYet(LookupError):
 
 
 def _read(questions: Sequence[Question], which: str, value: str, found: Found) -> float:
-    (question,) = (question for question in questions if kind(question) == which)
+    (question,) = (question for question in questions if question.kind == which)
     result = found(question)
     if result is None:
         raise NotYet

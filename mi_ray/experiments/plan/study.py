@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from itertools import product
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
 
 from mi_ray.experiments.declare import Question
 from mi_ray.experiments.declare.checks import Refused, one_of, refuse
 from mi_ray.experiments.plan.axis_values import Axis, axes_of
 from mi_ray.experiments.plan.search import Search
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mi_ray.experiments.plan.plan import Plan
+
 Axes = Mapping[str, Sequence[Any]]
 Trial = Callable[..., Any]
 """Gives a sequence of questions or, in a study that searches, a `Search`."""
+
+
+class Draw(Protocol):
+    """Draws the figures of a study: reads the cells of ``plan`` from MLflow, writes files to the folder ``out``.
+
+    Returns the files. ``partial``: show missing cells as such instead of refusing.
+    """
+
+    def __call__(self, plan: Plan, tracking_uri: str, out: Path, *, partial: bool) -> Sequence[Path]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +47,10 @@ class Study:
     """``trial`` maps axis values to questions, or to a `Search` where its signature says so; ``axes`` are swept by
     every preset, ``presets`` override them.
 
-    Any parameter of ``trial`` can be an axis; those never named keep their default. ``analysis`` names the module of
-    ``analysis/`` that draws the figures; empty, none are drawn. Refused if a parameter has no type hint, or one that no
-    text can be read by (`axes_of`).
+    Any parameter of ``trial`` can be an axis; those never named keep their default. ``draw`` draws the figures: a
+    function, or the text ``module:function``, imported when the study is launched; empty, no figure is drawn.
+    ``analysis="name"``, as studies wrote before, is ``draw="analysis.name:draw"``. Refused if a parameter has no type
+    hint, or one that no text can be read by (`axes_of`).
     """
 
     name: str
@@ -43,13 +59,21 @@ class Study:
     presets: Mapping[str, Axes]
     default_preset: str
     matrix: Matrix
-    analysis: str = ""
+    draw: Draw | str = ""
+    analysis: InitVar[str] = ""
     types: Mapping[str, Axis] = field(init=False)
     searches: bool = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, analysis: str) -> None:
+        if analysis and not self.draw:
+            object.__setattr__(self, "draw", f"analysis.{analysis}:draw")
         object.__setattr__(self, "types", axes_of(self.trial))
         object.__setattr__(self, "searches", get_type_hints(self.trial).get("return") is Search)
+
+    @property
+    def docstring(self) -> str:
+        """The docstring of the module that defines ``trial``: its first line is the question that the study asks."""
+        return sys.modules[self.trial.__module__].__doc__ or self.name
 
     def grid(self, preset: str, overrides: Axes) -> dict[str, tuple[Any, ...]]:
         """Axis values of a preset with some overridden; refuses unknown names, empty or repeated values."""

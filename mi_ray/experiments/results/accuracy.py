@@ -1,23 +1,16 @@
-"""One convention for every comparison of linear accuracy with an estimate: both weigh classes alike."""
+"""Which linear accuracy is compared with an estimate."""
 
 from __future__ import annotations
 
-from typing import assert_never
-
-from mi_ray.experiments.declare import Pairing, SameClass, SimCLR
+from mi_ray.experiments.declare import Pairing, SameClass
 from mi_ray.experiments.declare.measures import ACCURACY, BALANCED_ACCURACY
 
 
 def accuracy_beside(pairing: Pairing) -> str:
-    """The result of a linear evaluation whose class weights are those of an estimate under ``pairing``.
+    """Name of the linear accuracy whose class weights are those of an estimate under ``pairing``.
 
-    Balanced accuracy beside a uniform prior; beside an empirical one, and beside pairs of views, whose images are drawn
+    Balanced accuracy for a uniform prior; for an empirical prior, and for pairs of views, whose images are drawn
     uniformly, the plain accuracy, in which classes count by their share of the images.
     """
-    match pairing:
-        case SameClass(prior="uniform"):
-            return BALANCED_ACCURACY.name
-        case SameClass() | SimCLR():
-            return ACCURACY.name
-        case _:
-            assert_never(pairing)
+    is_uniform = isinstance(pairing, SameClass) and pairing.prior == "uniform"
+    return BALANCED_ACCURACY.name if is_uniform else ACCURACY.name

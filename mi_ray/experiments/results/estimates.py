@@ -1,11 +1,11 @@
-"""What an estimation cell says of itself: flat values in bits, the certificate, and every critic."""
+"""The result of an estimation cell: flat values in bits, the certificate, and a record of every critic."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from mi_ray.compute.estimation.estimate import Estimate, Learned, ViewsEstimate
+from mi_ray.compute.estimation.estimate import Estimate
+from mi_ray.compute.estimation.learned import Learned
 from mi_ray.experiments.declare.measures import (
     CERTIFIED,
     CLASS_ENTROPY,
@@ -16,38 +16,22 @@ from mi_ray.experiments.declare.measures import (
     UPPER,
     VALIDATION,
 )
-from mi_ray.theory.certificate import Reading
-from mi_ray.theory.channel import LabelChannel
-from mi_ray.theory.information import nominal_bound_bits, strict_bound_bits
 
 Values = dict[str, Any]
 
 
-def told(estimate: Estimate) -> Values:
-    """Each reading with its standard error, the bracket, the certificate or the reasons why not, and the critics."""
-    probed = {"probe_train_bits": estimate.probed.train_bits}
-    return _readings(estimate.readings) | _bracket(estimate) | _fit(estimate.learned) | probed
+def result(estimate: Estimate) -> Values:
+    """Each reading with its standard error, the bracket, the certificate or the reasons against it, the critics, and
+    the bounds and ceilings to hold the readings against; H(C) and I(C; C') where pairs share a label."""
+    readings: Values = {}
+    for name, reading in estimate.readings.items():
+        readings |= {f"{name}_bits": reading.bits, f"{name}_standard_error_bits": reading.standard_error_bits}
+    own = {name: value for name, value in estimate.train_bits.items() if name not in estimate.learned.bounds}
+    train = {f"{name}_train_bits": value for name, value in own.items()}
+    return readings | _certificate(estimate) | _fit(estimate.learned) | train | _expected(estimate)
 
 
-def told_views(estimate: ViewsEstimate) -> Values:
-    """The same under augmentation, where nothing is certified; with the bounds and ceilings of its readings."""
-    bounds = {f"{name}_bound_bits": value for name, value in estimate.bounds_bits.items()}
-    ceilings = {f"{name}_ceiling_bits": value for name, value in estimate.ceilings_bits.items()}
-    return _readings(estimate.readings) | _bracket(estimate) | _fit(estimate.learned) | bounds | ceilings
-
-
-def _readings(readings: Mapping[str, Reading]) -> Values:
-    return {
-        name: value
-        for reading, found in readings.items()
-        for name, value in (
-            (f"{reading}_bits", found.bits),
-            (f"{reading}_standard_error_bits", found.standard_error_bits),
-        )
-    }
-
-
-def _bracket(estimate: Estimate | ViewsEstimate) -> Values:
+def _certificate(estimate: Estimate) -> Values:
     limits = estimate.bracket
     return {
         LOWER.name: limits.lower_bits,
@@ -61,7 +45,7 @@ def _bracket(estimate: Estimate | ViewsEstimate) -> Values:
 
 
 def _fit(learned: Learned) -> Values:
-    """Means over critics, and a record of each."""
+    """Means over the learned critics, and a record of each."""
     fit, temperatures = learned.fit, learned.fit.critics.temperature.tolist()
     critics = [
         {
@@ -76,7 +60,7 @@ def _fit(learned: Learned) -> Values:
         )
     ]
     return {
-        "train_bits": learned.train_bits,
+        "train_bits": learned.train_mean_bits,
         VALIDATION.name: float(fit.validation_bits.mean()),
         "critic_temperature": max(temperatures),
         "critic_steps": int(fit.steps.max()),
@@ -84,13 +68,14 @@ def _fit(learned: Learned) -> Values:
     }
 
 
-def expected(channel: LabelChannel, k_est: int) -> Values:
-    """What to hold the readings against: H(C), I(C; C'), and bounds and ceilings at K_est."""
-    return {
-        CLASS_ENTROPY.name: channel.entropy_bits,
-        "label_channel_bits": channel.information_bits,
-        "nominal_bound_bits": nominal_bound_bits(k_est),
-        "nominal_ceiling_bits": channel.nominal_ceiling_bits(k_est),
-        "strict_bound_bits": strict_bound_bits(k_est),
-        "strict_ceiling_bits": channel.strict_ceiling_bits(k_est),
+def _expected(estimate: Estimate) -> Values:
+    bounds = {f"{name}_bound_bits": value for name, value in estimate.bounds_bits.items()}
+    ceilings = {f"{name}_ceiling_bits": value for name, value in estimate.ceilings_bits.items()}
+    if estimate.augmented:
+        return bounds | ceilings
+    names = ("nominal_bound_bits", "nominal_ceiling_bits", "strict_bound_bits", "strict_ceiling_bits")
+    entropies = {
+        CLASS_ENTROPY.name: estimate.channel.entropy_bits,
+        "label_channel_bits": estimate.channel.information_bits,
     }
+    return entropies | {name: (bounds | ceilings)[name] for name in names}

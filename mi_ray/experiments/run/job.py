@@ -1,10 +1,10 @@
-"""Compute the cells of one job and commit them: the only place where a declaration meets the mathematics."""
+"""Compute the cells of one job and commit them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, assert_never
+from typing import assert_never
 
 import torch
 
@@ -20,17 +20,20 @@ from mi_ray.experiments.declare import (
     Training,
     Views,
 )
-from mi_ray.experiments.declare.identity import PROTOCOL, story
+from mi_ray.experiments.declare.identity import story
+from mi_ray.experiments.declare.kind import Values
 from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.plan.cost import predicted_work
 from mi_ray.experiments.plan.plan import Cell, Job
-from mi_ray.experiments.run.ask import estimated, evaluated, measured
-from mi_ray.experiments.run.encode import embedded, h_of, read_back, trained
+from mi_ray.experiments.run.checkpoint import read_back
+from mi_ray.experiments.run.embedding import embedded, h_of
+from mi_ray.experiments.run.estimation import estimated
+from mi_ray.experiments.run.evaluation import evaluated
+from mi_ray.experiments.run.geometry import measured
 from mi_ray.experiments.run.loop import staying
 from mi_ray.experiments.run.provenance import provenance
+from mi_ray.experiments.run.training import trained
 from mi_ray.experiments.store.store import Attempt, Store
-
-Values = dict[str, Any]
 
 
 def compute(
@@ -93,21 +96,22 @@ def _results(
     device: torch.device,
     leaving: Callable[[], bool],
 ) -> list[Values]:
-    cell, attempt = cells[0], attempts[cells[0].key]
+    """The results of the cells of a job; they are of one kind, with one upstream."""
+    cell, attempt, upstream = cells[0], attempts[cells[0].key], cells[0].upstream or ""
     match cell.declaration:
-        case Training():
-            return [trained(cell.declaration, data, attempt, device, leaving=leaving)]
-        case Checkpoint():
-            return [read_back(cell.declaration, attempt, store, cell.upstream)]
-        case Embedding() | Views():
-            return [embedded(cell, data, attempt, store, device)]
-        case Estimation():
-            return [estimated(cell.declaration, data, attempt, h_of(cell, store))]
+        case Training() as training:
+            return [trained(training, data, attempt, device, leaving=leaving)]
+        case Checkpoint() as checkpoint:
+            return [read_back(checkpoint, attempt, store, cell.upstream)]
+        case (Embedding() | Views()) as frozen:
+            return [embedded(frozen, data, attempt, store, upstream, device)]
+        case Estimation() as estimation:
+            return [estimated(estimation, data, attempt, h_of(upstream, store))]
         case LinearEvaluation():
-            questions = [c.declaration for c in cells if isinstance(c.declaration, LinearEvaluation)]
-            return evaluated(questions, data, h_of(cell, store))
-        case Geometry():
-            return [measured(cell.declaration, data, h_of(cell, store))]
+            evaluations = [cell.declaration for cell in cells if isinstance(cell.declaration, LinearEvaluation)]
+            return evaluated(evaluations, data, h_of(upstream, store))
+        case Geometry() as geometry:
+            return [measured(geometry, data, h_of(upstream, store))]
         case _:
             assert_never(cell.declaration)
 
@@ -116,7 +120,7 @@ def _manifest(cell: Cell, device: torch.device, started: float, seconds: float) 
     precision = _precision(cell, device)
     return provenance() | {
         "kind": cell.kind,
-        "protocol": PROTOCOL[type(cell.declaration).__name__],
+        "protocol": cell.declaration.protocol,
         "upstream": cell.upstream,
         "data_digest": cell.data_digest,
         "device": str(device),

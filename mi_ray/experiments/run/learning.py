@@ -24,7 +24,6 @@ from mi_ray.experiments.declare import (
     Geometry,
     LinearEvaluation,
     SameClass,
-    SimCLR,
     SupCon,
     Training,
     Views,
@@ -65,43 +64,33 @@ def allowed_bits(training: Training, images: ImageSet | None) -> float | None:
 
     None where that takes the images and they are not at hand.
     """
-    channel = _channel(training, images)
-    match training.pairing, training.objective:
-        case SimCLR(), objective if not isinstance(objective, SupCon):
-            apart = exp(-1 / training.temperature)
-            return nominal_bound_bits(training.k_tr) - log2(1 + (2 * training.k_tr - 2) * apart)
-        case _:
-            if channel is None:
-                return None
-            return channel.nominal_ceiling_bits(training.k_tr, temperature=training.temperature)
-
-
-def _channel(training: Training, images: ImageSet | None) -> LabelChannel | None:
-    """The classes that a training's pairs or its objective share."""
-    pairing = SameClass(task=training.objective.task) if isinstance(training.objective, SupCon) else training.pairing
+    pairing = training.pairing
+    if isinstance(training.objective, SupCon):
+        pairing = SameClass(task=training.objective.task)
     if not isinstance(pairing, SameClass):
-        return None
-    if images is not None:
-        return label_channel(pairing, images)
+        apart = exp(-1 / training.temperature)
+        return nominal_bound_bits(training.k_tr) - log2(1 + (2 * training.k_tr - 2) * apart)
     known = n_classes(training.data, pairing.task) if pairing.prior == "uniform" else None
-    return LabelChannel.uniform(known, pairing.redraw) if known else None
+    if images is not None:
+        channel = label_channel(pairing, images)
+    elif known:
+        channel = LabelChannel.uniform(known, pairing.redraw)
+    else:
+        return None
+    return channel.nominal_ceiling_bits(training.k_tr, temperature=training.temperature)
 
 
 def things_told_apart(encoder: Encoder) -> float | None:
-    """How many things an encoder was trained to tell apart: classes or, with SimCLR, every image; None if not known."""
-    match encoder:
-        case Checkpoint(source=Training() as training) | (Training() as training):
-            match training.objective, training.pairing:
-                case SupCon(task=task), _:
-                    return n_classes(training.data, task)
-                case _, SameClass(task=task):
-                    return n_classes(training.data, task)
-                case _:
-                    return inf
-        case Checkpoint():
-            return None
-        case _:
-            assert_never(encoder)
+    """Number of things an encoder was trained to distinguish: classes or, by augmentation, images (infinity).
+
+    None if it is not known, as of a published checkpoint.
+    """
+    training = encoder if isinstance(encoder, Training) else encoder.upstream
+    if training is None:
+        return None
+    if isinstance(training.objective, SupCon):
+        return n_classes(training.data, training.objective.task)
+    return n_classes(training.data, training.pairing.task) if isinstance(training.pairing, SameClass) else inf
 
 
 def embeddings_seen(declaration: Embedding | Views, h: NDArray[np.float32]) -> tuple[Spectrum, str]:

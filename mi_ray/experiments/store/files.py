@@ -36,10 +36,10 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def append_line(path: Path, record: dict[str, float]) -> None:
-    """Append one record to a JSON-lines file."""
+def append_line(path: Path, row: dict[str, float]) -> None:
+    """Append one row to a JSON-lines file."""
     with open(path, "a") as file:
-        file.write(json.dumps(record, sort_keys=True, allow_nan=False) + "\n")
+        file.write(json.dumps(row, sort_keys=True, allow_nan=False) + "\n")
 
 
 def read_lines(path: Path) -> list[dict[str, float]]:

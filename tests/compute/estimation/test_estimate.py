@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from mi_ray.compute.estimation.critics import Settings
+from mi_ray.compute.estimation import problem as estimation
+from mi_ray.compute.estimation.critics import Settings, ignore
 from mi_ray.compute.estimation.estimate import estimate
+from mi_ray.compute.estimation.learned import LearnedCritics
+from mi_ray.compute.estimation.probe import ProbeCritic
 from mi_ray.compute.estimation.samples import Origin, Sample, shared
 from mi_ray.compute.images.duplicates import distinct_rows, identities_of_rows
 from mi_ray.compute.images.image_set import SPLITS
@@ -110,8 +113,11 @@ class Problem:
         return h.astype(np.float32), labels[of], first + of
 
 
-def asked(samples, channel, *, settings=SMALL, k_est=256, batches=4, **rest):
-    return estimate(samples, channel, k_est=k_est, batches=batches, penalties=(3e-4,), settings=settings, **rest)
+def asked(samples, channel, *others, settings=SMALL, k_est=256, batches=4, report=ignore):
+    """Learned critics and the probe, and ``others``."""
+    problem = estimation.Problem(samples=samples, labels=channel, k_est=k_est, batches=batches, seed=settings.seeds[0])
+    learned = LearnedCritics(settings=settings, report=report)
+    return estimate(problem, learned, ProbeCritic(penalties=(3e-4,)), *others)
 
 
 def shuffled(sample):
@@ -298,7 +304,7 @@ def test_the_fit_never_sees_the_test_rows():
     fits = [found.learned.fit for found in (one, other)]
     assert torch.equal(fits[0].critics.hidden_weight, fits[1].critics.hidden_weight)
     assert fits[0].validation_bits.tolist() == fits[1].validation_bits.tolist()
-    assert one.probed.train_bits == other.probed.train_bits
+    assert one.train_bits == other.train_bits
 
 
 def test_reused_sources_widen_the_standard_errors_and_move_no_reading():

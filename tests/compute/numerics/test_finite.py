@@ -9,8 +9,10 @@ import torch
 from benchmarks.peers.discovered import discover
 from mi_ray.compute.estimation.baselines import club, donsker_varadhan, info_nce, jensen_shannon, ksg, mine, nwj, smile
 from mi_ray.compute.estimation.critics import fit_critics
-from mi_ray.compute.estimation.estimate import estimate_views
+from mi_ray.compute.estimation.estimate import estimate
+from mi_ray.compute.estimation.learned import LearnedCritics
 from mi_ray.compute.estimation.posterior import confused, fit_posterior, score_posterior
+from mi_ray.compute.estimation.problem import Problem
 from mi_ray.compute.estimation.readings import Pairs, score
 from mi_ray.compute.estimation.samples import Origin, Sample, flattened
 from mi_ray.compute.frozen.checkpoint_files import encoder_state
@@ -159,9 +161,8 @@ def origin(h):
 
 def viewed(lost):
     h = {split: of.reshape(N // 2, 2, WIDTH) for split, of in splits("test", lost).items()}
-    return estimate_views(
-        {split: flattened(of, origin(of)) for split, of in h.items()}, k_est=8, batches=2, settings=SMALL
-    )
+    samples = {split: flattened(views, origin(views)) for split, views in h.items()}
+    return estimate(Problem(samples=samples, k_est=8, batches=2, seed=0), LearnedCritics(settings=SMALL))
 
 
 @pytest.mark.parametrize("lost", LOST)

@@ -17,9 +17,8 @@ from mi_ray.experiments.declare import (
     SupCon,
     Training,
     Views,
-    identity,
 )
-from mi_ray.experiments.declare.identity import LABELS, UPSTREAM_FIELDS, canonical, cell_key, story
+from mi_ray.experiments.declare.identity import UPSTREAM_FIELDS, canonical, cell_key, story
 
 DIGEST = "0" * 64
 TRAINING = Training(data=CDP(), pairing=SameClass(task="color"), arch="resnet10t")
@@ -88,7 +87,7 @@ def key(declaration, digest=DIGEST):
 def test_the_tables_here_name_every_field(declaration):
     own = {field.name for field in fields(declaration)} - UPSTREAM_FIELDS
     tied = {"arch"} if declaration is CHECKPOINT else set()  # to that of its training
-    assert own - LABELS.get(type(declaration).__name__, set()) - tied == set((OTHERWISE | PAIRINGS)[declaration])
+    assert own - getattr(declaration, "LABELS", set()) - tied == set((OTHERWISE | PAIRINGS)[declaration])
 
 
 @pytest.mark.parametrize(("declaration", "name"), CHANGES, ids=lambda v: v if isinstance(v, str) else type(v).__name__)
@@ -141,7 +140,7 @@ def test_folders_never_enter_a_key(declaration):
 @pytest.mark.parametrize("declaration", OTHERWISE, ids=lambda d: type(d).__name__)
 def test_the_protocol_version_enters_the_key(declaration, monkeypatch):
     before = key(declaration)
-    monkeypatch.setitem(identity.PROTOCOL, type(declaration).__name__, 999)
+    monkeypatch.setattr(type(declaration), "protocol", 999)
     assert key(declaration) != before
 
 

@@ -26,8 +26,9 @@ from mi_ray.experiments.declare import (
     data_of,
 )
 from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.declare.estimation import PLAIN
 from mi_ray.experiments.declare.identity import canonical, cell_key, own_fields
-from mi_ray.experiments.declare.parameters import PLAIN, is_replicate, parameters
+from mi_ray.experiments.declare.parameters import is_replicate, parameters
 
 TRAINING = Training(data=CDP(seed=3), pairing=SameClass(task="color"), arch="test_resnet", temperature=0.2, seed=1)
 FROZEN = Embedding(encoder=TRAINING)

@@ -4,7 +4,7 @@ import pytest
 
 from mi_ray.experiments.declare import CDP, Embedding, LinearEvaluation, SameClass, Training
 from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.declare.encoders import OptimizerName
+from mi_ray.experiments.declare.training import OptimizerName
 from mi_ray.experiments.plan.study import Matrix, Study, parse_axes
 
 PRESETS = {"laptop": {}, "smoke": {"views": (1000,), "seed": (7,)}, "empty": {"seed": ()}}
@@ -38,7 +38,6 @@ STUDY = Study(
     presets=PRESETS,
     default_preset="laptop",
     matrix=Matrix(row="task", column="pairing", panels={"evaluation": "linear_accuracy"}),
-    analysis="none",
 )
 
 
@@ -138,5 +137,5 @@ def test_building_a_study_calls_no_trial():
 
     Study(
         name="idle", trial=never, axes={"seed": (0,)}, presets={"laptop": {}}, default_preset="laptop",
-        matrix=STUDY.matrix, analysis="none",
+        matrix=STUDY.matrix,
     )  # fmt: skip

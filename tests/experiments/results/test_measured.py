@@ -12,7 +12,8 @@ from mi_ray.compute.images.image_set import SPLITS, ImageSet
 from mi_ray.experiments.declare import Embedding, Geometry, Labelled, LinearEvaluation, SameClass, Training
 from mi_ray.experiments.images.pairs import couple, label_channel, labelled
 from mi_ray.experiments.images.prepared import PreparedData
-from mi_ray.experiments.run.ask import evaluated, measured
+from mi_ray.experiments.run.evaluation import evaluated
+from mi_ray.experiments.run.geometry import measured
 from mi_ray.experiments.store.files import MANIFEST, sha256, write_json
 
 CLASSES = np.array([0] * 60 + [1] * 30 + [2] * 6 + [3] * 2)

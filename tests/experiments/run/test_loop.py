@@ -20,7 +20,7 @@ from mi_ray.experiments.declare import CDP, SameClass, Training
 from mi_ray.experiments.declare.identity import cell_key
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import Cell, Job
-from mi_ray.experiments.run import encode, loop
+from mi_ray.experiments.run import loop, training
 from mi_ray.experiments.run.history import Diverged, History
 from mi_ray.experiments.run.job import compute
 from mi_ray.experiments.store import failpoints
@@ -243,7 +243,7 @@ def test_a_diverging_run_commits_nothing(store, data):
 
 def test_the_in_training_estimate_is_the_mean_of_the_last_tenth_and_its_standard_error_how_they_differ(data):
     history = History([{"step": step, "loss_nats": 1.0, "in_training_bits": float(step)} for step in range(40)])
-    told = encode._summary(DECLARATION, history, data.split("train"))
+    told = training.summary(DECLARATION, history, data.split("train"))
     assert (told["in_training_bits"], told["loss_nats"]) == (37.5, 1.0)
     assert told["in_training_standard_error_bits"] == pytest.approx((5 / 3) ** 0.5 / 2)
 

@@ -94,8 +94,8 @@ def test_a_store_without_its_backend_is_refused_with_what_to_install(place):
         "import sys; sys.modules['s3fs'] = None\n"
         "from mi_ray.experiments.store.store import store_at; store_at(sys.argv[1]).refuse_if_unreachable()"
     )
-    told = subprocess.run([sys.executable, "-c", program, place], capture_output=True, text=True).stderr
-    assert "needs a package that is not installed; pip install 'mi-ray[s3]'" in told
+    error = subprocess.run([sys.executable, "-c", program, place], capture_output=True, text=True).stderr
+    assert "needs a package that is not installed; pip install 'mi-ray[s3]'" in error
 
 
 def test_a_folder_is_served_where_fsspec_is_absent(tmp_path):

@@ -132,10 +132,10 @@ def test_the_first_to_publish_wins_and_the_second_discards_its_own(store):
 
 
 def test_of_six_processes_that_publish_at_once_one_wins_and_all_read_its_cell(store):
-    told = at_once(store, RACE, 6)
-    assert len(set(told)) == 1 and told[0].startswith("by ")
+    printed = at_once(store, RACE, 6)
+    assert len(set(printed)) == 1 and printed[0].startswith("by ")
     cell = store.read(KEY)
-    assert f"by {cell.result['by']}\n" == told[0] and cell.file("result.json")
+    assert f"by {cell.result['by']}\n" == printed[0] and cell.file("result.json")
     assert len(everything(store)) == 2, "result and manifest of the winner, and nothing of the others"
 
 
@@ -161,7 +161,7 @@ def test_a_stale_attempt_that_ends_after_the_newer_one_has_published_finds_its_c
 
 
 def test_attempt_numbers_are_taken_exclusively_by_six_processes(store):
-    numbers = [int(word) for told in at_once(store, TAKE_ATTEMPTS, 6) for word in told.split()]
+    numbers = [int(word) for line in at_once(store, TAKE_ATTEMPTS, 6) for word in line.split()]
     assert sorted(numbers) == list(range(1, 31))
     assert store.attempts(KEY) == 30 and store.attempts("another") == 0
 

@@ -1,7 +1,9 @@
-"""Dependent trials: a Tune search algorithm that offers a trial the moment the cell it needs is committed.
+"""Dependent trials: a Tune `SearchAlgorithm` that creates a job's trial once the upstream cell is committed.
 
-Tune has no dependencies between trials; its search algorithm, though, decides what exists. Ours never guesses from
-Tune's state: whether a cell is done is read from the store, so resuming is running the same command again.
+Tune has no dependencies between trials, but its search algorithm decides when a trial comes into being. Whether a cell
+is done is read from the store, never from Tune's state, so a study is resumed by running its command again.
+
+All code here runs in the driver process, in the thread of Tune's control loop.
 """
 
 from __future__ import annotations
@@ -26,14 +28,14 @@ from mi_ray.orchestration.placement import Occupancy
 from mi_ray.orchestration.trial import FAILED, config
 
 WAIT_SECONDS = 60.0
-"""How long a job may wait for room on the cluster before that is said, and said again."""
+"""Seconds that a job waits for resources before the listener is told, and between two such messages."""
 
 LOOK_SECONDS = 5.0
-"""How often is looked whether nodes have come or gone, and whether what was offered has begun."""
+"""Seconds between two looks at the cluster: nodes that came or went, and trials that have not begun."""
 
 
-class DependentSearch(SearchAlgorithm):
-    """Offers jobs from a `Queue` as trials, as many as fit the cluster, and tells a listener how they end."""
+class DependentTrials(SearchAlgorithm):
+    """Turns jobs of a `Queue` into Tune trials, as many as fit the cluster, and tells a listener how each ends."""
 
     def __init__(
         self,
@@ -45,7 +47,7 @@ class DependentSearch(SearchAlgorithm):
         work: ray.ObjectRef,
         retries: int,
     ) -> None:
-        """``work``: a reference to what computes a job (see `trial`)."""
+        """``work``: reference to the `mi_ray.orchestration.trial.Work` of all jobs; ``retries``: per trial, by Tune."""
         self._queue, self._occupancy, self._store = queue, occupancy, store
         self._listener, self._work, self._retries = listener, work, retries
         self._experiment: Any = None
@@ -54,7 +56,7 @@ class DependentSearch(SearchAlgorithm):
         self._waits = Waits()
 
     def __getstate__(self) -> dict:
-        return {}  # Tune pickles its configuration for `Tuner.restore`, which is never used
+        return {}  # Tune pickles the search algorithm for `Tuner.restore`, which is never used
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict, **spec: Any) -> bool:
         return True
@@ -63,47 +65,47 @@ class DependentSearch(SearchAlgorithm):
         self._experiment = experiments[0] if isinstance(experiments, list) else experiments
 
     def next_trial(self) -> Trial | None:
-        """The next job that may start and fits, as a trial; None while nothing may."""
+        """The trial of the next job whose upstream is committed and that fits the cluster; None if no job may start."""
         job = self._queue.take(self._occupancy.fits)
         if job is None:
             return None
         self._occupancy.take(job)
         self.jobs[job.key] = job
         self._attempts[job.key] = self._count(job)
-        return self._trial(job)
-
-    def _count(self, job: Job) -> int:
-        """How many attempts at the job's cells have begun that are not over."""
-        return sum(self._store.attempts(cell.key) for cell in job.cells)
-
-    def look(self, trials: Iterable[Trial]) -> None:
-        """See what the cluster has become, and tell of jobs that wait for room on it: at first, or once more because
-        their node is gone."""
-        self._occupancy.capacity = capacity()
-        for trial in trials:
-            if trial.status not in (Trial.PENDING, Trial.RUNNING):
-                continue
-            job = self.jobs[trial.trial_id]
-            waits = trial.status == Trial.PENDING or self._count(job) <= self._attempts[job.key]
-            seconds = self._waits.seen(job.key, waits, time.monotonic())
-            if seconds is not None:
-                self._listener.waiting(job, f"{self._occupancy.wanted(job)} since {seconds:.0f} s; free: {free()}")
-
-    def _trial(self, job: Job) -> Trial:
         spec = self._experiment.spec
         return Trial(
             spec["run"],
             config=config(job, self._work),
             trial_id=job.key,
             storage=spec["storage"],
-            placement_group_factory=_bundle(self._occupancy.of_trial(job)),
+            placement_group_factory=placement_group(self._occupancy.trial_share(job)),
             experiment_tag=job.key,
             stopping_criterion={},
             max_failures=self._retries,
         )
 
+    def _count(self, job: Job) -> int:
+        """Number of attempts in the store at the job's cells that are not committed."""
+        return sum(self._store.attempts(cell.key) for cell in job.cells)
+
+    def look(self, trials: Iterable[Trial]) -> None:
+        """Read the cluster's capacity anew, and report jobs that wait for resources.
+
+        A job waits if its trial is pending: at first, or again after its node is gone. It also waits if the trial runs
+        but has started no attempt in the store, as that of a data-parallel training whose workers find no room.
+        """
+        self._occupancy.capacity = capacity()
+        for trial in trials:
+            if trial.status not in (Trial.PENDING, Trial.RUNNING):
+                continue
+            job = self.jobs[trial.trial_id]
+            waits = trial.status == Trial.PENDING or self._count(job) <= self._attempts[job.key]
+            seconds = self._waits.update(job.key, waits, time.monotonic())
+            if seconds is not None:
+                self._listener.waiting(job, f"{self._occupancy.wanted(job)} since {seconds:.0f} s; free: {free()}")
+
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        """Ask the store whether the trial's cells are there: a trial that ended without them has failed."""
+        """Ask the store whether the job's cells are committed; if not, the job has failed, whatever Tune says."""
         job = self.jobs[trial_id]
         self._occupancy.free(job)
         if all(self._store.has(cell.key) for cell in job.cells):
@@ -118,59 +120,59 @@ class DependentSearch(SearchAlgorithm):
         return self._queue.empty
 
     def save_to_dir(self, dirpath: str, **_: Any) -> None:
-        """Nothing to save: the store is the truth."""
+        """Does nothing: the store knows which cells are done."""
 
     def restore_from_dir(self, dirpath: str) -> None:
         raise NotImplementedError("a study is resumed by running its command again")
 
 
 @cache
-def _bundle(share: Share) -> PlacementGroupFactory:
-    """What a trial asks Ray for."""
+def placement_group(share: Share) -> PlacementGroupFactory:
+    """The placement group of a trial: one bundle. Cached, so that trials of one size share it."""
     return PlacementGroupFactory([{"CPU": share.cpus} | ({"GPU": share.gpus} if share.gpus else {})])
 
 
 class Waits:
-    """Since when jobs wait, and when that is to be said: after `WAIT_SECONDS`, and as often again."""
+    """Since when jobs wait, and when to report it: after `WAIT_SECONDS`, and every `WAIT_SECONDS` again."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
-        self._said: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
 
-    def seen(self, key: str, waits: bool, now: float) -> float | None:
-        """Whether the job waits at ``now``; returns the seconds that it has waited where that is to be said."""
+    def update(self, key: str, waits: bool, now: float) -> float | None:
+        """Record whether the job waits at time ``now``; returns its waiting time in seconds if it is to be reported."""
         if not waits:
             self._since.pop(key, None)
-            self._said.pop(key, None)
+            self._reported.pop(key, None)
             return None
         since = self._since.setdefault(key, now)
-        if now - self._said.get(key, since) < WAIT_SECONDS:
+        if now - self._reported.get(key, since) < WAIT_SECONDS:
             return None
-        self._said[key] = now
+        self._reported[key] = now
         return now - since
 
 
 class Relay(Callback):
-    """Tells the listener when trials really start, and that time passes; has the search look at the cluster."""
+    """A Tune callback that tells the listener of started trials and of passing time, and looks at the cluster."""
 
-    def __init__(self, search: DependentSearch, listener: Listener) -> None:
-        self._search, self._listener = search, listener
+    def __init__(self, trials: DependentTrials, listener: Listener) -> None:
+        self._dependent, self._listener = trials, listener
         self._looked = time.monotonic()
 
     def __getstate__(self) -> dict:
         return {}
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._listener.started(self._search.jobs[trial.trial_id])
+        self._listener.started(self._dependent.jobs[trial.trial_id])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Forget what Tune keeps of a trial's results, which nobody will ask for: it would grow with the plan."""
-        kept = trial.run_metadata
-        for numbers in (kept.metric_analysis, kept.metric_n_steps, kept.last_result):
-            numbers.clear()
+        """Drop the results that Tune keeps of each trial: nobody reads them, and they grow with the plan."""
+        metadata = trial.run_metadata
+        for results in (metadata.metric_analysis, metadata.metric_n_steps, metadata.last_result):
+            results.clear()
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._listener.tick()
         if time.monotonic() - self._looked > LOOK_SECONDS:
-            self._search.look(trials)
+            self._dependent.look(trials)
             self._looked = time.monotonic()

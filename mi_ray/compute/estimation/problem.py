@@ -1,0 +1,106 @@
+"""An estimation problem as a value: frozen embeddings of three splits, their label channel, and the pairs to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+
+from mi_ray.compute.estimation.readings import Pairs, draw_pairs
+from mi_ray.compute.estimation.samples import Sample, Samples, image_channel
+from mi_ray.compute.numerics.axes import PrincipalAxes
+from mi_ray.theory.certificate import Reading
+from mi_ray.theory.channel import LabelChannel
+
+TRAIN_PAIRS = 4096
+"""Train pairs on which a critic is read, to see whether it is overfitted."""
+
+
+def drawn(sample: Sample, split: str, seed: int, k: int, batches: int = 1) -> Pairs:
+    """``batches`` batches of ``k`` positive pairs of a split, a function of split, ``seed`` and batch number alone."""
+    return draw_pairs(
+        sample.couple, sample.origin.independent, k=k, batches=batches, seed=seed, purpose=f"read {split}"
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FitData:
+    """All that a critic may see: it is fitted on ``train`` and chosen on ``validation``.
+
+    ``prior`` [C]: chance of each label among the pairs. ``k_est`` and ``batches``: pairs per batch and batches that
+    will be read.
+    """
+
+    train: Sample
+    validation: Sample
+    channel: LabelChannel
+    k_est: int
+    batches: int
+    seed: int
+
+    @cached_property
+    def axes(self) -> PrincipalAxes:
+        """Principal axes of the train embeddings."""
+        return PrincipalAxes(torch.from_numpy(self.train.h))
+
+    @cached_property
+    def held(self) -> Pairs:
+        """As many validation pairs as will be read on test: an NWJ offset is fitted on them."""
+        return self.pairs("validation", self.k_est, self.batches)
+
+    @cached_property
+    def seen(self) -> Pairs:
+        """Train pairs, for the reading that an audit holds against that on test pairs."""
+        return self.pairs("train", TRAIN_PAIRS)
+
+    def pairs(self, split: Literal["train", "validation"], k: int, batches: int = 1) -> Pairs:
+        """Positive pairs of ``split``: indices x, y [batches, k] of its rows; the same in every call."""
+        return drawn({"train": self.train, "validation": self.validation}[split], split, self.seed, k, batches)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Problem:
+    """I(h_X; h_Y) of the test embeddings, to be read on ``batches`` batches of ``k_est`` positive pairs.
+
+    ``labels``: the label channel that the pairs share, or None for pairs of views (T_SimCLR, Fig. 1b), which share an
+    image: `samples.flattened` then gives ``samples``. ``seed`` draws the pairs.
+    """
+
+    samples: Samples
+    labels: LabelChannel | None = None
+    k_est: int
+    batches: int
+    seed: int
+
+    @cached_property
+    def channel(self) -> LabelChannel:
+        """What x and y share at most: X - label - Y, or X - image - Y with uniform images, is a Markov chain."""
+        return image_channel(self.samples["test"]) if self.labels is None else self.labels
+
+    @cached_property
+    def fit_data(self) -> FitData:
+        """The part of the problem that critics may see."""
+        return FitData(
+            train=self.samples["train"],
+            validation=self.samples["validation"],
+            channel=self.channel,
+            k_est=self.k_est,
+            batches=self.batches,
+            seed=self.seed,
+        )
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """The held-out test pairs that every critic is read on."""
+        return drawn(self.samples["test"], "test", self.seed, self.k_est, self.batches)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Readings of a critic on test pairs, each a lower bound of the mutual information, and on train pairs, by name."""
+
+    bounds: Mapping[str, Reading]
+    train_bits: Mapping[str, float]

@@ -1,0 +1,89 @@
+"""Facts that every kind of cell states about itself, in its own file.
+
+A training, checkpoint, embedding, set of views or question is a frozen dataclass with these members; mypy reports a
+member of the union `Declaration` that lacks one. Nothing here or in a kind's file imports torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from mi_ray.experiments.declare.checkpoint import Encoder
+
+Values = dict[str, Any]
+
+FORWARD_AND_BACKWARD = 3
+"""Work of a training step in forward passes."""
+
+STEP_OVERHEAD = 1e9
+"""Operations that the fixed cost of one optimiser step is worth: small K_tr makes long jobs."""
+
+PROBE_PASSES = 40
+MOST_CLASSES = 100
+"""Classes that a folder is assumed to have until it is read."""
+
+
+class Sizes(Protocol):
+    """Sizes of a network, measured on shapes when they are asked for (`plan.cost`)."""
+
+    @property
+    def forward(self) -> float:
+        """Operations of the encoder for one image."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Width of h."""
+        ...
+
+
+class Kind(Protocol):
+    """A kind of cell."""
+
+    @property
+    def kind(self) -> str:
+        """Name of the kind, in lower case: ``training``, ``evaluation``, ... Begins every key."""
+        ...
+
+    @property
+    def protocol(self) -> int:
+        """Version of the numbers: raise it when they move, and say so in the CHANGELOG."""
+        ...
+
+    @property
+    def upstream(self) -> Kind | None:
+        """The declaration that must be committed first."""
+        ...
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder that the cell is about; an encoder is its own."""
+        ...
+
+    @property
+    def subject(self) -> str:
+        """Value of the parameter ``task``: a downstream task, or the augmentation of views; empty for encoders."""
+        ...
+
+    @property
+    def company(self) -> str:
+        """Cells of one kind with one upstream and equal, non-empty company are computed in one job."""
+        ...
+
+    def science(self) -> Values:
+        """The fields that determine the numbers, as JSON values; they enter the key."""
+        ...
+
+    def layer(self) -> Values:
+        """Parameters by the names that people use, without ``task`` and without those of its upstream."""
+        ...
+
+    def work(self, sizes: Sizes) -> float:
+        """Predicted floating-point operations."""
+        ...
+
+
+def probe_work(width: int, images: int, columns: int) -> float:
+    """Operations of fitting linear probes with ``columns`` outputs in all to h [images, width]."""
+    return PROBE_PASSES * 4 * images * width * columns

@@ -1,0 +1,81 @@
+"""The figures of a study: find the function that draws them, call it when all is computed, say where they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from inspect import signature
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.plan.study import Draw, Study
+from mi_ray.running.order import Order
+
+QUESTION = "question.txt"
+"""File in the folder of a study's figures: the first line of its docstring, which the report prints."""
+
+FUNCTION = "a function draw(plan, tracking_uri, out, *, partial), or the text 'module:function' that names one"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The files that were drawn; ``failure`` says in one line why drawing failed, empty if it did not."""
+
+    files: tuple[Path, ...] = ()
+    failure: str = ""
+
+
+def refuse_unknown_draw(study: Study) -> None:
+    """Refuse a ``draw`` that cannot be called. Without mlflow no figure is drawn, and ours cannot be imported."""
+    if find_spec("mlflow") is not None or not isinstance(study.draw, str):
+        draw_function(study)
+
+
+def draw_function(study: Study) -> Draw | None:
+    """The function that draws the figures of a study, None if it has none; `Refused` if it cannot be called."""
+    if study.draw == "":
+        return None
+    try:
+        function = imported(study.draw) if isinstance(study.draw, str) else study.draw
+        signature(function).bind(None, "", Path(), partial=True)
+    except Exception as error:  # the user's module may raise anything while it is imported
+        reason = f"{type(error).__name__}: {error}"
+        raise Refused(f"draw: {study.draw!r} is not allowed; allowed: {FUNCTION} ({reason})") from error
+    return function
+
+
+def imported(name: str) -> Any:
+    """The object called ``module:name``."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def draw_figures(order: Order, tracking_uri: str, sweep: str) -> Drawn:
+    """Draw the whole plan: figures hatch the cells that ``--only`` left out.
+
+    A function that raises must not lose the end of a run: its failure becomes one line. Only MLflow's own failures,
+    `Unreachable`, are raised.
+    """
+    from mi_ray.tracking.reach import Unreachable
+
+    draw = draw_function(order.study)
+    if draw is None:
+        return Drawn()
+    name = order.study.draw if isinstance(order.study.draw, str) else getattr(draw, "__name__", repr(draw))
+    out = order.store.root / "figures" / sweep
+    out.mkdir(parents=True, exist_ok=True)
+    (out.parent / QUESTION).write_text(order.study.docstring.partition("\n")[0] + "\n", encoding="utf-8")
+    try:
+        files = tuple(Path(file) for file in draw(order.whole, tracking_uri, out, partial=True))
+    except Unreachable:
+        raise
+    except (Exception, SystemExit) as error:
+        frames = extract_tb(error.__traceback__)
+        own = [frame for frame in frames if frame.name == getattr(draw, "__name__", "")] or frames
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return Drawn(failure=f"{name} failed at {Path(own[-1].filename).name}:{own[-1].lineno}: {reason}")
+    absent = [str(file) for file in files if not file.is_file()]
+    return Drawn(failure=f"{name} did not write {', '.join(absent)}") if absent else Drawn(files)

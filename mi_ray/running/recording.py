@@ -1,0 +1,84 @@
+"""MLflow's part of a run: mirror cells as they are committed, then draw the figures and attach them."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.plan.plan import Cell
+from mi_ray.running.exit import DONE, FAILED, INTERRUPTED
+from mi_ray.running.figures import draw_figures
+from mi_ray.running.order import Order
+
+if TYPE_CHECKING:
+    from mi_ray.tracking.background import BackgroundRecorder
+
+NOT_INSTALLED = ("MLflow", "not installed here; the same command, run where it is, mirrors every finished cell")
+STATUS = {DONE: "FINISHED", INTERRUPTED: "KILLED"}
+"""Status of the sweep run in MLflow by exit code; FAILED for every other code."""
+
+
+class Recording:
+    """Mirrors the cells of an order into MLflow. Does nothing where mlflow is not installed."""
+
+    def __init__(self, order: Order) -> None:
+        """Make the database and the sweep run before anything is computed; `Refused` if the server denies access.
+
+        A server that does not answer is reported by `finish`.
+        """
+        self._recorder: BackgroundRecorder | None = None
+        if find_spec("mlflow") is None:
+            return
+        from mi_ray.tracking.background import BackgroundRecorder
+        from mi_ray.tracking.reach import Denied
+        from mi_ray.tracking.recorder import Recorder
+
+        study, options, store = order.study, order.options, order.store
+        uri = options.tracking_uri or f"sqlite:///{store.root}/mlflow.db"
+        artifacts = None if uri.startswith("http") else store.root / "artifacts"
+        recorder = Recorder(uri, experiment=study.name, sweep=f"{study.name}/{options.preset}", artifacts=artifacts)
+        self._recorder = BackgroundRecorder(recorder, store)
+        try:
+            self._recorder.begin()
+        except Denied as error:
+            raise Refused(f"tracking-uri: {error}") from error
+
+    def mirror(self, cell: Cell) -> None:
+        """Recording a committed cell in the background."""
+        if self._recorder:
+            self._recorder.enqueue(cell)
+
+    def give_up(self) -> None:
+        """End the sweep run as failed: nothing will be computed."""
+        if self._recorder:
+            self._recorder.give_up()
+
+    def finish(self, order: Order, code: int) -> tuple[int, list[tuple[str, str]]]:
+        """Recording the remaining cells, draw and attach the figures, end the sweep run.
+
+        Returns the exit code, which is `FAILED` also where drawing failed, and lines for the summary. A failure of
+        MLflow's is one of these lines and loses nothing: the same command mirrors and draws again.
+        """
+        if self._recorder is None:
+            return code, [NOT_INSTALLED]
+        from mi_ray.tracking.reach import Unreachable, shown
+
+        mlflow = self._recorder.recorder
+        if unsynced := self._recorder.drain(order.whole):
+            failure = self._recorder.failure
+            return code, [("MLflow", f"unsynced: {unsynced} cells ({failure}); the same command mirrors them")]
+        try:
+            drawn = draw_figures(order, mlflow.tracking_uri, mlflow.sweep)
+            mlflow.attach(drawn.files)
+            code = FAILED if drawn.failure and code == DONE else code
+            mlflow.finish(STATUS.get(code, "FAILED"))
+        except Unreachable as error:
+            return code, [("MLflow", f"{error}; the same command draws the figures")]
+        failures = [("figures", f"{drawn.failure}; the same command draws them again")] if drawn.failure else []
+        return code, [
+            *failures,
+            *(("figure", str(path)) for path in drawn.files if path.suffix != ".pdf"),
+            ("MLflow", f"{shown(mlflow.tracking_uri)}, experiment {mlflow.experiment}"),
+            ("open it", mlflow.url or f"mlflow ui --backend-store-uri {mlflow.tracking_uri}"),
+        ]

@@ -1,0 +1,49 @@
+"""Refusals of an order before anything is computed: absent packages, files, functions, and room on the cluster."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from importlib.util import find_spec
+
+from mi_ray.experiments.declare.checks import refuse
+from mi_ray.experiments.images.missing import refuse_missing_files
+from mi_ray.experiments.images.prepared import prepared
+from mi_ray.experiments.plan.fit import refuse_unfit
+from mi_ray.running.order import DigestOf, Order
+
+
+def refuse_absent_packages(order: Order) -> None:
+    """Refuse options that need a package which is not installed here."""
+    options = order.options
+    if options.on == "ray" and find_spec("ray") is None:
+        raise refuse("on", "ray", "here (ray is not installed in this environment)")
+    if options.on == "here" and options.workers != 1:
+        raise refuse("workers", options.workers, "1 with --on here")
+    if options.tracking_uri and find_spec("mlflow") is None:
+        raise refuse("tracking-uri", options.tracking_uri, "nothing (mlflow is not installed in this environment)")
+
+
+def refuse_absent_files(order: Order) -> None:
+    """Refuse questions whose images or checkpoints are not there, or that their encoder cannot answer."""
+    refuse_missing_files(order.questions)
+    refuse_unfit(order.questions)
+
+
+def refuse_jobs_too_large(order: Order) -> None:
+    """Refuse jobs that would wait for ever, before images are made; one core or one GPU is always there."""
+    options = order.options
+    if options.on == "here" or (options.workers, options.gpus) == (1, None):
+        return
+    from mi_ray.orchestration.cluster import connected, local
+    from mi_ray.orchestration.placement import refuse_what_cannot_fit
+
+    team = options.team
+    jobs = order.renewed(known_digests(order)).plan.missing_jobs(order.store)
+    with connected(options.address) if options.address else nullcontext(local()) as capacity:
+        refuse_what_cannot_fit(jobs, capacity, team)
+
+
+def known_digests(order: Order) -> DigestOf:
+    """Digests of the images that the store holds already."""
+    known = {data: images.digest for data in order.data if (images := prepared(data, order.store))}
+    return known.get

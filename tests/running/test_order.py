@@ -1,0 +1,64 @@
+"""The order of work: flags become typed options, and the plan follows from the study, its grid and the store."""
+
+import sys
+from dataclasses import FrozenInstanceError, fields, replace
+
+import pytest
+
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.launch import options_of, run
+from mi_ray.running.order import plan_of
+from tests.running.studies import OPTIONS, SMALL, order_in
+
+
+def test_flags_become_options_and_absent_ones_defaults():
+    assert options_of(SMALL, []) == replace(OPTIONS, on="ray")
+    flags = ["--axis", "seed=1,2", "--only", "training*", "--workers", "2", "--gpus", "0.5", "--store", "s3://b/p"]
+    assert options_of(SMALL, [*flags, "--dry-run", "--address", "auto", "--tracking-uri", "http://h"]) == replace(
+        OPTIONS, on="ray", axes={"seed": (1, 2)}, only="training*", workers=2, gpus=0.5, store="s3://b/p",
+        dry_run=True, address="auto", tracking_uri="http://h",
+    )  # fmt: skip
+
+
+def test_an_order_and_its_options_cannot_be_changed(tmp_path):
+    order = order_in(tmp_path)
+    for value in (order, order.options):
+        for field in fields(value):
+            with pytest.raises(FrozenInstanceError):
+                setattr(value, field.name, None)
+
+
+def test_an_order_holds_the_whole_plan_and_the_part_that_only_selects(tmp_path):
+    order = order_in(tmp_path, only="training pairing=color")
+    assert (len(order.whole.cells), len(order.plan.cells)) == (6, 1)
+    assert (
+        order_in(tmp_path).plan.cells
+        == order.whole.cells
+        == plan_of(SMALL, order.grid, order.digest_of, order.store).cells
+    )
+
+
+def test_a_pattern_that_matches_no_cell_is_refused_with_one_that_would(tmp_path):
+    with pytest.raises(Refused, match=r"only: 'nothing' is not allowed.* such as 'training pairing=color'"):
+        order_in(tmp_path, only="nothing")
+
+
+def test_a_renewed_order_has_the_keys_of_the_prepared_images(tmp_path):
+    order = order_in(tmp_path)
+    renewed = order.renewed(lambda data: "d" * 64)
+    assert {cell.data_digest for cell in order.plan.cells.values()} == {"unprepared"}
+    assert {cell.data_digest for cell in renewed.plan.cells.values()} == {"d" * 64}
+    assert renewed.renewed().plan == renewed.plan
+    assert (renewed.study, renewed.grid, renewed.options) == (order.study, order.grid, order.options)
+
+
+def test_two_encoders_of_one_data_set_prepare_it_once(tmp_path):
+    order = order_in(tmp_path)
+    assert (len(order.questions), len(order.data), order.titles) == (2, 1, [])
+
+
+def test_a_dry_run_needs_no_optional_package(tmp_path, monkeypatch, capsys):
+    for name in ("ray", "optuna", "mlflow"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert run(order_in(tmp_path, dry_run=True)) == 0
+    assert "6 cells, 0 done" in capsys.readouterr().out
