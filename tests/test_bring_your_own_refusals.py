@@ -30,6 +30,7 @@ from mi_ray.experiments.plan.plan import build
 from mi_ray.experiments.run.job import compute
 from mi_ray.experiments.store.store import Store
 from tests.bring_your_own import REFUSALS, Desk, draw_photos, folder, in_moco, run
+from tests.made_up_critic import Cosine
 from tests.own import Length
 
 PHOTOS = folder()
@@ -166,6 +167,14 @@ def nearest():
     return question(embedding=FROZEN)
 
 
+def read_by(*critics):
+    Estimation(
+        embedding=Embedding(encoder=Training(data=PHOTOS, pairing=SimCLR(), arch="resnet10t")),
+        pairing=SameClass(task="class"),
+        own=critics,
+    )
+
+
 PROVOKED = {
     "no such folder": lambda: shutil.rmtree("photos") or prepared(),
     "a single class": one_class,
@@ -198,6 +207,8 @@ PROVOKED = {
     "a number that is not finite": lambda: nearest().checked(ANSWER | {"nearest_accuracy": float("nan")}),
     "a class without its decorator": lambda: type("Nearest", (Length,), {})(embedding=FROZEN),
     "a name that is taken": lambda: build([own("Evaluation")(embedding=FROZEN)], lambda data: None),
+    "a critic with a name that a result uses": lambda: read_by(Cosine(name="probe")),
+    "two critics of one name": lambda: read_by(Cosine(name="bilinear"), Cosine(name="bilinear", scale=1.0)),
 }
 
 
