@@ -1,4 +1,4 @@
-"""What is found in the folders of images that some questions read: told before anything is computed."""
+"""Lines about the folders of images that questions read, printed before anything is computed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mi_ray.experiments.images.missing import missing
 from mi_ray.experiments.images.render import class_list
 
 LISTED = 12
-"""Classes that are listed one by one; of more, the smallest and the largest."""
+"""Most classes that are listed one by one; of more, the smallest and the largest are."""
 
 
 def inventory(questions: Iterable[Question]) -> list[str]:
-    """Lines on every folder that is there: splits, classes, images of each, and what was left out.
+    """Lines about every existing folder: splits, classes, images of each, and skipped files.
 
-    Refuses layouts that are none or could be two, and classes with too few images; opens no image.
+    Refuses layouts that fit nothing or are ambiguous, and classes with too few images; opens no image.
     """
     declared = [data for data in dict.fromkeys(map(data_of, questions)) if not missing(data)]
     try:
@@ -38,7 +38,9 @@ def _lines(data: Data) -> Iterator[str]:
     match data:
         case CDP():
             if data.backgrounds != BUNDLED:
-                yield from _backgrounds(Path(data.backgrounds))
+                root, sizes = Path(data.backgrounds), photograph_sizes(Path(data.backgrounds))
+                yield f"images    backgrounds {root}: {sum(sizes.values())} images ({_listed(sizes)})"
+                yield from _skipped(f"backgrounds {root}", image_files(root).skipped)
         case Labelled():
             yield from _labelled(data)
             if isinstance(data.negatives, Labelled):
@@ -48,12 +50,6 @@ def _lines(data: Data) -> Iterator[str]:
             yield f"images    {data.name}: made by {type(data).__name__}{read}"
         case _:
             assert_never(data)
-
-
-def _backgrounds(root: Path) -> Iterator[str]:
-    sizes = photograph_sizes(root)
-    yield f"images    backgrounds {root}: {sum(sizes.values())} images ({_listed(sizes)})"
-    yield from _skipped(f"backgrounds {root}", image_files(root).skipped)
 
 
 def _labelled(data: Labelled) -> Iterator[str]:
@@ -77,15 +73,13 @@ def _class_folders(called: str, found: ClassFolders, sizes: Mapping[str, int]) -
         whole = part.folder == found.root
         role = "" if whole or part.folder.name == split else f" ({split})"
         place = called if whole else f"{called}/{part.folder.name}{role}"
-        yield f"images    {place}: {_by_class(found.classes, part.sizes())}"
+        sizes_of_part = dict(zip(found.classes, part.sizes(), strict=True))
+        least, most = (pick(sizes_of_part, key=sizes_of_part.__getitem__) for pick in (min, max))
+        extremes = f"from {sizes_of_part[least]} of {least} to {sizes_of_part[most]} of {most}"
+        total = sum(sizes_of_part.values())
+        by_class = _listed(sizes_of_part) if len(sizes_of_part) <= LISTED else f"{total} images, {extremes}"
+        yield f"images    {place}: {by_class}"
     yield from _skipped(called, found.skipped)
-
-
-def _by_class(classes: tuple[str, ...], sizes: list[int]) -> str:
-    if len(classes) <= LISTED:
-        return _listed(dict(zip(classes, sizes, strict=True)))
-    least, most = (pick(range(len(sizes)), key=sizes.__getitem__) for pick in (min, max))
-    return f"{sum(sizes)} images, from {sizes[least]} of {classes[least]} to {sizes[most]} of {classes[most]}"
 
 
 def _skipped(called: str, skipped: Mapping[str, int]) -> Iterator[str]:

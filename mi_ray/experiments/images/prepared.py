@@ -1,4 +1,4 @@
-"""Prepared images in the store: made once from a declaration, named by recipe, trusted by content digest."""
+"""Prepared images in the store: made once from a declaration, named by recipe, identified by content digest."""
 
 from __future__ import annotations
 
@@ -74,12 +74,13 @@ def prepared(data: Data, store: Store) -> PreparedData | None:
 
 
 def prepare(data: Data, store: Store) -> PreparedData:
-    """Make the images, or find them; refuses missing folders and corrupt images by name."""
+    """Make the images, or find them; refuses missing folders and corrupt images by name.
+
+    They are made in a folder of this process and then published, unless another process was first.
+    """
     refuse_missing(data)
-    return prepared(data, store) or _make(data, store)
-
-
-def _make(data: Data, store: Store) -> PreparedData:
+    if (there := prepared(data, store)) is not None:
+        return there
     folder = store.root / "data" / _recipe(data)
     for leftover in folder.parent.glob("*.partial-*"):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -97,18 +98,6 @@ def _make(data: Data, store: Store) -> PreparedData:
             fsync(partial / file)
     files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
     write_json(partial / MANIFEST, {"digest": content_digest(splits), "declaration": own_fields(data), "files": files})
-    _publish(partial, folder, store)
-    made = prepared(data, store)
-    assert made is not None
-    return made
-
-
-def _names_file(split: str) -> str:
-    return f"{split}.names.json"
-
-
-def _publish(partial: Path, folder: Path, store: Store) -> None:
-    """Commit finished images, or find that another was first."""
     if store.bucket:
         published = Published(store.bucket, f"data/{folder.name}")
         published.stage(partial)
@@ -117,6 +106,13 @@ def _publish(partial: Path, folder: Path, store: Store) -> None:
         partial.rename(folder)
     except OSError:
         shutil.rmtree(partial)
+    made = prepared(data, store)
+    assert made is not None
+    return made
+
+
+def _names_file(split: str) -> str:
+    return f"{split}.names.json"
 
 
 def _recipe(data: Data) -> str:

@@ -1,4 +1,4 @@
-"""From a declaration of images to their splits in memory: made, or read from the folders that it names."""
+"""Splits of declared images in memory: rendered, or read from the declared folders."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import numpy as np
 
 from mi_ray.compute.images import catalogue, cdp, negatives
 from mi_ray.compute.images import labelled as datasets
-from mi_ray.compute.images.drawings import Drawings, mnist_drawings, mnist_files, scikit_learn_drawings, split_drawings
+from mi_ray.compute.images.drawings import mnist_drawings, mnist_files, scikit_learn_drawings, split_drawings
 from mi_ray.compute.images.image_set import SPLITS, ImageSet
 from mi_ray.compute.images.photographs import (
-    Photograph,
     folder_photographs,
     photograph_files,
     refuse_flat,
@@ -23,7 +22,7 @@ from mi_ray.experiments.declare import BUNDLED, CDP, Crops, Data, Labelled, Nois
 from mi_ray.experiments.images.own import own_splits
 
 NEGATIVES = "negatives"
-"""A split beside the others: the set D- that training draws its negatives from."""
+"""An additional split: the set D- that a training draws its negatives from."""
 
 
 def render(data: Data) -> dict[str, ImageSet]:
@@ -36,7 +35,9 @@ def render(data: Data) -> dict[str, ImageSet]:
             return _cdp(data)
         case Labelled():
             splits = _labelled(data)
-            return splits if data.negatives is None else splits | {NEGATIVES: _negatives(data.negatives, data.side)}
+            return (
+                splits if data.negatives is None else splits | {NEGATIVES: negative_images(data.negatives, data.side)}
+            )
         case OwnImages():
             return own_splits(data)
         case _:
@@ -68,9 +69,13 @@ def class_list(data: Labelled) -> Path | None:
 
 
 def _cdp(data: CDP) -> dict[str, ImageSet]:
-    drawings = _drawings(data)
+    drawings = scikit_learn_drawings() if data.digits == BUNDLED else mnist_drawings(Path(data.digits))
     allowed = split_drawings(drawings, data.seed)
-    photographs = _photographs(data)
+    if data.backgrounds == BUNDLED:
+        photographs = scikit_learn_photographs()
+    else:
+        refuse_flat(Path(data.backgrounds), data.matte)
+        photographs = folder_photographs(Path(data.backgrounds), data.seed, data.matte)
     counts = {"train": data.train_images, "validation": data.validation_images, "test": data.test_images}
     return {
         split: cdp.render(
@@ -81,17 +86,6 @@ def _cdp(data: CDP) -> dict[str, ImageSet]:
     }  # fmt: skip
 
 
-def _drawings(data: CDP) -> Drawings:
-    return scikit_learn_drawings() if data.digits == BUNDLED else mnist_drawings(Path(data.digits))
-
-
-def _photographs(data: CDP) -> dict[str, list[Photograph]]:
-    if data.backgrounds == BUNDLED:
-        return scikit_learn_photographs()
-    refuse_flat(Path(data.backgrounds), data.matte)
-    return folder_photographs(Path(data.backgrounds), data.seed, data.matte)
-
-
 def _labelled(data: Labelled) -> dict[str, ImageSet]:
     splits, _ = datasets.load(
         data.name,
@@ -100,33 +94,23 @@ def _labelled(data: Labelled) -> dict[str, ImageSet]:
         seed=data.seed,
         held_out=data.held_out,
         class_list=class_list(data),
-        classes=_half(data),
+        classes=datasets.halves(data.name)[data.half == "second"] if data.half else None,
         domain=data.domain or None,
         matte=data.matte,
     )
     return splits
 
 
-def _half(data: Labelled) -> range | None:
-    """Which classes are kept."""
-    if not data.half:
-        return None
-    return datasets.halves(data.name)[data.half == "second"]
-
-
-def _negatives(declared: Labelled | Noise | Crops, side: int) -> ImageSet:
+def negative_images(declared: Labelled | Noise | Crops, side: int) -> ImageSet:
+    """The set D-; noise and crops are each of a source of their own and have no labels."""
     match declared:
-        case Noise():
-            return _unlabelled(negatives.noise(declared.images, side, declared.seed), "noise")
-        case Crops():
-            return _unlabelled(negatives.crops(declared.images, side, declared.seed), "crops")
         case Labelled():
             return _labelled(declared)["train"]
+        case Noise():
+            name, images = "noise", negatives.noise(declared.images, side, declared.seed)
+        case Crops():
+            name, images = "crops", negatives.crops(declared.images, side, declared.seed)
         case _:
             assert_never(declared)
-
-
-def _unlabelled(images: negatives.Images, name: str) -> ImageSet:
-    """Images each of its own source, with no attributes."""
     n = len(images)
     return ImageSet(images, np.zeros((n, 0), dtype=np.int64), np.arange(n), tuple(map(numbered(name), range(n))))

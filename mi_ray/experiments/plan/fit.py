@@ -1,16 +1,14 @@
-"""Whether encoders take the images that they are asked about: measured on shapes, before anything is computed."""
+"""Check on shapes, before anything is computed, that encoders take their images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import assert_never
 
 from mi_ray.compute.choices import Input, Stem
-from mi_ray.compute.frozen import checkpoint_files as foreign
+from mi_ray.compute.frozen import checkpoint_files
 from mi_ray.compute.training.networks import forward_pass
 from mi_ray.experiments.declare import (
-    Checkpoint,
     Encoder,
     Question,
     Training,
@@ -22,16 +20,22 @@ from mi_ray.experiments.declare.checks import Refused
 
 
 def refuse_unfit(questions: Iterable[Question]) -> None:
-    """Refuse encoders that make no h [n, width] of their images, all of them in one line (`forward_pass`)."""
-    asked = list(questions)
-    encoders = dict.fromkeys([*filter(None, map(training_of, asked)), *map(encoder_of, asked)])
-    faults = dict.fromkeys(fault for encoder in encoders if (fault := _fault(encoder)))
+    """Refuse encoders that give no h [n, width] for their images (`forward_pass`), all of them in one line."""
+    listed = list(questions)
+    faults: dict[str, None] = {}
+    for encoder in dict.fromkeys([*filter(None, map(training_of, listed)), *map(encoder_of, listed)]):
+        try:
+            fault = fault_at(encoder.arch, input_side(encoder), encoder.stem, isinstance(encoder, Training))
+        except ValueError as error:  # timm cannot build the arch
+            fault = str(error)
+        if fault:
+            faults[fault] = None
     if faults:
         raise Refused("; ".join(faults))
 
 
 def input_side(encoder: Encoder) -> int:
-    """Pixels along the images as the encoder sees them: a checkpoint of others may see them resized.
+    """Pixels along the images as the encoder sees them; a published checkpoint may see them resized.
 
     ValueError names an arch that timm cannot build.
     """
@@ -39,30 +43,18 @@ def input_side(encoder: Encoder) -> int:
     return seen.size if seen else side(encoder.data)
 
 
-def _fault(encoder: Encoder) -> str | None:
-    try:
-        pixels = input_side(encoder)
-    except ValueError as error:
-        return str(error)
-    return _fault_at(encoder.arch, pixels, encoder.stem, isinstance(encoder, Training))
-
-
 @lru_cache(maxsize=256)
-def _fault_at(arch: str, side: int, stem: Stem, training: bool) -> str | None:
+def fault_at(arch: str, side: int, stem: Stem, training: bool) -> str:
+    """The reason why an encoder takes no images of ``side`` pixels; empty if it does."""
     try:
         forward_pass(arch, side, stem, training=training)
     except ValueError as error:
         return str(error)
-    return None
+    return ""
 
 
 def seen_by(encoder: Encoder) -> Input | None:
-    """What an encoder was trained to see, if that is not the images as they are."""
-    match encoder:
-        case Training():
-            return None
-        case Checkpoint():
-            as_timm_states = foreign.input_of(encoder.arch) if isinstance(encoder.source, str) else None
-            return encoder.input or as_timm_states
-        case _:
-            assert_never(encoder)
+    """The input that an encoder was trained with; None if that is the images as they are."""
+    if isinstance(encoder, Training):
+        return None
+    return encoder.input or (checkpoint_files.input_of(encoder.arch) if isinstance(encoder.source, str) else None)

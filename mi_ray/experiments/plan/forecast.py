@@ -1,4 +1,4 @@
-"""What a plan would cost, told before it runs."""
+"""Forecast of a plan's cost, before it runs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mi_ray.experiments.plan.search import Search
 from mi_ray.experiments.store.store import Store
 
 ENCODERS = frozenset({"training", "embedding", "views"})
-"""Kinds of cells that run images through an encoder: what a GPU is for."""
+"""Kinds of cells that run images through an encoder: the work of a GPU."""
 
 NEEDS_A_GPU = 24 * 3600.0
-"""Core seconds of encoders from which a plan is told in GPU-hours too."""
+"""Core seconds of encoders above which the forecast states GPU-hours too."""
 
 H100_FLOPS = 30e12
 """Operations per second that one H100 is assumed to achieve on encoders: an assumption until it is measured.
@@ -35,18 +35,18 @@ MNIST_VIEWS = 300_000
 
 @dataclass(frozen=True)
 class Prices:
-    """Operations per second of a core by kind of cell, as finished cells tell them; empty where none is finished."""
+    """Operations per second of a core by kind of cell, measured on finished cells; empty if there are none."""
 
     rates: Mapping[str, float]
 
     def seconds(self, declaration: Declaration) -> float:
-        """Core seconds that a cell will take; a kind not seen runs at the median rate of the others."""
+        """Core seconds of a cell; a kind without a rate runs at the median rate of the others."""
         unseen = median(self.rates.values()) if self.rates else DEFAULT_RATE
         return predicted_work(declaration) / self.rates.get(declaration.kind, unseen)
 
     @property
     def source(self) -> str:
-        """Where the rates are from."""
+        """Origin of the rates."""
         return "as measured in this store" if self.rates else "a guess: nothing has run in this store yet"
 
 
@@ -72,9 +72,10 @@ def forecast(plan: Plan, store: Store) -> Iterator[str]:
 
 
 def notes(questions: Iterable[Question]) -> Iterator[str]:
-    """A line where trainings see fewer views than it took to learn their images."""
+    """A warning if trainings on MNIST's digits see fewer views than it took to learn them."""
     trainings = dict.fromkeys(filter(None, map(training_of, questions)))
-    few = {training.views for training in trainings if _reads_mnist(training) and training.views < MNIST_VIEWS}
+    on_mnist = [t for t in trainings if isinstance(t.data, CDP) and t.data.digits != BUNDLED]
+    few = {training.views for training in on_mnist if training.views < MNIST_VIEWS}
     if few:
         yield (
             f"note      MNIST's digits on a canvas of 32 pixels took {MNIST_VIEWS:,} views to learn; pairing digit"
@@ -83,18 +84,18 @@ def notes(questions: Iterable[Question]) -> Iterator[str]:
         )
 
 
-def _reads_mnist(training: Training) -> bool:
-    return isinstance(training.data, CDP) and training.data.digits != BUNDLED
-
-
 def on_a_gpu(declarations: Iterable[Declaration], known: Prices) -> Iterator[str]:
-    """One line: GPU-hours of what runs through encoders, and core-hours of the rest; none where cores will do."""
+    """One line with GPU-hours of encoders and core-hours of questions; none if cores suffice."""
     listed = list(declarations)
-    encoders = [one for one in listed if one.kind in ENCODERS]
+    encoders = [declaration for declaration in listed if declaration.kind in ENCODERS]
     if sum(map(known.seconds, encoders)) < NEEDS_A_GPU:
         return
-    hours = sum(map(_h100_seconds, encoders)) / 3600
-    others = sum(known.seconds(one) for one in listed if one.kind not in ENCODERS) / 3600
+    steps = [encoder.steps if isinstance(encoder, Training) else 0 for encoder in encoders]
+    seconds = (
+        predicted_work(encoder) / H100_FLOPS + n * H100_STEP_SECONDS for encoder, n in zip(encoders, steps, strict=True)
+    )
+    hours = sum(seconds) / 3600
+    others = sum(known.seconds(each) for each in listed if each.kind not in ENCODERS) / 3600
     yield (
         f"about {_hours(hours)} GPU-hours on one H100 (assumed {H100_FLOPS / 1e12:g} TFLOP/s achieved and"
         f" {1e3 * H100_STEP_SECONDS:g} ms to launch a step, neither measured)"
@@ -102,19 +103,14 @@ def on_a_gpu(declarations: Iterable[Declaration], known: Prices) -> Iterator[str
     )
 
 
-def _h100_seconds(declaration: Declaration) -> float:
-    steps = declaration.steps if isinstance(declaration, Training) else 0
-    return predicted_work(declaration) / H100_FLOPS + steps * H100_STEP_SECONDS
-
-
 def forecast_search(search: Search, plan: Plan, store: Store) -> Iterator[str]:
-    """What the whole search would cost from nothing: at least, if all but the default were hopeless, and at most."""
+    """Cost of a whole search from an empty store: least if all candidates but the default are hopeless, and most."""
     known = prices(plan, store)
     least, most = [], []
-    for asked, fewest, largest in search.stages.values():
-        encoder = _cells(asked)
-        least += encoder * fewest
-        most += encoder * largest
+    for questions, fewest, largest in search.stages.values():
+        cells_of_stage = [cell.declaration for cell in build(questions, lambda data: None).cells.values()]
+        least += cells_of_stage * fewest
+        most += cells_of_stage * largest
     minutes = [sum(map(known.seconds, cells)) / 60 for cells in (least, most)]
     trainings = [sum(cell.kind == "training" for cell in cells) for cells in (least, most)]
     yield (
@@ -123,11 +119,6 @@ def forecast_search(search: Search, plan: Plan, store: Store) -> Iterator[str]:
         f" most if no candidate is hopeless"
     )
     yield from (f"at most {line}" for line in on_a_gpu(most, known))
-
-
-def _cells(asked: Iterable[Question]) -> list[Declaration]:
-    """Everything that some questions need, each once."""
-    return [cell.declaration for cell in build(asked, lambda data: None).cells.values()]
 
 
 def _hours(hours: float) -> str:

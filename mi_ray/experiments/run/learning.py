@@ -1,7 +1,7 @@
-"""Which encoders of a plan did not learn, and which cells rest on them.
+"""Encoders of a plan that did not learn, and the cells that rest on them.
 
-A training or an embedding says it of itself in ``not_learned``, empty where nothing is against it. One that an earlier
-version committed does not, and is judged from what it has: its history, or its embeddings of the test images.
+The result of a training or embedding has the reason in ``not_learned``, empty if there is none. A result of an earlier
+version has no such value: it is judged by its history, or by its embeddings of the test images.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ EMBEDDINGS = "h.safetensors"
 Values = Mapping[str, Any]
 
 
-# What a cell says of itself
+# Of one cell
 
 
 def curve_of(
     training: Training, history: Sequence[Values], first_loss_nats: float | None, images: ImageSet | None = None
 ) -> Curve:
-    """The curve of a training from its reports; ``images``: what it was trained on, where they are at hand."""
+    """The curve of a training from its reports; ``images``: those that it was trained on, if they are at hand."""
     chance = nominal_bound_bits(training.k_tr)
     losses = [record[LOSS.name] for record in history if LOSS.name in record]
     return Curve(
@@ -102,42 +102,34 @@ def embeddings_seen(declaration: Embedding | Views, h: NDArray[np.float32]) -> t
     return found, why_collapsed(found, things_told_apart(encoder_of(declaration)))
 
 
-# What the store says
+# Of committed cells
 
 
 def why_not_learned(cell: Cell, committed: CommittedCell) -> str:
     """Why the encoder of a committed training or embedding did not learn; empty if nothing is against it."""
-    match cell.declaration:
-        case Training() as training:
-            told = committed.result.get(NOT_LEARNED)
-            return _of_history(training, committed) if told is None else told
-        case Embedding() | Views() as frozen:
-            told = committed.result.get(NOT_LEARNED)
-            return _of_embeddings(frozen, committed) if told is None else told
-        case _:
-            return ""
-
-
-def _of_history(training: Training, committed: CommittedCell) -> str:
-    """By the history and, where that is lost or says nothing, by the means that the result keeps of it."""
-    result = committed.result
-    history = committed.history if "history.jsonl" in committed.manifest["files"] else []
-    told = why_untrained(curve_of(training, history, result.get(FIRST_LOSS.name)))
-    return told or why_untrained(Curve(reports=_means(training, result), allowed=allowed_bits(training, None)))
-
-
-def _means(training: Training, result: Values) -> tuple[float, ...]:
-    """Bits below chance that a result keeps; none if it keeps nothing of a loss."""
-    below = [nominal_bound_bits(training.k_tr) - bits(result[LOSS.name])] if LOSS.name in result else []
-    told = [*below, *([result[IN_TRAINING.name]] if IN_TRAINING.name in result else [])]
-    return (min(told),) if told else ()
-
-
-def _of_embeddings(frozen: Embedding | Views, committed: CommittedCell) -> str:
+    declaration, result = cell.declaration, committed.result
+    if not isinstance(declaration, Training | Embedding | Views):
+        return ""
+    if (reason := result.get(NOT_LEARNED)) is not None:
+        return reason
+    if isinstance(declaration, Training):
+        return _by_history(declaration, committed)
     if EMBEDDINGS not in committed.manifest["files"]:
         return ""
     with safe_open(committed.file(EMBEDDINGS), framework="numpy") as file:
-        return embeddings_seen(frozen, file.get_tensor("test"))[1]
+        return embeddings_seen(declaration, file.get_tensor("test"))[1]
+
+
+def _by_history(training: Training, committed: CommittedCell) -> str:
+    """The reason by the history and, if that is lost or shows nothing, by the means in the result."""
+    result = committed.result
+    history = committed.history if "history.jsonl" in committed.manifest["files"] else []
+    if reason := why_untrained(curve_of(training, history, result.get(FIRST_LOSS.name))):
+        return reason
+    bits_below = [nominal_bound_bits(training.k_tr) - bits(result[LOSS.name])] if LOSS.name in result else []
+    bits_below += [result[IN_TRAINING.name]] if IN_TRAINING.name in result else []
+    means = (min(bits_below),) if bits_below else ()
+    return why_untrained(Curve(reports=means, allowed=allowed_bits(training, None)))
 
 
 def faults(plan: Plan, store: Store) -> dict[str, str]:
@@ -147,7 +139,7 @@ def faults(plan: Plan, store: Store) -> dict[str, str]:
     return {key: reason for key, reason in found.items() if reason}
 
 
-# What rests on it
+# Of the cells that rest on them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,26 +152,28 @@ class Doubt:
 
 
 def doubts(plan: Plan, faults: Mapping[str, str]) -> list[Doubt]:
-    """Encoders of the plan that did not learn, each once: by its training where that says so, else by its embedding."""
-    listed = [
-        Doubt(key=key, name=plan.name(plan.cells[key]), reason=faults[key]) for key in plan.cells if key in faults
+    """Encoders of the plan that did not learn, each once: by its training if that has a reason, else its embedding."""
+    return [
+        Doubt(key=key, name=plan.name(plan.cells[key]), reason=faults[key])
+        for key in plan.cells
+        if key in faults and faults.keys().isdisjoint(upstream_keys(plan, key))
     ]
-    return [one for one in listed if not _above(plan, one.key) & faults.keys()]
 
 
 def reasons_below(plan: Plan, faults: Mapping[str, str]) -> dict[str, str]:
     """Reason by key, of every cell of the plan that is, or rests on, an encoder that did not learn."""
-    lines = {key: [key, *_line(plan, key)] for key in plan.cells}
-    found = {key: next((faults[one] for one in reversed(line) if one in faults), "") for key, line in lines.items()}
-    return {key: reason for key, reason in found.items() if reason}
+    reasons = {}
+    for key in plan.cells:
+        at_fault = [each for each in (key, *upstream_keys(plan, key)) if each in faults]
+        if at_fault and faults[at_fault[-1]]:
+            reasons[key] = faults[at_fault[-1]]
+    return reasons
 
 
-def _above(plan: Plan, key: str) -> set[str]:
-    return set(_line(plan, key))
-
-
-def _line(plan: Plan, key: str) -> list[str]:
-    """Keys upstream of a cell, the nearest first."""
-    cell = plan.cells.get(key)
-    above = cell.upstream if cell else None
-    return [above, *_line(plan, above)] if above else []
+def upstream_keys(plan: Plan, key: str) -> list[str]:
+    """Keys of the cells that a cell needs, the nearest first."""
+    keys: list[str] = []
+    while (cell := plan.cells.get(key)) and cell.upstream:
+        key = cell.upstream
+        keys.append(key)
+    return keys
