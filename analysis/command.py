@@ -11,24 +11,15 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.images.prepared import prepared
 from mi_ray.experiments.plan.plan import Plan
-from mi_ray.experiments.plan.study import Study, parse_axes
+from mi_ray.experiments.plan.study import Draw, Study, parse_axes
 from mi_ray.experiments.store.store import Store, store_at
 from mi_ray.running.order import plan_of
 from mi_ray.tracking.reach import Unreachable
-
-
-class Draw(Protocol):
-    """Reads the cells of a plan from MLflow, writes figures, tables and verdict to ``out``, returns their paths.
-
-    Raises `MissingCells` when MLflow lacks a cell, unless ``partial``, which shows it as missing.
-    """
-
-    def __call__(self, plan: Plan, tracking_uri: str, out: Path, *, partial: bool) -> list[Path]: ...
 
 
 def planned(study: Study, preset: str, axes: Sequence[str], store: Store) -> Plan:

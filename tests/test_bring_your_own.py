@@ -5,9 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 from PIL import Image
 from safetensors.numpy import load_file
 
+from analysis.page.collect import collect
+from analysis.page.page import page
 from mi_ray.compute.choices import Input
 from mi_ray.compute.training.networks import forward_flops
 from mi_ray.experiments.declare import Checkpoint, Embedding, LinearEvaluation, SameClass, Training
@@ -16,8 +19,10 @@ from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import build
 from mi_ray.experiments.run.serial import run_here
 from mi_ray.experiments.store.store import Store
-from tests.bring_your_own import BLOCKS, COMMANDS, FILES, MIRRORED, Desk, draw_photos, folder
+from tests.bring_your_own import BLOCKS, COMMANDS, DRAWN, FILES, MIRRORED, Desk, draw_photos, folder
 from tests.quiet import Quiet
+
+QUESTION = "Do pairs of one class teach an encoder something about my classes that pairs of views do not?"
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +64,23 @@ def test_what_was_found_is_printed_before_anything_else(desk, command):
 def test_a_study_without_an_analysis_is_mirrored_and_draws_nothing(desk):
     assert "figure" not in desk(MIRRORED).out
     assert "mlflow.db, experiment photos" in desk(MIRRORED).out
-    assert not (desk.folder / "runs" / "figures").exists()
+    assert not (desk.folder / "runs" / "figures" / "photos").exists()
+
+
+def test_a_figure_of_ones_own_is_shown_attached_and_in_the_report(desk):
+    out, store = desk(DRAWN).out, desk.folder / "runs"
+    for name in ("accuracies.csv", "accuracies.png", "verdict.json", "cells.csv"):
+        assert f"runs/figures/accuracies/smoke/{name}" in out
+    client = MlflowClient(f"sqlite:///{store}/mlflow.db")
+    (experiment,) = client.search_experiments(filter_string="name = 'accuracies'")
+    runs = client.search_runs([experiment.experiment_id])
+    (sweep,) = [run for run in runs if run.data.tags["kind"] == "sweep"]
+    attached = {file.path for file in client.list_artifacts(sweep.info.run_id, "figures")}
+    assert {"figures/accuracies.csv", "figures/accuracies.png"} <= attached
+    (shown,) = collect(store).shown
+    assert (shown.study, shown.preset, shown.question) == ("accuracies", "smoke", QUESTION)
+    assert shown.verdict.claim.startswith("Pairs of one class") and [p.name for p in shown.pictures] == ["accuracies"]
+    assert "accuracies" in page(collect(store))
 
 
 def test_a_study_of_ones_own_fills_its_matrix(desk):
@@ -90,8 +111,16 @@ def test_the_nearest_neighbours_of_a_red_image_are_red(desk):
     assert float(accuracies[0]) > 0.9
 
 
+def test_an_estimator_of_ones_own_is_read_beside_ours_and_shown(desk):
+    ran = desk("python bilinear.py --preset smoke --on here")
+    assert re.search(r"bilinear, bits \(± standard error\).*^class +[\d.]+ ± [\d.]+", ran.out, re.MULTILINE | re.DOTALL)
+    (result,) = (result for result in desk.results("estimation") if "bilinear_bits" in result)
+    assert {"bilinear_standard_error_bits", "bilinear_train_bits", "probe_bits"} <= result.keys()
+    assert 0.5 < result["bilinear_bits"] < 2 + 3 * result["bilinear_standard_error_bits"]
+
+
 def test_images_by_colour_have_two_classes(desk):
-    assert sorted(result["class_entropy_bits"] for result in desk.results("estimation")) == [1.0, 2.0, 2.0]
+    assert sorted(result["class_entropy_bits"] for result in desk.results("estimation")) == [1.0, 2.0, 2.0, 2.0]
 
 
 # What it says of identity and input

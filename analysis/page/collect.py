@@ -18,6 +18,7 @@ from analysis.verdict import CELLS
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.declare.measures import CERTIFIED, NOT_CERTIFIED
 from mi_ray.experiments.store.store import Store, store_at
+from mi_ray.running.figures import QUESTION
 
 SWEEPS = Path(__file__).resolve().parents[2] / "sweeps"
 ROWS = 500
@@ -64,15 +65,21 @@ def _shown_of(folder: Path, store: Store) -> Shown:
         pass
     except Refused as reason:
         trouble = str(reason)
-    return Shown(study, preset, question(study), given, trouble, list(pictures(folder)), provenance(folder, store))
+    return Shown(
+        study, preset, question(folder.parent), given, trouble, list(pictures(folder)), provenance(folder, store)
+    )
 
 
-def question(study: str) -> str:
-    """The first line of a sweep's docstring, read and not run; empty where there is no such sweep."""
+def question(folder: Path) -> str:
+    """The first line of the docstring of the study in ``figures/<study>``; empty where it is not known.
+
+    A sweep of ours is read and not run; a run of any study leaves the line in its folder.
+    """
     try:
-        text = ast.get_docstring(ast.parse((SWEEPS / f"{study}.py").read_text())) or ""
+        text = ast.get_docstring(ast.parse((SWEEPS / f"{folder.name}.py").read_text())) or ""
     except (OSError, ValueError, SyntaxError):
-        return ""
+        line = folder / QUESTION
+        text = line.read_text(encoding="utf-8", errors="replace") if line.is_file() else ""
     return text.partition("\n")[0]
 
 

@@ -17,11 +17,11 @@ from optuna.samplers import TPESampler
 from optuna.trial import Trial
 
 from mi_ray.experiments.declare import Question
-from mi_ray.experiments.plan.search import DIGITS, Candidate, Found, NotYet, Round, Search
+from mi_ray.experiments.plan.search import DIGITS, Candidate, NotYet, ResultOf, Round, Search
 from mi_ray.theory.selection import Value, best_of_each, front, hopeless, margin
 
 
-def rounds(search: Search, results: Found) -> list[Round]:
+def rounds(search: Search, results: ResultOf) -> list[Round]:
     """The rounds that the values in ``results`` decide: generations, promotion, fresh seeds.
 
     ``results`` gives the result of a question, or None. The questions of the last round are to be answered next; if all
@@ -34,7 +34,7 @@ def rounds(search: Search, results: Found) -> list[Round]:
     return reached
 
 
-def replay(search: Search, results: Found) -> Iterator[Round]:
+def replay(search: Search, results: ResultOf) -> Iterator[Round]:
     """Yield round after round; raises `NotYet` when the next round depends on a value that ``results`` lacks."""
     tried: dict[tuple[float, ...], Candidate] = {}
     with quiet_optuna():
@@ -97,13 +97,13 @@ def default_over_seeds(search: Search) -> list[list[Question]]:
     return [search.quick(search.default, seed) for seed in search.of_seeds(search.noise_seeds)]
 
 
-def margins(search: Search, results: Found) -> list[float]:
+def margins(search: Search, results: ResultOf) -> list[float]:
     """For each objective, the largest difference between two candidates that seed noise explains."""
     over_seeds = [search.values(questions, results) for questions in default_over_seeds(search)]
     return [margin(values) for values in zip(*over_seeds, strict=True)]
 
 
-def _selection(search: Search, candidates: Sequence[Candidate], results: Found) -> Iterator[Round]:
+def _selection(search: Search, candidates: Sequence[Candidate], results: ResultOf) -> Iterator[Round]:
     """Promotion of the default and of all candidates that are not hopeless; then fresh seeds for the best."""
     quick = [search.values(search.quick(candidate, search.seed), results) for candidate in candidates]
     noise = margins(search, results)

@@ -1,4 +1,4 @@
-"""What the slots did and what is left for them: orchestration, and the time to go, from the events of a run alone."""
+"""Time of a run, from its events alone: the busy time of slots, the share of orchestration, and the time to go."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.store.store import CommittedCell
 
 Clock = Callable[[], float]
-"""Seconds that only ever grow; where they start is of no matter."""
+"""A monotonic clock in seconds, of any origin."""
 
 SETTLING_SECONDS, SETTLING_SHARE = 10.0, 0.1
-"""How fast the time to go that is shown follows a forecast that has changed: the shorter of the two."""
+"""Time constant by which the displayed time to go follows the forecast: the shorter of seconds and share of it."""
 
 NOTICEABLE = 0.02
-"""Progress of a running job, as a share, from which its rate is believed."""
+"""Progress, as a share, that a running job must have made before its rate is used."""
 
 NEARLY = 0.95
-"""Longest share that is assumed done of a job that does not tell its progress."""
+"""Largest share that is assumed done of a job that reports no progress."""
 
 
 class Accounting:
     """Busy time of every slot: a job takes a free slot as it starts and leaves it as it ends.
 
-    The wall runs from construction to `report`. What it exceeds the busiest slot's work by is orchestration, so waiting
-    for upstream cells, commits, dispatch and lost attempts all count as orchestration.
+    Orchestration = wall time from construction to `report` - work of the busiest slot. It includes waiting for upstream
+    cells, commits, dispatch and lost attempts.
     """
 
     def __init__(self, slots: int, clock: Clock = time.monotonic) -> None:
@@ -40,15 +40,19 @@ class Accounting:
         self._last_training: float | None = None
 
     def started(self, job: Job) -> None:
-        """``job`` takes a free slot, or a further one if there is none; started again, it gives up its own."""
+        """``job`` takes a free slot, or an additional one if all are taken. A restarted job first leaves its slot."""
         now = self._clock()
         self._slot_of.pop(job.key, None)
-        self._slot_of[job.key], self._since[job.key] = self._free_slot(), now
+        taken = set(self._slot_of.values())
+        free = next((slot for slot in range(len(self._work)) if slot not in taken), len(self._work))
+        if free == len(self._work):
+            self._work.append(0.0)
+        self._slot_of[job.key], self._since[job.key] = free, now
         if job.kind == "estimation" and self._first_estimation is None:
             self._first_estimation = now
 
     def ended(self, job: Job, worked: float | None = None) -> float:
-        """``job`` leaves its slot, having computed for ``worked`` seconds (None: all the while); returns the latter."""
+        """``job`` leaves its slot after ``worked`` seconds of work (None: all of its time); returns its time there."""
         now = self._clock()
         seconds = now - self._since.pop(job.key, now)
         self._work[self._slot_of.pop(job.key, 0)] += seconds if worked is None else min(worked, seconds)
@@ -73,30 +77,20 @@ class Accounting:
 
     def report(self) -> str:
         """One line: orchestration, wall and work, and whether estimation overlapped with training."""
-        told = (
+        text = (
             f"orchestration {self.orchestration_seconds:.0f} s of {self.wall_seconds:.0f} s wall "
             f"(busiest slot worked {self.busiest_seconds:.0f} s)"
         )
-        return f"{told}{self._overlap()}"
-
-    def _overlap(self) -> str:
         if self._first_estimation is None or self._last_training is None:
-            return ""
+            return text
         early = self._last_training - self._first_estimation
         when = "before" if early > 0 else "after"
-        return f"; first estimation began {abs(early):.0f} s {when} the last training ended"
-
-    def _free_slot(self) -> int:
-        taken = set(self._slot_of.values())
-        free = next((slot for slot in range(len(self._work)) if slot not in taken), len(self._work))
-        if free == len(self._work):
-            self._work.append(0.0)
-        return free
+        return f"{text}; first estimation began {abs(early):.0f} s {when} the last training ended"
 
 
 class Forecast:
-    """Seconds until the last job ends: work left over the rates seen, shared by the slots, but no less than the longest
-    chain of jobs that wait for each other. Failed jobs and those they block are to be left out by whoever asks.
+    """Seconds until the last job ends: remaining work / measured rates / slots, but at least the longest chain of jobs
+    that wait for each other. The caller leaves out failed and blocked jobs.
     """
 
     def __init__(self, jobs: Iterable[Job], clock: Clock = time.monotonic) -> None:
@@ -109,24 +103,24 @@ class Forecast:
         self._shown: tuple[float, float] | None = None
 
     def learn(self, cells: Iterable[CommittedCell]) -> None:
-        """Take the rates of finished cells into account."""
+        """Use the rates of finished cells."""
         self._committed.extend(cells)
         self._rates = rates(self._committed)
 
     def started(self, job: Job) -> None:
-        """``job`` starts over: what was seen of its progress no longer counts."""
+        """``job`` starts again: forget its earlier progress."""
         self._sighted.pop(job.key, None)
 
     def seconds(
         self, waiting: Iterable[str], running: Mapping[str, tuple[float, float]], *, slots: int
     ) -> float | None:
-        """Time to go, settling on the forecast rather than jumping; None when nothing is left or nothing is known.
+        """Time to go, which approaches a changed forecast gradually; None when nothing is left or nothing is known.
 
-        ``waiting``: keys of jobs; ``running``: key -> (share done as told, seconds since it started); ``slots``: how
-        many jobs run at once.
+        ``waiting``: keys of jobs; ``running``: key -> (reported share done, seconds since it started); ``slots``: jobs
+        that run side by side.
         """
         left = self._left(waiting, running)
-        raw = max(sum(left.values()) / slots, self._longest_chain(left)) if left else 0.0
+        raw = max(sum(left.values()) / slots, max(self._with_upstream(key, left) for key in left)) if left else 0.0
         if not isfinite(raw) or raw <= 0:
             return None
         now = self._clock()
@@ -137,29 +131,24 @@ class Forecast:
         return self._shown[1]
 
     def _left(self, waiting: Iterable[str], running: Mapping[str, tuple[float, float]]) -> dict[str, float]:
-        """Seconds left of every job that waits or runs."""
-        rate = self._rate_of(running)
-        predicted = {key: self._work[key] / rate(self._jobs[key].kind) for key in self._jobs}
+        """Seconds left of every waiting or running job.
+
+        Rates by kind are those of finished cells, else of running jobs; an unseen kind gets their median.
+        """
+        measured = self._rates_of_running(running) | self._rates
+        unseen = median(measured.values()) if measured else DEFAULT_RATE
+        predicted = {key: self._work[key] / measured.get(job.kind, unseen) for key, job in self._jobs.items()}
         left = {key: predicted[key] for key in waiting if key in predicted}
-        for key, (told, elapsed) in running.items():
+        for key, (reported, elapsed) in running.items():
             if key in predicted:
-                share = told or min(elapsed / max(predicted[key], 1e-9), NEARLY)
+                share = reported or min(elapsed / max(predicted[key], 1e-9), NEARLY)
                 left[key] = predicted[key] * (1 - share)
         return left
 
-    def _longest_chain(self, left: Mapping[str, float]) -> float:
-        """Longest sum of seconds along jobs of which each needs a cell of the one before."""
-        return max((left[key] + self._above(key, left) for key in left), default=0.0)
-
-    def _above(self, key: str, left: Mapping[str, float]) -> float:
+    def _with_upstream(self, key: str, left: Mapping[str, float]) -> float:
+        """Seconds left of a job and of the chain of jobs that it waits for."""
         needs = self._jobs[key].needs
-        return left[needs] + self._above(needs, left) if needs is not None and needs in left else 0.0
-
-    def _rate_of(self, running: Mapping[str, tuple[float, float]]) -> Callable[[str], float]:
-        """Operations per second by kind, of finished cells, else of running ones; a kind not seen has their median."""
-        seen = self._rates_of_running(running) | self._rates
-        otherwise = median(seen.values()) if seen else DEFAULT_RATE
-        return lambda kind: seen.get(kind, otherwise)
+        return left[key] + (self._with_upstream(needs, left) if needs is not None and needs in left else 0.0)
 
     def _rates_of_running(self, running: Mapping[str, tuple[float, float]]) -> dict[str, float]:
         seen: dict[str, list[float]] = {}

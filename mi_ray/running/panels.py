@@ -1,4 +1,4 @@
-"""The matrices of a study: which cells stand where, what their values are called and how sure they are, in text."""
+"""The matrices of a study as text: the cells of each entry, headings, values with standard errors, certificates."""
 
 from __future__ import annotations
 
@@ -8,34 +8,30 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
+from mi_ray.experiments.declare.measures import NOMINAL, NOTE, Measure
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.plan.sheets import Sheet, distinct_names, said, sheets
 from mi_ray.experiments.plan.study import Study
-from mi_ray.experiments.results.statement import STATED, legend, statement
+from mi_ray.experiments.results.statement import legend, statement
 from mi_ray.experiments.run.learning import Doubt
 
 UNLEARNED = "\N{DAGGER}"
 
-HEADINGS = {STATED: "post-training estimate, bits", "in_training_bits": "in-training estimate, bits"}
-NOMINAL = "nominal unless a bracket is shown"
-
 
 @dataclass(frozen=True)
 class Panel:
-    """One matrix of a study: the cells of a kind by row and column, and which value of their results is shown.
+    """One matrix of a study: the cells of a kind by row and column, and the measure that is shown of their results.
 
-    An entry's cells differ in replicates alone.
+    The cells of an entry are replicates.
     """
 
-    value: str
+    measure: Measure
     sheet: Sheet
 
     @property
     def heading(self) -> str:
-        """The value in words, with its unit, and what all cells of this matrix have in common but those of others."""
-        words = self.value.removesuffix("_bits").replace("_", " ")
-        named = HEADINGS.get(self.value, f"{words}, bits" if self.value.endswith("_bits") else words)
-        return "; ".join(filter(None, [named, self.sheet.title]))
+        """The measure with its unit, and the parameters that set this matrix apart from the others of its kind."""
+        return "; ".join(filter(None, [self.measure.heading, self.sheet.title]))
 
     @property
     def depth(self) -> int:
@@ -43,10 +39,10 @@ class Panel:
         return max(map(len, self.sheet.cells.values()))
 
     @property
-    def over(self) -> str:
-        """What entries are."""
+    def legend(self) -> str:
+        """How to read an entry."""
         means = f"mean over up to {self.depth} cells" if self.depth > 1 else "± standard error"
-        return f"{NOMINAL}, {means}" if self.value == STATED else means
+        return f"nominal unless a bracket is shown, {means}" if self.measure == NOMINAL else means
 
     @property
     def cells(self) -> list[Cell]:
@@ -58,7 +54,7 @@ class Panel:
         return self.sheet.cells.get((row, column), ())
 
     def name(self, cell: Cell) -> str:
-        """What sets a cell apart in this matrix: no two cells have the same name."""
+        """The parameters that set a cell apart in this matrix; no two cells have the same name."""
         return said(self._names[cell.key]) or cell.kind
 
     @cached_property
@@ -69,60 +65,52 @@ class Panel:
 def panels(study: Study, plan: Plan) -> list[Panel]:
     """The matrices of ``study``, rows and columns in the plan's order; kinds not in the plan are left out."""
     return [
-        Panel(value, sheet)
-        for kind, value in study.matrix.panels.items()
+        Panel(measure, sheet)
+        for kind, measure in study.matrix.measures.items()
         for sheet in sheets(
             (cell for cell in plan.cells.values() if cell.kind == kind), study.matrix.row, study.matrix.column
         )
     ]
 
 
-def entry(value: str, results: Sequence[Mapping[str, Any]], asked: int, *, final: bool) -> str:
-    """What stands for some committed cells, of ``asked`` that differ in replicates alone.
+def entry(measure: Measure, results: Sequence[Mapping[str, Any]], expected: int, *, final: bool) -> str:
+    """The text of an entry: the results of committed cells, of ``expected`` replicates.
 
-    Their mean; of a single one, when all is over, with its standard error; an estimate as its `Statement` says.
+    Their mean; of a single one, when the run is over (``final``), with its standard error. An estimate reads as its
+    `Statement`.
     """
-    few = f" ({len(results)}/{asked})" if len(results) < asked else ""
-    if value == STATED:
-        said_of_it = statement(results, asked=asked)
-        return (said_of_it.text_with_spread if final and asked == 1 else said_of_it.text) + few
-    error = standard_error(results[0], value) if final and asked == 1 else None
-    return f"{fmean(result[value] for result in results):.2f}" + ("" if error is None else f" ± {error:.2f}") + few
-
-
-def standard_error(result: Mapping[str, Any], value: str) -> float | None:
-    """The standard error that a result carries for ``value``, if it carries one."""
-    if value.endswith("_bits"):
-        return result.get(f"{value.removesuffix('_bits')}_standard_error_bits")
-    return result.get(f"{value.rpartition('_')[0] or value}_standard_error")
+    few = f" ({len(results)}/{expected})" if len(results) < expected else ""
+    alone = final and expected == 1
+    if measure == NOMINAL:
+        estimate = statement(results, asked=expected)
+        return (estimate.text_with_spread if alone else estimate.text) + few
+    error = measure.standard_error(results[0]) if alone else None
+    spread = "" if error is None else f" ± {error:.{measure.digits}f}"
+    return f"{fmean(result[measure.name] for result in results):.{measure.digits}f}{spread}{few}"
 
 
 def certificates(panel: Panel, results: Mapping[str, Mapping[str, Any]]) -> str:
-    """What the tick means, where an entry has one, and a line for every cell that is not certified, with all reasons.
+    """The legend of the tick, where an entry has one, and each cell that is not certified with all its reasons.
 
-    Of a matrix of other values, a line for every cell whose result has a note: accuracy on images that the probe saw.
-    ``results``: of the cells that are committed, by key.
+    For measures without a certificate: each cell whose result has a note, such as an accuracy on images that the probe
+    saw. ``results``: of the committed cells, by key.
     """
-    if panel.value != STATED:
-        noted = [[f"  {panel.name(cell)}", note] for cell in panel.cells if (note := _note(results, cell))]
+    if panel.measure != NOMINAL:
+        noted = [[f"  {panel.name(c)}", str(note)] for c in panel.cells if (note := results.get(c.key, {}).get(NOTE))]
         return "\n".join(["note:", aligned(noted)]) if noted else ""
-    places = [[results[c.key] for c in place if c.key in results] for place in panel.sheet.cells.values()]
-    asked = map(len, panel.sheet.cells.values())
-    ticked = any(statement(held, asked=n).ticked for held, n in zip(places, asked, strict=True))
-    known = [(cell, statement([results[cell.key]])) for cell in panel.cells if cell.key in results]
-    against = [[f"  {panel.name(cell)}", "; ".join(said.ones[0].reasons)] for cell, said in known if not said.certified]
+    entries = panel.sheet.cells.values()
+    committed = [[results[cell.key] for cell in cells if cell.key in results] for cells in entries]
+    ticked = any(statement(held, asked=len(cells)).ticked for held, cells in zip(committed, entries, strict=True))
+    estimates = [(cell, statement([results[cell.key]])) for cell in panel.cells if cell.key in results]
+    doubtful = [[f"  {panel.name(c)}", "; ".join(e.estimates[0].reasons)] for c, e in estimates if not e.certified]
     head = [legend(several=panel.depth > 1)] if ticked else []
-    return "\n".join(head + (["not certified:", aligned(against)] if against else []))
-
-
-def _note(results: Mapping[str, Mapping[str, Any]], cell: Cell) -> str:
-    return str(results.get(cell.key, {}).get("note", ""))
+    return "\n".join(head + (["not certified:", aligned(doubtful)] if doubtful else []))
 
 
 def unlearned(doubts: Sequence[Doubt]) -> str:
-    """What the dagger means, and a line for each encoder that did not learn."""
-    legend = f"{UNLEARNED} rests on an encoder that did not learn; no verdict is given on it:"
-    return "\n".join([legend, aligned([[f"  {one.name}", one.reason] for one in doubts])])
+    """The legend of the dagger, and a line for each encoder that did not learn."""
+    head = f"{UNLEARNED} rests on an encoder that did not learn; no verdict is given on it:"
+    return "\n".join([head, aligned([[f"  {doubt.name}", doubt.reason] for doubt in doubts])])
 
 
 def aligned(grid: Sequence[Sequence[str]]) -> str:

@@ -33,7 +33,7 @@ def test_the_screen_shows_the_accuracy_whose_classes_count_as_in_the_same_class_
     asked = [cell.declaration for cell in plan.cells.values() if isinstance(cell.declaration, Estimation | Geometry)]
     same_class = {question.pairing for question in asked if isinstance(question.pairing, SameClass)}
     beside = {accuracy_beside(pairing) for pairing in same_class or {question.pairing for question in asked}}
-    assert beside == {study.matrix.panels["evaluation"]}
+    assert beside == {study.matrix.measures["evaluation"].name}
 
 
 def test_figures_and_tables_of_same_class_estimates_read_the_balanced_accuracy() -> None:

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-from mi_ray.experiments.declare import Data, Declaration, Question, data_of, upstream
+from mi_ray.experiments.declare import TAKEN, Data, Declaration, Question, data_of, refuse_namesakes, upstream
 from mi_ray.experiments.declare.identity import canonical, cell_key, own_fields
 from mi_ray.experiments.declare.parameters import parameters
 from mi_ray.experiments.plan.sheets import Words, distinct_names, said
 from mi_ray.experiments.store.store import Store
 
 UNPREPARED = "unprepared"
-"""Stands for the digest of images that do not exist yet; cells keyed with it are only ever listed, never computed."""
+"""Placeholder digest of images that do not exist yet; cells keyed with it can be listed, not computed."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One encoder, embedding or question: its key, what it is, and the key of the cell it needs."""
+    """One encoder, embedding or question: its key, its declaration, and the key of the cell that it needs."""
 
     key: str
     declaration: Declaration
@@ -74,20 +74,17 @@ class Plan:
         return " ".join(filter(None, [cell.kind, said(self._names[cell.key])]))
 
     def job_name(self, job: Job) -> str:
-        """A job's name: that of its cells, with every value of what differs between them."""
+        """A job's name: that of its cells, with every value of the parameters that differ between them."""
         words = [self._names[cell.key] for cell in job.cells]
-        names = dict.fromkeys(name for one in words for name in one)
-        together = {name: ",".join(dict.fromkeys(one[name] for one in words if name in one)) for name in names}
+        names = dict.fromkeys(name for words_of_cell in words for name in words_of_cell)
+        together = {name: ",".join(dict.fromkeys(w[name] for w in words if name in w)) for name in names}
         return " ".join(filter(None, [job.kind, said(together)]))
 
     def only(self, pattern: str) -> Plan:
         """The cells whose name matches a shell pattern, with everything upstream of them."""
-        return self._with_upstream(c for c in self.cells.values() if fnmatchcase(self.name(c), pattern))
-
-    def _with_upstream(self, wanted: Iterable[Cell]) -> Plan:
         kept: set[str] = set()
-        for cell in wanted:
-            key: str | None = cell.key
+        for cell in self.cells.values():
+            key = cell.key if fnmatchcase(self.name(cell), pattern) else None
             while key is not None:
                 kept.add(key)
                 key = self.cells[key].upstream
@@ -110,7 +107,9 @@ def build(questions: Iterable[Question], digest_of: Callable[[Data], str | None]
     ``digest_of``: of images, None of those not prepared, whose declaration then tells their cells apart.
     """
     cells: dict[str, Cell] = {}
-    for question in questions:
+    listed = list(questions)
+    refuse_namesakes(listed, TAKEN)
+    for question in listed:
         data = data_of(question)
         digest = digest_of(data) or UNPREPARED
         content = f"{digest} {canonical(own_fields(data))}" if digest == UNPREPARED else digest

@@ -1,4 +1,4 @@
-"""Which job may start next: questions as soon as their encoder is committed, but long chains before it is too late."""
+"""The order of jobs: questions as soon as their encoder is committed, but the critical chain of jobs first."""
 
 from __future__ import annotations
 
@@ -45,12 +45,14 @@ class Queue:
         return not any(self._ready.values()) and not self._held
 
     def take(self, fits: Callable[[Job], bool] = lambda job: True) -> Job | None:
-        """The next job that may start and ``fits``, which is asked of one job of each kind; None when all that wait are
-        held up."""
+        """The next job that may start and ``fits``; None if there is none. ``fits`` is called with one job per kind."""
         fitting = [alike for alike in self._ready.values() if alike and fits(alike[0][-1])]
         if not fitting:
             return None
-        _, _, job = heappop(self._most_urgent(fitting))
+        heap = min(fitting, key=lambda alike: alike[0][:2])
+        if -heap[0][0] < self._work_waiting / self._slots:  # slack: the longest chain is not critical
+            heap = min(fitting, key=lambda alike: (alike[0][-1].needs is None, *alike[0][:2]))
+        _, _, job = heappop(heap)
         self._work_waiting -= self._work[job.key]
         return job
 
@@ -73,13 +75,6 @@ class Queue:
         for job in self._below[needed]:
             if self._held.pop(job.key, None):
                 heappush(self._ready[job.kind, job.needs is None], (-self._chains[job.key], next(self._order), job))
-
-    def _most_urgent(self, fitting: list[Alike]) -> Alike:
-        """The heap whose first job is the most urgent of all."""
-        longest = min(fitting, key=lambda alike: alike[0][:2])
-        if -longest[0][0] >= self._work_waiting / self._slots:
-            return longest
-        return min(fitting, key=lambda alike: (alike[0][-1].needs is None, *alike[0][:2]))
 
     @cached_property
     def _chains(self) -> dict[str, float]:

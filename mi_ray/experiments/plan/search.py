@@ -1,4 +1,4 @@
-"""A search, declared: which parameters are moved, which value is raised, and on what budget."""
+"""The declaration of a search: the parameters that vary, the values to maximise, and the budget."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Range:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """Candidates are trained on a short budget of views, those that are not hopeless on the full one, and the winner
-    and the default once more with fresh seeds.
+    """Trains all candidates on a short budget of views, promotes those that are not hopeless to the full budget, and
+    trains the winner and the default again with fresh seeds.
 
-    ``trial(views=, seed=, **candidate)`` gives the questions; ``objectives``: kind of question -> value of its result
-    that is raised, read on validation images; several make a Pareto front. ``noise_seeds`` trainings of the default on
-    the short budget tell seed noise. ``seed`` is the sampler's, and that of every training but those of other seeds.
+    ``trial(views=, seed=, **candidate)`` gives the questions. ``objectives``: kind of question -> value of its result
+    to maximise, read on validation images; several make a Pareto front. ``noise_seeds`` trainings of the default on
+    the short budget measure seed noise. ``seed`` is the sampler's, and that of every training without another one.
     """
 
     trial: Callable[..., Sequence[Question]]
@@ -69,31 +69,31 @@ class Search:
 
     @property
     def default(self) -> Candidate:
-        """Candidate 0, which every other is compared with."""
+        """Candidate 0, which all others are compared with."""
         return {name: allowed.default for name, allowed in self.space.items()}
 
     @property
     def generations(self) -> list[int]:
-        """How many candidates each generation proposes."""
+        """Number of candidates of each generation."""
         whole, rest = divmod(self.candidates, self.generation)
         return [self.generation] * whole + [rest] * bool(rest)
 
     def of_seeds(self, n: int, *, first: int = 0) -> range:
-        """``n`` seeds, the first of them ``first`` after the search's own."""
+        """``n`` consecutive seeds from ``seed + first`` on."""
         return range(self.seed + first, self.seed + first + n)
 
     def quick(self, candidate: Candidate, seed: int) -> list[Question]:
-        """What is asked of a candidate on the short budget: what the objectives need."""
-        asked = self.trial(views=self.short_views, seed=seed, **candidate)
-        return [question for question in asked if question.kind in self.objectives]
+        """Questions to a candidate on the short budget: those that the objectives need."""
+        questions = self.trial(views=self.short_views, seed=seed, **candidate)
+        return [question for question in questions if question.kind in self.objectives]
 
     def thorough(self, candidate: Candidate, seed: int) -> list[Question]:
-        """What is asked of a candidate on the full budget: everything."""
+        """Questions to a candidate on the full budget: all of them."""
         return list(self.trial(views=self.views, seed=seed, **candidate))
 
     @property
     def stages(self) -> dict[str, tuple[list[Question], int, int]]:
-        """What each stage asks of an encoder, and of how many encoders, at least and at most."""
+        """For each stage: its questions to an encoder, and the least and the largest number of encoders."""
         short, full = self.quick(self.default, self.seed), self.thorough(self.default, self.seed)
         n = self.noise_seeds - 1 + self.candidates
         fresh = (1 + len(self.objectives)) * self.fresh_seeds
@@ -101,30 +101,29 @@ class Search:
             "candidates": (short, n, n), "promoted": (full, 1, self.candidates), "fresh seeds": (full, 0, fresh)
         }  # fmt: skip
 
-    def values(self, questions: Sequence[Question], found: Found) -> tuple[float, ...]:
+    def values(self, questions: Sequence[Question], result_of: ResultOf) -> tuple[float, ...]:
         """The value of each objective in the answers to ``questions``; `NotYet` if one is missing."""
-        return tuple(_read(questions, which, value, found) for which, value in self.objectives.items())
+        values = []
+        for kind, value in self.objectives.items():
+            (question,) = (question for question in questions if question.kind == kind)
+            result = result_of(question)
+            if result is None:
+                raise NotYet
+            values.append(float(result[value]))
+        return tuple(values)
 
 
-Found = Callable[[Question], Mapping[str, Any] | None]
-"""The result of a question, None while it is not there."""
+ResultOf = Callable[[Question], Mapping[str, Any] | None]
+"""The result of a question, None until the store holds it."""
 
 
 class NotYet(LookupError):
-    """A result that the search needs before it can go on."""
-
-
-def _read(questions: Sequence[Question], which: str, value: str, found: Found) -> float:
-    (question,) = (question for question in questions if question.kind == which)
-    result = found(question)
-    if result is None:
-        raise NotYet
-    return float(result[value])
+    """A result is missing that the search needs to go on."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """Questions that can be asked at once, and in a line why these."""
+    """Questions that can be asked at once; ``title``: their purpose in a line."""
 
     title: str
     questions: Sequence[Question]

@@ -1,7 +1,7 @@
-"""What tells cells apart: their names, and where they stand in matrices and tables. Only replicates share a place.
+"""Names of cells, and their places in matrices and tables. Only replicates share a place.
 
-Every matrix on the screen, heatmap, table and report takes from `telling` what it has to show beside its own rows and
-columns; every name comes from `distinct_names`.
+Every matrix on the screen, heatmap, table and report takes from `telling` the parameters to show beside its own rows
+and columns; every name comes from `distinct_names`.
 """
 
 from __future__ import annotations
@@ -25,36 +25,34 @@ Naming = Callable[["Cell"], Mapping[str, str]]
 
 
 def telling(cells: Iterable[Cell], shown: Collection[str], named: Naming | None = None) -> tuple[str, ...]:
-    """Parameters that tell apart cells which agree in all that is ``shown``; afterwards only replicates are alike.
+    """Parameters that tell cells apart which agree in all parameters ``shown``; with them only replicates are alike.
 
-    As few as a greedy choice finds, those of the encoder first, so that cells of several kinds get the same ones.
-    ``named``: further names of a cell, among them some that are shown.
+    A greedy choice keeps them few. Parameters of the encoder come first, so that cells of several kinds get the same.
+    ``named``: further parameters of a cell, some of which may be shown.
     """
     listed = list(cells)
     rows = [{**cell.parameters, **(named(cell) if named else {})} for cell in listed]
     of_encoder = {name for cell in listed for name in parameters(encoder_of(cell.declaration))}
-    asked = [name for name in names_in(rows) if name not in shown and not is_replicate(name)]
+    candidates = [name for name in names_in(rows) if name not in shown and not is_replicate(name)]
     places: list[tuple[str | None, ...]] = [tuple(row.get(name) for name in shown) for row in rows]
     chosen: list[str] = []
-    for tier in ([n for n in asked if n in of_encoder], [n for n in asked if n not in of_encoder]):
-        while name := _best_split(tier, rows, places):
-            chosen.append(name)
-            places = [(*place, row.get(name)) for place, row in zip(places, rows, strict=True)]
-    return tuple(sorted(chosen, key=asked.index))
+
+    def split(name: str) -> list[tuple[str | None, ...]]:
+        return [(*place, row.get(name)) for place, row in zip(places, rows, strict=True)]
+
+    for tier in ([n for n in candidates if n in of_encoder], [n for n in candidates if n not in of_encoder]):
+        while tier:
+            best = max(tier, key=lambda name: len(set(split(name))))
+            if len(set(split(best))) <= len(set(places)):
+                break
+            chosen.append(best)
+            places = split(best)
+    return tuple(sorted(chosen, key=candidates.index))
 
 
 def names_in(rows: Iterable[Mapping[str, str]]) -> list[str]:
-    """All names of parameters in order of appearance, those that spell out others last."""
+    """All names of parameters in order of appearance; details, which spell out other parameters, come last."""
     return sorted(dict.fromkeys(name for row in rows for name in row), key=is_detail)
-
-
-def _best_split(
-    names: Sequence[str], rows: Sequence[Mapping[str, str]], places: Sequence[tuple[str | None, ...]]
-) -> str:
-    """The name that makes most places of those there are; empty where none makes any more."""
-    counts = {n: len({(p, row.get(n)) for p, row in zip(places, rows, strict=True)}) for n in names}
-    best = max(counts, key=counts.__getitem__, default="")
-    return best if best and counts[best] > len(set(places)) else ""
 
 
 def place_title(names: Iterable[str], values: Iterable[str]) -> str:
@@ -72,7 +70,7 @@ def place_of(cell: Cell, names: Iterable[str]) -> Place:
 
 @dataclass(frozen=True)
 class Sheet:
-    """One matrix: what its cells have in common, and the cells by row and column, which differ in replicates alone."""
+    """One matrix: the parameters that its cells share, and cells by row and column. Cells of a place are replicates."""
 
     title: str
     rows: tuple[str, ...]
@@ -83,8 +81,8 @@ class Sheet:
 def sheets(cells: Iterable[Cell], row: str, column: str) -> list[Sheet]:
     """Matrices of the cells that have a ``row`` and a ``column``, in their order.
 
-    What else tells them apart makes a matrix for each of its values; where these matrices would not all have the same
-    rows, it makes rows of one matrix.
+    The parameters that tell the cells apart otherwise make a matrix for each of their values; where these matrices
+    would not all have the same rows, they make rows of one matrix.
     """
     listed = [cell for cell in cells if {row, column} <= cell.parameters.keys()]
     names = telling(listed, (row, column))
@@ -92,82 +90,70 @@ def sheets(cells: Iterable[Cell], row: str, column: str) -> list[Sheet]:
     for cell in listed:
         rows_of[place_of(cell, names)].add(cell.parameters[row])
     apart = len({frozenset(rows) for rows in rows_of.values()}) == 1
-    found: dict[Place, dict[tuple[str, str], list[Cell]]] = {}
+    matrices: dict[Place, dict[tuple[str, str], list[Cell]]] = {}
     for cell in listed:
         place = place_of(cell, names)
         line = "" if apart else place_title(names, place)
         at = ", ".join(filter(None, [cell.parameters[row], line])), cell.parameters[column]
-        found.setdefault(place if apart else (), {}).setdefault(at, []).append(cell)
-    return [_sheet(place_title(names, place) if apart else "", of_place) for place, of_place in found.items()]
-
-
-def _sheet(title: str, cells: dict[tuple[str, str], list[Cell]]) -> Sheet:
-    rows, columns = (tuple(dict.fromkeys(place[side] for place in cells)) for side in (0, 1))
-    return Sheet(title, rows, columns, cells)
+        matrices.setdefault(place if apart else (), {}).setdefault(at, []).append(cell)
+    return [
+        Sheet(
+            title=place_title(names, place) if apart else "",
+            rows=tuple(dict.fromkeys(row for row, _ in entries)),
+            columns=tuple(dict.fromkeys(column for _, column in entries)),
+            cells=entries,
+        )
+        for place, entries in matrices.items()
+    ]
 
 
 # Names
 
 Words = dict[str, str]
-"""What a name says: parameters, and where they are not enough the beginning of a digest or of the key."""
+"""The words of a name: parameters and, where they are not enough, the beginning of a digest or of the key."""
 
 
 def distinct_names(cells: Iterable[Cell]) -> dict[str, Words]:
-    """Of each cell, by key, what its name says beside its kind: no two cells of a kind say the same.
+    """The words that name each cell, by key, beside its kind: no two cells of a kind have the same.
 
-    That is every parameter that differs between cells of a kind; then, where parameters agree, the digest of the images
-    where it differs and the beginning of the key.
+    Every parameter that differs between cells of a kind; then, where parameters agree, the digest of the images where
+    it differs, and the beginning of the key.
     """
-    listed = list(cells)
-    varying = _varying(listed)
-    said = {c.key: {name: c.parameters[name] for name in varying if name in c.parameters} for c in listed}
-    by_key = {cell.key: cell for cell in listed}
-    for add in (_digest, _short_key, _whole_key):
-        for alike in _alike(by_key, said):
-            for cell in alike:
-                said[cell.key] |= add(cell, alike)
-    return said
+    by_key = {cell.key: cell for cell in cells}
+    varying = varying_parameters(by_key.values())
+    names = {
+        key: {name: cell.parameters[name] for name in varying if name in cell.parameters}
+        for key, cell in by_key.items()
+    }
+
+    def digest(cell: Cell, alike: Sequence[Cell]) -> Words:
+        return {"images": cell.data_digest[:SHORT]} if len({other.data_digest for other in alike}) > 1 else {}
+
+    for addition in (digest, lambda cell, _: {"key": short_key(cell)}, lambda cell, _: {"key": cell.key}):
+        groups: dict[tuple[Any, ...], list[Cell]] = {}
+        for key, cell in by_key.items():
+            groups.setdefault((cell.kind, *names[key].items()), []).append(cell)
+        for alike in groups.values():
+            if len(alike) > 1:
+                for cell in alike:
+                    names[cell.key] |= addition(cell, alike)
+    return names
 
 
-def _varying(cells: Sequence[Cell]) -> list[str]:
-    """Parameters that differ between cells of a kind; those that spell out others only where they tell more apart."""
-    kinds: dict[str, list[Cell]] = {}
+def varying_parameters(cells: Iterable[Cell]) -> list[str]:
+    """Parameters that differ between cells of a kind; details only where they tell more cells apart."""
+    kinds: dict[str, list[Mapping[str, str]]] = {}
     for cell in cells:
-        kinds.setdefault(cell.kind, []).append(cell)
-    return list(dict.fromkeys(name for of_kind in kinds.values() for name in _varying_in(of_kind)))
-
-
-def _varying_in(cells: Sequence[Cell]) -> list[str]:
-    rows = [cell.parameters for cell in cells]
-    told: list[str] = []
-    places: list[tuple[str | None, ...]] = [()] * len(rows)
-    for name in names_in(rows):
-        values = {row.get(name) for row in rows}
-        further = [(*place, row.get(name)) for place, row in zip(places, rows, strict=True)]
-        if len(values) > 1 and (not is_detail(name) or len(set(further)) > len(set(places))):
-            told.append(name)
-            places = further
-    return told
-
-
-def _alike(cells: Mapping[str, Cell], said: Mapping[str, Words]) -> list[list[Cell]]:
-    """Cells that are named as another one is, those of one name together."""
-    groups: dict[tuple[Any, ...], list[Cell]] = {}
-    for key, cell in cells.items():
-        groups.setdefault((cell.kind, *said[key].items()), []).append(cell)
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def _digest(cell: Cell, alike: Sequence[Cell]) -> Words:
-    return {"images": cell.data_digest[:SHORT]} if len({other.data_digest for other in alike}) > 1 else {}
-
-
-def _short_key(cell: Cell, alike: Sequence[Cell]) -> Words:
-    return {"key": short_key(cell)}
-
-
-def _whole_key(cell: Cell, alike: Sequence[Cell]) -> Words:
-    return {"key": cell.key}
+        kinds.setdefault(cell.kind, []).append(cell.parameters)
+    varying: dict[str, None] = {}
+    for rows in kinds.values():
+        places: list[tuple[str | None, ...]] = [()] * len(rows)
+        for name in names_in(rows):
+            split = [(*place, row.get(name)) for place, row in zip(places, rows, strict=True)]
+            if len({row.get(name) for row in rows}) > 1 and (not is_detail(name) or len(set(split)) > len(set(places))):
+                varying[name] = None
+                places = split
+    return list(varying)
 
 
 def short_key(cell: Cell) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
 
 from mi_ray.experiments.declare import Question
 from mi_ray.experiments.declare.checks import Refused, one_of, refuse
+from mi_ray.experiments.declare.measures import Measure, measure_named
 from mi_ray.experiments.plan.axis_values import Axis, axes_of
 from mi_ray.experiments.plan.search import Search
 
@@ -34,12 +35,19 @@ class Draw(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix:
-    """What the screen fills in: questions with ``row`` down and ``column`` across, one panel per kind of cell."""
+    """The matrices that the screen fills in: parameter ``row`` down, parameter ``column`` across, one per kind of cell.
+
+    ``panels``: kind of cell -> the measure of its result that is shown, or the name of one.
+    """
 
     row: str
     column: str
-    panels: Mapping[str, str]
-    """Kind of cell -> the value of its result that is shown."""
+    panels: Mapping[str, Measure | str]
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """Kind of cell -> the measure that is shown."""
+        return {kind: measure_named(shown) if isinstance(shown, str) else shown for kind, shown in self.panels.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
