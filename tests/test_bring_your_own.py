@@ -111,6 +111,18 @@ def test_the_nearest_neighbours_of_a_red_image_are_red(desk):
     assert float(accuracies[0]) > 0.9
 
 
+def test_a_question_of_ones_own_trains_nothing_and_is_shown_with_its_standard_error(desk):
+    shown = desk("python nearest.py --preset smoke --on here").out
+    assert "computed: 4 cells" in shown
+    assert re.search(r"^5 +[01]\.\d+ ± [\d.]+", shown, re.MULTILINE)
+    numbers = {"nearest_accuracy", "nearest_standard_error", "note"}
+    assert [result.keys() for result in desk.results("nearest")] == [numbers] * 4
+
+
+def test_images_of_ones_own_are_told_apart(desk):
+    assert re.search(r"^class +1\.00", desk("python stripes.py --preset smoke --on here").out, re.MULTILINE)
+
+
 def test_an_estimator_of_ones_own_is_read_beside_ours_and_shown(desk):
     ran = desk("python bilinear.py --preset smoke --on here")
     assert re.search(r"bilinear, bits \(± standard error\).*^class +[\d.]+ ± [\d.]+", ran.out, re.MULTILINE | re.DOTALL)

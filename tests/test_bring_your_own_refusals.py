@@ -3,6 +3,7 @@
 import argparse
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from mi_ray.experiments.declare import (
     Training,
     Views,
 )
+from mi_ray.experiments.declare.measures import Measure
 from mi_ray.experiments.images.missing import refuse_missing_files
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.fit import refuse_unfit
@@ -29,6 +31,7 @@ from mi_ray.experiments.run.job import compute
 from mi_ray.experiments.store.store import Store
 from tests.bring_your_own import REFUSALS, Desk, draw_photos, folder, in_moco, run
 from tests.made_up_critic import Cosine
+from tests.own import Length
 
 PHOTOS = folder()
 
@@ -148,6 +151,22 @@ def missing_checkpoint():
     refuse_missing_files([LinearEvaluation(embedding=Embedding(encoder=read), task="class")])
 
 
+FROZEN = Embedding(encoder=Training(data=PHOTOS, pairing=SameClass(task="class"), arch="resnet10t"))
+ANSWER = {"nearest_accuracy": 0.5, "nearest_standard_error": 0.1}
+
+
+def own(name):
+    """A question of a user's own by that name."""
+    return dataclass(frozen=True, kw_only=True)(type(name, (Length,), {}))
+
+
+def nearest():
+    """The page's question."""
+    question = own("Nearest")
+    question.measures = (Measure(name="nearest_accuracy", error="nearest_standard_error", label="accuracy"),)
+    return question(embedding=FROZEN)
+
+
 def read_by(*critics):
     Estimation(
         embedding=Embedding(encoder=Training(data=PHOTOS, pairing=SimCLR(), arch="resnet10t")),
@@ -184,6 +203,10 @@ PROVOKED = {
     "a label that the images do not have": lambda: trained(SameClass(task="digit")),
     "a crop of nothing": lambda: SimCLR(crop_min_scale=0),
     "views through another augmentation than the pairing's": other_views,
+    "a number that is not declared": lambda: nearest().checked({"hits": 1.0} | ANSWER),
+    "a number that is not finite": lambda: nearest().checked(ANSWER | {"nearest_accuracy": float("nan")}),
+    "a class without its decorator": lambda: type("Nearest", (Length,), {})(embedding=FROZEN),
+    "a name that is taken": lambda: build([own("Evaluation")(embedding=FROZEN)], lambda data: None),
     "a critic with a name that a result uses": lambda: read_by(Cosine(name="probe")),
     "two critics of one name": lambda: read_by(Cosine(name="bilinear"), Cosine(name="bilinear", scale=1.0)),
 }

@@ -7,7 +7,7 @@ from math import log2
 from typing import Literal, assert_never, get_args
 
 from mi_ray.compute.choices import Mix, is_colour
-from mi_ray.compute.images.catalogue import DOMAINS, Dataset
+from mi_ray.compute.images.catalogue import DATASETS, Dataset
 from mi_ray.experiments.declare.checks import at_least, instance, one_of, refuse, within
 from mi_ray.experiments.declare.identity import flat, own_fields
 from mi_ray.experiments.declare.kind import Values
@@ -19,23 +19,12 @@ BUNDLED = "scikit-learn"
 
 CANVASES = (32, 64, 224)
 
-N_CLASSES: dict[Dataset, int] = {
-    "cifar-10": 10, "cifar-100": 100, "stl-10": 10, "mnist": 10, "imagenet-1k": 1000, "imagenet-100": 100, "pacs": 7,
-    "digits": 10,
-}  # fmt: skip
-"""Classes of a data set; those of a folder are known once it is read."""
-
 LEAST_SIDE = 32
 """Encoders halve an image five times; below it, PyTorch's bfloat16 convolutions on a CPU read memory they must not."""
 
-IMAGES: dict[Dataset, int] = {
-    "cifar-10": 60_000, "cifar-100": 60_000, "stl-10": 13_000, "mnist": 70_000, "imagenet-1k": 1_331_167,
-    "imagenet-100": 133_000, "pacs": 9_991, "folder": 50_000, "digits": 1_797,
-}  # fmt: skip
-"""Images of a data set, all splits together; a folder's number is a guess."""
-
 CLASS = ("class",)
-HALVED = ("cifar-10", "cifar-100", "digits")
+HALVED = tuple(name for name, dataset in DATASETS.items() if dataset.has_halves)
+"""Data sets whose first or second half of classes can be declared."""
 Half = Literal["", "first", "second"]
 
 
@@ -142,8 +131,8 @@ class Labelled:
         one_of("half", self.half, get_args(Half))
         if self.half and self.name not in HALVED:
             raise refuse("half", self.half, f"'' for {self.name}; halves are of {', '.join(HALVED)}")
-        one_of("domain", self.domain, ["", *DOMAINS] if self.name == "pacs" else [""])
-        if self.name == "imagenet-100" and not self.class_list:
+        one_of("domain", self.domain, ["", *DATASETS[self.name].domains])
+        if DATASETS[self.name].needs_class_list and not self.class_list:
             raise refuse("class_list", self.class_list, "the file with the 100 wnids")
         _colour("matte", self.matte)
         instance("negatives", self.negatives, Labelled, Noise, Crops, type(None))
@@ -154,18 +143,18 @@ class Labelled:
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the downstream tasks that the labels allow."""
-        return ("class", "domain") if self.name == "pacs" and not self.domain else CLASS
+        return CLASS if self.domain else DATASETS[self.name].tasks
 
     @property
     def n_images(self) -> int:
         """Images of all splits; a folder's number is a guess."""
-        return IMAGES[self.name] // (2 if self.half else 1)
+        return DATASETS[self.name].n_images // (2 if self.half else 1)
 
     def n_classes(self, task: str) -> int | None:
         """Classes of a downstream task; None for a folder, which has to be read first."""
         if task == "domain":
-            return len(DOMAINS)
-        whole = N_CLASSES.get(self.name)
+            return len(DATASETS[self.name].domains)
+        whole = DATASETS[self.name].n_classes
         return whole // 2 if whole and self.half else whole
 
     def layer(self) -> Values:
