@@ -1,4 +1,4 @@
-"""A study's verdict: does the paper's claim hold in what was measured, in a sentence and the numbers behind it."""
+"""A study's verdict: whether the paper's claim holds in the measurements, in a sentence with its numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CELLS = "cells.csv"
 
 @dataclass(frozen=True)
 class Verdict:
-    """``claim``: what the paper says; ``holds``: None where it cannot be judged; ``numbers``: what the sentence needs.
+    """``claim``: what the paper says; ``holds``: None where it cannot be judged; ``numbers``: behind the sentence.
 
     A number that is NaN or infinite is kept as the text ``not measured``.
     """
@@ -47,23 +47,23 @@ class Verdict:
 
 
 def _plain(value: Any) -> float | str:
-    """A number as JSON can tell it, an int as it is."""
+    """A number that JSON can hold: an int as it is, a text for NaN and infinities."""
     if not isinstance(value, Real):
         return str(value)
     return value if type(value) is int else float(value) if isfinite(value) else UNMEASURED
 
 
 def undecided(study: str, claim: str, why: str, numbers: Mapping[str, float | str] | None = None) -> Verdict:
-    """A verdict that cannot be given: ``why`` in a few words."""
+    """The verdict on a claim that cannot be judged: ``why`` in a few words."""
     return Verdict(study, claim, None, f"Cannot be judged: {why}.", numbers or {})
 
 
 def resting_on(given: Verdict, doubts: Sequence[Doubt]) -> Verdict:
-    """The verdict; that it cannot be judged where encoders that it rests on did not learn: which, and why."""
+    """The verdict, or an undecided one that names the encoders that it rests on and that did not learn."""
     if not doubts:
         return given
-    why = f"encoders did not learn: {in_words([(one.name, one.reason) for one in doubts])}"
-    return undecided(given.study, given.claim, why, {**given.numbers, **{one.name: one.reason for one in doubts}})
+    why = f"encoders did not learn: {in_words([(doubt.name, doubt.reason) for doubt in doubts])}"
+    return undecided(given.study, given.claim, why, {**given.numbers, **{doubt.name: doubt.reason for doubt in doubts}})
 
 
 def all_hold(parts: Iterable[bool | None]) -> bool | None:
@@ -73,7 +73,7 @@ def all_hold(parts: Iterable[bool | None]) -> bool | None:
 
 
 def lacking(*tables: pd.DataFrame) -> str:
-    """How many of the cells that tables of `tidy.over_seeds` ask for are missing, in words; empty if none is."""
+    """How many of the cells that tables of `over_seeds` ask for are missing, in words; empty if none is."""
     asked = sum(int(table["n_seeds_asked"].sum()) for table in tables)
     absent = asked - sum(int(table["n_seeds"].sum()) for table in tables)
     return f"{absent} of {asked} cells are missing" if absent else ""
@@ -90,10 +90,10 @@ def read(folder: Path) -> Verdict:
     """The verdict in a folder of figures; FileNotFoundError if there is none, `Refused` if it is not one."""
     path = folder / FILE
     try:
-        told = read_json(path)
-        if set(told) != {known.name for known in fields(Verdict)} or told["holds"] not in (True, False, None):
+        values = read_json(path)
+        if set(values) != {known.name for known in fields(Verdict)} or values["holds"] not in (True, False, None):
             raise TypeError
-        return Verdict(**told)
+        return Verdict(**values)
     except FileNotFoundError:
         raise
     except (OSError, ValueError, TypeError, AttributeError) as reason:

@@ -68,12 +68,12 @@ def print_problems(rows: list[Row]) -> None:
         truth = f"{'<=' if row.upper else ''}{row.true_bits:.3f}"
         spread = f"[{min(row.errors):+.3f}, {max(row.errors):+.3f}]" if row.errors else ""
         line = f"{row.problem:<20}{truth:>8}  {row.peer:<22}{row.mean_error:>+8.3f}  {spread:<18}{row.seconds:>7.1f}"
-        print(f"{line}  {row.choice}", *_told(row.failures))
+        print(f"{line}  {row.choice}", *_counted(row.failures))
     if any(row.upper for row in rows):
         print("<= the truth is at most this, so that a negative error there may be none")
 
 
-def _told(failures: tuple[str, ...]) -> list[str]:
+def _counted(failures: tuple[str, ...]) -> list[str]:
     return [f"({count} x {reason})" for reason, count in Counter(failures).items()]
 
 
@@ -89,12 +89,12 @@ def print_summary(rows: list[Row]) -> None:
         own = [row for row in shared if row.peer == peer]
         if own:
             hours = sum(row.total_seconds for row in own) / 3600
-            told = f"{fmean(row.absolute_error for row in own):>8.3f} bits{_nearest_on(peer, shared):>12}"
-            print(f"{peer:<22}{told}{fmean(row.seconds for row in own):>8.1f}{hours:>8.2f}")
+            error = f"{fmean(row.absolute_error for row in own):>8.3f} bits{_nearest_on(peer, shared):>12}"
+            print(f"{peer:<22}{error}{fmean(row.seconds for row in own):>8.1f}{hours:>8.2f}")
 
 
 def _nearest_on(peer: str, rows: list[Row]) -> int:
-    """On how many problems ``peer`` is nearer to the truth than every estimator of others (ours are not compared)."""
+    """Number of problems on which ``peer`` is nearer to the truth than every estimator that is not ours."""
     own = {row.problem: row.absolute_error for row in rows if row.peer == peer}
-    others = [row for row in rows if row.peer != peer and not row.peer.startswith(OURS)]
-    return sum(all(own[p] < row.absolute_error for row in others if row.problem == p) for p in own)
+    rivals = [row for row in rows if row.peer != peer and not row.peer.startswith(OURS)]
+    return sum(all(own[p] < row.absolute_error for row in rivals if row.problem == p) for p in own)

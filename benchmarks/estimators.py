@@ -34,23 +34,23 @@ Answer = dict[str, Any]
 
 
 class Unanswered(LookupError):
-    """A question that was never asked, and is not to be asked now."""
+    """No answer is recorded, and peers are not to be run now."""
 
 
 class Answers:
     """The answers given so far, on disk."""
 
-    def __init__(self, folder: Path, limit: float, *, told: bool = False) -> None:
-        """``limit``: wall seconds per call; ``told``: ask nothing new."""
+    def __init__(self, folder: Path, limit: float, *, recorded_only: bool = False) -> None:
+        """``limit``: wall seconds per call; ``recorded_only``: run no peer."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._path, self._limit, self._told = folder / "answers.jsonl", limit, told
+        self._path, self._limit, self._recorded_only = folder / "answers.jsonl", limit, recorded_only
         lines = self._path.read_text().splitlines() if self._path.is_file() else []
         self._known = {_key(answer): answer for answer in map(json.loads, lines)}
 
     def get(self, question: Answer, instance: Arrays) -> Answer:
-        """The answer to a question, asked now if it never was; Unanswered if it may not be."""
+        """The recorded answer to a question, or a fresh one; Unanswered if peers are not to be run."""
         if _key(question) not in self._known:
-            if self._told:
+            if self._recorded_only:
                 raise Unanswered(_key(question))
             with TemporaryDirectory() as folder:
                 path = Path(folder) / "problem.npz"
@@ -82,10 +82,10 @@ def compare(problem: Problem, peers: list[str], seeds: int, answers: Answers) ->
 
 
 def _row(problem: Problem, peer: str, instances: list[Arrays], answers: Answers) -> Row:
-    asked = [_question(problem, instance, peer, seed) for seed, instance in enumerate(instances)]
-    tuning = _tune(asked[0], instances[0], answers)
+    questions = [_question(problem, instance, peer, seed) for seed, instance in enumerate(instances)]
+    tuning = _tune(questions[0], instances[0], answers)
     choice = _best(tuning)
-    given = [answers.get(q | {"choice": choice}, i) for q, i in zip(asked, instances, strict=True)]
+    given = [answers.get(q | {"choice": choice}, i) for q, i in zip(questions, instances, strict=True)]
     return Row.of(problem.name, peer, float(instances[0]["true_bits"]), problem.upper, choice, given, tuning)
 
 
@@ -131,11 +131,11 @@ def _flags() -> argparse.Namespace:
 def main() -> None:
     """Ask, then print a table per problem and a summary."""
     flags = _flags()
-    found, absent = problems(flags.store)
+    drawable, absent = problems(flags.store)
     peers = _chosen(list(PEERS), flags.peers, "peers")
-    named = _chosen([*(p.name for p in found), *absent], flags.problems, "problems")
-    answers = Answers(flags.out, flags.limit, told=flags.told)
-    rows = [row for p in found if p.name in named for row in compare(p, peers, flags.seeds, answers)]
+    named = _chosen([*(p.name for p in drawable), *absent], flags.problems, "problems")
+    answers = Answers(flags.out, flags.limit, recorded_only=flags.told)
+    rows = [row for p in drawable if p.name in named for row in compare(p, peers, flags.seeds, answers)]
     print_problems(rows)
     print_summary(rows)
     for name in named:

@@ -1,4 +1,4 @@
-"""What orchestration costs: synthetic cells that sleep, in chains of one training and four questions on its encoder.
+"""Cost of orchestration: synthetic cells that sleep, in chains of one training and four questions on its encoder.
 
     python benchmarks/orchestration.py --chains 200 --seconds 1 --slots 16
 
@@ -32,7 +32,7 @@ from mi_ray.orchestration.sweep import run_trials
 
 QUESTIONS = 4
 MARKS = (0.1, 0.5, 1.0)
-"""Shares of all cells at which the driver's memory is told."""
+"""Shares of all cells at which the driver's memory is printed."""
 
 
 def chains(n: int) -> Iterator[Job]:

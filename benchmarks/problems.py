@@ -1,4 +1,4 @@
-"""Pairs of embeddings whose mutual information is known: what every estimator of `estimators` is asked.
+"""Pairs of embeddings whose mutual information is known: the input of every estimator of `estimators`.
 
     python benchmarks/problems.py classes-16-low 0 problem.npz     # write one instance, to try a peer by hand
     python benchmarks/problems.py list [store]
@@ -39,7 +39,7 @@ from mi_ray.theory.tasks import Task
 
 DIMENSION = 128
 NOISE = {"low": 0.10, "high": 0.30}
-"""Noise sd around unit-norm class codes: classes can be told apart, or overlap."""
+"""Noise sd around unit-norm class codes: classes are separate, or overlap."""
 PAIRS = {"train": 4096, "validation": 2048, "test": 2048}
 TRUTH_PAIRS, TRUTH_PARTS = 200_000, 20
 
@@ -72,7 +72,7 @@ def problems(store: Path) -> tuple[list[Problem], dict[str, str]]:
 def _gaussian(n_classes: int, noise: str, redraw: float, seed: int) -> Arrays:
     codes, sd = class_codes(n_classes), NOISE[noise]
     truth = (LabelChannel.uniform(n_classes, redraw).information_bits, 0.0) if redraw else true_bits(n_classes, noise)
-    instance = _told(truth, n_classes)
+    instance = _truth(truth, n_classes)
     for split, n in PAIRS.items():
         rng = stream(seed, f"gaussian {n_classes} {noise} {redraw} {split}")
         cx = rng.integers(n_classes, size=n)
@@ -112,10 +112,10 @@ def _log2_ratios(codes: NDArray, sd: float, n: int, rng: np.random.Generator) ->
 def _encoder(store: Store) -> CommittedCell:
     """The embedding of the most trained encoder with pairing ``all``; LookupError says why there is none."""
     cells = [CommittedCell(path) for path in sorted(store.cells.glob("embedding-*"))]
-    found = [(_training(cell)["views"], -_training(cell)["seed"], cell.key, cell) for cell in cells if _is_all(cell)]
-    if not found:
+    trained = [(_training(cell)["views"], -_training(cell)["seed"], cell.key, cell) for cell in cells if _is_all(cell)]
+    if not trained:
         raise LookupError(f"no encoder with pairing 'all' in store {str(store.root)!r}; run: make sweep")
-    return max(found)[-1]
+    return max(trained)[-1]
 
 
 def _is_all(cell: CommittedCell) -> bool:
@@ -140,7 +140,7 @@ def _embedded(store: Path, encoder: CommittedCell, task: Task, seed: int) -> Arr
     images = prepared(_images(encoder), Store(store))
     assert images is not None, f"the store has lost the images of {encoder.key}"
     h = load_file(encoder.file("h.safetensors"))
-    instance = _told((task.entropy_bits, 0.0), task.n_classes)
+    instance = _truth((task.entropy_bits, 0.0), task.n_classes)
     for split in SPLITS:
         labels = task.labels(images.split(split).attributes)
         draw = WithinClass(labels, task.n_classes)
@@ -149,7 +149,7 @@ def _embedded(store: Path, encoder: CommittedCell, task: Task, seed: int) -> Arr
     return instance
 
 
-def _told(truth: tuple[float, float], n_classes: int) -> Arrays:
+def _truth(truth: tuple[float, float], n_classes: int) -> Arrays:
     return {"true_bits": np.array(truth[0]), "truth_se_bits": np.array(truth[1]), "n_classes": np.array(n_classes)}
 
 
@@ -165,11 +165,11 @@ def _split(split: str, hx: NDArray, hy: NDArray, cx: NDArray, cy: NDArray) -> Ar
 def main(name: str, *arguments: str) -> None:
     """Write an instance, or list the problems with their truths."""
     if name == "list":
-        found, absent = problems(Path(*arguments or ["runs"]))
-        for problem in found:
-            told = problem.draw(0)
-            print(f"{problem.name:<20} {'<=' if problem.upper else '  '} {told['true_bits']:.4f} bits", end=" ")
-            print(f"+- {told['truth_se_bits']:.4f}, d = {told['test_hx'].shape[1]}")
+        drawable, absent = problems(Path(*arguments or ["runs"]))
+        for problem in drawable:
+            instance = problem.draw(0)
+            print(f"{problem.name:<20} {'<=' if problem.upper else '  '} {instance['true_bits']:.4f} bits", end=" ")
+            print(f"+- {instance['truth_se_bits']:.4f}, d = {instance['test_hx'].shape[1]}")
         for absentee, reason in absent.items():
             print(f"{absentee:<20} absent: {reason}")
         return

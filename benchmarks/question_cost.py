@@ -1,4 +1,4 @@
-"""What the MI questions of each encoder cost beside its training, on the same cores: from the manifests of a store.
+"""Cost of the MI questions of each encoder beside that of its training, on the same cores, from a store's manifests.
 
 python benchmarks/question_cost.py runs
 """
@@ -17,11 +17,11 @@ def costs(store: Store) -> dict[str, tuple[float, list[float]]]:
     cells = {
         path.name: CommittedCell(path) for path in sorted(store.cells.iterdir()) if (path / "manifest.json").is_file()
     }
-    asked: dict[str, list[float]] = defaultdict(list)
+    seconds_by_training: dict[str, list[float]] = defaultdict(list)
     for cell in cells.values():
         if cell.manifest["kind"] == "estimation":
-            asked[cells[cell.manifest["upstream"]].manifest["upstream"]].append(cell.manifest["seconds"])
-    return {key: (cells[key].manifest["seconds"], seconds) for key, seconds in asked.items()}
+            seconds_by_training[cells[cell.manifest["upstream"]].manifest["upstream"]].append(cell.manifest["seconds"])
+    return {key: (cells[key].manifest["seconds"], seconds) for key, seconds in seconds_by_training.items()}
 
 
 def main(folder: str = "runs") -> None:

@@ -1,4 +1,4 @@
-"""Does the estimator tell the truth on this machine? Problems with known answers, and what is read of them.
+"""Self-test of the estimator on this machine: problems with known answers, and the readings of each.
 
     python -m mi_ray.selftest        # about a minute; exit 1 if a verdict is not "holds"
 
@@ -43,12 +43,12 @@ SLACK_BITS = 0.05
 """What a critic of finite training may miss beside that."""
 
 Rows = Mapping[str, NDArray]
-"""Something of every image, by split."""
+"""Values of every image [n, ...], by split."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One check: what theory expects, what was read, how far apart they may be, and in which direction it matters."""
+    """One check: the expected value, the reading, the allowed difference; one-sided if ``at_most``."""
 
     check: str
     expected: float
@@ -71,7 +71,7 @@ def independence() -> Iterator[Line]:
     """Embeddings in another order than their classes share nothing with their partners."""
     labels = _classes(16)
     h = {split: stream(0, f"shuffle {split}").permutation(rows) for split, rows in _codes(labels, 16, LOW).items()}
-    for name, reading in _asked(h, labels, LabelChannel.uniform(16)).readings.items():
+    for name, reading in _estimated(h, labels, LabelChannel.uniform(16)).readings.items():
         yield _line(f"independence: shuffled embeddings, {name}", 0.0, reading)
 
 
@@ -79,10 +79,10 @@ def data_processing() -> Iterator[Line]:
     """A random projection of h never reads more than h."""
     labels, channel = _classes(16), LabelChannel.uniform(16)
     h = _codes(labels, 16, HIGH)
-    whole = _asked(h, labels, channel).readings
+    whole = _estimated(h, labels, channel).readings
     for width in (16, 4):
         projection = stream(0, "projection", width).standard_normal((WIDTH, width)).astype(np.float32)
-        part = _asked({split: rows @ projection for split, rows in h.items()}, labels, channel).readings
+        part = _estimated({split: rows @ projection for split, rows in h.items()}, labels, channel).readings
         for name in ("nwj", "probe"):
             error = np.hypot(part[name].standard_error_bits, whole[name].standard_error_bits)
             check = f"data processing: {width} random directions, {name}"
@@ -97,7 +97,7 @@ def additivity() -> Iterator[Line]:
     for name in (*ATTRIBUTES, "all"):
         task = Task(name)
         labels = {split: task.labels(rows) for split, rows in values.items()}
-        readings = _asked(h, labels, LabelChannel.uniform(task.n_classes)).readings
+        readings = _estimated(h, labels, LabelChannel.uniform(task.n_classes)).readings
         for critic in ("nominal", "probe"):
             yield _line(f"additivity: {name} of colour, digit, position, {critic}", task.entropy_bits, readings[critic])
 
@@ -108,7 +108,7 @@ def calibration() -> Iterator[Line]:
     h = _codes(labels, 16, LOW)
     for redraw in (0.0, 0.1, 0.3, 0.6, 1.0):
         channel = LabelChannel.uniform(16, redraw)
-        readings, truth = _asked(h, labels, channel).readings, channel.information_bits
+        readings, truth = _estimated(h, labels, channel).readings, channel.information_bits
         check = f"calibration: label channel, redraw {redraw:g}"
         yield _line(f"{check}, nwj", truth, readings["nwj"], at_most=True)
         yield _line(f"{check}, probe", truth, readings["probe"])
@@ -143,13 +143,13 @@ def _codes(labels: Rows, n_classes: int, noise: float, seed: int = 0) -> dict[st
     """A random direction for each class, and Gaussian noise of deviation ``noise`` around it: [n, WIDTH]."""
     means = stream(seed, "means").standard_normal((n_classes, WIDTH))
     return {
-        split: (means[of] + noise * stream(seed, f"noise {split}").standard_normal((len(of), WIDTH)))
+        split: (means[classes] + noise * stream(seed, f"noise {split}").standard_normal((len(classes), WIDTH)))
         .astype(np.float32)
-        for split, of in labels.items()
+        for split, classes in labels.items()
     }  # fmt: skip
 
 
-def _asked(h: Rows, labels: Rows, channel: LabelChannel) -> Estimate:
+def _estimated(h: Rows, labels: Rows, channel: LabelChannel) -> Estimate:
     first = dict(zip(SPLITS, np.cumsum([0, *IMAGES.values()]), strict=False))
     samples = {
         split: Sample(

@@ -7,7 +7,7 @@ with the accuracy almost perfectly and better than any other measure, in Pearson
 
     python sweeps/encoder_zoo.py                             # laptop preset: 8 minutes on two cores
     python sweeps/encoder_zoo.py --preset smoke              # every part of it
-    python sweeps/encoder_zoo.py --preset paper --dry-run    # what is missing: files by name, and the images
+    python sweeps/encoder_zoo.py --preset paper --dry-run    # lists missing checkpoint files and images
     python sweeps/encoder_zoo.py --axis encoder=all,color,file:mine.pth:resnet18    # one of your own beside two of ours
 
 ``encoder`` is one of these names.
@@ -16,7 +16,7 @@ with the accuracy almost perfectly and better than any other measure, in Pearson
   one store trains them once. ``all/5``: on a fifth of the views; ``simclr/4``: SimCLR's pairing on a quarter of them;
   ``supcon/4``: the supervised contrastive loss. Each is written in the layout of a published method and read back.
 - A row of Tables VI to IX, such as ``SwAV`` or ``DeiTB``: its file in the folder ``checkpoints``, as
-  ``compute/frozen/published.py`` calls it. The paper names no variants; they are the best matches by accuracy.
+  ``compute/frozen/published.py`` calls it. The paper names no variants; these match its accuracies best.
 - ``timm:ARCH``: ``ARCH.safetensors`` in that folder, the ``model.safetensors`` that timm publishes for it.
 - ``file:PATH:ARCH``: any file of a known layout that holds the timm encoder ARCH. Images are shown as timm states.
 
@@ -27,13 +27,12 @@ gives no other setting. A pickle that needs code to be read is refused until ``-
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from mi_ray.compute.choices import Layout
 from mi_ray.compute.frozen.published import RESNETS, VITS
 from mi_ray.compute.images.catalogue import Dataset
 from mi_ray.experiments.declare import (
-    BUNDLED,
     CDP,
     Checkpoint,
     Data,
@@ -57,11 +56,12 @@ from mi_ray.experiments.declare.measures import ALIGNMENT, BALANCED_ACCURACY, NO
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import FEW_IMAGES
+from sweeps.shared_axes import ARCH, CDPAxes, EstimationAxes, with_axes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How an encoder is trained here, on one part in ``part`` of the views, and the layout of its file."""
+    """The training of an encoder on one part in ``part`` of the views, and the layout of its checkpoint file."""
 
     pairing: Pairing
     layout: Layout
@@ -85,70 +85,61 @@ OURS = {
 }
 PUBLISHED = {encoder.row: encoder for encoder in RESNETS + VITS}
 LARGEST = ("SwinB", "PiTB")
-"""Left out of Table IX."""
+"""Encoders that Table IX leaves out."""
 
 
+@with_axes(CDPAxes(), EstimationAxes())
 def trial(
+    images: CDPAxes,
+    estimation: EstimationAxes,
     *,
     encoder: str,
     dataset: str = "cdp",
-    arch: str = "resnet10t",
+    arch: str = ARCH,
     seed: int = 0,
-    k_tr: int = 64,
-    temperature: float = 0.2,
-    views: int = 100_000,
-    learning_rate: float = 1e-3,
-    canvas: int = 32,
-    digits: str = BUNDLED,
-    backgrounds: str = BUNDLED,
-    train_images: int = 16384,
-    test_images: int = 4096,
+    k_tr: int = Training.k_tr,
+    temperature: float = Training.temperature,
+    views: int = Training.views,
+    learning_rate: float = Training.learning_rate,
     root: str = "data/imagenet",
     class_list: str = "data/imagenet100_wnids.txt",
     side: int = 224,
     checkpoints: str = "data/checkpoints",
-    allow_code: bool = False,
-    views_per_image: int = 2,
-    k_est: int = 4096,
-    batches: int = 4,
-    critics: int = 5,
-    critic_steps: int = 70,
+    allow_code: bool = Checkpoint.allow_code,
+    views_per_image: int = Views.per_image,
+    batches: int = Estimation.batches,
 ) -> tuple[Question, ...]:
-    """One encoder's linear accuracy, and every measure of it.
+    """One encoder's linear accuracy and all other measures.
 
-    ``arch`` to ``learning_rate`` are of encoders trained here, ``canvas`` to ``test_images`` of CDP images, ``root`` to
-    ``side`` of any other ``dataset``.
+    ``arch`` to ``learning_rate`` set encoders that are trained here, ``images`` CDP images, ``root`` to ``side`` any
+    other ``dataset``.
     """
-    cdp = CDP(
-        canvas=canvas, digits=digits, backgrounds=backgrounds,
-        train_images=train_images, validation_images=test_images, test_images=test_images,
-    )  # fmt: skip
-    data = cdp if dataset == "cdp" else photographs(dataset, root, class_list, side)
+    data = images.declared() if dataset == "cdp" else photographs(dataset, root, class_list, side)
     settings = {"arch": arch, "k_tr": k_tr, "temperature": temperature, "learning_rate": learning_rate, "seed": seed}
     read = (
-        of_ours(encoder, data, views, settings)
+        trained_here(encoder, data, views, settings)
         if encoder in OURS
-        else of_others(encoder, data, checkpoints, allow_code=allow_code)
+        else read_from_file(encoder, data, checkpoints, allow_code=allow_code)
     )
-    same_class, simclr = SameClass(task="all" if data == cdp else "class"), SimCLR()
+    same_class, simclr = SameClass(task="all" if isinstance(data, CDP) else "class"), SimCLR()
     plain, viewed = Embedding(encoder=read), Views(encoder=read, pairing=simclr, per_image=views_per_image, seed=seed)
-    asked = {"k_est": k_est, "batches": batches, "critics": critics, "steps": critic_steps, "seed": seed}
     return (
         LinearEvaluation(embedding=plain, task=same_class.task),
-        Estimation(embedding=plain, pairing=same_class, **asked),
+        estimation.declared(plain, same_class, batches=batches, seed=seed),
         Geometry(embedding=plain, pairing=same_class),
-        Estimation(embedding=viewed, pairing=simclr, **asked),
+        estimation.declared(viewed, simclr, batches=batches, seed=seed),
         Geometry(embedding=viewed, pairing=simclr),
     )
 
 
 def photographs(dataset: str, root: str, class_list: str, side: int) -> Labelled:
-    """A labelled data set; the list of classes is ImageNet-100's alone."""
+    """A labelled data set; only ImageNet-100 has a list of classes."""
     one_of("dataset", dataset, ["cdp", *get_args(Dataset)])
-    return Labelled(name=dataset, root=root, class_list=class_list if dataset == "imagenet-100" else "", side=side)
+    name = cast(Dataset, dataset)
+    return Labelled(name=name, root=root, class_list=class_list if dataset == "imagenet-100" else "", side=side)
 
 
-def of_ours(name: str, data: Data, views: int, settings: Mapping[str, Any]) -> Checkpoint:
+def trained_here(name: str, data: Data, views: int, settings: Mapping[str, Any]) -> Checkpoint:
     """An encoder trained here by its recipe, written to a file and read back."""
     recipe = OURS[name]
     training = Training(
@@ -157,8 +148,8 @@ def of_ours(name: str, data: Data, views: int, settings: Mapping[str, Any]) -> C
     return Checkpoint(data=data, arch=training.arch, source=training, layout=recipe.layout, name=name)
 
 
-def of_others(name: str, data: Data, folder: str, *, allow_code: bool) -> Checkpoint:
-    """An encoder that others trained, by the name of its row, ``timm:ARCH`` or ``file:PATH:ARCH``."""
+def read_from_file(name: str, data: Data, folder: str, *, allow_code: bool) -> Checkpoint:
+    """A published encoder by the name of its row, or one in a file by ``timm:ARCH`` or ``file:PATH:ARCH``."""
     if name in PUBLISHED:
         row = PUBLISHED[name]
         return Checkpoint(

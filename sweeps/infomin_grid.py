@@ -7,15 +7,13 @@ against InfoMin; a high row ``position`` for every pairing, since position is ne
 
     python sweeps/infomin_grid.py                              # laptop preset, about ten minutes on two cores
     python sweeps/infomin_grid.py --preset smoke               # every part of the system in about a minute
-    python sweeps/infomin_grid.py --axis seed=0,1 --dry-run    # what a second seed would cost
+    python sweeps/infomin_grid.py --axis seed=0,1 --dry-run    # the cost of a second seed
 """
 
 from mi_ray.compute.choices import Mix
 from mi_ray.experiments.declare import (
-    BUNDLED,
     CDP,
     Embedding,
-    Estimation,
     LinearEvaluation,
     Question,
     SameClass,
@@ -26,55 +24,40 @@ from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, NOMINAL
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import AT_SCALE, FEW_IMAGES
+from sweeps.shared_axes import ARCH, CDPAxes, EstimationAxes, with_axes
 
 PAIRINGS = ("color", "digit", "position", "all")
 
 
+@with_axes(CDPAxes(), EstimationAxes())
 def trial(
+    images: CDPAxes,
+    estimation: EstimationAxes,
     *,
     pairing: str,
     task: str,
-    arch: str = "resnet10t",
+    arch: str = ARCH,
     seed: int = 0,
-    k_tr: int = 64,
-    temperature: float = 0.2,
-    views: int = 100_000,
-    learning_rate: float = 1e-3,
-    canvas: int = 32,
-    digits: str = BUNDLED,
-    backgrounds: str = BUNDLED,
-    mix: Mix = "linear",
-    background_weight: float = 0.3,
-    train_images: int = 16384,
-    test_images: int = 4096,
-    redraw: float = 0.0,
-    k_est: int = 4096,
-    critics: int = 5,
-    critic_steps: int = 70,
+    k_tr: int = Training.k_tr,
+    temperature: float = Training.temperature,
+    views: int = Training.views,
+    learning_rate: float = Training.learning_rate,
+    mix: Mix = CDP.mix,
+    background_weight: float = CDP.background_weight,
+    redraw: float = SameClass.redraw,
 ) -> tuple[Question, ...]:
     """One cell of the matrix: an encoder trained with ``pairing``, asked about ``task``.
 
-    ``redraw`` dials the true MI of the question down: the label channel of its pairs.
+    ``redraw`` lowers the true MI of the question through the label channel of its pairs (`SameClass`).
     """
-    data = CDP(
-        canvas=canvas, digits=digits, backgrounds=backgrounds, mix=mix, background_weight=background_weight,
-        train_images=train_images, validation_images=test_images, test_images=test_images,
-    )  # fmt: skip
     training = Training(
-        data=data, pairing=pairing_called(pairing), arch=arch, k_tr=k_tr, temperature=temperature, views=views,
-        learning_rate=learning_rate, seed=seed,
+        data=images.declared(mix=mix, background_weight=background_weight), pairing=pairing_called(pairing),
+        arch=arch, k_tr=k_tr, temperature=temperature, views=views, learning_rate=learning_rate, seed=seed,
     )  # fmt: skip
     frozen = Embedding(encoder=training)
     return (
         LinearEvaluation(embedding=frozen, task=task),
-        Estimation(
-            embedding=frozen,
-            pairing=SameClass(task=task, redraw=redraw),
-            k_est=k_est,
-            critics=critics,
-            steps=critic_steps,
-            seed=seed,
-        ),
+        estimation.declared(frozen, SameClass(task=task, redraw=redraw), seed=seed),
     )
 
 

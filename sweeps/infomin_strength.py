@@ -3,9 +3,10 @@
 Encoders are trained on CDP images by SimCLR's pairing with colour jitter alone (Fig. 5a) or random resized crops alone
 (Fig. 5b), of several strengths. Each frozen encoder is asked for the mutual information between two views through the
 same augmentation, and for its linear accuracy on four tasks. The paper: accuracy over MI is a reverse U for every task,
-with one peak for all, though what one task needs is irrelevant to the others; so the shape is no proof of InfoMin.
+with one peak for all, though the information of one task is irrelevant to the others; so the shape is no proof of
+InfoMin.
 
-What an augmentation destroys of CDP's attributes. Colour jitter: ``color``, and nothing else. Hue turns by up to 0.2 x
+Attributes of CDP that an augmentation destroys. Colour jitter: ``color``, and nothing else. Hue turns by up to 0.2 x
 strength of a circle, red, green and blue are a third apart, so views of two colours meet beyond strength 5/6; from 1.25
 on some views have no colour at all. White stays apart from the others until then. Resized crop: ``position``, since a
 crop of a quarter of the image can hold one quadrant alone and zooming moves a digit across; a small crop cuts ``digit``
@@ -17,15 +18,12 @@ and may miss it, and then ``color`` too. Neither flips: that would mirror ``posi
 
 ``augmentation`` is ``jitter STRENGTH``, 0 to 2.5 (brightness, contrast and saturation by up to 0.8, hue by up to 0.2,
 times strength), or ``crop MIN_SCALE``, 0.01 to 1 (the least share of the image's area that is kept). ``jitter 0`` and
-``crop 1`` change nothing: both views are the image. The paper tells no strengths; its preset takes those of Tian et al.
-(2020) as far as they are known.
+``crop 1`` change nothing: both views are the image. The paper states no strengths; the paper preset takes those of Tian
+et al. (2020) as far as they are known.
 """
 
 from mi_ray.experiments.declare import (
-    BUNDLED,
-    CDP,
     Embedding,
-    Estimation,
     LinearEvaluation,
     Question,
     SimCLR,
@@ -39,6 +37,7 @@ from mi_ray.experiments.declare.measures import ACCURACY
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import AT_SCALE, FEW_IMAGES
+from sweeps.shared_axes import ARCH, CDPAxes, EstimationAxes, with_axes
 
 TASKS = ("color", "digit", "position", "all")
 AUGMENTATIONS = {"jitter": color_jitter, "crop": resized_crop}
@@ -63,45 +62,29 @@ def kind_and_strength(name: str) -> tuple[str, float]:
     raise refuse("augmentation", name, "'jitter STRENGTH' or 'crop MIN_SCALE', such as 'jitter 0.5' or 'crop 0.2'")
 
 
+@with_axes(CDPAxes(), EstimationAxes())
 def trial(
+    images: CDPAxes,
+    estimation: EstimationAxes,
     *,
     augmentation: str,
     task: str,
-    arch: str = "resnet10t",
+    arch: str = ARCH,
     seed: int = 0,
-    k_tr: int = 64,
-    temperature: float = 0.2,
+    k_tr: int = Training.k_tr,
+    temperature: float = Training.temperature,
     views: int = 50_000,
-    learning_rate: float = 1e-3,
-    canvas: int = 32,
-    digits: str = BUNDLED,
-    backgrounds: str = BUNDLED,
-    train_images: int = 16384,
-    test_images: int = 4096,
-    k_est: int = 4096,
-    critics: int = 5,
-    critic_steps: int = 70,
+    learning_rate: float = Training.learning_rate,
 ) -> tuple[Question, ...]:
     """One encoder trained with ``augmentation``: its accuracy on ``task``, and the MI of two views of an image."""
-    data = CDP(
-        canvas=canvas, digits=digits, backgrounds=backgrounds,
-        train_images=train_images, validation_images=test_images, test_images=test_images,
-    )  # fmt: skip
     pairing = augmentation_called(augmentation)
     training = Training(
-        data=data, pairing=pairing, arch=arch, k_tr=k_tr, temperature=temperature, views=views,
+        data=images.declared(), pairing=pairing, arch=arch, k_tr=k_tr, temperature=temperature, views=views,
         learning_rate=learning_rate, seed=seed,
     )  # fmt: skip
     return (
         LinearEvaluation(embedding=Embedding(encoder=training), task=task),
-        Estimation(
-            embedding=Views(encoder=training, pairing=pairing, seed=seed),
-            pairing=pairing,
-            k_est=k_est,
-            critics=critics,
-            steps=critic_steps,
-            seed=seed,
-        ),
+        estimation.declared(Views(encoder=training, pairing=pairing, seed=seed), pairing, seed=seed),
     )
 
 

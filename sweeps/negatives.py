@@ -1,22 +1,23 @@
 """Table X: must negatives come from the data's own distribution, as the view of contrast as MI maximisation asks?
 
-Encoders are trained on D, one half of a data set's classes, with SimCLR's pairing; the negatives come from D-: D
-itself (``own``, the other pairs of a step), the ``sibling`` half of the classes, another domain, or uniform ``noise``.
-Each frozen encoder is asked for its linear accuracy on D. The paper: D's sibling is better than D by 1.92 points
-(CIFAR-5A) and 0.77 (CIFAR-50A); all domains of PACS and noise are worse. As noise-contrastive estimation needs no
-negatives of the marginal, that speaks for it and against MI maximisation.
+Encoders are trained on D, one half of a data set's classes, with SimCLR's pairing; the negatives come from D-: D itself
+(``own``, the other pairs of a step), the ``sibling`` half of the classes, another domain, or uniform ``noise``. Each
+frozen encoder is asked for its linear accuracy on D. The paper: D's sibling is better than D by 1.92 points (CIFAR-5A)
+and 0.77 (CIFAR-50A); all domains of PACS and noise are worse. As noise-contrastive estimation needs no negatives of the
+marginal, that speaks for it and against MI maximisation.
 
     python sweeps/negatives.py                    # laptop preset: 10 minutes on two cores
     python sweeps/negatives.py --preset smoke     # every part of it
     python sweeps/negatives.py --preset paper --dry-run
 
-``apart`` is a control beyond the table: D again, but drawn apart from the pairs as any other D- is. What ``own`` and
-``apart`` differ by is owed to how negatives are drawn; only what is left is owed to where they come from.
+``apart`` is a control beyond the table: D again, but drawn apart from the pairs like any other D-. The difference
+between ``own`` and ``apart`` is the effect of how negatives are drawn; differences to ``apart`` are the effect of where
+they come from.
 
 A laptop has scikit-learn's 1797 digits: D is 0 to 4, its sibling 5 to 9, ``crops`` of photographs are the other domain.
-Digits are easy, so a tenth of D's 901 images train, and equal parts of the rest validate and test. Which ones they are
-moves accuracy by more than D- does; each seed splits D anew, and D- are compared within seeds. The paper's preset
-trains for 1000 epochs by CIFAR-10's recipe in `recipes`; the paper tells no more than the data sets.
+Digits are easy, so a tenth of D's 901 images train, and equal parts of the rest validate and test. The choice of
+training images moves accuracy by more than D- does; so each seed splits D anew, and D- are compared within seeds. The
+paper's preset trains for 1000 epochs by CIFAR-10's recipe in `recipes`; the paper states the data sets only.
 """
 
 from dataclasses import replace
@@ -38,6 +39,7 @@ from mi_ray.experiments.declare.measures import ACCURACY
 from mi_ray.experiments.declare.training import OptimizerName
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
+from sweeps.shared_axes import ARCH
 
 DATA: dict[str, Dataset] = {"digits-5A": "digits", "cifar-5A": "cifar-10", "cifar-50A": "cifar-100"}
 PACS = {"cartoon": "cartoon", "art": "art_painting", "photo": "photo", "sketch": "sketch"}
@@ -48,14 +50,14 @@ def trial(
     *,
     negatives: str,
     data: str = "digits-5A",
-    arch: str = "resnet10t",
-    stem: Stem = "imagenet",
+    arch: str = ARCH,
+    stem: Stem = Training.stem,
     seed: int = 0,
-    k_tr: int = 64,
+    k_tr: int = Training.k_tr,
     temperature: float = 0.5,
     views: int = 10_000,
-    optimizer: OptimizerName = "adamw",
-    learning_rate: float = 1e-3,
+    optimizer: OptimizerName = Training.optimizer,
+    learning_rate: float = Training.learning_rate,
     held_out: float = 0.45,
 ) -> tuple[Question, ...]:
     """One row of the table: an encoder of D trained against ``negatives``, asked for D's classes."""
@@ -74,19 +76,28 @@ def images(data: str, negatives: str, held_out: float, seed: int) -> Labelled:
 
 
 def negatives_called(name: str, own: Labelled) -> Labelled | Noise | Crops | None:
-    """The D- of a name, for D ``own``."""
+    """The D- of a name, for D ``own``; refuses any other name."""
     one_of("negatives", name, NEGATIVES)
-    if name in PACS:
-        return Labelled(name="pacs", root="data/pacs", domain=PACS[name], held_out=own.held_out, seed=own.seed)
-    apart = {"own": None, "apart": own, "sibling": own.sibling}
-    return apart[name] if name in apart else {"crops": Crops, "noise": Noise}[name](seed=own.seed)
+    match name:
+        case "own":
+            return None
+        case "apart":
+            return own
+        case "sibling":
+            return own.sibling
+        case "crops":
+            return Crops(seed=own.seed)
+        case "noise":
+            return Noise(seed=own.seed)
+        case _:
+            return Labelled(name="pacs", root="data/pacs", domain=PACS[name], held_out=own.held_out, seed=own.seed)
 
 
 def names_of(data: Labelled) -> tuple[str, str]:
-    """The names of D and D- that some images have in the table."""
+    """The names of D and D- in the table."""
     own = replace(data, negatives=None)
-    against = next(name for name in NEGATIVES if negatives_called(name, own) == data.negatives)
-    return next(name for name, whole in DATA.items() if whole == data.name), against
+    negatives = next(name for name in NEGATIVES if negatives_called(name, own) == data.negatives)
+    return next(name for name, whole in DATA.items() if whole == data.name), negatives
 
 
 STUDY = Study(

@@ -1,4 +1,4 @@
-"""What sweeps share: scales of presets on CDP images, and for each data set of the tables a recipe of training.
+"""Scales of presets on CDP images, and a training recipe for each data set of the tables.
 
 The paper names data sets, encoders and temperatures. The rest of a recipe is that of the closest public code, on
 cosine-annealed SGD: CIFAR-10 as SupContrast (1000 epochs; lr .05 at a batch of 256; temperature .5, supervised .1),
@@ -15,22 +15,22 @@ from mi_ray.experiments.declare.training import OptimizerName
 
 FEW_QUESTIONS = {"critic_steps": (20,), "k_est": (1024,), "critics": (2,)}
 FEW_IMAGES = {"train_images": (2048,), "test_images": (1024,), **FEW_QUESTIONS}
-"""Of ``smoke`` presets: every part runs, nothing is learned well."""
+"""Axes of ``smoke`` presets, which run every part of a study and train no good encoder."""
 
 AT_SCALE = {
     "canvas": (64,), "critic_steps": (400,), "digits": ("data/mnist",), "backgrounds": ("data/imagenet/train",),
     "views": (4_000_000,),
 }  # fmt: skip
-"""Of ``paper`` presets on CDP images: the paper gives no size of images and no length of training."""
+"""Axes of ``paper`` presets on CDP images; the paper states neither the image size nor the length of training."""
 
 FULL_JITTER = SimCLR(jitter_strength=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """Images, the task that their labels make, and how encoders are trained on them.
+    """A data set, its task, and the training recipe of encoders on it.
 
-    ``augmentation``: the best known for this task; ``views``: images that training sees.
+    ``augmentation``: the best known for this task; ``views``: number of images seen in training.
     """
 
     title: str
@@ -55,7 +55,7 @@ class Benchmark:
         share: float = 1.0,
         objective: Objective | None = None,
     ) -> Training:
-        """Training by this recipe on a ``share`` of its views; NT-Xent at the recipe's temperature if not told."""
+        """Training by this recipe on a ``share`` of its views; by default NT-Xent at its temperature."""
         return Training(
             data=self.data,
             pairing=pairing,
@@ -72,7 +72,7 @@ class Benchmark:
 
 
 def _cdp(title: str, data: CDP, views: int) -> Benchmark:
-    """As `infomin_grid` trains, so that a store holds the encoders of both once."""
+    """The recipe of `infomin_grid`, so that a store holds the encoders of both studies once."""
     return Benchmark(
         title=title, data=data, task="all", augmentation=color_jitter(0.5), k_tr=64, temperature=0.2,
         supervised_temperature=0.2, views=views, optimizer="adamw", learning_rate=1e-3,
@@ -99,11 +99,11 @@ BENCHMARKS = {
 
 
 def benchmark_called(name: str) -> Benchmark:
-    """The benchmark of a name; refuses any other."""
+    """The benchmark of a name; refuses any other name."""
     one_of("data", name, list(BENCHMARKS))
     return BENCHMARKS[name]
 
 
 def benchmark_of(data: Data) -> str:
-    """The name of the benchmark whose images these are."""
+    """The name of the benchmark with these images."""
     return next(name for name, benchmark in BENCHMARKS.items() if benchmark.data == data)

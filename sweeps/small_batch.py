@@ -15,14 +15,12 @@ of 4.36 bits (``--axis k_tr=256 --axis views=100000 --axis base_learning_rate=0.
     python sweeps/small_batch.py --preset smoke        # every part of it
     python sweeps/small_batch.py --axis k_tr=4,64      # two batch sizes alone
 
-The paper names K_tr = 4, 8, 16 and K_est = 256 and no other setting of this figure; its preset reads as many pairs with
-K_est = 256, in 64 batches, as others do with 4096 in four. Its encoders of K_tr = 64 are those of pairing ``all`` in
-``infomin_grid``'s.
+The paper names K_tr = 4, 8, 16 and K_est = 256 and no other setting of this figure. The paper preset reads 64 batches
+of K_est = 256, as many pairs as the other presets in 4 batches of 4096. Its encoders of K_tr = 64 are those of pairing
+``all`` in the paper preset of ``infomin_grid``.
 """
 
 from mi_ray.experiments.declare import (
-    BUNDLED,
-    CDP,
     Embedding,
     Estimation,
     LinearEvaluation,
@@ -34,50 +32,39 @@ from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, IN_TRAINING, 
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import AT_SCALE, FEW_IMAGES
+from sweeps.shared_axes import ARCH, CDPAxes, EstimationAxes, with_axes
 
 TASK = "all"
 BASE_PAIRS = 64
 
 
+@with_axes(CDPAxes(), EstimationAxes())
 def trial(
+    images: CDPAxes,
+    estimation: EstimationAxes,
     *,
     k_tr: int,
-    arch: str = "resnet10t",
+    arch: str = ARCH,
     seed: int = 0,
-    temperature: float = 0.2,
+    temperature: float = Training.temperature,
     views: int = 120_000,
-    base_learning_rate: float = 1e-3,
-    canvas: int = 32,
-    digits: str = BUNDLED,
-    backgrounds: str = BUNDLED,
-    train_images: int = 16384,
-    test_images: int = 4096,
-    k_est: int = 4096,
-    batches: int = 4,
-    critics: int = 5,
-    critic_steps: int = 70,
+    base_learning_rate: float = Training.learning_rate,
+    batches: int = Estimation.batches,
 ) -> tuple[Question, ...]:
-    """One encoder, trained with ``k_tr`` pairs a step, asked about all of colour, digit and position.
+    """One encoder, trained with ``k_tr`` pairs a step, asked about colour, digit and position together.
 
-    ``base_learning_rate``: that of up to 64 pairs a step.
+    ``base_learning_rate``: the learning rate up to 64 pairs a step.
     """
-    data = CDP(
-        canvas=canvas, digits=digits, backgrounds=backgrounds,
-        train_images=train_images, validation_images=test_images, test_images=test_images,
-    )  # fmt: skip
     pairing = SameClass(task=TASK)
     training = Training(
-        data=data, pairing=pairing, arch=arch, k_tr=k_tr, temperature=temperature, views=views,
+        data=images.declared(), pairing=pairing, arch=arch, k_tr=k_tr, temperature=temperature, views=views,
         learning_rate=base_learning_rate * max(1.0, k_tr / BASE_PAIRS), seed=seed,
     )  # fmt: skip
     frozen = Embedding(encoder=training)
     return (
         LinearEvaluation(embedding=frozen, task=TASK),
-        Estimation(
-            embedding=frozen, pairing=pairing, k_est=k_est, batches=batches, critics=critics, steps=critic_steps,
-            seed=seed,
-        ),
-    )  # fmt: skip
+        estimation.declared(frozen, pairing, batches=batches, seed=seed),
+    )
 
 
 STUDY = Study(

@@ -2,23 +2,22 @@
 
 Encoders of two sizes are trained with SimCLR's pairing at three temperatures. Each frozen encoder is asked for its
 linear accuracy, its alignment, uniformity and tolerance over the classes of the task, the MI of two views through the
-augmentation that it was trained with, I_SimCLR, and the MI of its same-class pairs, I_class; its training tells the
-contrastive loss. The paper's six encoders a table: I_class agrees best with accuracy (Pearson .634 and .805), which no
-measure without classes does, the loss least of all, whose scale is the temperature's.
+augmentation that it was trained with, I_SimCLR, and the MI of its same-class pairs, I_class; the contrastive loss is
+that of its training. The paper, with six encoders a table: I_class agrees best with accuracy (Pearson .634 and .805),
+ahead of every measure without classes; the loss agrees least, since its scale depends on the temperature.
 
     python sweeps/temperature.py                                 # laptop preset: 10 minutes on two cores
     python sweeps/temperature.py --preset smoke                  # every part of it
     python sweeps/temperature.py --preset paper --dry-run        # Table IV, CIFAR-10
     python sweeps/temperature.py --preset paper-imagenet-100 --dry-run    # Table V
 
-The laptop's images are CDP, the task ``all``, on half the views of `objectives`. SimCLR's crops and flips do not leave
-that task alone, nor need they: it is encoders of different worth that are compared. Six encoders say little about a
-correlation; the table gives its interval.
+The laptop's images are CDP, the task ``all``, on half the views of `objectives`. SimCLR's crops and flips change that
+task's attributes, which is no problem: the study compares encoders of different quality. Six encoders say little about
+a correlation; the table gives its interval.
 """
 
 from mi_ray.experiments.declare import (
     Embedding,
-    Estimation,
     Geometry,
     LinearEvaluation,
     Question,
@@ -30,34 +29,31 @@ from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, LOSS, TOLERAN
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import FEW_QUESTIONS, benchmark_called
+from sweeps.shared_axes import ARCH, EstimationAxes, with_axes
 
 AUGMENTATION = SimCLR()
 
 
+@with_axes(EstimationAxes())
 def trial(
+    estimation: EstimationAxes,
     *,
     temperature: float,
     data: str = "cdp",
-    arch: str = "resnet10t",
+    arch: str = ARCH,
     seed: int = 0,
     share: float = 1.0,
-    k_est: int = 4096,
-    critics: int = 5,
-    critic_steps: int = 70,
 ) -> tuple[Question, ...]:
     """One row of the table: an encoder trained at ``temperature`` on a ``share`` of the benchmark's views."""
     benchmark = benchmark_called(data)
     training = benchmark.training(AUGMENTATION, arch, seed=seed, temperature=temperature, share=share)
     plain, classes = Embedding(encoder=training), SameClass(task=benchmark.task)
     views = Views(encoder=training, pairing=AUGMENTATION, seed=seed)
-    estimations = (
-        Estimation(embedding=frozen, pairing=pairing, k_est=k_est, critics=critics, steps=critic_steps, seed=seed)
-        for frozen, pairing in ((views, AUGMENTATION), (plain, classes))
-    )
     return (
         LinearEvaluation(embedding=plain, task=benchmark.task),
         Geometry(embedding=plain, pairing=classes),
-        *estimations,
+        estimation.declared(views, AUGMENTATION, seed=seed),
+        estimation.declared(plain, classes, seed=seed),
     )
 
 

@@ -41,7 +41,7 @@ class OneByOne:
 
 @contextmanager
 def served(host: str = "127.0.0.1") -> Iterator[str]:
-    """Run the server inside the block, with the environment that leads to it; gives its address."""
+    """Run the server for the block, with the environment variables for it; yields its address."""
     server = make_server(host, 0, OneByOne(), threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -56,12 +56,12 @@ def served(host: str = "127.0.0.1") -> Iterator[str]:
 
 
 def client() -> Any:
-    """Plain S3, past everything of ours."""
+    """A plain S3 client, independent of mi-ray's code."""
     return botocore.session.get_session().create_client("s3")
 
 
 def new_bucket() -> str:
-    """An empty bucket; returns an address in it."""
+    """Create a bucket; returns an address in it."""
     name = f"shelf-{next(_names)}"
     client().create_bucket(Bucket=name)
     return f"s3://{name}/some/runs"
@@ -75,7 +75,7 @@ def stamps(address: str) -> dict[str, tuple[str, object]]:
 
 
 def objects(address: str) -> dict[str, bytes]:
-    """Every object below an address, by its name there."""
+    """Content of every object below an address, by name."""
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
     s3 = client()
     return {name: s3.get_object(Bucket=bucket, Key=f"{prefix}/{name}")["Body"].read() for name in stamps(address)}

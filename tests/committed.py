@@ -1,4 +1,4 @@
-"""Plans of the InfoMin sweep, and a store that holds their cells with made-up numbers: no image, no training."""
+"""Plans of the InfoMin sweep, and a store of their cells with made-up numbers, without images and trainings."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def plan_of(**axes: tuple[Any, ...]) -> Plan:
 
 
 def made_up(cell: Cell) -> float:
-    """A number in 0..1 that belongs to the cell."""
+    """A number in 0..1 that depends only on the cell's key."""
     return zlib.crc32(cell.key.encode()) / 2**32
 
 
 def result_of(cell: Cell) -> dict[str, Any]:
-    """A result such as the cell's kind commits."""
+    """A made-up result with the fields of the cell's kind."""
     number = made_up(cell)
     if cell.kind == "training":
         values = {"in_training_bits": number, "in_training_bound_bits": 6.98, "loss_nats": 4 - number, "steps": 15}
@@ -45,7 +45,7 @@ def result_of(cell: Cell) -> dict[str, Any]:
 
 
 def estimate(number: float, entropy_bits: float) -> dict[str, Any]:
-    """What an estimation says: every reading is ``number`` of H(C), and those above a half are certified."""
+    """The result of an estimation: every reading is ``number`` times H(C), certified if ``number`` is above a half."""
     readings = ("nominal", "strict", "nwj", "probe", "confusion")
     values = {f"{reading}_bits": number * entropy_bits for reading in readings}
     values |= {f"{reading}_standard_error_bits": number / 20 for reading in readings}
@@ -56,7 +56,7 @@ def estimate(number: float, entropy_bits: float) -> dict[str, Any]:
 
 
 def numbers_of(cell: Cell) -> dict[str, float]:
-    """What of a cell's result can be a metric."""
+    """The values of a cell's result that can be metrics."""
     return {name: value for name, value in result_of(cell).items() if type(value) in (int, float)}
 
 
@@ -79,7 +79,7 @@ def commit(cell: Cell, store: Store, result: Result = result_of) -> CommittedCel
 
 
 def commit_all(cells: Iterable[Cell], store: Store, result: Result = result_of) -> None:
-    """Commit cells that the store does not hold yet."""
+    """Commit the cells that the store lacks."""
     store.prepare()
     for cell in cells:
         if not store.has(cell.key):

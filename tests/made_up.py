@@ -1,4 +1,4 @@
-"""What MLflow would hold of a plan, with results made up by a test: no store, no database."""
+"""The table that MLflow would give for a plan, with results made up by a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real servers for tests: MLflow's by `deploy/mlflow_server.sh`, and the PostgreSQL that may stand behind it."""
+"""Real servers for tests: MLflow's, started by `deploy/mlflow_server.sh`, and a PostgreSQL server for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import psutil
 SCRIPT = Path(__file__).parents[1] / "deploy" / "mlflow_server.sh"
 PASSWORD = "a secret word"
 DATABASE = f"CREATE ROLE mlflow LOGIN PASSWORD '{PASSWORD}';\nCREATE DATABASE mlflow OWNER mlflow;\n"
-"""As `docs/tracking.md` has it."""
+"""As in `docs/tracking.md`."""
 
 
 def free_port() -> int:
@@ -32,7 +32,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Server:
-    """MLflow's server in a folder and on a port of its own."""
+    """An MLflow server with its own folder and port."""
 
     folder: Path
     port: int = field(default_factory=free_port)
@@ -62,14 +62,14 @@ class Server:
         self.run("stop", str(self.folder))
 
     def kill(self) -> None:
-        """As a machine that loses power would."""
+        """Kill all processes at once, as a power failure would."""
         processes = self.processes
         os.killpg(processes[0].pid, signal.SIGKILL)
         psutil.wait_procs(processes, timeout=10)
 
 
 def without_postgres() -> str | None:
-    """Why PostgreSQL cannot be started here; None if it can."""
+    """Reason why PostgreSQL cannot be started here; None if it can."""
     absent = [name for name in ("initdb", "postgres") if shutil.which(name) is None]
     if absent:
         return f"PostgreSQL's {' and '.join(absent)} are not on the PATH"
@@ -77,7 +77,7 @@ def without_postgres() -> str | None:
 
 
 class Postgres:
-    """A PostgreSQL server of our own: no root may run it, so root has `postgres` or `nobody` do it."""
+    """A PostgreSQL server. It refuses to run as root, so root runs it as `postgres` or `nobody`."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="mi-ray-postgres-"))
@@ -98,12 +98,12 @@ class Postgres:
 
     @property
     def uri(self) -> str:
-        """Without the password, which `password_file` holds."""
+        """Address without the password, which is in `password_file`."""
         return f"postgresql+psycopg2://mlflow@127.0.0.1:{self.port}/mlflow"
 
     @cached_property
     def password_file(self) -> Path:
-        """As ``~/.pgpass``: libpq reads it only if nobody else may."""
+        """Like ``~/.pgpass``; libpq reads it only if no other user can."""
         path = self.folder / "pgpass"
         path.write_text(f"127.0.0.1:{self.port}:mlflow:mlflow:{PASSWORD}\n")
         path.chmod(0o600)

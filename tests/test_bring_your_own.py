@@ -111,8 +111,16 @@ def test_the_nearest_neighbours_of_a_red_image_are_red(desk):
     assert float(accuracies[0]) > 0.9
 
 
+def test_an_estimator_of_ones_own_is_read_beside_ours_and_shown(desk):
+    ran = desk("python bilinear.py --preset smoke --on here")
+    assert re.search(r"bilinear, bits \(± standard error\).*^class +[\d.]+ ± [\d.]+", ran.out, re.MULTILINE | re.DOTALL)
+    (result,) = (result for result in desk.results("estimation") if "bilinear_bits" in result)
+    assert {"bilinear_standard_error_bits", "bilinear_train_bits", "probe_bits"} <= result.keys()
+    assert 0.5 < result["bilinear_bits"] < 2 + 3 * result["bilinear_standard_error_bits"]
+
+
 def test_images_by_colour_have_two_classes(desk):
-    assert sorted(result["class_entropy_bits"] for result in desk.results("estimation")) == [1.0, 2.0, 2.0]
+    assert sorted(result["class_entropy_bits"] for result in desk.results("estimation")) == [1.0, 2.0, 2.0, 2.0]
 
 
 # What it says of identity and input

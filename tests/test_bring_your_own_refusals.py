@@ -28,6 +28,7 @@ from mi_ray.experiments.plan.plan import build
 from mi_ray.experiments.run.job import compute
 from mi_ray.experiments.store.store import Store
 from tests.bring_your_own import REFUSALS, Desk, draw_photos, folder, in_moco, run
+from tests.made_up_critic import Cosine
 
 PHOTOS = folder()
 
@@ -147,6 +148,14 @@ def missing_checkpoint():
     refuse_missing_files([LinearEvaluation(embedding=Embedding(encoder=read), task="class")])
 
 
+def read_by(*critics):
+    Estimation(
+        embedding=Embedding(encoder=Training(data=PHOTOS, pairing=SimCLR(), arch="resnet10t")),
+        pairing=SameClass(task="class"),
+        own=critics,
+    )
+
+
 PROVOKED = {
     "no such folder": lambda: shutil.rmtree("photos") or prepared(),
     "a single class": one_class,
@@ -175,6 +184,8 @@ PROVOKED = {
     "a label that the images do not have": lambda: trained(SameClass(task="digit")),
     "a crop of nothing": lambda: SimCLR(crop_min_scale=0),
     "views through another augmentation than the pairing's": other_views,
+    "a critic with a name that a result uses": lambda: read_by(Cosine(name="probe")),
+    "two critics of one name": lambda: read_by(Cosine(name="bilinear"), Cosine(name="bilinear", scale=1.0)),
 }
 
 

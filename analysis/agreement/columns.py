@@ -5,7 +5,7 @@ The same columns are written by the sweeps `encoder_zoo` and `temperature` and r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -19,11 +19,11 @@ MINUS = "\N{MINUS SIGN}"
 class EncoderColumn:
     """A number of each encoder: ``scale`` times a measure in the result of a cell of a kind.
 
-    ``of_views``: of SimCLR views, not of same-class pairs. ``label``: the oriented measure, larger is better.
+    ``of_views``: of SimCLR views, not of same-class pairs.
     """
 
     name: str
-    label: str
+    title: str
     kind: str
     measure: Measure
     of_views: bool = False
@@ -34,32 +34,29 @@ class EncoderColumn:
         """1 where larger is better, -1 where smaller is."""
         return self.measure.sign
 
+    @property
+    def label(self) -> str:
+        """The title of the measure times its sign, of which larger is better."""
+        return self.title if self.sign > 0 else f"{MINUS}{self.title}"
 
-ACCURACY = EncoderColumn(
-    name="acc", label="accuracy", kind="evaluation", measure=BALANCED_ACCURACY, scale=100
-)  # in percent
-I_CLASS = EncoderColumn(name="i_class_bits", label="estimate, class pairs", kind="estimation", measure=NOMINAL)
+
+def _geometry(measure: Measure) -> EncoderColumn:
+    return EncoderColumn(name=measure.name, title=measure.label, kind="geometry", measure=measure)
+
+
+def _of_simclr_views(column: EncoderColumn, name: str, pairs: str) -> EncoderColumn:
+    return replace(column, name=name, title=f"{column.title}, {pairs}", of_views=True)
+
+
+ACCURACY = EncoderColumn(name="acc", title="accuracy, %", kind="evaluation", measure=BALANCED_ACCURACY, scale=100)
+I_CLASS = EncoderColumn(name="i_class_bits", title="estimate, class pairs", kind="estimation", measure=NOMINAL)
 I_SIMCLR = EncoderColumn(
-    name="i_simclr_bits", label="estimate, SimCLR pairs", kind="estimation", measure=NOMINAL, of_views=True
+    name="i_simclr_bits", title="estimate, SimCLR pairs", kind="estimation", measure=NOMINAL, of_views=True
 )
-ALIGNMENT = EncoderColumn(
-    name=measures.ALIGNMENT.name, label=f"{MINUS}alignment", kind="geometry", measure=measures.ALIGNMENT
-)
-UNIFORMITY = EncoderColumn(
-    name=measures.UNIFORMITY.name, label=f"{MINUS}uniformity", kind="geometry", measure=measures.UNIFORMITY
-)
-TOLERANCE = EncoderColumn(name=measures.TOLERANCE.name, label="tolerance", kind="geometry", measure=measures.TOLERANCE)
-CONTRASTIVE_LOSS = EncoderColumn(
-    name="contrastive_loss_nats", label=f"{MINUS}contrastive loss", kind="training", measure=LOSS
-)
-ALIGNMENT_SIMCLR = EncoderColumn(
-    name="alignment_simclr", label=f"{MINUS}alignment, SimCLR pairs", kind="geometry", measure=measures.ALIGNMENT,
-    of_views=True,
-)  # fmt: skip
-UNIFORMITY_SIMCLR = EncoderColumn(
-    name="uniformity_simclr", label=f"{MINUS}uniformity, SimCLR views", kind="geometry", measure=measures.UNIFORMITY,
-    of_views=True,
-)  # fmt: skip
+ALIGNMENT, UNIFORMITY, TOLERANCE = map(_geometry, (measures.ALIGNMENT, measures.UNIFORMITY, measures.TOLERANCE))
+CONTRASTIVE_LOSS = EncoderColumn(name="contrastive_loss_nats", title="contrastive loss", kind="training", measure=LOSS)
+ALIGNMENT_SIMCLR = _of_simclr_views(ALIGNMENT, "alignment_simclr", "SimCLR pairs")
+UNIFORMITY_SIMCLR = _of_simclr_views(UNIFORMITY, "uniformity_simclr", "SimCLR views")
 
 MEASURES = (I_CLASS, I_SIMCLR, ALIGNMENT, UNIFORMITY, TOLERANCE, CONTRASTIVE_LOSS)
 OF_VIEWS = (ALIGNMENT_SIMCLR, UNIFORMITY_SIMCLR)

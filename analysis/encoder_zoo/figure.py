@@ -30,9 +30,7 @@ PANELS = {
     ACCURACY: "balanced accuracy, %",
     I_CLASS: "I_class, bits",
     I_SIMCLR: "I_SimCLR, bits",
-    ALIGNMENT: "alignment",
-    UNIFORMITY: "uniformity",
-    TOLERANCE: "tolerance",
+    **{column: column.measure.label for column in (ALIGNMENT, UNIFORMITY, TOLERANCE)},
     ALIGNMENT_SIMCLR: "alignment,\nSimCLR pairs",
     UNIFORMITY_SIMCLR: "uniformity,\nSimCLR views",
 }

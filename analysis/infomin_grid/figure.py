@@ -20,8 +20,7 @@ from analysis.style import FAINT, INK, PAPER, save
 from analysis.tables.per_encoder import panel_title
 from analysis.tables.settings import settings_of
 from mi_ray.experiments.declare.measures import CERTIFIED, CLASS_ENTROPY, STATEMENT
-from mi_ray.experiments.results.statement import CERTIFIED as TICK
-from mi_ray.experiments.results.statement import legend
+from mi_ray.experiments.results.statement import TICK, legend
 
 STYLE = {"font.size": 9, "axes.linewidth": 0, "hatch.linewidth": 0.6}
 HATCH = "#b5b5b5"

@@ -11,7 +11,7 @@ from analysis.tables.settings import settings_of
 from analysis.tables.text import Printed, number, span, spread_note, with_spread
 from mi_ray.experiments.declare.measures import CLASS_ENTROPY, STATEMENT
 from mi_ray.experiments.plan.sheets import place_title
-from mi_ray.experiments.results.statement import CERTIFIED, KNOWN
+from mi_ray.experiments.results.statement import KNOWN, TICK
 from sweeps.objectives import OBJECTIVES
 from sweeps.recipes import BENCHMARKS
 
@@ -23,7 +23,7 @@ PAPER = {
 """Accuracies of the paper's Table III in percent, in the order of `OBJECTIVES`."""
 
 IN_BITS = (
-    f"In bits: the bracket where it is certified ({CERTIFIED}: {KNOWN}), else the nominal estimate, whose ceiling is"
+    f"In bits: the bracket where it is certified ({TICK}: {KNOWN}), else the nominal estimate, whose ceiling is"
     " H(C); the .csv says why others are not certified."
 )
 

@@ -9,10 +9,11 @@ from analysis.page.html import Html, grid, joined, tag
 from analysis.page.model import Report, Shown
 from analysis.page.section import badge, badge_words, duration, held, plural, section
 from analysis.page.style import CSS
+from mi_ray.experiments.declare.measures import CERTIFIED
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 TITLE = "Studies of mutual information in contrastive learning"
-COLUMNS = ("study", "preset", "verdict", "cells", "computing", "certified", "claim")
+COLUMNS = ("study", "preset", "verdict", "cells", "computing", CERTIFIED, "claim")
 
 
 def page(report: Report) -> str:

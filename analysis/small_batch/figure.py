@@ -16,8 +16,7 @@ from analysis.style import FAINT, INK, PAPER
 from analysis.tables.per_encoder import panel_title
 from analysis.tables.settings import settings_of
 from mi_ray.experiments.declare.measures import CERTIFIED, LOWER, UPPER
-from mi_ray.experiments.results.statement import CERTIFIED as TICK
-from mi_ray.experiments.results.statement import legend
+from mi_ray.experiments.results.statement import TICK, legend
 from mi_ray.theory.tasks import Task
 from sweeps.small_batch import TASK
 

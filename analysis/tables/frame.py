@@ -71,8 +71,8 @@ def certificates_over_seeds(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFr
             LOWER.name: held.lower_bits,
             UPPER.name: held.upper_bits,
             CERTIFIED: held.certified,
-            NOT_CERTIFIED: _by_seed(seeds, [list(one.reasons) for one in held.ones]),
-            NOMINAL_OUTSIDE: _by_seed(seeds, [[one.outside] if one.outside else [] for one in held.ones]),
+            NOT_CERTIFIED: _by_seed(seeds, [list(estimate.reasons) for estimate in held.estimates]),
+            NOMINAL_OUTSIDE: _by_seed(seeds, [[e.outside] if e.outside else [] for e in held.estimates]),
         }
 
     return _by_place(frame, by, certificate)

@@ -1,4 +1,4 @@
-"""What cells of several kinds say of one encoder, side by side, and what tells the panels of a figure apart."""
+"""Cells of several kinds side by side by their encoder, and the names of the panels of a figure."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def by_encoder(plan: Plan, mirrored: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 
 def root(plan: Plan, key: str) -> str:
-    """The key of the cell that a cell's line begins with."""
+    """The key of the cell farthest upstream of a cell."""
     above = plan.cells[key].upstream
     return key if above is None else root(plan, above)
 
 
 def beside(cells: pd.DataFrame, others: pd.DataFrame, *values: str) -> pd.DataFrame:
-    """Cells, each with some columns of ``others`` on the same encoder; NaN where those lack a column or the encoder."""
+    """Cells, each with the columns ``values`` of ``others`` on the same encoder; NaN where ``others`` lacks them."""
     return cells.merge(others.reindex(columns=[ENCODER, *values]), on=ENCODER, how="left")
 
 
 def panel_names(plan: Plan, kind: str, shown: Collection[str]) -> list[str]:
-    """What tells panels apart: arch, and whatever else `telling` finds beside what a panel shows."""
+    """The parameters that tell panels apart: arch, and those that `telling` finds beside the ``shown`` ones."""
     return ["arch", *telling(cells_of(plan, kind), ("arch", *shown))]
 
 
 def panel_title(names: Collection[str], values: Collection[str]) -> str:
-    """``resnet18, temperature=0.5``: the encoder, then what else tells its panel apart."""
+    """``resnet18, temperature=0.5``: the encoder, then the other parameters of its panel."""
     arch, *others = values
     return ", ".join(filter(None, [arch, place_title(list(names)[1:], others)]))

@@ -1,4 +1,4 @@
-"""Where a cell stands in a table: names that its declaration gives, and settings that make rows of their own."""
+"""The place of a cell in a table: names by its declaration, and the settings that make rows of their own."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mi_ray.experiments.plan.sheets import telling
 def placed(
     plan: Plan, mirrored: pd.DataFrame, kind: str, names: Callable[[Cell], Mapping[str, str]]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """`asked_and_measured` with the columns of ``names``; and these columns, then what else tells rows apart.
+    """`asked_and_measured` with the columns of ``names``; and the columns that tell rows apart: these, then settings.
 
-    That is what `telling` finds: afterwards the cells of a row differ in seeds alone.
+    `telling` finds the settings, so that the cells of a row differ in seeds alone.
     """
-    told = pd.DataFrame({"key": cell.key, **names(cell)} for cell in cells_of(plan, kind))
+    named = pd.DataFrame({"key": cell.key, **names(cell)} for cell in cells_of(plan, kind))
     cells = asked_and_measured(plan, mirrored, kind)
-    cells = told.merge(cells.drop(columns=told.columns.drop("key"), errors="ignore"), on="key")
-    places = list(told.columns.drop("key"))
+    cells = named.merge(cells.drop(columns=named.columns.drop("key"), errors="ignore"), on="key")
+    places = list(named.columns.drop("key"))
     return cells, [*places, *telling(cells_of(plan, kind), places, names)]

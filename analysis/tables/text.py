@@ -1,4 +1,4 @@
-"""Tables in print layout: a Markdown file of captioned tables and what their signs mean."""
+"""Tables in print layout: a Markdown file of captioned tables with notes on their signs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ABSENT, PLUS_MINUS, MINUS = "\N{EN DASH}", "\N{PLUS-MINUS SIGN}", "\N{MINUS SIGN
 
 @dataclass(frozen=True)
 class Printed:
-    """One table: its caption, the header, lines of text below it, and notes on what stands there."""
+    """One table: its caption, the header, lines of text below it, and notes."""
 
     caption: str
     header: Sequence[str]
@@ -22,27 +22,26 @@ class Printed:
 
 
 def write_markdown(path: Path, tables: Sequence[Printed]) -> Path:
-    """The tables one below the other, in a Markdown file."""
-    path.write_text("\n\n".join(map(_text, tables)) + "\n", encoding="utf-8")
+    """Write the tables one below the other to a Markdown file."""
+    texts = []
+    for table in tables:
+        lines = (table.header, [":--", *["--:"] * (len(table.header) - 1)], *table.lines)
+        grid = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        texts.append("\n\n".join([f"**{table.caption}**", grid, *table.notes]))
+    path.write_text("\n\n".join(texts) + "\n", encoding="utf-8")
     return path
-
-
-def _text(table: Printed) -> str:
-    rule = [":--", *["--:"] * (len(table.header) - 1)]
-    grid = "\n".join(f"| {' | '.join(line)} |" for line in (table.header, rule, *table.lines))
-    return "\n\n".join([f"**{table.caption}**", grid, *table.notes])
 
 
 def number(value: float, digits: int, *, sign: bool = False) -> str:
     """A number with so many digits, no zero with a minus, a dash where there is none."""
-    told = f"{value:{'+' if sign else ''}z.{digits}f}"
-    return ABSENT if pd.isna(value) else told.replace("-", MINUS)
+    text = f"{value:{'+' if sign else ''}z.{digits}f}"
+    return ABSENT if pd.isna(value) else text.replace("-", MINUS)
 
 
 def with_spread(value: float, spread: float, digits: int) -> str:
-    """A number and how far it may be off, where that is known."""
-    told = number(value, digits)
-    return told if pd.isna(value) or pd.isna(spread) else f"{told} {PLUS_MINUS} {number(spread, digits)}"
+    """A number and its spread, where that is known."""
+    text = number(value, digits)
+    return text if pd.isna(value) or pd.isna(spread) else f"{text} {PLUS_MINUS} {number(spread, digits)}"
 
 
 def span(low: float, high: float, digits: int, *, sign: bool = False) -> str:
@@ -51,7 +50,7 @@ def span(low: float, high: float, digits: int, *, sign: bool = False) -> str:
 
 
 def spread_note(table: pd.DataFrame) -> str:
-    """What ± means in a table of `tidy.over_seeds`."""
+    """The meaning of ± in a table of `over_seeds`."""
     seeds = int(table["n_seeds_asked"].max())
     over = f"the standard deviation over {seeds} seeds"
     return f"{PLUS_MINUS}: {over if seeds > 1 else 'the standard error over test images, one seed'}."

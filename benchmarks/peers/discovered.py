@@ -1,6 +1,6 @@
-"""Classes discovered from pairs alone: the critic of `posterior` where nobody tells the labels.
+"""Classes discovered from pairs alone: the critic of `posterior` without labels.
 
-What the two sides of a pair share is taken for a class that neither tells: p(x, y) = sum_kl A_kl p(x|k) p(y|l), where
+The two sides of a pair share a hidden class: p(x, y) = sum_kl A_kl p(x|k) p(y|l), where
 A = (1 - r) diag(p) + r p p', as in `mi_ray.theory.channel`. Classes are round after whitening by the differences of
 pairs, in which a class cancels. Far too many are fitted by annealed EM, then those that the rows would miss least are
 dropped, and validation says how few are enough. Any critic makes a legal bound on other rows, found or not.
@@ -191,9 +191,9 @@ def _fewer(mixture: Mixture, x: Rows, y: Rows, held: Couples, *, share: float, h
 
 def _enough(tried: Tried) -> Mixture:
     """The smallest mixture that is about as good as the best."""
-    found = list(tried)
-    best = max(value for value, _ in found)
-    return min((m for value, m in found if value >= best - ENOUGH_BITS), key=lambda m: len(m.prior))
+    mixtures = list(tried)
+    best = max(value for value, _ in mixtures)
+    return min((m for value, m in mixtures if value >= best - ENOUGH_BITS), key=lambda m: len(m.prior))
 
 
 def _without(mixture: Mixture, h: Rows, count: int) -> Mixture:
@@ -209,8 +209,8 @@ def _without(mixture: Mixture, h: Rows, count: int) -> Mixture:
     missed = np.bincount(first, top - joint[rows, second], size)
     heir = np.bincount(first * size + second, minlength=size * size).reshape(size, size).argmax(1)
     dropped, prior = np.zeros(size, dtype=bool), mixture.prior.copy()
-    for one in np.argsort(missed, kind="stable"):
-        if dropped.sum() < count and not dropped[heir[one]] and one not in heir[dropped]:
-            dropped[one] = True
-            prior[heir[one]] += prior[one]
+    for label in np.argsort(missed, kind="stable"):
+        if dropped.sum() < count and not dropped[heir[label]] and label not in heir[dropped]:
+            dropped[label] = True
+            prior[heir[label]] += prior[label]
     return Mixture(mixture.means[~dropped], prior[~dropped], mixture.redraw)

@@ -22,6 +22,7 @@ from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import Capacity, Share
 from mi_ray.orchestration.data_parallel import train_together
 from mi_ray.orchestration.dependent_trials import DependentTrials, Relay
+from mi_ray.orchestration.pickling import pickle_own_by_value
 from mi_ray.orchestration.placement import (
     ONE_WORKER,
     Occupancy,
@@ -96,6 +97,7 @@ def run_trials(
     if not table:
         return
     refuse_what_cannot_fit(table.values(), capacity, team)
+    pickle_own_by_value(table.values())
     slots = training_slots(capacity, team)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(slots, int(capacity.most.cpus)))
     queue = Queue(table.values(), store, slots=slots)

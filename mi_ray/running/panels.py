@@ -102,7 +102,7 @@ def certificates(panel: Panel, results: Mapping[str, Mapping[str, Any]]) -> str:
     committed = [[results[cell.key] for cell in cells if cell.key in results] for cells in entries]
     ticked = any(statement(held, asked=len(cells)).ticked for held, cells in zip(committed, entries, strict=True))
     estimates = [(cell, statement([results[cell.key]])) for cell in panel.cells if cell.key in results]
-    doubtful = [[f"  {panel.name(c)}", "; ".join(e.ones[0].reasons)] for c, e in estimates if not e.certified]
+    doubtful = [[f"  {panel.name(c)}", "; ".join(e.estimates[0].reasons)] for c, e in estimates if not e.certified]
     head = [legend(several=panel.depth > 1)] if ticked else []
     return "\n".join(head + (["not certified:", aligned(doubtful)] if doubtful else []))
 

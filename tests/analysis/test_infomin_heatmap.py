@@ -18,7 +18,7 @@ from analysis.infomin_heatmap import draw
 from mi_ray.experiments.declare import CDP
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import Cell, Plan
-from mi_ray.experiments.results.statement import CERTIFIED
+from mi_ray.experiments.results.statement import TICK
 from mi_ray.experiments.store.store import Store
 from mi_ray.theory.tasks import Task
 from mi_ray.tracking.mirror import read_cells
@@ -109,13 +109,13 @@ def test_every_estimate_that_is_not_certified_says_why(uri: str) -> None:
 
 
 def marked(figure: Figure) -> int:
-    return sum(text.get_text() == CERTIFIED for axes in figure.axes for text in axes.texts)
+    return sum(text.get_text() == TICK for axes in figure.axes for text in axes.texts)
 
 
 def test_the_figure_marks_what_is_certified_and_its_caption_says_what_that_means(uri: str) -> None:
     tidy = table(ESTIMATE, PLAN, read(PLAN, uri))
     assert 0 < marked(draw_heatmap(ESTIMATE, tidy)) == tidy["certified"].sum() < len(tidy)
-    assert caption(tidy)[1].startswith(CERTIFIED) and "95 % confidence" in caption(tidy)[1]
+    assert caption(tidy)[1].startswith(TICK) and "95 % confidence" in caption(tidy)[1]
     assert caption(tidy)[1].endswith("the .csv says why others are not")
     assert caption(tidy.query("certified"))[1].endswith("0.1 bits wide")
     assert caption(tidy.query("not certified"))[1] == "no value is certified; the .csv says why"

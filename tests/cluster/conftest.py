@@ -28,12 +28,12 @@ SWEEP = ["python", "sweeps/infomin_grid.py", "--preset", "smoke", "--address", "
          "--tracking-uri", "http://127.0.0.1:5000"]  # fmt: skip
 SHARED = ["--store", "/mnt/shared/runs"]
 SMALL = "ray start --num-cpus=1 --object-store-memory=100000000"
-"""The hosts share this machine's cores and memory, each of which would count them as its own."""
+"""The hosts share this machine's cores and memory; each would count all of them."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster that is up, and the home of the one who launched it: token, cluster file, tunnel."""
+    """A running cluster, and the launcher's home: token, cluster file, tunnel."""
 
     hosts: Hosts
     home: Path
@@ -43,7 +43,7 @@ class Cluster:
         return self.home / "onprem.yaml"
 
     def ray(self, *words: str, token: bool = True, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        """What the launcher's `ray` does; without the token as someone who has none."""
+        """Run the launcher's `ray`, with or without the token."""
         command = [str(Path(sys.executable).with_name("ray")), *words]
         return subprocess.run(
             command, cwd=ROOT, env=self.environment(token), capture_output=True, text=True, timeout=timeout
@@ -61,14 +61,14 @@ class Cluster:
         return self.ray("job", "submit", "--address", DASHBOARD, *runtime, *pinned, "--", *entrypoint)
 
     def on_head(self, code: str) -> str:
-        """What Python prints on the head, connected to Ray."""
+        """The output of Python code on the head, connected to Ray."""
         command = f"~/venv/bin/python -c 'import ray; ray.init(\"auto\"); {code}' 2>/dev/null"
         return self.hosts.run("head", f"export RAY_AUTH_MODE=token RAY_SCHEDULER_EVENTS=0; {command}")
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """The cluster, up; afterwards down."""
+    """A running cluster, taken down afterwards."""
     if reason := missing():
         pytest.skip(reason)
     with hosts(tmp_path_factory.mktemp("hosts")) as up:
@@ -88,7 +88,7 @@ def job(cluster: Cluster) -> subprocess.CompletedProcess[str]:
 
 
 def _prepare(cluster: Cluster) -> None:
-    """The shipped file with what it says to fill in, and a token that its owner alone can read."""
+    """The shipped file with FILL-IN replaced, and a token that only its owner can read."""
     addresses = list(cluster.hosts.addresses.values())
     filled = yaml.safe_load((ROOT / "deploy" / "onprem.yaml").read_text())
     filled["provider"] |= {"head_ip": addresses[0], "worker_ips": addresses[1:]}
@@ -106,7 +106,7 @@ def _prepare(cluster: Cluster) -> None:
 
 @contextmanager
 def _tunnel(cluster: Cluster) -> Iterator[None]:
-    """What `ray dashboard` and `ray attach -p 5000` open."""
+    """The tunnels of `ray dashboard` and `ray attach -p 5000`."""
     ends = [word for at, port in ((28265, 8265), (25000, 5000)) for word in ("-L", f"{at}:127.0.0.1:{port}")]
     tunnel = subprocess.Popen(cluster.hosts.ssh("head", "-N", "-o", "ExitOnForwardFailure=yes", *ends))
     try:

@@ -26,7 +26,7 @@ THIS_MACHINE = f"{NETWORK}.1"
 
 NAMES = ("head", "worker-1", "worker-2")
 HOME = "/srv"
-"""Where each host has its own home: a folder that is there and empty on any Debian."""
+"""Home folder of each host: a folder that exists and is empty on every Debian."""
 
 TOOLS = {"ip": "iproute2", "ssh": "openssh-client", "sshd": "openssh-server", "rsync": "rsync", "unshare": "util-linux",
          "make": "make", "nft": "nftables"}  # fmt: skip
@@ -54,7 +54,7 @@ exec {sshd} -D -e -f {folder}/sshd_config
 
 
 def missing() -> str | None:
-    """Why there can be no such hosts here."""
+    """Reason why this machine cannot have such hosts; None if it can."""
     if os.geteuid() != 0:
         return "network namespaces need root"
     absent = [package for tool, package in TOOLS.items() if not shutil.which(tool, path=SBIN)]
@@ -63,45 +63,45 @@ def missing() -> str | None:
 
 @dataclass(frozen=True)
 class Hosts:
-    """Hosts that are up: the first is to be the head."""
+    """Running hosts; the first is the head."""
 
     folder: Path
 
     @property
     def key(self) -> Path:
-        """The private key that opens every host to root."""
+        """Private key of root on every host."""
         return self.folder / "keys" / "root"
 
     @property
     def shared(self) -> Path:
-        """What every host sees as /mnt/shared."""
+        """The folder that every host mounts at /mnt/shared."""
         return self.folder / "mnt" / "shared"
 
     @property
     def addresses(self) -> dict[str, str]:
-        """In the cluster's own network."""
+        """Addresses in the cluster's network."""
         return _addresses(NETWORK)
 
     @property
     def outside(self) -> dict[str, str]:
-        """In the other network."""
+        """Addresses in the other network."""
         return _addresses(OUTSIDE)
 
     def ssh(self, name: str, *options: str) -> list[str]:
-        """The command that opens a host; what is to be done there is appended."""
+        """The ssh command for a host, without the remote command."""
         trust = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR"]
         trusted = [word for option in trust for word in ("-o", option)]
         return ["ssh", *trusted, "-i", str(self.key), *options, f"root@{self.addresses[name]}"]
 
     def run(self, name: str, command: str) -> str:
-        """What a command prints on a host; CalledProcessError when it fails."""
+        """The output of a command on a host; CalledProcessError if it fails."""
         done = subprocess.run([*self.ssh(name), command], check=True, capture_output=True, text=True, timeout=60)
         return done.stdout
 
 
 @contextmanager
 def hosts(folder: Path) -> Iterator[Hosts]:
-    """Bring the hosts up, and take them down whatever happens."""
+    """Start the hosts for the block, and always stop them."""
     made = Hosts(folder)
     _clear()
     with ExitStack() as undone:
@@ -128,7 +128,7 @@ def _ip(*words: str, check: bool = True) -> None:
 
 
 def _clear() -> None:
-    """Take away what this run, or one that was killed, has put up."""
+    """Remove namespaces and bridges of this run, or of a run that was killed."""
     for network, bridge in BRIDGES.items():
         for address in _addresses(network).values():
             _ip("link", "del", _cable(address), check=False)
@@ -142,7 +142,7 @@ def _addresses(network: str) -> dict[str, str]:
 
 
 def _cable(address: str) -> str:
-    """This machine's end of a host's wire."""
+    """Name of this machine's end of a host's virtual cable."""
     network, _, place = address.rpartition(".")
     return f"{BRIDGES[network]}-{place}"
 
@@ -181,7 +181,7 @@ def _furnish(folder: Path, address: str, keys: Path) -> None:
 
 
 def _environment(folder: Path) -> None:
-    """What `make setup VENV=~/venv EXTRAS=cluster` leaves, by links to what is installed here."""
+    """The result of `make setup VENV=~/venv EXTRAS=cluster`, as links to this machine's packages."""
     venv.create(folder, symlinks=True)
     (packages,) = folder.glob("lib/python*/site-packages")
     here = [path for path in sys.path if path.endswith("-packages")]
@@ -206,7 +206,7 @@ def _boot(name: str, folder: Path, shared: Path) -> subprocess.Popen[bytes]:
 
 
 def _end(host: subprocess.Popen[bytes]) -> None:
-    """With its first process every other process of a host ends."""
+    """Kill a host's first process, which ends all of its processes."""
     host.kill()
     host.wait()
 

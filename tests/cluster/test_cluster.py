@@ -100,7 +100,7 @@ def test_nothing_answers_outside_the_cluster_s_own_network(job: Ran, cluster: Cl
 
 
 def answers(address: str, port: int) -> bool:
-    """Whether a connection is taken within half a second."""
+    """Whether a port accepts a connection within half a second."""
     try:
         socket.create_connection((address, port), timeout=0.5).close()
     except OSError:
@@ -116,7 +116,7 @@ def test_the_dashboard_and_mlflow_do_not_answer_beyond_the_head(cluster: Cluster
 
 
 def test_ray_down_ends_ray_on_every_host_and_keeps_the_store(job: Ran, cluster: Cluster):
-    """Only the head is told; the others miss it within a minute."""
+    """Ray stops on the head only; the other hosts notice within a minute."""
     down = cluster.ray("down", "-y", str(cluster.file))
     assert down.returncode == 0, down.stdout + down.stderr
     for name in cluster.hosts.addresses:

@@ -1,4 +1,4 @@
-"""Every cluster file that is shipped passes its checks; each kind of mistake is refused by path, value and remedy."""
+"""Every shipped cluster file passes its checks; each kind of mistake is refused with path, value and remedy."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ HEAD_POD = "spec.headGroupSpec.template.spec"
 
 
 def read(file: str) -> Any:
-    """The document, with anchors resolved into values of their own."""
+    """The document with anchors resolved."""
     return json.loads(json.dumps(yaml.safe_load((ROOT / file).read_text())))
 
 
 def refused(tmp_path: Path, file: str, spoil: Callable[[Any], object]) -> list[str]:
-    """What the checks say of a shipped file after ``spoil`` has changed it."""
+    """The mistakes found in a shipped file after ``spoil`` has changed it."""
     document = read(file)
     spoil(document)
     spoilt = tmp_path / "spoilt.yaml"
@@ -39,7 +39,7 @@ def refused(tmp_path: Path, file: str, spoil: Callable[[Any], object]) -> list[s
 
 
 def at(path: str, value: object) -> Callable[[Any], None]:
-    """Puts ``value`` at a dotted path."""
+    """A function that sets ``value`` at a dotted path."""
 
     def put(document: Any) -> None:
         *above, last = (int(step) if step.isdigit() else step for step in path.split("."))

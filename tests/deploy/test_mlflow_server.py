@@ -1,4 +1,4 @@
-"""The script that a head starts MLflow with: on loopback alone, for hosts it knows, once, and away when told."""
+"""The script that starts MLflow on a head: on loopback only, for allowed hosts, only once, and stopped on request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def status(server: Server, **headers: str) -> int:
-    """Of a request that may change what the server holds, as a browser's page could send it."""
+    """HTTP status of a request that would change an experiment, as a page in a browser could send it."""
     body = json.dumps({"experiment_id": "0", "key": "seen", "value": "true"}).encode()
     address = f"{server.url}/api/2.0/mlflow/experiments/set-experiment-tag"
     request = Request(address, body, {"Content-Type": "application/json", **headers})

@@ -1,4 +1,4 @@
-"""Real sweeps in processes of their own: one smoke run on Ray is shared by the tests that only look at it."""
+"""Real sweeps as processes; tests that only read a smoke run on Ray share one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMMAND = [sys.executable, str(ROOT / "sweeps" / "infomin_grid.py")]
 
 @dataclass(frozen=True)
 class Ran:
-    """What a sweep printed and returned."""
+    """Exit code and output of a sweep."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""What a driver takes a cluster to hold."""
+"""The capacity of a cluster, and leaving it."""
 
 import subprocess
 import sys
@@ -52,6 +52,6 @@ print("left in order")
 
 
 def test_a_driver_leaves_in_order_while_another_of_its_threads_frees_what_is_rays():
-    """Ray ends a process in which that happens between the ends of its two halves, with everything computed."""
+    """Ray aborts a process in which an object is freed between the two steps of its shutdown."""
     left = subprocess.run([sys.executable, "-c", LEAVES], capture_output=True, text=True, timeout=120)
     assert (left.returncode, left.stdout) == (0, "left in order\n"), left.stderr

@@ -1,4 +1,4 @@
-"""Several Ray Train workers make the encoder that one makes, commit it once, and are refused where they cannot fit."""
+"""Several Ray Train workers train the encoder that one would, commit it once, and are refused if they cannot fit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def trainings(store: Path) -> list[CommittedCell]:
 
 
 def test_two_workers_train_the_encoder_of_one(tmp_path: Path):
-    """As far as the order of sums in bfloat16 lets them: both see the same views of the same pairs, and read alike."""
+    """Up to the order of sums in bfloat16: both see the same views of the same pairs, and give like estimates."""
     ran = sweep(*ONE_ENCODER, *TWO, store=tmp_path / "two")
     assert ran.code == 0, ran.err
     assert sweep(*ONE_ENCODER, "--on", "here", store=tmp_path / "one").code == 0

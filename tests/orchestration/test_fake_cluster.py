@@ -1,4 +1,4 @@
-"""A cluster of several nodes on this machine, with GPUs in name: half-GPU jobs lie as planned, and a node may die."""
+"""A cluster of several nodes on this machine with pretended GPUs: placement of half-GPU jobs, and a node that dies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def nodes_of_running_jobs() -> Counter[str]:
-    """How many half-GPU jobs each node holds."""
+    """Number of half-GPU jobs on each node."""
     made = [group for group in placement_group_table().values() if group["state"] == "CREATED"]
     halves = [group for group in made if group["bundles"][0].get("GPU") == 0.5]
     return Counter(group["bundles_to_node_id"][0] for group in halves)

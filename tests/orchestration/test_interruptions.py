@@ -1,4 +1,4 @@
-"""The plug is pulled in the middle: the same command goes on, and nothing is computed twice."""
+"""A study is killed in the middle: the same command resumes it, and computes nothing twice."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_driver_killed_in_its_second_training_goes_on_with_ray(tmp_path: Path)
 
 
 def trial_of(driver: subprocess.Popen[str]) -> psutil.Process | None:
-    """A worker of this driver's that Tune runs a trial in."""
+    """A Ray worker of this driver that runs a Tune trial."""
     for child in psutil.Process(driver.pid).children(recursive=True):
         with suppress(psutil.Error):
             if "JobTrial" in " ".join(child.cmdline()):
@@ -116,7 +116,7 @@ def test_sigterm_stops_in_order_and_says_how_to_go_on(tmp_path: Path, where: tup
 
 
 def test_sigterm_stops_a_sweep_that_a_shell_started_in_the_background(tmp_path: Path):
-    """Such a shell has Ctrl-C ignored by what it starts."""
+    """Processes started by such a shell ignore Ctrl-C."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         driver = start(*SMALL, "--on", "here", store=tmp_path / "runs")

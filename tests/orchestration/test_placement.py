@@ -1,4 +1,4 @@
-"""What jobs occupy, whether that can ever fit, and how a plan that cannot is refused: with the arithmetic."""
+"""Shares of jobs, whether they fit the cluster, and the refusal of a plan that cannot fit, with the arithmetic."""
 
 from __future__ import annotations
 

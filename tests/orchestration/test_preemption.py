@@ -1,4 +1,4 @@
-"""A node that is told to go: its training saves, and goes on elsewhere without a step lost; no failure is counted."""
+"""Preemption: a training saves, and resumes on another node without losing a step or counting a failure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FLAGS = ("--only", "training*color*", "--axis", "views=60000", "--gpus", "0")
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    """A head without cores for cells, and three nodes with one each; a team's trial is on the head."""
+    """A head without cores for cells, and three nodes with one core each; a data-parallel trial is on the head."""
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     for _ in range(3):
         made.add_node(num_cpus=1)
@@ -37,7 +37,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 class Metadata(BaseHTTPRequestHandler):
-    """AWS's metadata service of an instance that is about to be taken back."""
+    """AWS's metadata service on an instance that will be taken back."""
 
     def do_PUT(self) -> None:
         self._answer("a-token" if self.path == "/latest/api/token" else "")
@@ -57,7 +57,7 @@ class Metadata(BaseHTTPRequestHandler):
 
 @contextmanager
 def notice() -> Iterator[str]:
-    """The address of such a service."""
+    """The address of a running metadata service."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Metadata)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -65,7 +65,7 @@ def notice() -> Iterator[str]:
 
 
 def tell(cluster: Cluster, node_id: str) -> None:
-    """What a node's own script does when the cloud takes the node back."""
+    """Run the script that a node runs when the cloud takes it back."""
     with notice() as url:
         subprocess.run(
             [ROOT / "deploy" / "spot_notice.sh", "aws", "--address", cluster.address, "--node-id", node_id],
@@ -76,7 +76,7 @@ def tell(cluster: Cluster, node_id: str) -> None:
 
 
 def node_of_training() -> str:
-    """A node where a core is taken."""
+    """A node with an occupied core."""
     free = available_resources_per_node()
     nodes = [node["NodeID"] for node in ray.nodes() if node["Resources"].get("CPU")]
     return next(node for node in nodes if free[node].get("CPU", 0) < 0.5)

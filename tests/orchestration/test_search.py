@@ -44,7 +44,7 @@ def quality(question: Question) -> float:
 
 
 def answered(question: Question, *, noise: float = 0.01, test: float = 0.0) -> dict[str, Any]:
-    """What a question would say: accuracy and estimate want different things, and seeds differ a little."""
+    """A made-up result: accuracy and estimate prefer different candidates, and seeds differ a little."""
     worth = quality(question) + noise * (training_of(question).seed % 3)
     if isinstance(question, LinearEvaluation):
         return {"linear_balanced_validation_accuracy": worth, "linear_balanced_accuracy": test}

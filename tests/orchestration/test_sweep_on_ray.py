@@ -1,4 +1,4 @@
-"""The main job at smoke size: Ray, MLflow, figures, and its serial twin."""
+"""The main sweep at smoke size: Ray, MLflow, figures, and the same sweep without Ray."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two nodes that share a folder, or a bucket and nothing else: each computes, one is lost, and its training goes on."""
+"""Two nodes that share only a folder or a bucket: both compute, one is lost, and its training resumes on the other."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NODES = ("one", "other")
 
 @pytest.fixture
 def cluster(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """A head that computes nothing, and two nodes of one core, each with a cache of its own; so has the driver."""
+    """A head that computes nothing, and two nodes of one core; nodes and driver have separate caches."""
     monkeypatch.setenv("MI_RAY_CACHE", str(tmp_path / "driver"))
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     for name in NODES:
@@ -41,7 +41,7 @@ def store(request: pytest.FixtureRequest, cluster: Cluster, tmp_path: Path) -> S
 
 
 def keys(store: Store, kind: str) -> set[str]:
-    """Cells of a kind that were begun, or are committed."""
+    """Keys of cells that were begun (``work``) or committed (``cells``)."""
     if store.bucket:
         return {name.split("/")[0] for name in store.bucket.below(kind)}
     return {path.name for path in (store.root / kind).glob("*-*/")}

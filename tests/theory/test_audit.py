@@ -1,4 +1,4 @@
-"""The audit: every check fires alone on evidence that deserves it, and none on good evidence."""
+"""The audit: each check fires alone on evidence with its fault, and no check fires on good evidence."""
 
 from dataclasses import replace
 from math import nan
@@ -26,7 +26,7 @@ def drawn(prior, k=K, batches=BATCHES, seed=0):
 
 
 def good(**changes):
-    """What an honest estimate of 3 bits leaves behind."""
+    """Evidence of an estimate of 3 bits without a fault."""
     evidence = Evidence(
         channel=CHANNEL,
         bracket=Bracket(lower_bits=2.95, upper_bits=3.0, lower_from="nwj"),
@@ -91,7 +91,7 @@ def test_the_gravest_is_told_first():
 @pytest.mark.parametrize("k", [16, 256])
 @pytest.mark.parametrize("prior", [CHANNEL.prior, (1 / 64,) * 64, SKEWED, RARE, ZIPF, (0.5, 0.0, 0.5)])
 def test_independent_draws_are_almost_never_flagged(prior, k):
-    """Even where a class is so rare that Pearson's statistic is far from chi-square."""
+    """Even if a class is so rare that Pearson's statistic is far from chi-square."""
     channel = LabelChannel(prior=prior)
     flagged = [
         bool(class_counts(good(channel=channel, k_est=k, class_counts=drawn(prior, k, seed=seed))))
@@ -126,7 +126,7 @@ def test_a_reading_may_exceed_the_possible_by_luck():
 
 
 def test_the_nominal_reading_is_held_to_its_own_ceiling():
-    """Which is above the information by millibits at this K."""
+    """The ceiling is above the information by millibits at this K."""
     ceiling = CHANNEL.nominal_ceiling_bits(32)
     assert ceiling > 3.003
     changes = few(32) | with_reading("nominal", reading(ceiling, 0.0))

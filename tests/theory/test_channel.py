@@ -106,7 +106,7 @@ def test_they_are_under_any_prior_and_redraw(prior, redraw, k):
 
 @pytest.mark.parametrize(("redraw", "temperature"), [(0.0, 0.5), (0.05, 0.5), (0.3, 0.1)])
 def test_the_cosine_cap_is_what_the_simplex_of_classes_reads(redraw, temperature):
-    """Its critic takes the optimal ratio where cosines reach it, and the least that they reach elsewhere."""
+    """The critic takes the optimal ratio if cosines reach it, and their smallest ratio otherwise."""
     n_classes, k = 8, 12
     stays = 1 - redraw + redraw / n_classes
     other = max(redraw, np.exp(-n_classes / ((n_classes - 1) * temperature)) * stays * n_classes)

@@ -1,4 +1,4 @@
-"""Who learned nothing is recognised by curve and spectrum; whoever learned little, or few classes, is not accused."""
+"""Curve and spectrum recognise an encoder that learned nothing, and accept one that learned little or few classes."""
 
 from __future__ import annotations
 

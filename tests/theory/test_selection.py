@@ -1,4 +1,4 @@
-"""Seed noise, who is hopeless, who is best, and what paired seeds say."""
+"""Seed noise, hopeless candidates, the best candidates, and intervals over paired seeds."""
 
 import numpy as np
 import pytest

@@ -31,7 +31,7 @@ def store(tmp_path: Path, plan: Plan) -> Store:
 
 @pytest.fixture(scope="session")
 def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow database without runs: its tables take a second to make, so they are made once and copied."""
+    """An MLflow database without runs. Its tables take a second to create, so they are created once and copied."""
     database = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     MlflowClient(f"sqlite:///{database}").get_experiment_by_name("Default")
     return database
@@ -49,7 +49,7 @@ def new_recorder(tmp_path: Path, fresh_database: Path) -> Callable[..., Recorder
 
 @pytest.fixture(scope="session")
 def looked_at(tmp_path_factory: pytest.TempPathFactory, plan: Plan) -> tuple[Recorder, Store]:
-    """A plan mirrored into a database that this makes itself, for tests that only look."""
+    """A mirrored plan, shared by tests that only read it."""
     folder = tmp_path_factory.mktemp("mirrored")
     store, uri = Store(folder), f"sqlite:///{folder}/mlflow.db"
     commit_all(plan.cells.values(), store)
@@ -89,7 +89,7 @@ def postgres_server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="session")
 def two_process_server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Two processes answer, so that no lock within one keeps writers apart."""
+    """A server of two processes, so that no lock inside a process separates writers."""
     server = Server(tmp_path_factory.mktemp("two") / "mlflow", variables=postgres.variables | {"MLFLOW_WORKERS": "2"})
     try:
         yield server.start()
@@ -104,7 +104,7 @@ def server(request: pytest.FixtureRequest) -> Server:
 
 @pytest.fixture(scope="session")
 def guarded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One that wants to know who asks."""
+    """A server that asks for an account."""
     if find_spec("flask_wtf") is None:
         pytest.skip("Flask-WTF is not installed (the extra `auth`)")
     variables = {"MLFLOW_AUTH": "basic", "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD}

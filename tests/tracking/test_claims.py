@@ -1,4 +1,4 @@
-"""Claims: of runs that several drivers make for one cell, one stays, and nobody's work is taken away."""
+"""Claims: if several drivers create runs for one cell, one run stays, and no driver's work is lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY = "training-of-two"
 
 
 class Experiment:
-    """An MLflow experiment, and what writers do with it."""
+    """An MLflow experiment, and the actions of its writers."""
 
     def __init__(self, uri: str, name: str) -> None:
         self.client = MlflowClient(uri)

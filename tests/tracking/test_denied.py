@@ -29,7 +29,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refusal(uri: str, store: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """What the command says that is refused; it prepares and computes nothing."""
+    """The error line of a command that is refused before it prepares or computes anything."""
     with pytest.raises(SystemExit) as left:
         launch(STUDY, [*SMOKE, "--store", str(store), "--tracking-uri", uri])
     assert left.value.code == 2

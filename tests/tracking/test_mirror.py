@@ -1,4 +1,4 @@
-"""Reading the mirror: what was mirrored, exactly, and nothing is made by looking."""
+"""Reading the mirror gives the mirrored values exactly, and creates nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mirror: nested, idempotent, one run per cell, and never in the way of a sweep."""
+"""The mirror: nested runs, one run per cell, and idempotent."""
 
 from __future__ import annotations
 

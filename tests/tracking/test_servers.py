@@ -1,4 +1,4 @@
-"""The mirror through a real MLflow server, SQLite and PostgreSQL behind it: the same table, each row once."""
+"""The mirror through a real MLflow server with SQLite or PostgreSQL: the same table, each row once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WRITER = Path(__file__).with_name("writers.py")
 
 @pytest.fixture
 def recorder(server: Server, request: pytest.FixtureRequest) -> Recorder:
-    """An experiment of the test's own on the server that tests share."""
+    """An experiment for one test, on the server that tests share."""
     return again(server, request.node.name)
 
 
@@ -98,7 +98,7 @@ def test_killed_on_the_way_and_started_again_it_holds_everything_once(
 def test_drivers_that_mirror_the_same_cells_at_once_make_one_run_of_each(
     served_by: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Two of them share a store's copies; the third computed its cells itself, at another time."""
+    """Two drivers have the same store; the third computed its cells itself, at another time."""
     server: Server = request.getfixturevalue(served_by)
     plans = [plan_of(seed=seeds) for seeds in ((0, 1), (1, 2), (0, 2))]
     for place, cells in (("one", plans), ("other", plans[2:])):

@@ -1,4 +1,4 @@
-"""A server that does not answer, and the queue that keeps it out of a sweep's way: seconds are lost, no cell is."""
+"""A server that does not answer costs a sweep seconds and no cell, because a queue separates the two."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def closed_port() -> str:
 
 @pytest.fixture
 def silent_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Takes connections and never answers; the timeout is short so that the test is."""
+    """A port that accepts connections and never answers; MLflow's timeout is shortened."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""A driver's mirror, a process of its own: ``writers.py URI EXPERIMENT STORE SEED,SEED GO``; waits until GO exists."""
+"""A driver's mirror as a process: ``writers.py URI EXPERIMENT STORE SEED,SEED GO``; waits until the file GO exists."""
 
 from __future__ import annotations
 

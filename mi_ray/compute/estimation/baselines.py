@@ -170,5 +170,5 @@ def _loudest(name: str, h: np.ndarray, components: int, rng: np.random.Generator
 
 
 def _nearer(side: Float64[np.ndarray, "n c"], radius: Float64[np.ndarray, " n"]) -> np.ndarray:
-    """How many rows lie strictly within each row's radius, itself included."""
+    """Number of rows strictly within each row's radius, itself included."""
     return cKDTree(side).query_ball_point(side, np.nextafter(radius, 0), p=inf, return_length=True)

@@ -27,7 +27,7 @@ VALIDATION_BATCHES = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How critics are made and fitted: one for each of ``seeds``, ``k`` positive pairs a step for at most ``steps``.
+    """Settings of critics and their fit: one for each of ``seeds``, ``k`` positive pairs a step for at most ``steps``.
 
     ``patience`` counts checks without a better critic before the fit ends; ``temperature`` is where they start from.
     """
@@ -48,7 +48,13 @@ class Critics(nn.Module):
 
     def __init__(self, width: int, settings: Settings) -> None:
         super().__init__()
-        layers = [_layers(width, settings, seed) for seed in settings.seeds]
+        layers = []
+        for seed in settings.seeds:
+            mlp = projector(width, hidden=settings.hidden, out=settings.out, seed=seed, purpose="critic")
+            linear = [layer for layer in mlp if isinstance(layer, nn.Linear)]
+            layers.append(
+                [tensor for layer in linear for tensor in (layer.weight.detach().T, layer.bias.detach()[None])]
+            )
         hidden_weight, hidden_bias, out_weight, out_bias = (torch.stack(stack) for stack in zip(*layers, strict=True))
         self.hidden_weight, self.hidden_bias = nn.Parameter(hidden_weight), nn.Parameter(hidden_bias)
         self.out_weight, self.out_bias = nn.Parameter(out_weight), nn.Parameter(out_bias)
@@ -64,17 +70,10 @@ class Critics(nn.Module):
         return torch.baddbmm(self.out_bias, hidden, self.out_weight)
 
 
-def _layers(width: int, settings: Settings, seed: int) -> list[Tensor]:
-    """Weights [inputs, outputs] and biases [1, outputs] of one critic's two layers."""
-    mlp = projector(width, hidden=settings.hidden, out=settings.out, seed=seed, purpose="critic")
-    linear = [layer for layer in mlp if isinstance(layer, nn.Linear)]
-    return [tensor for layer in linear for tensor in (layer.weight.detach().T, layer.bias.detach()[None])]
-
-
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """Critics, each as it was when it read best on validation: after which step, and what it read then (Eq. 4 at the
-    K of the fit) there and, as a mean since the check before, on train."""
+    """Critics in their best state on validation: the step of that state, and its readings (Eq. 4 at the K of the fit)
+    on validation and on train, the latter as a mean since the check before."""
 
     critics: Critics
     steps: Int64[np.ndarray, " seeds"]
@@ -102,14 +101,13 @@ def fit_critics(
 ) -> Fit:
     """Ascend Eq. 4 on train, and stop each critic on validation.
 
-    A critic never meets another's pairs, gradient or patience: the last to settle ends the fit of all. ``report`` is
-    told (step, train bits, validation bits), means over critics, at every check. NotFinite if an embedding is not, and
-    ArithmeticError if the loss of a critic is not.
+    Critics share no pairs, gradient or patience; the fit ends when the last has settled. ``report`` is called at every
+    check. NotFinite if an embedding is not finite, ArithmeticError if the loss of a critic is not.
     """
     for split, (rows, _) in (("train", train), ("validation", validation)):
         refuse_rows(f"{split} embeddings", rows)
     critics, k, seeds = Critics(train[0].shape[1], settings), settings.k, settings.seeds
-    optimizer = _optimizer(critics, settings.weight_decay)
+    optimizer = adamw(critics, settings.weight_decay)
     held = [_draw(validation[1], k, seeds, "validation pairs", batch) for batch in range(VALIDATION_BATCHES)]
     every = max(1, settings.steps // CHECKS)
     kept, recent = _Kept(critics, settings.patience * every), []
@@ -122,8 +120,10 @@ def fit_critics(
         optimizer.step()
         recent.append(_bits(losses, k))
         if step % every == 0:
-            train_bits, validation_bits = np.mean(recent, axis=0), _validate(critics, validation[0], held, k)
-            _refuse_divergence(step, seeds, train_bits + validation_bits)
+            with torch.inference_mode():
+                validation_bits = np.mean([_bits(_losses(critics, validation[0], rows), k) for rows in held], axis=0)
+            train_bits = np.mean(recent, axis=0)
+            refuse_divergence(step, seeds, train_bits + validation_bits)
             report(step, float(train_bits.mean()), float(validation_bits.mean()))
             kept.keep_better(critics, step, train_bits, validation_bits)
             recent.clear()
@@ -132,7 +132,8 @@ def fit_critics(
     return kept.fit(critics)
 
 
-def _refuse_divergence(step: int, seeds: Sequence[int], read: Float64[np.ndarray, " seeds"]) -> None:
+def refuse_divergence(step: int, seeds: Sequence[int], read: Float64[np.ndarray, " seeds"]) -> None:
+    """ArithmeticError if the reading of a critic is not finite."""
     lost = [seed for seed, value in zip(seeds, read, strict=True) if not np.isfinite(value)]
     if lost:
         raise ArithmeticError(
@@ -144,7 +145,7 @@ BETAS = (0.8, 0.95)
 """Short memories for a short fit."""
 
 
-def _optimizer(critics: Critics, weight_decay: float) -> torch.optim.Optimizer:
+def adamw(critics: Critics, weight_decay: float) -> torch.optim.Optimizer:
     """AdamW; weights decay, biases and temperatures do not."""
     weights = [critics.hidden_weight, critics.out_weight]
     rest = [critics.hidden_bias, critics.out_bias, critics.log_temperature]
@@ -175,7 +176,7 @@ class _Kept:
 
 
 def _draw(couple: Couple, k: int, seeds: Sequence[int], purpose: str, counter: int) -> Int64[Tensor, "seeds rows"]:
-    """Pairs of each critic's own: k rows of x, then k of y."""
+    """Pairs for each critic: k rows of x, then k of y."""
     drawn = [np.concatenate(couple(k, stream(seed, purpose, counter))) for seed in seeds]
     return torch.from_numpy(np.stack(drawn))
 
@@ -184,11 +185,6 @@ def _losses(critics: Critics, h: Tensor, rows: Tensor) -> Float[Tensor, " seeds"
     """L_InfoNCE of each critic on its pairs, in nats."""
     z = critics(h[rows]).unflatten(1, (2, -1))
     return torch.stack([nt_xent(x, y, temperature=t) for (x, y), t in zip(z, critics.temperature, strict=True)])
-
-
-@torch.inference_mode()
-def _validate(critics: Critics, h: Tensor, held: Sequence[Tensor], k: int) -> Float64[np.ndarray, " seeds"]:
-    return np.mean([_bits(_losses(critics, h, rows), k) for rows in held], axis=0)
 
 
 def _bits(losses: Tensor, k: int) -> Float64[np.ndarray, " seeds"]:

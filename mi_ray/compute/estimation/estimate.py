@@ -89,15 +89,13 @@ def estimate(problem: Problem, learned: LearnedCritics, *others: ProbeCritic | O
     bounds = {name: reading for outcome in outcomes for name, reading in outcome.bounds.items()}
     readings = {"nominal": first.readings.nominal} | bounds
     limits = bracket(bounds, problem.channel.information_bits)
-    evidence = _evidence(problem, outcomes, readings, limits, first.fit.critics.temperature.max().item())
-    reasons, notes = (
-        _of_views(problem, evidence, first, learned.settings.k)
-        if problem.labels is None
-        else (
-            audit(evidence),
-            [undertrained(bounds["nwj"], bounds["probe"])] if "probe" in bounds else [],
-        )
-    )
+    evidence = evidence_of(problem, outcomes, readings, limits, first.fit.critics.temperature.max().item())
+    if problem.labels is None:
+        reasons, notes = audit_views(problem, evidence, first, learned.settings.k)
+    else:
+        reasons, notes = audit(evidence), []
+        if "probe" in bounds:
+            notes = [undertrained(bounds["nwj"], bounds["probe"])]
     validation, train = (problem.samples[split].origin for split in ("validation", "train"))
     return Estimate(
         readings=readings,
@@ -112,7 +110,7 @@ def estimate(problem: Problem, learned: LearnedCritics, *others: ProbeCritic | O
     )
 
 
-def _evidence(
+def evidence_of(
     problem: Problem,
     outcomes: list[Learned | Outcome],
     readings: Mapping[str, Reading],
@@ -135,7 +133,9 @@ def _evidence(
     )
 
 
-def _of_views(problem: Problem, evidence: Evidence, learned: Learned, k_fit: int) -> tuple[tuple[str, ...], list[str]]:
+def audit_views(
+    problem: Problem, evidence: Evidence, learned: Learned, k_fit: int
+) -> tuple[tuple[str, ...], list[str]]:
     """The reasons and notes of pairs of views: checks of classes do not apply, and nothing is certified."""
     faults = (not_finite(evidence), shared_images(evidence), above_the_possible(evidence))
     own_gap = "" if evidence.bracket.lower_from in learned.bounds else train_gap(evidence)

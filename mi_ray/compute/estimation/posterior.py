@@ -1,5 +1,5 @@
 """The optimal critic of same-class pairs, from a linear probe: x and y are independent given C, so the density ratio
-is sum_c p(c|x) p(c|y) / p(c). It sees labels, which same-class sampling does too; any critic makes a legal bound.
+is sum_c p(c|x) p(c|y) / p(c). The probe sees labels, as same-class sampling does; any critic gives a lower bound.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ Posterior = Float64[np.ndarray, "n classes"]
 
 
 SOFTNESS = tuple(np.geomspace(0.5, 4, 7))
-"""Divisors of the probe's logits that are tried on validation."""
+"""Candidate divisors of the probe's logits; validation chooses one."""
 
 
 @dataclass(frozen=True, eq=False)
 class PosteriorModel:
     """p(c | h): a probe under one penalty, its logits divided by ``softness``, mixed with ``doubt`` of the prior.
 
-    The doubt is that of Laplace's rule, 1 / (sources seen on validation + 2): a probe that never erred on so many may
-    err on the next, and one sure error would cost a logarithm without bound.
+    The doubt follows Laplace's rule, 1 / (sources of validation + 2): a probe without an error on validation may err on
+    test, and one certain error would cost an unbounded logarithm.
     """
 
     probes: Probes
@@ -59,8 +59,8 @@ def fit_posterior(
 ) -> PosteriorModel:
     """Fit p(c | h) on train; penalty and softness are those of the best likelihood on validation.
 
-    ``sources`` [m] of validation; ``prior`` [C]: the classes of the pairs; a probe that saw others more often is
-    put right, and one that it never saw is left to doubt.
+    ``sources`` [m] of validation; ``prior`` [C]: chance of each class among the pairs. Class shares of train
+    that differ are corrected; a class absent from train keeps its doubt.
     """
     h, labels = train
     classes = np.asarray(prior)
@@ -93,10 +93,10 @@ def confused(
     prior: Float64[np.ndarray, " classes"],
     p: Posterior,
 ) -> Posterior:
-    """p(c | predicted class): what the rows ``p`` keep of themselves when only the predicted class is told.
+    """p(c | predicted class) of the rows ``p``, which keeps their predicted class alone.
 
-    The confusion of predictions and classes is counted on other rows, ``held`` with their ``labels``, one pseudo-count
-    of the prior to each prediction. By data processing its reading bounds that of h from below.
+    The confusion matrix is counted on other rows, ``held`` with their ``labels``, with one pseudo-count of the prior
+    for each prediction. By the data-processing inequality its reading is a lower bound of that of h.
     """
     for rows in (held, p):
         refuse_rows("p", rows)

@@ -30,8 +30,8 @@ def drawn(sample: Sample, split: str, seed: int, k: int, batches: int = 1) -> Pa
 class FitData:
     """All that a critic may see: it is fitted on ``train`` and chosen on ``validation``.
 
-    ``prior`` [C]: chance of each label among the pairs. ``k_est`` and ``batches``: pairs per batch and batches that
-    will be read.
+    ``channel``: the label channel of the pairs, or that of their images. ``k_est`` and ``batches``: pairs per batch and
+    batches that will be read on test.
     """
 
     train: Sample

@@ -58,14 +58,14 @@ class Pairs:
 
 
 def draw_pairs(couple: Couple, sources: Sources, *, k: int, batches: int, seed: int, purpose: str) -> Pairs:
-    """The pairs that a split is read on."""
+    """The pairs that a split is read on: a function of seed, purpose and batch number."""
     drawn = [couple(k, stream(seed, purpose, batch)) for batch in range(batches)]
     return Pairs(np.stack([x for x, _ in drawn]), np.stack([y for _, y in drawn]), sources)
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What one frozen critic makes of some pairs: -L per pair in both InfoNCE forms, in nats, and its NWJ bound."""
+    """Scores of one frozen critic on some pairs: -L per pair in both InfoNCE forms, in nats, and its NWJ bound."""
 
     nominal: Float64[np.ndarray, "batches k"]
     strict: Float64[np.ndarray, "batches k"]
@@ -96,10 +96,10 @@ def score(z: Float[Tensor, "n d"], pairs: Pairs, *, temperature: float) -> Score
     z, pairs = only_used(z, pairs)
     refuse_rows("z", z)
     unit = directions(z.detach()).float()
-    counts = np.concatenate([_counts(side, len(z)) for side in (pairs.x, pairs.y)], axis=1)
+    counts = np.stack([np.bincount(batch, minlength=len(z)) for batch in (*pairs.x, *pairs.y)], axis=1).astype(float)
     source, size = numbered(pairs.sources)
     batches = len(pairs.x)
-    sums, own = _kernel_sums(unit, counts, source, batches, temperature)
+    sums, own = kernel_sums(unit, counts, source, batches, temperature)
     to_x, to_y = np.split(sums + counts, 2, axis=1)
     of_others, of_itself = (part[:, :batches] + part[:, batches:] for part in (sums, counts))
     batch = np.arange(batches)[:, None]
@@ -124,17 +124,14 @@ def only_used(z: Rows, pairs: Pairs) -> tuple[Rows, Pairs]:
     return z[used], Pairs(x, y, pairs.sources[used])
 
 
-def _counts(side: Indices, n: int) -> Float64[np.ndarray, "n batches"]:
-    return np.stack([np.bincount(batch, minlength=n) for batch in side], axis=1).astype(float)
-
-
 @torch.inference_mode()
-def _kernel_sums(
+def kernel_sums(
     unit: Tensor, counts: np.ndarray, source: Sources, batches: int, temperature: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """exp((cos - 1) / temperature) of every image [n] to images by ``counts`` [n, 2 batches]; and to y's of its source.
+    """Sums of exp((cos - 1) / temperature) from every image: over the images of each batch, and over y of its source.
 
-    The first lack an image's term with itself, which is one: a small sum would be lost beside it.
+    ``counts`` [n, 2 batches]: how often each image is x, then y, of a batch. The first sums [n, 2 batches] leave out an
+    image's term with itself, which is 1 and would drown a small sum.
     """
     dtype = torch.float32 if 2 / temperature < FLOAT32_NATS else torch.float64
     unit, weights, group = unit.to(dtype), torch.from_numpy(counts).to(dtype), torch.from_numpy(source)
@@ -213,7 +210,7 @@ def read_nwj(bounds: Sequence[Nwj], offsets: Sequence[float]) -> Reading:
 
 
 def _phantom(bounds: Sequence[Nwj]) -> float:
-    """What a misplaced source would cost in bits, mean over critics."""
+    """The loss in bits if one more source were misplaced, mean over critics."""
     return bits(float(np.mean([bound.phantom for bound in bounds])))
 
 

@@ -1,4 +1,4 @@
-"""Splits of frozen embeddings as an estimate takes them: rows, classes, and which rows are of one image."""
+"""Splits of frozen embeddings as an estimate reads them: rows, labels, and the image of each row."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from mi_ray.theory.channel import LabelChannel
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Origin:
-    """Which image each row of a split is of.
+    """The image that each row of a split shows.
 
-    ``identities`` [n] are equal for two rows, of any splits, that are of one image: `identities_of_pixels`, or
-    `identities_of_rows` where only embeddings are known. ``sources`` [n]: the drawing or file that it was made from,
-    which no two splits share. ``names`` [n], for messages: the images' numbers if empty.
+    ``identities`` [n] are equal for two rows, of any splits, that show one image: `identities_of_pixels`, or
+    `identities_of_rows` where only embeddings are known. ``sources`` [n]: the drawing or file that the image was made
+    from; splits share none. ``names`` [n] of the images, for messages: their numbers if empty.
     """
 
     identities: Identities
@@ -32,7 +32,7 @@ class Origin:
 
     @cached_property
     def independent(self) -> Sources:
-        """Sources [n] where all that share an image are one: what a standard error counts."""
+        """Sources [n], those that share an image merged: the units that a standard error counts."""
         return merged_sources(self.sources, self.identities)
 
     def name(self, row: int) -> str:
@@ -41,9 +41,9 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A split of frozen embeddings: h [n, width], labels [n], the images that they are of, and the couple.
+    """A split of frozen embeddings: h [n, width], labels [n], the origin of each row, and the couple.
 
-    The couple pairs no image with its own copy (`among`): the two agree in all, not in their class alone.
+    The couple pairs no image with its own copy (`among`): the two share everything, not their class alone.
     """
 
     h: Float32[np.ndarray, "n width"]
@@ -59,7 +59,7 @@ Samples = Mapping[str, Sample]
 def shared(images: Origin, others: Origin) -> tuple[str, ...]:
     """The ``images`` that are among the ``others``, by name: as a copy of the same pixels, "a = b", or of one source.
 
-    They are found however many copies there are on either side, and whatever they are embedded as.
+    Copies are found by their pixels, however many there are and whatever their embeddings.
     """
     known, first = np.unique(others.identities, return_index=True)
     place = np.searchsorted(known, images.identities).clip(max=len(known) - 1)
@@ -71,7 +71,7 @@ def shared(images: Origin, others: Origin) -> tuple[str, ...]:
 
 def copied_share(sample: Sample, pairs: Pairs) -> float:
     """Share of the pairs that are an image and its own copy, of one class."""
-    same = [of[pairs.x] == of[pairs.y] for of in (sample.origin.identities, sample.labels)]
+    same = [values[pairs.x] == values[pairs.y] for values in (sample.origin.identities, sample.labels)]
     return float(np.logical_and(*same).mean())
 
 

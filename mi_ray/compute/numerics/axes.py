@@ -62,7 +62,7 @@ class PrincipalAxes:
         """``h``: the train embeddings; NotFinite if a value of theirs is not."""
         self._standardiser = Standardiser(h)
         standard = self._standard(h)
-        self._variances, self._rotation = _eigen(standard.T @ standard / len(h))
+        self._variances, self._rotation = eigen(standard.T @ standard / len(h))
 
     def __call__(self, h: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
         """Coordinates along the axes; distances between standardised h are kept. NotFinite if a value of h is not."""
@@ -76,7 +76,7 @@ class PrincipalAxes:
         return self._standardiser(h, FAR)
 
 
-def _eigen(covariance: Float[Tensor, "width width"]) -> tuple[Tensor, Tensor]:
+def eigen(covariance: Float[Tensor, "width width"]) -> tuple[Tensor, Tensor]:
     """Eigenvalues and eigenvectors; in double precision where single does not converge (nearly constant embeddings)."""
     try:
         return torch.linalg.eigh(covariance)

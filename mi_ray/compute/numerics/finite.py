@@ -21,7 +21,8 @@ class NotFinite(ValueError):
 def refuse_rows(name: str, rows: np.ndarray | Tensor, names: Sequence[str] = ()) -> None:
     """NotFinite unless every value of ``rows`` [n, ...] is finite; rows are called by ``names`` [n], or by number."""
     numbers = rows if isinstance(rows, Tensor) else torch.from_numpy(np.ascontiguousarray(rows))
-    if lost := torch.nonzero(_lost(numbers)).flatten().tolist():
+    finite = numbers.isfinite().flatten(1).all(1) if numbers.ndim > 1 else numbers.isfinite()
+    if lost := torch.nonzero(~finite).flatten().tolist():
         called = listed([names[row] if names else f"row {row}" for row in lost])
         raise NotFinite(f"{name}: {len(lost)} of {len(numbers)} rows hold NaN or infinity ({called}); {_ALLOWED}")
 
@@ -44,8 +45,3 @@ def refuse_numbers(name: str, values: Mapping[str, object]) -> None:
     lost = [f"{key} is {value}" for key, value in values.items() if isinstance(value, float) and not isfinite(value)]
     if lost:
         raise NotFinite(f"{name}: {listed(lost)}; {_ALLOWED}")
-
-
-def _lost(numbers: Tensor) -> Tensor:
-    """Which rows are not finite: [n]."""
-    return ~numbers.isfinite().flatten(1).all(1) if numbers.ndim > 1 else ~numbers.isfinite()

@@ -15,7 +15,7 @@ PerSource = Float64[np.ndarray, " g"]
 
 @dataclass(frozen=True)
 class Sums:
-    """A sum over pairs, and what of it touches each source: as x, as y, and as both."""
+    """A sum over pairs, and its parts that touch each source: as x, as y, and as both."""
 
     total: float
     as_x: PerSource
@@ -56,7 +56,7 @@ def over_pairs(values: Float64[np.ndarray, " p"], of_x: Sources, of_y: Sources, 
 
 
 def cross_counts(of_x: Sources, of_y: Sources, size: int) -> Sums:
-    """How many x of one pair and y of another there are, in all and by source."""
+    """Numbers of cross pairs, x of one pair with y of another: in all and by source."""
     ones, others, same = np.ones(len(of_x)), len(of_x) - 1.0, of_x == of_y
     as_x, as_y = (per_source(ones, side, size) for side in (of_x, of_y))
     own = per_source(ones[same], of_x[same], size)
@@ -70,8 +70,8 @@ def per_source(values: Float64[np.ndarray, " p"], source: Sources, size: int) ->
 
 def numbered(sources: Sources) -> tuple[Int64[np.ndarray, " n"], int]:
     """Sources as numbers from 0, and how many there are."""
-    found, number = np.unique(sources, return_inverse=True)
-    return number, len(found)
+    distinct, number = np.unique(sources, return_inverse=True)
+    return number, len(distinct)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Nwj:
 
     @property
     def phantom(self) -> float:
-        """What the bound would lose if one more unit were misplaced."""
+        """The loss of the bound if one more unit were misplaced."""
         return 2 * max(0.0, self.joint.value - self.worst) / self.units
 
     @property
@@ -108,15 +108,16 @@ class Nwj:
 def units(
     values: Float64[np.ndarray, " p"], x: Int64[np.ndarray, " p"], y: Int64[np.ndarray, " p"], sources: Sources
 ) -> float:
-    """How many independent images the pairs [p] of images x, y are worth: all of them if images of a source are no more
-    alike in ``values`` than others, as few as there are sources if they are all the same (the design effect of Kish).
+    """The effective number of independent images behind pairs [p] of images x, y (the design effect of Kish).
 
-    Where sources err as a whole, but so rarely that no sample shows it, this is too many.
+    It is the number of images if images of a source are no more alike in ``values`` than others, and the number of
+    sources if they are all the same. Where sources err as a whole, but so rarely that no sample shows it, it is too
+    large.
     """
-    images, found = (len(np.unique(of)) for of in (np.stack([x, y]), sources[np.stack([x, y])]))
+    images, groups = (len(np.unique(ids)) for ids in (np.stack([x, y]), sources[np.stack([x, y])]))
     alone, together = paired_standard_error(values, x, y), paired_standard_error(values, sources[x], sources[y])
-    effect = (together / alone) ** 2 if alone > 0 else images / found
-    return images / min(max(effect, 1.0), images / found)
+    effect = (together / alone) ** 2 if alone > 0 else images / groups
+    return images / min(max(effect, 1.0), images / groups)
 
 
 def _nwj(score: np.ndarray, ratio: np.ndarray, offset: float) -> np.ndarray:

@@ -13,7 +13,7 @@ from mi_ray.compute.choices import Precision
 def number_type(precision: Precision, device: torch.device) -> torch.dtype:
     """Resolve ``auto`` for ``device``; the answer depends on the hardware alone, never on a timing."""
     if precision == "auto":
-        return torch.bfloat16 if _bfloat16_is_faster(device) else torch.float32
+        return torch.bfloat16 if bfloat16_is_faster(device) else torch.float32
     return {"bfloat16": torch.bfloat16, "float32": torch.float32}[precision]
 
 
@@ -22,7 +22,7 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
 
 
-def _bfloat16_is_faster(device: torch.device) -> bool:
+def bfloat16_is_faster(device: torch.device) -> bool:
     """CUDA, processors with AMX, and AMD's with AVX512-BF16; `benchmarks/training_step.py` measures it."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

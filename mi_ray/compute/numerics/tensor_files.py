@@ -17,7 +17,7 @@ def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     """
     partial = path.with_suffix(".partial")
     try:
-        save_file(_apart(tensors), partial)
+        save_file(unshared(tensors), partial)
     except SafetensorError as error:
         raise OSError(f"checkpoint: {path} cannot be written ({error})") from error
     with open(partial, "rb") as file:
@@ -25,7 +25,7 @@ def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     partial.replace(path)
 
 
-def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors on the CPU, contiguous, no two of them in the same memory, which safetensors refuses."""
     apart: dict[str, Tensor] = {}
     addresses: set[int] = set()

@@ -1,7 +1,7 @@
 """Alignment, uniformity and tolerance of embeddings on the unit sphere (Tables II and IV-IX); h is normalised here.
 
-Those of same-class pairs are expectations under the declared sampling (Sec. III-A), the one that the estimate draws its
-pairs by. Standard errors are the jackknife that leaves out one source image at a time.
+Values of same-class pairs are expectations under the declared sampling (Sec. III-A), by which the estimate draws its
+pairs. Standard errors are the jackknife that leaves out one source image at a time.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True)
 class OfClasses:
-    """How images of a class lie together, and images apart (T_class)."""
+    """Geometry under same-class pairs (T_class)."""
 
     alignment: Estimated
     uniformity: Estimated
@@ -127,7 +127,7 @@ def uniformity(h: Embeddings, sources: Sources, sampling: Sampling | None = None
 
 @dataclass(frozen=True, kw_only=True)
 class OfViews:
-    """How views of an image lie together, and images apart (T_SimCLR)."""
+    """Geometry under pairs of views (T_SimCLR)."""
 
     alignment: Estimated
     uniformity: Estimated
@@ -184,8 +184,8 @@ def _potentials(
 
     A row of class c has the weight chance_c / rows_c. Leaving out a source makes the other rows of its classes heavier.
     """
-    left, found = np.maximum(strata.rows_left, 1), strata.rows_left > 0
-    weight, without = chances / strata.rows, np.where(found, chances[strata.class_of] / left, 0.0)
+    left, remain = np.maximum(strata.rows_left, 1), strata.rows_left > 0
+    weight, without = chances / strata.rows, np.where(remain, chances[strata.class_of] / left, 0.0)
 
     def terms(classes: np.ndarray, rows: np.ndarray, _: np.ndarray) -> np.ndarray:
         p = np.where(rows > 0, chances[classes], 0.0)
@@ -214,7 +214,9 @@ def _weighted(
     blocks, touching = np.zeros((c, c)), np.zeros(n)
     for start in range(0, n, ROWS):
         rows = slice(start, start + ROWS)
-        potential = _tile(unit, start)
+        potential = np.exp(4 * (unit[rows] @ unit.T - 1))
+        itself = np.arange(len(potential))
+        potential[itself, start + itself] = 0
         sums = potential @ of_class
         np.add.at(blocks, strata.label[rows], sums)
         own = np.where(strata.source[rows, None] == strata.source, potential, 0.0) @ left[strata.group]
@@ -223,11 +225,3 @@ def _weighted(
     total = weight @ blocks @ weight
     heavier = 2 * change @ (blocks @ weight) + (change * (change @ blocks)).sum(1)
     return float(total), total + heavier - np.bincount(strata.source, touching)
-
-
-def _tile(unit: Float64[np.ndarray, "n width"], start: int) -> Float64[np.ndarray, "rows n"]:
-    """exp(-2 |h_i - h_j|^2) of some rows i and all j, zero for i = j."""
-    potential = np.exp(4 * (unit[start : start + ROWS] @ unit.T - 1))
-    itself = np.arange(len(potential))
-    potential[itself, start + itself] = 0
-    return potential

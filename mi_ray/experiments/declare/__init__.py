@@ -6,6 +6,8 @@ declaration holds its upstream, so a question is a whole story. A new kind of ce
 members are those of `kind.Kind`, and it enters one of the unions below.
 """
 
+from typing import get_args
+
 from mi_ray.experiments.declare.checkpoint import Checkpoint, Encoder
 from mi_ray.experiments.declare.embedding import Embedding, Frozen, Views
 from mi_ray.experiments.declare.estimation import Estimation
@@ -13,7 +15,10 @@ from mi_ray.experiments.declare.evaluation import LinearEvaluation
 from mi_ray.experiments.declare.geometry import Geometry
 from mi_ray.experiments.declare.graph import data_of, encoder_of, task_of, training_of, upstream
 from mi_ray.experiments.declare.images import BUNDLED, CDP, Crops, Data, Labelled, Noise, entropy_bits, n_classes, side
-from mi_ray.experiments.declare.objectives import NTXent, Objective, SupCon
+from mi_ray.experiments.declare.own.base import Own, refuse_namesakes
+from mi_ray.experiments.declare.own.images import OwnImages
+from mi_ray.experiments.declare.own.pairing import OwnPairing
+from mi_ray.experiments.declare.own.question import OwnQuestion
 from mi_ray.experiments.declare.pairings import (
     Augmentation,
     Pairing,
@@ -24,14 +29,23 @@ from mi_ray.experiments.declare.pairings import (
     pairing_name,
     resized_crop,
 )
-from mi_ray.experiments.declare.training import Training
+from mi_ray.experiments.declare.training import NTXent, Objective, SupCon, Training
 
-Question = Estimation | LinearEvaluation | Geometry
+Question = Estimation | LinearEvaluation | Geometry | OwnQuestion
 Declaration = Encoder | Frozen | Question
+
+TAKEN = frozenset(
+    name
+    for declared in get_args(Declaration | Pairing | Data)
+    if not issubclass(declared, Own)
+    for name in (declared.__name__, getattr(declared, "kind", declared.__name__))
+)
+"""Names of classes and kinds that a class of a user's own cannot have."""
 
 __all__ = [
     "BUNDLED",
     "CDP",
+    "TAKEN",
     "Augmentation",
     "Checkpoint",
     "Crops",
@@ -47,6 +61,9 @@ __all__ = [
     "NTXent",
     "Noise",
     "Objective",
+    "OwnImages",
+    "OwnPairing",
+    "OwnQuestion",
     "Pairing",
     "Question",
     "SameClass",
@@ -61,6 +78,7 @@ __all__ = [
     "n_classes",
     "pairing_called",
     "pairing_name",
+    "refuse_namesakes",
     "resized_crop",
     "side",
     "task_of",

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mi_ray.experiments.declare.checkpoint import Encoder
-from mi_ray.experiments.declare.checks import at_least, instance
+from mi_ray.experiments.declare.checks import at_least, instance, refuse
 from mi_ray.experiments.declare.identity import flat, own_fields
 from mi_ray.experiments.declare.kind import Sizes, Values
+from mi_ray.experiments.declare.own.pairing import OwnPairing
 from mi_ray.experiments.declare.pairings import Augmentation, pairing_name
 
 
@@ -60,6 +61,8 @@ class Views:
     def __post_init__(self) -> None:
         instance("encoder", self.encoder, Encoder)
         instance("pairing", self.pairing, Augmentation)
+        if isinstance(self.pairing, OwnPairing) and not self.pairing.couples_with_itself():
+            raise refuse("pairing", self.pairing, "one that couples an image with itself")
         at_least("per_image", self.per_image, 2)
         at_least("view seed", self.seed, 0)
 

@@ -10,7 +10,7 @@ from mi_ray.experiments.declare.checkpoint import Encoder
 from mi_ray.experiments.declare.checks import Refused, at_least, instance, one_of, positive, refuse, within
 from mi_ray.experiments.declare.embedding import Embedding, Frozen, Views
 from mi_ray.experiments.declare.identity import UPSTREAM_FIELDS, canonical, flat, own_fields
-from mi_ray.experiments.declare.images import n_classes, tasks
+from mi_ray.experiments.declare.images import n_classes, tasks, test_images, train_images
 from mi_ray.experiments.declare.kind import FORWARD_AND_BACKWARD, MOST_CLASSES, Sizes, Values, probe_work
 from mi_ray.experiments.declare.pairings import Pairing, SameClass, pairing_name
 
@@ -102,12 +102,12 @@ class Estimation:
         encoder = self.encoder
         critic_size = sizes.width * encoder.hidden + encoder.hidden * encoder.out
         fitted = FORWARD_AND_BACKWARD * 2 * self.k_fit * self.steps * 2 * critic_size
-        read = min(encoder.data.test_images, 2 * self.batches * self.k_est)
+        read = min(test_images(encoder.data), 2 * self.batches * self.k_est)
         critics = self.critics * (fitted + 2 * read**2 * encoder.out)
         if not isinstance(self.pairing, SameClass):
             return float(critics)
         columns = (n_classes(encoder.data, self.task) or MOST_CLASSES) * len(self.penalties)
-        return critics + probe_work(sizes.width, encoder.data.train_images, columns)
+        return critics + probe_work(sizes.width, train_images(encoder.data), columns)
 
 
 def refuse_other_pairs(frozen: Frozen, pairing: Pairing) -> None:

@@ -10,7 +10,7 @@ from mi_ray.experiments.declare.checks import instance, one_of
 from mi_ray.experiments.declare.embedding import Embedding
 from mi_ray.experiments.declare.estimation import refuse_penalties
 from mi_ray.experiments.declare.identity import flat, own_fields
-from mi_ray.experiments.declare.images import n_classes, tasks
+from mi_ray.experiments.declare.images import n_classes, tasks, train_images
 from mi_ray.experiments.declare.kind import MOST_CLASSES, Sizes, Values, probe_work
 
 
@@ -63,4 +63,4 @@ class LinearEvaluation:
     def work(self, sizes: Sizes) -> float:
         """Fitting the probes."""
         columns = (n_classes(self.encoder.data, self.task) or MOST_CLASSES) * len(self.penalties)
-        return probe_work(sizes.width, self.encoder.data.train_images, columns)
+        return probe_work(sizes.width, train_images(self.encoder.data), columns)

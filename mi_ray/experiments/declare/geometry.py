@@ -9,6 +9,7 @@ from mi_ray.experiments.declare.checkpoint import Encoder
 from mi_ray.experiments.declare.embedding import Frozen
 from mi_ray.experiments.declare.estimation import pairing_layer, refuse_other_pairs, task_of_pairs
 from mi_ray.experiments.declare.identity import flat, own_fields
+from mi_ray.experiments.declare.images import test_images
 from mi_ray.experiments.declare.kind import Sizes, Values
 from mi_ray.experiments.declare.pairings import Pairing
 
@@ -60,4 +61,4 @@ class Geometry:
 
     def work(self, sizes: Sizes) -> float:
         """Distances between all test images."""
-        return 2.0 * self.encoder.data.test_images**2 * sizes.width
+        return 2.0 * test_images(self.encoder.data) ** 2 * sizes.width

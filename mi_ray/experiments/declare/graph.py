@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mi_ray.experiments.declare.checkpoint import Encoder
 from mi_ray.experiments.declare.images import Data
+from mi_ray.experiments.declare.own.question import OwnQuestion
 from mi_ray.experiments.declare.training import Training
 
 if TYPE_CHECKING:
@@ -35,4 +36,4 @@ def data_of(declaration: Declaration) -> Data:
 
 def task_of(question: Question) -> str:
     """The downstream task of a question, or the augmentation of its views."""
-    return question.task
+    return question.subject if isinstance(question, OwnQuestion) else question.task

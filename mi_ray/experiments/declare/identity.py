@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mi_ray.experiments.declare.own.base import Own
+
 if TYPE_CHECKING:
     from mi_ray.experiments.declare.kind import Kind
 
@@ -47,8 +49,10 @@ def _sha256(path: Path, size: int, modified: int) -> str:
 
 
 def own_fields(declared: Any) -> dict[str, Any]:
-    """The fields of a declared value as JSON values, without the fields that hold its upstream or images."""
-    return {
+    """The fields of a declared value as JSON values, without the fields that hold its upstream or images; of a class
+    of a user's own with its protocol version."""
+    version = {"protocol": declared.protocol} if isinstance(declared, Own) else {}
+    return version | {
         field.name: _plain(getattr(declared, field.name), field.type)
         for field in fields(declared)
         if field.name not in UPSTREAM_FIELDS

@@ -11,6 +11,7 @@ from mi_ray.compute.images.catalogue import DOMAINS, Dataset
 from mi_ray.experiments.declare.checks import at_least, instance, one_of, refuse, within
 from mi_ray.experiments.declare.identity import flat, own_fields
 from mi_ray.experiments.declare.kind import Values
+from mi_ray.experiments.declare.own.images import OwnImages
 from mi_ray.theory.tasks import TASKS, Task
 
 BUNDLED = "scikit-learn"
@@ -160,16 +161,6 @@ class Labelled:
         """Images of all splits; a folder's number is a guess."""
         return IMAGES[self.name] // (2 if self.half else 1)
 
-    @property
-    def train_images(self) -> int:
-        """An upper bound: all images."""
-        return self.n_images
-
-    @property
-    def test_images(self) -> int:
-        """A guess: a fifth of the images."""
-        return self.n_images // 5
-
     def n_classes(self, task: str) -> int | None:
         """Classes of a downstream task; None for a folder, which has to be read first."""
         if task == "domain":
@@ -194,10 +185,10 @@ def _colour(field: str, value: object) -> None:
         raise refuse(field, value, "an opaque colour such as white or #ff8800")
 
 
-Data = CDP | Labelled
+Data = CDP | Labelled | OwnImages
 
 
-def _parameters(data: Data) -> Values:
+def _parameters(data: CDP | Labelled) -> Values:
     names = {"seed": "data_seed", "kind": "data_kind", "name": "data"}
     own = {"kind": type(data).__name__} | own_fields(data)
     return {names.get(name, name): value for name, value in flat(own).items()}
@@ -222,6 +213,16 @@ def entropy_bits(data: Data, task: str) -> float | None:
 def side(data: Data) -> int:
     """Pixels along an image."""
     return data.side
+
+
+def train_images(data: Data) -> int:
+    """Images for training, or of all splits: an upper bound."""
+    return data.train_images if isinstance(data, CDP) else data.n_images
+
+
+def test_images(data: Data) -> int:
+    """Images of the test split; a fifth of all where the declaration does not state it."""
+    return data.test_images if isinstance(data, CDP) else data.n_images // 5
 
 
 def negatives_name(negatives: Labelled | Noise | Crops | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 from mi_ray.experiments.declare.checks import one_of, within
 from mi_ray.experiments.declare.identity import flat, own_fields
 from mi_ray.experiments.declare.images import CLASS
+from mi_ray.experiments.declare.own.pairing import OwnPairing
 from mi_ray.theory.tasks import TASKS
 
 Prior = Literal["uniform", "empirical"]
@@ -68,7 +69,7 @@ class SimCLR:
 
 UNTOUCHED = SimCLR(crop_min_scale=1.0, flip=0.0, jitter_strength=0.0, grayscale=0.0)
 
-Augmentation = SimCLR
+Augmentation = SimCLR | OwnPairing
 """Pairings of an image with itself, viewed twice through an augmentation."""
 
 Pairing = SameClass | Augmentation

@@ -1,20 +1,34 @@
-"""Training of an encoder."""
+"""Training of an encoder, and its objective."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, assert_never, get_args
 
 from mi_ray.compute.choices import Precision, Stem, archs
 from mi_ray.experiments.declare.checks import at_least, did_you_mean, instance, one_of, positive, refuse, within
 from mi_ray.experiments.declare.identity import flat, own_fields
 from mi_ray.experiments.declare.images import Data, Labelled, tasks
 from mi_ray.experiments.declare.kind import FORWARD_AND_BACKWARD, STEP_OVERHEAD, Sizes, Values
-from mi_ray.experiments.declare.objectives import NTXent, Objective, SupCon, objective_name
 from mi_ray.experiments.declare.pairings import Pairing, SameClass, training_parameters
 
 OptimizerName = Literal["adamw", "sgd"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NTXent:
+    """L_InfoNCE of Eq. 2 in NT-Xent form."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupCon:
+    """Supervised contrastive loss (Khosla et al. 2020): every view of the same class of ``task`` is a positive."""
+
+    task: str
+
+
+Objective = NTXent | SupCon
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,3 +126,14 @@ def known_arch(arch: str) -> None:
     if name not in archs():
         similar = get_close_matches(name.lower(), archs(), n=3, cutoff=0.3) or ["resnet10t", "resnet18", "resnet50"]
         raise refuse("arch", arch, f"an encoder of timm, such as {', '.join(similar)}{did_you_mean(name, archs())}")
+
+
+def objective_name(objective: Objective) -> str:
+    """Short name of the objective."""
+    match objective:
+        case NTXent():
+            return "nt_xent"
+        case SupCon():
+            return f"sup_con {objective.task}"
+        case _:
+            assert_never(objective)

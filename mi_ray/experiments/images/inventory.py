@@ -12,7 +12,7 @@ from mi_ray.compute.images.image_files import image_files
 from mi_ray.compute.images.labelled import planned
 from mi_ray.compute.images.photographs import photograph_sizes
 from mi_ray.compute.images.readers import ClassTree, LargeFiles, PackagedArrays
-from mi_ray.experiments.declare import BUNDLED, CDP, Data, Labelled, Question, data_of, n_classes
+from mi_ray.experiments.declare import BUNDLED, CDP, Data, Labelled, OwnImages, Question, data_of, n_classes
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.images.missing import missing
 from mi_ray.experiments.images.render import class_list
@@ -43,6 +43,9 @@ def _lines(data: Data) -> Iterator[str]:
             yield from _labelled(data)
             if isinstance(data.negatives, Labelled):
                 yield from _labelled(data.negatives)
+        case OwnImages():
+            read = f" from {len(data.files())} files" if data.files() else ""
+            yield f"images    {data.name}: made by {type(data).__name__}{read}"
         case _:
             assert_never(data)
 

@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import assert_never
 
 from mi_ray.compute.images import catalogue
-from mi_ray.experiments.declare import BUNDLED, CDP, Checkpoint, Data, Labelled, Question, data_of, encoder_of
+from mi_ray.experiments.declare import (
+    BUNDLED,
+    CDP,
+    Checkpoint,
+    Data,
+    Labelled,
+    OwnImages,
+    Question,
+    data_of,
+    encoder_of,
+)
 from mi_ray.experiments.declare.checks import Refused, refuse
 
 
@@ -22,6 +32,8 @@ def missing(data: Data) -> list[str]:
         case Labelled():
             beside = missing(data.negatives) if isinstance(data.negatives, Labelled) else []
             return [*_missing_labelled(data), *beside]
+        case OwnImages():
+            return [f"{data.name}: {path}" for path in data.files() if not Path(path).is_file()]
         case _:
             assert_never(data)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import assert_never
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mi_ray.compute.images.duplicates import Identities, distinct_rows, identities_of_pixels, merged_sources
 from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.compute.numerics.uncertainty import Sources
-from mi_ray.compute.pairs.augmentation import SimCLRView, View, plain
+from mi_ray.compute.pairs.augmentation import Rows, SimCLRView, View, plain
 from mi_ray.compute.pairs.couples import Couple, Indices, WithinClass, WithItself, among
-from mi_ray.experiments.declare import Pairing, SameClass, SimCLR
+from mi_ray.experiments.declare import OwnPairing, Pairing, SameClass, SimCLR
 from mi_ray.experiments.declare.identity import own_fields
 from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.tasks import Task
@@ -43,7 +46,8 @@ def couple(pairing: Pairing, images: ImageSet) -> Couple:
     """How ``pairing`` couples the images of a split: all files, as a training sees them."""
     if isinstance(pairing, SameClass):
         return _within_class(pairing, images, np.arange(len(images)))
-    return WithItself(len(images))
+    own = pairing.couple(images) if isinstance(pairing, OwnPairing) else None
+    return own or WithItself(len(images))
 
 
 def couple_of_different(pairing: SameClass, images: ImageSet, identities: Identities) -> Couple:
@@ -73,11 +77,22 @@ def independent_sources(images: ImageSet) -> Sources:
 
 
 def view(pairing: Pairing) -> View:
-    """How ``pairing`` views an image: plainly for same-class sampling, through augmentation for SimCLR."""
+    """How ``pairing`` views an image: plainly for same-class sampling, else through its augmentation."""
     match pairing:
         case SameClass():
             return plain
         case SimCLR():
             return SimCLRView(**own_fields(pairing))
+        case OwnPairing():
+            return partial(own_view, pairing)
         case _:
             assert_never(pairing)
+
+
+def own_view(pairing: OwnPairing, images: Tensor, seed: int, rows: Rows | None = None) -> Tensor:
+    """A view by a pairing of a user's own; ValueError names the class if it is not of the images' shape and type."""
+    views = pairing.view(images, seed, rows)
+    if not isinstance(views, Tensor) or views.shape != images.shape or views.dtype != images.dtype:
+        given = f"{tuple(views.shape)} of {views.dtype}" if isinstance(views, Tensor) else type(views).__name__
+        raise ValueError(f"{type(pairing).__name__}: view: {given}; allowed: {tuple(images.shape)} of {images.dtype}")
+    return views.contiguous(memory_format=torch.channels_last)

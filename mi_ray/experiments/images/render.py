@@ -19,7 +19,8 @@ from mi_ray.compute.images.photographs import (
     scikit_learn_photographs,
 )
 from mi_ray.compute.images.readers import numbered
-from mi_ray.experiments.declare import BUNDLED, CDP, Crops, Data, Labelled, Noise
+from mi_ray.experiments.declare import BUNDLED, CDP, Crops, Data, Labelled, Noise, OwnImages
+from mi_ray.experiments.images.own import own_splits
 
 NEGATIVES = "negatives"
 """A split beside the others: the set D- that training draws its negatives from."""
@@ -36,6 +37,8 @@ def render(data: Data) -> dict[str, ImageSet]:
         case Labelled():
             splits = _labelled(data)
             return splits if data.negatives is None else splits | {NEGATIVES: _negatives(data.negatives, data.side)}
+        case OwnImages():
+            return own_splits(data)
         case _:
             assert_never(data)
 
@@ -53,6 +56,8 @@ def files_of(data: Data) -> list[tuple[Path, list[Path]]]:
         case Labelled():
             own = [(Path(data.root), catalogue.files_of(data.name, Path(data.root), class_list(data)))]
             return own + (files_of(data.negatives) if isinstance(data.negatives, Labelled) else [])
+        case OwnImages():
+            return [(Path(path).parent, [Path(path)]) for path in data.files()]
         case _:
             assert_never(data)
 

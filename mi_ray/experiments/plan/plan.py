@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-from mi_ray.experiments.declare import Data, Declaration, Question, data_of, upstream
+from mi_ray.experiments.declare import TAKEN, Data, Declaration, Question, data_of, refuse_namesakes, upstream
 from mi_ray.experiments.declare.identity import canonical, cell_key, own_fields
 from mi_ray.experiments.declare.parameters import parameters
 from mi_ray.experiments.plan.sheets import Words, distinct_names, said
@@ -107,7 +107,9 @@ def build(questions: Iterable[Question], digest_of: Callable[[Data], str | None]
     ``digest_of``: of images, None of those not prepared, whose declaration then tells their cells apart.
     """
     cells: dict[str, Cell] = {}
-    for question in questions:
+    listed = list(questions)
+    refuse_namesakes(listed, TAKEN)
+    for question in listed:
         data = data_of(question)
         digest = digest_of(data) or UNPREPARED
         content = f"{digest} {canonical(own_fields(data))}" if digest == UNPREPARED else digest

@@ -57,7 +57,7 @@ class Study:
 
     Any parameter of ``trial`` can be an axis; those never named keep their default. ``draw`` draws the figures: a
     function, or the text ``module:function``, imported when the study is launched; empty, no figure is drawn.
-    ``analysis="name"``, as studies wrote before, is ``draw="analysis.name:draw"``. Refused if a parameter has no type
+    ``analysis="name"``, as studies wrote before, is ``draw="analysis.NAME:draw"``. Refused if a parameter has no type
     hint, or one that no text can be read by (`axes_of`).
     """
 

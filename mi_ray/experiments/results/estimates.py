@@ -28,10 +28,11 @@ def result(estimate: Estimate) -> Values:
         readings |= {f"{name}_bits": reading.bits, f"{name}_standard_error_bits": reading.standard_error_bits}
     own = {name: value for name, value in estimate.train_bits.items() if name not in estimate.learned.bounds}
     train = {f"{name}_train_bits": value for name, value in own.items()}
-    return readings | _certificate(estimate) | _fit(estimate.learned) | train | _expected(estimate)
+    return readings | certificate(estimate) | _fit(estimate.learned) | train | expected(estimate)
 
 
-def _certificate(estimate: Estimate) -> Values:
+def certificate(estimate: Estimate) -> Values:
+    """The bracket, and whether it is certified or the reasons why not."""
     limits = estimate.bracket
     return {
         LOWER.name: limits.lower_bits,
@@ -68,7 +69,8 @@ def _fit(learned: Learned) -> Values:
     }
 
 
-def _expected(estimate: Estimate) -> Values:
+def expected(estimate: Estimate) -> Values:
+    """Bounds and ceilings of the readings at K_est; H(C) and I(C; C') where pairs share a label."""
     bounds = {f"{name}_bound_bits": value for name, value in estimate.bounds_bits.items()}
     ceilings = {f"{name}_ceiling_bits": value for name, value in estimate.ceilings_bits.items()}
     if estimate.augmented:

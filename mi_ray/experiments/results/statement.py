@@ -1,7 +1,7 @@
-"""An estimate as it is shown everywhere: the certified bracket with its tick, or the nominal value without one.
+"""The text of an estimate, the same everywhere: the certified bracket with its tick, or the nominal value without one.
 
 The certificate is about the bracket (`theory.certificate`): with 95 % confidence it holds the true value. A tick never
-stands beside the nominal estimate, which may lie outside; then that is said.
+stands beside the nominal estimate, which may lie outside the bracket; then the text says so.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ from math import isfinite, nan
 from statistics import fmean, stdev
 from typing import Any
 
+from mi_ray.experiments.declare.measures import CERTIFIED, LOWER, NOMINAL, NOT_CERTIFIED, UPPER
 from mi_ray.theory.certificate import CONFIDENCE, TOLERANCE_BITS
 
-CERTIFIED = "\N{CHECK MARK}"
+TICK = "\N{CHECK MARK}"
 KNOWN = f"with {100 * CONFIDENCE:g} % confidence the true value is in the bracket, at most {TOLERANCE_BITS:g} bits wide"
-LEGEND = f"{CERTIFIED} certified: {KNOWN}"
+LEGEND = f"{TICK} certified: {KNOWN}"
 SEVERAL = ", for each seed; their hull is shown"
-"""What to add to `LEGEND` where an entry is made of several estimations."""
-
-STATED = "nominal_bits"
-"""The value of an estimation that its bracket and certificate go with."""
+"""Follows `LEGEND` where an entry is made of several estimations."""
 
 DIGITS, MOST_DIGITS = 2, 6
 ABSENT, DASH, PLUS_MINUS = "", "\N{EN DASH}", "\N{PLUS-MINUS SIGN}"
@@ -32,13 +30,16 @@ NO_REASON = "its record does not say why"
 
 
 def legend(*, several: bool) -> str:
-    """What the tick means; ``several``: where entries are made of several seeds."""
+    """The meaning of the tick; ``several``: where entries are made of several seeds."""
     return LEGEND + (SEVERAL if several else "")
 
 
 @dataclass(frozen=True, kw_only=True)
-class One:
-    """What one estimation says, in bits; NaN where its record lacks a number."""
+class SingleEstimate:
+    """The estimate of one estimation, in bits; NaN where its result lacks a number.
+
+    ``reasons``: against its certificate.
+    """
 
     nominal_bits: float
     standard_error_bits: float
@@ -48,7 +49,7 @@ class One:
 
     @property
     def certified(self) -> bool:
-        """Whether its bracket is certified: nothing is against it."""
+        """Whether the bracket is certified: there is no reason against it."""
         return not self.reasons
 
     @property
@@ -68,72 +69,66 @@ class One:
         return f"the nominal estimate of {_apart(self.nominal_bits, end)} bits is {self.side} the bracket {limits}"
 
 
-def one(result: Mapping[str, Any]) -> One:
-    """What the result of an estimation says, as committed or as MLflow tells it."""
-    lower, upper = _number(result, "lower_bits"), _number(result, "upper_bits")
-    nominal = _number(result, STATED)
-    return One(
+def single_estimate(result: Mapping[str, Any]) -> SingleEstimate:
+    """The estimate in the result of an estimation, as committed or as read from MLflow."""
+    nominal = _number(result, NOMINAL.name)
+    if not isfinite(nominal):
+        reasons: tuple[str, ...] = (UNKNOWN,)
+    elif result.get(CERTIFIED) is None:
+        reasons = (NO_CERTIFICATE,)
+    else:
+        reasons = () if result[CERTIFIED] else tuple((result.get(NOT_CERTIFIED) or NO_REASON).split("; "))
+    return SingleEstimate(
         nominal_bits=nominal,
-        standard_error_bits=_number(result, "nominal_standard_error_bits"),
-        lower_bits=lower,
-        upper_bits=upper,
-        reasons=_reasons(result, known=isfinite(nominal)),
+        standard_error_bits=_number(result, NOMINAL.error),
+        lower_bits=_number(result, LOWER.name),
+        upper_bits=_number(result, UPPER.name),
+        reasons=reasons,
     )
-
-
-def _reasons(result: Mapping[str, Any], *, known: bool) -> tuple[str, ...]:
-    """Why an estimation is not certified; empty if it is."""
-    if not known:
-        return (UNKNOWN,)
-    if result.get("certified") is None:
-        return (NO_CERTIFICATE,)
-    if not result["certified"]:
-        return tuple((result.get("not_certified") or NO_REASON).split("; "))
-    return ()
 
 
 @dataclass(frozen=True)
 class Statement:
-    """What the estimations of one place say together: replicates, of which ``asked`` are asked for.
+    """The estimates of one place together: replicates, of which ``asked`` are asked for.
 
-    Certified if every one is; the bracket is the hull of theirs, so that it holds the true value of each seed's encoder
-    with 95 % confidence. The nominal value is their mean.
+    Certified if every estimate is; the bracket is the hull of their brackets, so that it holds the true value of each
+    seed's encoder with 95 % confidence. The nominal value is their mean.
     """
 
-    ones: tuple[One, ...]
+    estimates: tuple[SingleEstimate, ...]
     asked: int
 
     @property
-    def known(self) -> tuple[One, ...]:
-        """Those that are estimated."""
-        return tuple(one for one in self.ones if isfinite(one.nominal_bits))
+    def known(self) -> tuple[SingleEstimate, ...]:
+        """The estimates that have a nominal value."""
+        return tuple(estimate for estimate in self.estimates if isfinite(estimate.nominal_bits))
 
     @property
     def certified(self) -> bool:
-        """Whether all that are asked for are certified."""
-        return len(self.known) == self.asked > 0 and all(one.certified for one in self.known)
+        """Whether every estimate that is asked for is certified."""
+        return len(self.known) == self.asked > 0 and all(estimate.certified for estimate in self.known)
 
     @property
     def nominal_bits(self) -> float:
         """The mean nominal estimate; NaN where there is none."""
-        return fmean(one.nominal_bits for one in self.known) if self.known else nan
+        return fmean(estimate.nominal_bits for estimate in self.known) if self.known else nan
 
     @property
     def spread_bits(self) -> float:
         """The standard error of a single estimation; of several the standard deviation of their nominal values."""
         if self.asked == 1:
             return self.known[0].standard_error_bits if self.known else nan
-        return stdev(one.nominal_bits for one in self.known) if len(self.known) > 1 else nan
+        return stdev(estimate.nominal_bits for estimate in self.known) if len(self.known) > 1 else nan
 
     @property
     def lower_bits(self) -> float:
         """The lower end of the hull of all brackets."""
-        return min((one.lower_bits for one in self.known), default=nan)
+        return min((estimate.lower_bits for estimate in self.known), default=nan)
 
     @property
     def upper_bits(self) -> float:
         """The upper end of the hull of all brackets."""
-        return max((one.upper_bits for one in self.known), default=nan)
+        return max((estimate.upper_bits for estimate in self.known), default=nan)
 
     @property
     def bracket(self) -> str:
@@ -142,14 +137,14 @@ class Statement:
 
     @property
     def text(self) -> str:
-        """The certified bracket with its tick, else the nominal value; with a word where the nominal lies outside."""
-        return self._said(self.headline)
+        """The certified bracket with its tick, else the nominal value; with `remark`."""
+        return self._with_remark(self.headline)
 
     @property
     def text_with_spread(self) -> str:
-        """As `text`; a nominal value that stands for the estimate has its spread."""
+        """As `text`; a nominal value without a tick has its spread."""
         spread = f" {PLUS_MINUS} {self.spread_bits:.{DIGITS}f}" if isfinite(self.spread_bits) else ""
-        return self._said(self.headline + ("" if self.ticked else spread))
+        return self._with_remark(self.headline + ("" if self.ticked else spread))
 
     @property
     def headline(self) -> str:
@@ -157,18 +152,18 @@ class Statement:
         if not self.known:
             return ABSENT
         if self.ticked:
-            return f"{self.bracket} {CERTIFIED}"
+            return f"{self.bracket} {TICK}"
         return self._nominal if self.asked == 1 and self.known[0].side else f"{self.nominal_bits:z.{DIGITS}f}"
 
     @property
     def ticked(self) -> bool:
-        """Whether the tick is shown: it stands beside a bracket or nowhere."""
+        """Whether the tick is shown: it stands beside a bracket alone."""
         return self.certified and isfinite(self.lower_bits) and isfinite(self.upper_bits)
 
     @property
     def remark(self) -> str:
-        """Briefly that and where the nominal value lies outside its bracket; empty where it does not."""
-        out = [one for one in self.known if one.side]
+        """In brief that the nominal value lies outside its bracket, and on which side; empty where it does not."""
+        out = [estimate for estimate in self.known if estimate.side]
         if not out:
             return ABSENT
         if self.asked > 1:
@@ -178,23 +173,23 @@ class Statement:
 
     @property
     def outside(self) -> str:
-        """The same in words, of every one that is outside."""
-        return "; ".join(one.outside for one in self.known if one.outside)
+        """In words, every nominal value that lies outside its bracket."""
+        return "; ".join(estimate.outside for estimate in self.known if estimate.outside)
 
     @property
     def _nominal(self) -> str:
         ends = [end for end in (self.lower_bits, self.upper_bits) if isfinite(end)]
         return max((_apart(self.nominal_bits, end) for end in ends), key=len, default="")
 
-    def _said(self, headline: str) -> str:
+    def _with_remark(self, headline: str) -> str:
         if not self.ticked and self.asked == 1 and self.remark:
             return f"{headline}, {self.known[0].side} {self.bracket}"
         return ", ".join(filter(None, [headline, self.remark]))
 
 
 def statement(results: Sequence[Mapping[str, Any]], *, asked: int | None = None) -> Statement:
-    """What some estimations of one place say; ``asked``: how many there will be, as many as there are if None."""
-    return Statement(tuple(map(one, results)), len(results) if asked is None else asked)
+    """The statement of the estimations of one place; ``asked``: how many there will be, as many as results if None."""
+    return Statement(tuple(map(single_estimate, results)), len(results) if asked is None else asked)
 
 
 def bracket(lower_bits: float, upper_bits: float) -> str:
@@ -203,7 +198,7 @@ def bracket(lower_bits: float, upper_bits: float) -> str:
 
 
 def _apart(value: float, end: float) -> str:
-    """A value with as many digits as it takes to read that it is not ``end``."""
+    """A value with the fewest digits that show that it is not ``end``."""
     for digits in range(DIGITS, MOST_DIGITS + 1):
         if f"{value:z.{digits}f}" != f"{end:z.{digits}f}":
             break

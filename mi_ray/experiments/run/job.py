@@ -17,6 +17,7 @@ from mi_ray.experiments.declare import (
     Estimation,
     Geometry,
     LinearEvaluation,
+    OwnQuestion,
     Training,
     Views,
 )
@@ -31,6 +32,7 @@ from mi_ray.experiments.run.estimation import estimated
 from mi_ray.experiments.run.evaluation import evaluated
 from mi_ray.experiments.run.geometry import measured
 from mi_ray.experiments.run.loop import staying
+from mi_ray.experiments.run.own import answered
 from mi_ray.experiments.run.provenance import provenance
 from mi_ray.experiments.run.training import trained
 from mi_ray.experiments.store.store import Attempt, Store
@@ -112,6 +114,8 @@ def _results(
             return evaluated(evaluations, data, h_of(upstream, store))
         case Geometry() as geometry:
             return [measured(geometry, data, h_of(upstream, store))]
+        case OwnQuestion() as question:
+            return [answered(question, data, h_of(upstream, store))]
         case _:
             assert_never(cell.declaration)
 

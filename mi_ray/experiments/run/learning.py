@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, inf, log2
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,10 @@ from safetensors import safe_open
 
 from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.experiments.declare import (
-    Checkpoint,
     Embedding,
     Encoder,
-    Estimation,
-    Geometry,
-    LinearEvaluation,
+    OwnPairing,
+    Pairing,
     SameClass,
     SupCon,
     Training,
@@ -64,9 +62,11 @@ def allowed_bits(training: Training, images: ImageSet | None) -> float | None:
 
     None where that takes the images and they are not at hand.
     """
-    pairing = training.pairing
+    pairing: Pairing = training.pairing
     if isinstance(training.objective, SupCon):
         pairing = SameClass(task=training.objective.task)
+    if isinstance(pairing, OwnPairing) and not pairing.couples_with_itself():
+        return None
     if not isinstance(pairing, SameClass):
         apart = exp(-1 / training.temperature)
         return nominal_bound_bits(training.k_tr) - log2(1 + (2 * training.k_tr - 2) * apart)
@@ -83,14 +83,17 @@ def allowed_bits(training: Training, images: ImageSet | None) -> float | None:
 def things_told_apart(encoder: Encoder) -> float | None:
     """Number of things an encoder was trained to distinguish: classes or, by augmentation, images (infinity).
 
-    None if it is not known, as of a published checkpoint.
+    None if it is not known, as of a published checkpoint and of couples of a user's own.
     """
     training = encoder if isinstance(encoder, Training) else encoder.upstream
     if training is None:
         return None
     if isinstance(training.objective, SupCon):
         return n_classes(training.data, training.objective.task)
-    return n_classes(training.data, training.pairing.task) if isinstance(training.pairing, SameClass) else inf
+    if isinstance(training.pairing, SameClass):
+        return n_classes(training.data, training.pairing.task)
+    is_unknown = isinstance(training.pairing, OwnPairing) and not training.pairing.couples_with_itself()
+    return None if is_unknown else inf
 
 
 def embeddings_seen(declaration: Embedding | Views, h: NDArray[np.float32]) -> tuple[Spectrum, str]:
@@ -111,10 +114,8 @@ def why_not_learned(cell: Cell, committed: CommittedCell) -> str:
         case Embedding() | Views() as frozen:
             told = committed.result.get(NOT_LEARNED)
             return _of_embeddings(frozen, committed) if told is None else told
-        case Checkpoint() | Estimation() | LinearEvaluation() | Geometry():
-            return ""
         case _:
-            assert_never(cell.declaration)
+            return ""
 
 
 def _of_history(training: Training, committed: CommittedCell) -> str:

@@ -18,7 +18,7 @@ from mi_ray.compute.estimation.readings import Pairs
 from mi_ray.theory.certificate import CONFIDENCE, PHANTOMS
 from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.information import bits
-from tests.compute.estimation.test_estimate import SMALL, Problem, asked, close_to_the_truth, full
+from tests.compute.estimation.class_codes import SMALL, Problem, asked, close_to_the_truth, full
 
 DRAWS = 200
 TRUTH_PAIRS = 100_000

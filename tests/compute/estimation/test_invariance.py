@@ -17,7 +17,7 @@ from mi_ray.compute.pairs.couples import WithinClass
 from mi_ray.compute.probes import geometry
 from mi_ray.compute.probes.accuracy import evaluate_linearly
 from mi_ray.compute.probes.logistic import fit_probes
-from tests.compute.estimation.test_estimate import Problem, asked
+from tests.compute.estimation.class_codes import Problem, asked
 
 CLASSES, WIDTH, N = 4, 8, 400
 SIZES = dict(zip(SPLITS, (N, N, 1000), strict=True))

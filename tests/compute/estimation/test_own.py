@@ -11,7 +11,7 @@ from mi_ray.compute.estimation.critic import Critic, refuse_names
 from mi_ray.compute.estimation.own import OwnCritic, ShiftedScore
 from mi_ray.compute.estimation.readings import TILE, Pairs
 from mi_ray.compute.numerics.finite import NotFinite
-from tests.compute.estimation.test_estimate import SMALL, Problem, asked
+from tests.compute.estimation.class_codes import SMALL, Problem, asked
 from tests.compute.estimation.test_estimate_views import SETTINGS, coded, estimate_views
 
 PROBLEM = Problem(classes=4, noise=0.3)

@@ -134,7 +134,7 @@ def test_a_number_type_asked_for_is_the_number_type_used(device):
 
 @pytest.mark.parametrize(("faster", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
 def test_auto_is_bfloat16_where_the_hardware_is_faster_at_it(monkeypatch, faster, expected):
-    monkeypatch.setattr(precision, "_bfloat16_is_faster", lambda device: faster)
+    monkeypatch.setattr(precision, "bfloat16_is_faster", lambda device: faster)
     assert number_type("auto", CPU) is expected
 
 

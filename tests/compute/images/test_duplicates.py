@@ -10,7 +10,7 @@ from mi_ray.compute.estimation.samples import Origin, Sample, flattened, shared
 from mi_ray.compute.images.duplicates import distinct_rows, identities_of_pixels, identities_of_rows, merged_sources
 from mi_ray.compute.pairs.couples import Among, TwoViews, WithinClass, among
 from mi_ray.theory.channel import LabelChannel
-from tests.compute.estimation.test_estimate import SMALL, Problem, asked
+from tests.compute.estimation.class_codes import SMALL, Problem, asked
 
 CHANNEL = LabelChannel.uniform(4)
 

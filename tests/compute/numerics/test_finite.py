@@ -28,7 +28,7 @@ from mi_ray.compute.probes.accuracy import evaluate_linearly
 from mi_ray.compute.probes.logistic import fit_probes
 from mi_ray.compute.training.networks import encoder
 from mi_ray.theory.channel import LabelChannel
-from tests.compute.estimation.test_estimate import SMALL, asked
+from tests.compute.estimation.class_codes import SMALL, asked
 
 LOST = [float("nan"), float("inf"), float("-inf")]
 N, WIDTH, CLASSES = 64, 6, 4

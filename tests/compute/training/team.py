@@ -1,12 +1,15 @@
-"""A worker of a team, as a process: trains a few steps and writes its losses and gradients. Run by test_workers.
+"""Teams of workers, as processes: each trains a few steps and writes the losses, gradients and weights of its first
+worker. Run by test_workers.
 
-In float64: in float32 the order of sums decides now and then on which side of a rectifier a number falls.
+All workers are forked from one process, which imports torch once. They compute in float64: in float32 the order of sums
+decides now and then on which side of a rectifier a number falls.
 """
 
 from __future__ import annotations
 
-import os
+import multiprocessing
 import sys
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,29 +25,50 @@ from mi_ray.compute.training.objectives import NT_XENT, SupConLoss
 from mi_ray.compute.training.trainer import Trainer
 
 CASES = ("nt_xent", "augmented", "sup_con")
-WRONGS = ("gather", "moments")
+FAULTS = ("gather", "moments")
 CLASSES, IMAGES, K_TR, STEPS = 4, 64, 16, 3
 
 
-def main(size: int, rank: int, meeting: str, out: str, *cases: str) -> None:
+def main(folder: Path) -> None:
+    """Run every team in turn; each writes ``folder``/``name``.safetensors."""
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
-    go_wrong(os.environ.get("MI_RAY_TEST_WRONG", ""))
-    told = {case: trained(case, workers.Workers.here()) for case in cases}
+    for size in (2, 4):
+        run_team(folder, str(size), size, CASES)
+    for fault in FAULTS:
+        run_team(folder, fault, 2, ("nt_xent",), fault)
+
+
+def run_team(folder: Path, name: str, size: int, cases: tuple[str, ...], fault: str = "") -> None:
+    """Fork the workers of one team and wait for them."""
+    fork = multiprocessing.get_context("fork")
+    team = [fork.Process(target=work, args=(folder, name, size, rank, cases, fault)) for rank in range(size)]
+    for process in team:
+        process.start()
+    for process in team:
+        process.join()
+    assert [process.exitcode for process in team] == [0] * size
+
+
+def work(folder: Path, name: str, size: int, rank: int, cases: tuple[str, ...], fault: str) -> None:
+    """Train each case as the worker number ``rank``; the first worker writes the results."""
+    dist.init_process_group("gloo", init_method=f"file://{folder / name}.meeting", rank=rank, world_size=size)
+    introduce(fault)
+    results = {case: trained(case, workers.Workers.here()) for case in cases}
     if rank == 0:
-        save_file({f"{case}.{name}": value for case in cases for name, value in told[case].items()}, out)
+        named = {f"{case}.{name}": value for case in cases for name, value in results[case].items()}
+        save_file(named, folder / f"{name}.safetensors")
     dist.destroy_process_group()
 
 
 def trained(case: str, team: workers.Workers) -> dict[str, torch.Tensor]:
     """The loss of every step, the gradients of the first, and the networks' state after the last."""
-    run, losses, told = trainer(case, team), [], {}
+    run, losses, results = trainer(case, team), [], {}
     for step in range(STEPS):
         losses.append(team.mean(run.step()))
         if step == 0:
-            told = {f"gradient.{name}": p.grad.clone() for name, p in run.networks.named_parameters()}
-    told |= {f"state.{name}": value.float() for name, value in run.networks.state_dict().items()}
-    return {name: value.contiguous() for name, value in told.items()} | {"loss": torch.stack(losses)}
+            results = {f"gradient.{name}": p.grad.clone() for name, p in run.networks.named_parameters()}
+    results |= {f"state.{name}": value.float() for name, value in run.networks.state_dict().items()}
+    return {name: value.contiguous() for name, value in results.items()} | {"loss": torch.stack(losses)}
 
 
 def trainer(case: str, team: workers.Workers) -> Trainer:
@@ -64,13 +88,13 @@ def trainer(case: str, team: workers.Workers) -> Trainer:
     )  # fmt: skip
 
 
-def go_wrong(how: str) -> None:
-    """Break this process's team in a way that a wrong implementation would."""
-    if how == "gather":
+def introduce(fault: str) -> None:
+    """Break this process's team in the way of a wrong implementation."""
+    if fault == "gather":
         workers.Workers.gather = of_own_rows_alone
-    if how == "moments":
+    if fault == "moments":
         workers.synchronise = lambda networks, device, total: None
-    assert how in ("", *WRONGS)
+    assert fault in ("", *FAULTS)
 
 
 def of_own_rows_alone(team: workers.Workers, z: torch.Tensor) -> torch.Tensor:
@@ -82,4 +106,4 @@ def of_own_rows_alone(team: workers.Workers, z: torch.Tensor) -> torch.Tensor:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
+    main(Path(sys.argv[1]))

@@ -1,11 +1,12 @@
-"""Workers that train together are as one: the same loss, the same gradients, the same encoder, however many.
+"""Workers that train together equal a single one: the same losses, gradients and encoder, whatever their number.
 
-Each world size runs in processes of its own, joined by gloo.
+Each team runs in processes of its own, joined by gloo.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,27 +24,12 @@ ROOT = Path(__file__).parents[3]
 Outcome = dict[str, torch.Tensor]
 
 
-def together(folder: Path, size: int, *cases: str, **environment: str) -> dict[str, Outcome]:
-    """Train each case with ``size`` processes; returns the results of the first process."""
-    out, meeting = folder / f"{size}.safetensors", folder / f"{size}.meeting"
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"} | environment
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.compute.training.team", str(size), str(rank), str(meeting), str(out), *cases],
-            env=environment, cwd=ROOT,
-        )
-        for rank in range(size)
-    ]  # fmt: skip
-    assert [process.wait(timeout=280) for process in processes] == [0] * size
-    return {case: part(load_file(out), case) for case in cases}
-
-
-def part(told: Outcome, name: str) -> Outcome:
-    return {rest: value for full, value in told.items() if (rest := full.removeprefix(f"{name}.")) != full}
+def part(results: Outcome, name: str) -> Outcome:
+    return {rest: value for full, value in results.items() if (rest := full.removeprefix(f"{name}.")) != full}
 
 
 def distance(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
-    """The norm of all differences over the norm of all."""
+    """The norm of all differences over the norm of ``one``."""
     assert one.keys() == other.keys() and one
     differences = sum(float((one[name] - other[name]).double().square().sum()) for name in one)
     return (differences / sum(float(value.double().square().sum()) for value in one.values())) ** 0.5
@@ -58,9 +44,22 @@ def alone() -> dict[str, Outcome]:
     return seen
 
 
-@pytest.fixture(scope="module", params=[2, 4])
-def outcomes(request, tmp_path_factory) -> dict[str, Outcome]:
-    return together(tmp_path_factory.mktemp("team"), request.param, *team.CASES)
+@pytest.fixture(scope="module")
+def teams(tmp_path_factory) -> dict[str, Outcome]:
+    """The results of every team by its name."""
+    folder = tmp_path_factory.mktemp("teams")
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    command = [sys.executable, "-m", "tests.compute.training.team", str(folder)]
+    subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=280)
+    results = {file.stem: load_file(file) for file in folder.glob("*.safetensors")}
+    shutil.rmtree(folder)  # half a gigabyte
+    return results
+
+
+@pytest.fixture(params=["2", "4"])
+def outcomes(request, teams) -> dict[str, Outcome]:
+    """The results of the teams of two and of four workers, by case."""
+    return {case: part(teams[request.param], case) for case in team.CASES}
 
 
 @pytest.mark.parametrize("case", team.CASES)
@@ -79,10 +78,10 @@ def test_weights_and_running_moments_stay_those_of_one_worker(alone, outcomes, c
     assert distance(part(alone[case], "state"), part(outcomes[case], "state")) < 1e-6
 
 
-@pytest.mark.parametrize("wrong", team.WRONGS)
-def test_what_is_wrong_with_a_team_shows(alone, tmp_path, wrong):
-    """Gradients of one's own rows alone, or moments of one's own views alone."""
-    found = together(tmp_path, 2, "nt_xent", MI_RAY_TEST_WRONG=wrong)["nt_xent"]
+@pytest.mark.parametrize("fault", team.FAULTS)
+def test_a_wrong_gather_or_wrong_moments_show_in_the_gradients(alone, teams, fault):
+    """Gradients of a worker's own rows alone, or moments of its own views alone."""
+    found = part(teams[fault], "nt_xent")
     assert distance(part(alone["nt_xent"], "gradient"), part(found, "gradient")) > 1e-2
 
 

@@ -19,6 +19,7 @@ from mi_ray.experiments.declare import (
     Views,
 )
 from mi_ray.experiments.declare.identity import UPSTREAM_FIELDS, canonical, cell_key, story
+from tests.made_up_critic import Cosine
 
 DIGEST = "0" * 64
 TRAINING = Training(data=CDP(), pairing=SameClass(task="color"), arch="resnet10t")
@@ -62,6 +63,7 @@ OTHERWISE = {
         "patience": 5,
         "penalties": (1e-3,),
         "seed": 1,
+        "own": (Cosine(),),
     },
     EVALUATION: {"task": "all", "penalties": (1e-3,)},
     CHECKPOINT: {"layout": "moco", "stem": "cifar", "input": IMAGENET, "hidden": 256, "out": 64},

@@ -67,4 +67,4 @@ def test_seeds_are_certified_together_and_the_hull_of_their_brackets_is_shown():
     ],
 )
 def test_all_reasons_are_kept(given, reasons):
-    assert statement([given]).ones[0].reasons == reasons
+    assert statement([given]).estimates[0].reasons == reasons

@@ -37,7 +37,7 @@ STEPS = DECLARATION.steps
 INTERRUPTED = """
 import sys; from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-import test_train as tests
+import test_loop as tests
 from mi_ray.experiments.images.prepared import PreparedData
 tests.train_cell(tests.store_at(sys.argv[2]), PreparedData(Path(sys.argv[3]), sys.argv[4]))
 """

@@ -1,4 +1,4 @@
-"""A store in a bucket: who may use it, what a node keeps of it, and one driver at a time."""
+"""A store in a bucket: access, the files that a node downloads and keeps, and one driver at a time."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ with lease.lease(Bucket(sys.argv[1])):
 
 @pytest.fixture
 def place(s3, tmp_path, monkeypatch):
-    """The address of a new bucket; this process has a cache of its own."""
+    """The address of a new bucket; this process has its own cache."""
     monkeypatch.setenv("MI_RAY_CACHE", str(tmp_path / "here"))
     return new_bucket()
 
@@ -48,7 +48,7 @@ def store(place):
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    """From now on, another node: the same bucket, another cache."""
+    """Act as another node from now on: the same bucket, another cache."""
 
     def move(name):
         monkeypatch.setenv("MI_RAY_CACHE", str(tmp_path / name))

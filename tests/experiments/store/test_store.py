@@ -1,4 +1,4 @@
-"""The store: a cell is published as a whole or not at all, once, and every byte of it can be trusted."""
+"""The store: a cell is published as a whole and only once, and damage to its files is noticed."""
 
 import json
 import os
@@ -49,7 +49,7 @@ print("by", attempt.publish({{}}).result["by"])
 
 @pytest.fixture(params=["folder", "bucket"])
 def store(request, tmp_path, monkeypatch):
-    """A store on a folder and one in a bucket; of the bucket, this process has a cache of its own."""
+    """A store in a folder, and one in a bucket for which this process has its own cache."""
     monkeypatch.setattr(backends, "PROGRESS_SECONDS", 0)
     monkeypatch.setenv("MI_RAY_CACHE", str(tmp_path / "cache"))
     place = tmp_path / "store"
@@ -62,19 +62,19 @@ def store(request, tmp_path, monkeypatch):
 
 
 def everything(store):
-    """Names of all that a store holds, whoever holds it."""
+    """Names of all files in the store's folder, or of all objects in its bucket."""
     if store.bucket:
         return sorted(objects(store.name))
     return sorted(str(path.relative_to(store.root)) for path in store.root.rglob("*") if path.is_file())
 
 
 def cells(store):
-    """Keys of which a store holds anything below ``cells``."""
+    """Keys with any file below ``cells``."""
     return {name.split("/")[1] for name in everything(store) if name.startswith("cells/")}
 
 
 def elsewhere(store, program, failpoint="", **pipes):
-    """Another process with the same store and, of a bucket, a node's folder of its own."""
+    """Another process with the same store and, for a bucket, its own local folder."""
     cache = tempfile.mkdtemp(dir=store.root.parent)
     environment = os.environ | {VARIABLE: failpoint, "MI_RAY_CACHE": cache}
     return subprocess.Popen([sys.executable, "-c", program, store.name], env=environment, text=True, **pipes)
@@ -91,7 +91,7 @@ def commit_elsewhere(store, failpoint):
 
 
 def at_once(store, program, processes):
-    """What some processes print, which all start their work together."""
+    """The outputs of several processes that start their work at the same time."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     started = [elsewhere(store, program, **pipes) for _ in range(processes)]
     for process in started:
@@ -171,7 +171,7 @@ def flipped(content):
 
 
 def flip(store, name):
-    """Flip a bit of a committed file, where the truth is."""
+    """Flip a bit of a committed file, in the local folder and in the bucket."""
     if store.bucket:
         (whole,) = (path for path in objects(store.name) if path.endswith(f"/{name}"))
         store.bucket.write(whole, flipped(objects(store.name)[whole]))

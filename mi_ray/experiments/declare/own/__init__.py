@@ -1,0 +1,1 @@
+"""Base classes of a user's own pairing, images and question."""

@@ -1,0 +1,44 @@
+"""Splits of images of a user's own, checked before they are kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mi_ray.compute.images.image_set import SPLITS, ImageSet, refuse_equal
+from mi_ray.experiments.declare import OwnImages
+
+
+def own_splits(data: OwnImages) -> dict[str, ImageSet]:
+    """The splits, with numbered names where they have none; ValueError names the class, the split and the fault."""
+    called, splits = type(data).__name__, dict(data.splits())
+    if set(splits) != set(SPLITS):
+        raise ValueError(f"{called}: splits {', '.join(map(str, splits))}; allowed: {', '.join(SPLITS)}")
+    for split in SPLITS:
+        _refuse_malformed(f"{called}: {split}", splits[split], data)
+        names = splits[split].names or tuple(f"{data.name} {split} {i}" for i in range(len(splits[split])))
+        refuse_equal(f"{called}: {split}", splits[split].images, names)
+        splits[split] = replace(splits[split], names=names)
+    return {split: splits[split] for split in SPLITS}
+
+
+def _refuse_malformed(called: str, split: ImageSet, data: OwnImages) -> None:
+    """ValueError where an array has not the shape and type of `ImageSet`, or a label is out of range."""
+    n = len(split.images)
+    for field, shape, kind in (
+        ("images", (n, 3, data.side, data.side), np.uint8),
+        ("attributes", (n, len(data.tasks)), np.int64),
+        ("sources", (n,), np.int64),
+    ):
+        array = np.asarray(getattr(split, field))
+        if not n or array.shape != shape or array.dtype != kind:
+            allowed = f"{np.dtype(kind)} {list(shape)}" if n else "at least one image"
+            raise ValueError(f"{called}: {field} is {array.dtype} {list(array.shape)}; allowed: {allowed}")
+    if len(split.names) not in (0, n):
+        raise ValueError(f"{called}: {len(split.names)} names; allowed: {n}, or none")
+    for column, task in enumerate(data.tasks):
+        labels, n_classes = split.attributes[:, column], data.n_classes(task)
+        if labels.min() < 0 or (n_classes is not None and labels.max() >= n_classes):
+            most = "" if n_classes is None else f" to {n_classes - 1}"
+            raise ValueError(f"{called}: {task} is {labels.min()} to {labels.max()}; allowed: 0{most}")

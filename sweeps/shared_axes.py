@@ -1,0 +1,76 @@
+"""Axes that sweeps share, in groups by the declaration that they set, with the defaults of that declaration.
+
+A trial takes a group as one value; ``--axis`` names the fields of a group like the trial's own parameters.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Any, TypeVar, get_type_hints
+
+from mi_ray.experiments.declare import CDP, Embedding, Estimation, Pairing, Views
+
+Result = TypeVar("Result")
+ARCH = "resnet10t"
+"""The encoder of studies at a laptop's scale."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CDPAxes:
+    """CDP images; validation has as many as the test split."""
+
+    canvas: int = CDP.canvas
+    digits: str = CDP.digits
+    backgrounds: str = CDP.backgrounds
+    train_images: int = CDP.train_images
+    test_images: int = CDP.test_images
+
+    def declared(self, **settings: Any) -> CDP:
+        """The images, with further settings of `CDP`."""
+        return CDP(
+            canvas=self.canvas, digits=self.digits, backgrounds=self.backgrounds, train_images=self.train_images,
+            validation_images=self.test_images, test_images=self.test_images, **settings,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimationAxes:
+    """Post-training estimation, with critics at a laptop's scale."""
+
+    k_est: int = Estimation.k_est
+    critics: int = Estimation.critics
+    critic_steps: int = 70
+
+    def declared(self, embedding: Embedding | Views, pairing: Pairing, **settings: Any) -> Estimation:
+        """The estimation under ``pairing``, with further settings of `Estimation`."""
+        return Estimation(
+            embedding=embedding, pairing=pairing, k_est=self.k_est, critics=self.critics, steps=self.critic_steps,
+            **settings,
+        )  # fmt: skip
+
+
+def with_axes(*groups: Any) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    """Pass groups of axes to a trial as its first arguments; their values here are the defaults of the axes."""
+
+    def decorate(trial: Callable[..., Result]) -> Callable[..., Result]:
+        @wraps(trial)
+        def trial_of_axes(**axes: Any) -> Result:
+            values = []
+            for group in groups:
+                given = {field.name: axes.pop(field.name) for field in fields(group) if field.name in axes}
+                values.append(replace(group, **given))
+            return trial(*values, **axes)
+
+        parameters = list(signature(trial).parameters.values())[len(groups) :]
+        hints = get_type_hints(trial, include_extras=True)
+        for group in groups:
+            hints |= get_type_hints(type(group))
+            for field in fields(group):
+                default = getattr(group, field.name)
+                parameters.append(Parameter(field.name, Parameter.KEYWORD_ONLY, default=default))
+        trial_of_axes.__annotations__ = hints
+        trial_of_axes.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        return trial_of_axes
+
+    return decorate

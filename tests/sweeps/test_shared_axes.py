@@ -1,0 +1,64 @@
+"""Axes that sweeps share have the defaults of their declarations and are named like a trial's own parameters."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from importlib import import_module
+from inspect import signature
+from typing import Any
+
+import pytest
+
+from mi_ray.experiments.declare import CDP, Estimation
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.plan.axis_values import axes_of
+from sweeps.shared_axes import CDPAxes, EstimationAxes, with_axes
+
+IMAGES = {"canvas", "digits", "backgrounds", "train_images", "test_images"}
+CRITICS = {"k_est", "critics", "critic_steps"}
+TRAINING = {"arch", "seed", "k_tr", "temperature", "views", "learning_rate"}
+SEARCH = {"objective", "task", "candidates", "generation", "short_views", "noise_seeds", "fresh_seeds"}
+FILES = {"dataset", "root", "class_list", "side", "checkpoints", "allow_code", "views_per_image", "batches"}
+AXES = {
+    "augmentation_search": IMAGES | CRITICS | TRAINING | SEARCH,
+    "encoder_zoo": IMAGES | CRITICS | TRAINING | FILES | {"encoder"},
+    "infomin_grid": IMAGES | CRITICS | TRAINING | {"pairing", "task", "mix", "background_weight", "redraw"},
+    "infomin_strength": IMAGES | CRITICS | TRAINING | {"augmentation", "task"},
+    "small_batch": IMAGES | CRITICS | TRAINING - {"learning_rate"} | {"base_learning_rate", "batches"},
+    "objectives": CRITICS | {"objective", "data", "arch", "seed", "share"},
+    "temperature": CRITICS | {"temperature", "data", "arch", "seed", "share"},
+    "negatives": TRAINING | {"negatives", "data", "stem", "optimizer", "held_out"},
+}
+
+
+@pytest.mark.parametrize("name", AXES)
+def test_a_user_can_name_these_axes_of_a_study(name: str) -> None:
+    assert set(import_module(f"sweeps.{name}").STUDY.types) == AXES[name]
+
+
+def test_defaults_are_those_of_the_declarations_but_for_the_steps_of_critics() -> None:
+    assert CDPAxes().declared() == CDP()
+    declared = {field.name: field.default for field in fields(Estimation)}
+    defaults = {"k_est": declared["k_est"], "critics": declared["critics"], "critic_steps": 70}
+    assert vars(EstimationAxes()) == defaults
+
+
+@with_axes(CDPAxes(train_images=8192), EstimationAxes())
+def trial(images: CDPAxes, estimation: EstimationAxes, *, task: str, k_tr: int = 64) -> tuple[Any, ...]:
+    return images, estimation, task, k_tr
+
+
+def test_a_trial_gets_its_groups_with_the_axes_that_are_set() -> None:
+    expected = (CDPAxes(train_images=8192, canvas=64), EstimationAxes(critic_steps=20), "all", 64)
+    assert trial(task="all", canvas=64, critic_steps=20) == expected
+    assert list(signature(trial).parameters)[:3] == ["task", "k_tr", "canvas"]
+    assert signature(trial).parameters["train_images"].default == 8192
+
+
+def test_values_of_shared_axes_are_read_by_the_hints_of_their_group() -> None:
+    axes = axes_of(trial)
+    assert axes["train_images"].parse("2048") == (2048,) and axes["digits"].parse("data/mnist") == ("data/mnist",)
+    with pytest.raises(Refused, match="axis canvas"):
+        axes["canvas"].parse("wide")
+    with pytest.raises(TypeError, match="width"):
+        trial(task="all", width=3)
