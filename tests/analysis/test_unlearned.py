@@ -48,9 +48,9 @@ def test_every_study_cannot_be_judged_by_an_encoder_that_did_not_learn(
     study, plan = planned(name, tmp_path)
     (cell, *_) = cells_of(plan, kind)
     frame = pd.DataFrame([{"key": cell.key, "kind": kind, NOT_LEARNED: WHY}])
-    monkeypatch.setattr(command, "mirrored", lambda *_, **__: frame)
     monkeypatch.setattr(augmentation_search, "judged", lambda plan, found: plan)
     module, _, function = str(study.draw).partition(":")
+    monkeypatch.setattr(f"{module}.mirrored_cells", lambda *_, **__: frame)
     monkeypatch.setattr(f"{module}.save", lambda *_, **__: [], raising=False)
     getattr(import_module(module), function)(plan, "", tmp_path, partial=True)
     given = read(tmp_path)
@@ -95,7 +95,7 @@ def test_a_store_of_an_earlier_version_is_judged_by_its_history_and_results(tmp_
 
 def test_a_candidate_of_a_search_that_did_not_learn_did_not_win(tmp_path: Path) -> None:
     _, plan = planned("augmentation_search", tmp_path)
-    found = augmentation_search.record(plan, pd.DataFrame(columns=["key", "kind"]))
-    kept = augmentation_search.judged(plan, found)
+    result = augmentation_search.outcome(plan, pd.DataFrame(columns=["key", "kind"]))
+    kept = augmentation_search.judged(plan, result)
     trained = {cell.parameters["views"] for cell in cells_of(kept, "training")}
-    assert trained <= {str(found.views)} and set(kept.cells) < set(plan.cells)
+    assert trained <= {str(result.views)} and set(kept.cells) < set(plan.cells)

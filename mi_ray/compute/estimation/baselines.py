@@ -125,7 +125,9 @@ def ksg(
     sides = [_loudest(name, side, components, rng) for name, side in (("x", x), ("y", y))]
     joint = np.hstack(sides)
     farthest = cKDTree(joint).query(joint, k=[k + 1], p=inf)[0][:, 0]
-    return float(digamma(k) + digamma(n) - sum(digamma(_nearer(side, farthest)).mean() for side in sides))
+    within = np.nextafter(farthest, 0)
+    nearer = [cKDTree(side).query_ball_point(side, within, p=inf, return_length=True) for side in sides]
+    return float(digamma(k) + digamma(n) - sum(digamma(count).mean() for count in nearer))  # counts hold the row itself
 
 
 # Parts of the above
@@ -167,8 +169,3 @@ def _loudest(name: str, h: np.ndarray, components: int, rng: np.random.Generator
         raise ValueError(f"{name}: every row is the same")
     scaled = loudest[:, heard] / deviation[heard]
     return scaled + TIE_BREAK * rng.standard_normal(scaled.shape)
-
-
-def _nearer(side: Float64[np.ndarray, "n c"], radius: Float64[np.ndarray, " n"]) -> np.ndarray:
-    """Number of rows strictly within each row's radius, itself included."""
-    return cKDTree(side).query_ball_point(side, np.nextafter(radius, 0), p=inf, return_length=True)

@@ -54,7 +54,7 @@ def fit_probes(
     """
     axes = axes or PrincipalAxes(h)
     problem = _Objective(_with_intercept(axes(h)), labels, n_classes, penalties)
-    return Probes(axes, problem.split(_minimise(problem, iterations)))
+    return Probes(axes, problem.split(minimise(problem, iterations)))
 
 
 def _with_intercept(x: Tensor) -> Tensor:
@@ -103,7 +103,8 @@ class _Objective:
         return torch.cat(losses) + self.dot(shrunk, weights) / 2, gradient + shrunk
 
 
-def _minimise(objective: _Objective, iterations: int) -> Tensor:
+def minimise(objective: _Objective, iterations: int) -> Tensor:
+    """Weights [width + 1, columns] of least loss, by limited-memory BFGS; a problem stops when it gains too little."""
     weights = torch.zeros(objective.x.shape[1], len(objective.problem_of_column), dtype=objective.x.dtype)
     loss, gradient = objective(weights)
     pairs: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -129,18 +130,15 @@ def _direction(objective: _Objective, gradient: Tensor, pairs: list[tuple[Tensor
         alpha = inverse * objective.dot(step, q)
         q -= objective.spread(alpha) * change
         alphas.append(alpha)
-    q *= objective.preconditioner * objective.spread(_initial_scale(objective, pairs))
+    scale = torch.ones(objective.n_problems, dtype=objective.x.dtype)
+    if pairs:
+        _, change, inverse = pairs[-1]
+        size = objective.dot(change, objective.preconditioner * change)
+        scale = torch.where(inverse > 0, 1 / (inverse * size).clamp(min=1e-12), 1.0)
+    q *= objective.preconditioner * objective.spread(scale)
     for (step, change, inverse), alpha in zip(pairs, reversed(alphas), strict=True):
         q += objective.spread(alpha - inverse * objective.dot(change, q)) * step
     return -q
-
-
-def _initial_scale(objective: _Objective, pairs: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
-    if not pairs:
-        return torch.ones(objective.n_problems, dtype=objective.x.dtype)
-    _, change, inverse = pairs[-1]
-    size = objective.dot(change, objective.preconditioner * change)
-    return torch.where(inverse > 0, 1 / (inverse * size).clamp(min=1e-12), 1.0)
 
 
 def _line_search(

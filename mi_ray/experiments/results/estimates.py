@@ -28,7 +28,7 @@ def result(estimate: Estimate) -> Values:
         readings |= {f"{name}_bits": reading.bits, f"{name}_standard_error_bits": reading.standard_error_bits}
     own = {name: value for name, value in estimate.train_bits.items() if name not in estimate.learned.bounds}
     train = {f"{name}_train_bits": value for name, value in own.items()}
-    return readings | certificate(estimate) | _fit(estimate.learned) | train | expected(estimate)
+    return readings | certificate(estimate) | fit_record(estimate.learned) | train | expected(estimate)
 
 
 def certificate(estimate: Estimate) -> Values:
@@ -45,7 +45,7 @@ def certificate(estimate: Estimate) -> Values:
     }
 
 
-def _fit(learned: Learned) -> Values:
+def fit_record(learned: Learned) -> Values:
     """Means over the learned critics, and a record of each."""
     fit, temperatures = learned.fit, learned.fit.critics.temperature.tolist()
     critics = [

@@ -19,6 +19,8 @@ from safetensors.torch import load_file
 from mi_ray.compute.training.workers import ALONE, Workers
 from tests.compute.training import team
 
+pytestmark = pytest.mark.timeout(900)  # one fixture runs every team
+
 ROOT = Path(__file__).parents[3]
 
 Outcome = dict[str, torch.Tensor]
@@ -50,7 +52,7 @@ def teams(tmp_path_factory) -> dict[str, Outcome]:
     folder = tmp_path_factory.mktemp("teams")
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     command = [sys.executable, "-m", "tests.compute.training.team", str(folder)]
-    subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=280)
+    subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=800)
     results = {file.stem: load_file(file) for file in folder.glob("*.safetensors")}
     shutil.rmtree(folder)  # half a gigabyte
     return results
