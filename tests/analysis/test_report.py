@@ -193,7 +193,7 @@ def test_a_torn_cell_leaves_the_page_whole(root: Path, name: str, text: str) -> 
 def test_a_listed_key_never_leads_out_of_the_store(root: Path, key: str) -> None:
     save(root / "figures" / "infomin_grid" / "smoke" / "cells.csv", [["key", "kind", "name"], [key, "training", "x"]])
     (one,) = collect(root).shown
-    assert not one.record.named
+    assert not one.provenance.cells
 
 
 def test_trainings_shared_between_studies_are_counted_once_for_each_that_saved_one(root: Path) -> None:
@@ -210,7 +210,7 @@ def test_trainings_shared_between_studies_are_counted_once_for_each_that_saved_o
 def test_cells_that_the_store_lacks_are_told_missing(root: Path) -> None:
     drawn(root, "another", "smoke", OTHER)
     (another, _) = collect(root).shown
-    assert len(another.record.committed) < len(another.record.named) == len(OTHER.cells)
+    assert len(another.provenance.committed) < len(another.provenance.cells) == len(OTHER.cells)
     assert "missing" in read(root).words()
 
 
