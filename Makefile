@@ -6,7 +6,7 @@ EXTRAS ?= dev
 READY = $(VENV)/.ready-$(EXTRAS)
 STORE ?= runs
 
-.PHONY: sweep smoke studies report figures ui setup test coverage archs faults cluster-test check format bench clean
+.PHONY: sweep smoke studies report figures ui setup test coverage peers archs faults cluster-test check format bench clean
 
 sweep: $(READY)            ## the main job: train, embed, ask, draw (about ten minutes on two cores)
 	$(BIN)/python sweeps/infomin_grid.py --store $(STORE)
@@ -31,11 +31,17 @@ ui: $(READY)               ## open MLflow on http://127.0.0.1:5000
 
 setup: $(READY)            ## nothing but the set-up; EXTRAS=dev,aws adds what `ray up cluster.yaml` needs
 
-test: $(READY)             ## the test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+ALONE = tests/running tests/orchestration tests/tracking tests/deploy $(wildcard tests/test_*.py)
+
+test: $(READY)             ## the test suite: files without a cluster or server two at a time, then the others one by one
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests $(ALONE:%=--ignore=%)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ALONE)
 
 coverage: $(READY)         ## is the truth where the bracket says? 200 draws of each problem, about half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/compute/estimation/test_coverage.py
+
+peers: $(READY)            ## do the peers of the benchmark estimate what they should? About two minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/benchmarks
 
 archs: $(READY)            ## one small encoder of each of timm's families: build, step, save, load and embed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/compute/training/test_archs.py

@@ -7,6 +7,7 @@ from benchmarks.peers.discovered import discover, score_couples
 from mi_ray.compute.estimation.readings import read_nwj
 from mi_ray.theory.channel import LabelChannel
 
+pytestmark = pytest.mark.slow
 WIDTH = 16
 
 
