@@ -205,7 +205,7 @@ def _averaged(nats: Sequence[np.ndarray], bound: float, pairs: Pairs, phantom: f
 def read_nwj(bounds: Sequence[Nwj], offsets: Sequence[float]) -> Reading:
     """The NWJ reading of critics, jackknifed over sources."""
     values = [bits(bound.value(offset)) for bound, offset in zip(bounds, offsets, strict=True)]
-    without = np.mean([bound.without_one(offset) for bound, offset in zip(bounds, offsets, strict=True)], axis=0)
+    without = np.mean([bound.leave_one_out(offset) for bound, offset in zip(bounds, offsets, strict=True)], axis=0)
     return _reading(float(np.mean(values)), bits(jackknife_standard_error(without)), values, _phantom(bounds))
 
 

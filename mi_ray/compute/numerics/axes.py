@@ -1,4 +1,5 @@
-"""Principal axes of embeddings: probes and critics are fitted there, so that loud axes do not drown faint ones."""
+"""Principal axes of embeddings. Probes and critics are fitted on them, so that axes of large variance do not hide those
+of small variance."""
 
 from __future__ import annotations
 
@@ -9,23 +10,24 @@ from torch import Tensor
 from mi_ray.compute.numerics.finite import refuse_rows
 
 FAR = 20.0
-"""Deviations from the mean beyond which a value is drawn in: a feature may be dead on train and alive elsewhere."""
+"""Standard deviations from the mean at which values are clipped: a feature that is nearly constant on train may vary on
+other splits."""
 
 ROWS = 8192
-"""Rows that exist in float64 at once."""
+"""Number of rows that are converted to float64 at a time."""
 
 
 class Standardiser:
-    """Features less their mean, over their standard deviation, whatever their offset and scale.
+    """Standardises features: minus mean, over standard deviation, accurately at any offset and scale.
 
-    All is computed in float64 of a feature's distance from its first value, in units of the greatest such distance:
-    differences of float32 are exact there, and no square overflows or vanishes. A feature is constant, and 0 everywhere
-    after, if and only if all rows have the same value.
+    Each feature is first shifted by its first value and divided by its largest distance from that, in float64.
+    Differences of float32 values are exact there, and no square overflows or underflows. A feature becomes 0 everywhere
+    if and only if it has the same value in all rows.
     """
 
     def __init__(self, h: Float[Tensor, "n width"]) -> None:
-        """``h``: the rows that mean and deviation (n - 1 in the denominator) are taken of; NotFinite as `refuse_rows`
-        says."""
+        """``h``: the rows from which mean and standard deviation (denominator n - 1) are computed; NotFinite if a value
+        is not finite."""
         refuse_rows("h", h)
         self._origin, self._span = _halved(h[:1]), torch.ones(h.shape[1], dtype=torch.float64)
         self._mean, self._deviation = torch.zeros_like(self._span), torch.ones_like(self._span)
@@ -38,10 +40,11 @@ class Standardiser:
         self._deviation[self._span.isinf()] = torch.inf
 
     def __call__(self, h: Float[Tensor, "n width"], far: float = torch.inf) -> Float[Tensor, "n width"]:
-        """Standardised h, drawn in to +-``far``, in the number type of h but in no smaller one than float32."""
+        """Standardised h, clipped to +-``far``, in the number type of h, but at least float32. NotFinite if a value is
+        not finite."""
         refuse_rows("h", h)
-        kind = torch.promote_types(h.dtype, torch.float32)
-        return torch.cat([self._standard(part).clamp(-far, far).to(kind) for part in h.split(ROWS)])
+        dtype = torch.promote_types(h.dtype, torch.float32)
+        return torch.cat([self._standard(part).clamp(-far, far).to(dtype) for part in h.split(ROWS)])
 
     def _standard(self, h: Tensor) -> Float64[Tensor, "n width"]:
         return (self._relative(h) - self._mean) / self._deviation
@@ -51,25 +54,27 @@ class Standardiser:
 
 
 def _halved(h: Tensor) -> Float64[Tensor, "n width"]:
-    """h / 2: a difference of any two is finite."""
+    """h / 2 in float64, so that the difference of any two values is finite."""
     return h.double() / 2
 
 
 class PrincipalAxes:
-    """h standardised and rotated to the principal axes of the embeddings that it was built from."""
+    """Standardises embeddings and rotates them to the principal axes of the train embeddings."""
 
     def __init__(self, h: Float[Tensor, "n width"]) -> None:
-        """``h``: the train embeddings; NotFinite if a value of theirs is not."""
+        """``h``: the train embeddings; NotFinite if a value is not finite."""
         self._standardiser = Standardiser(h)
         standard = self._standard(h)
         self._variances, self._rotation = eigen(standard.T @ standard / len(h))
 
     def __call__(self, h: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
-        """Coordinates along the axes; distances between standardised h are kept. NotFinite if a value of h is not."""
+        """Coordinates on the axes, which preserve distances between standardised h. NotFinite if a value of h is not
+        finite."""
         return self._standard(h) @ self._rotation
 
     def softened(self, h: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
-        """Coordinates divided by sqrt(1 + variance): loud axes are levelled, axes below unit variance barely change."""
+        """Coordinates over sqrt(1 + variance): axes of large variance shrink to about unit variance, axes of small
+        variance hardly change."""
         return self(h) / (1 + self._variances.clamp(min=0)).sqrt()
 
     def _standard(self, h: Tensor) -> Tensor:
@@ -77,7 +82,8 @@ class PrincipalAxes:
 
 
 def eigen(covariance: Float[Tensor, "width width"]) -> tuple[Tensor, Tensor]:
-    """Eigenvalues and eigenvectors; in double precision where single does not converge (nearly constant embeddings)."""
+    """Eigenvalues and eigenvectors of ``covariance``. If the solver does not converge in single precision (embeddings
+    are nearly constant), it runs in double."""
     try:
         return torch.linalg.eigh(covariance)
     except torch.linalg.LinAlgError:

@@ -1,4 +1,4 @@
-"""Means over positive and over cross pairs that can leave out a source image, and the NWJ bound that they make."""
+"""Leave-one-source-out means over positive and cross pairs, and the NWJ bound that is made of them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ PerSource = Float64[np.ndarray, " g"]
 
 @dataclass(frozen=True)
 class Sums:
-    """A sum over pairs, and its parts that touch each source: as x, as y, and as both."""
+    """A sum over pairs, and for each source [g] the part of it over pairs with that source as x, as y, and as both."""
 
     total: float
     as_x: PerSource
     as_y: PerSource
     as_both: PerSource
 
-    def without_one(self) -> PerSource:
-        """The sum without each source in turn."""
+    def leave_one_out(self) -> PerSource:
+        """For each source [g], the sum over pairs without it."""
         return self.total - self.as_x - self.as_y + self.as_both
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over pairs that can leave out a source; counts are kept as sums are."""
+    """A mean over pairs, kept as the sum of values and the number of pairs, so that any source can be left out."""
 
     sums: Sums
     counts: Sums
@@ -38,13 +38,13 @@ class Mean:
     def value(self) -> float:
         return self.sums.total / self.counts.total
 
-    def without_one(self) -> PerSource:
-        """The mean without each source in turn."""
-        return self.sums.without_one() / self.counts.without_one()
+    def leave_one_out(self) -> PerSource:
+        """For each source [g], the mean over pairs without it."""
+        return self.sums.leave_one_out() / self.counts.leave_one_out()
 
 
 def over_pairs(values: Float64[np.ndarray, " p"], of_x: Sources, of_y: Sources, size: int) -> Mean:
-    """Mean of ``values`` [p] over positive pairs whose sources are ``of_x`` and ``of_y`` [p], of ``size`` in all."""
+    """Mean of ``values`` [p] over positive pairs. ``of_x``, ``of_y`` [p]: sources of x and y, below ``size``."""
     same = of_x == of_y
 
     def sums(v: Float64[np.ndarray, " p"]) -> Sums:
@@ -56,7 +56,7 @@ def over_pairs(values: Float64[np.ndarray, " p"], of_x: Sources, of_y: Sources, 
 
 
 def cross_counts(of_x: Sources, of_y: Sources, size: int) -> Sums:
-    """Numbers of cross pairs, x of one pair with y of another: in all and by source."""
+    """The number of cross pairs (x of one pair with y of another), in total and by source."""
     ones, others, same = np.ones(len(of_x)), len(of_x) - 1.0, of_x == of_y
     as_x, as_y = (per_source(ones, side, size) for side in (of_x, of_y))
     own = per_source(ones[same], of_x[same], size)
@@ -69,7 +69,7 @@ def per_source(values: Float64[np.ndarray, " p"], source: Sources, size: int) ->
 
 
 def numbered(sources: Sources) -> tuple[Int64[np.ndarray, " n"], int]:
-    """Sources as numbers from 0, and how many there are."""
+    """Consecutive numbers from 0 for ``sources`` [n], and the number of distinct sources."""
     distinct, number = np.unique(sources, return_inverse=True)
     return number, len(distinct)
 
@@ -78,8 +78,8 @@ def numbered(sources: Sources) -> tuple[Int64[np.ndarray, " n"], int]:
 class Nwj:
     """E_joint[f + b] - E_cross[exp(f + b)] / e, in nats, for a critic f with offset b (Nguyen et al. 2010).
 
-    ``worst``: the least f of some cross pairs, which a positive pair with a misplaced image would score; ``units``: how
-    many images may be misplaced independently (`units`).
+    ``worst``: the lowest f of some cross pairs, which is the score that a positive pair would have if one of its images
+    were misplaced; ``units``: the effective number of independent images (`units`), each of which may be misplaced.
     """
 
     joint: Mean
@@ -90,13 +90,13 @@ class Nwj:
     def value(self, offset: float) -> float:
         return float(_nwj(np.array(self.joint.value), np.array(self.cross.value), offset))
 
-    def without_one(self, offset: float) -> PerSource:
-        """The bound without each source in turn."""
-        return _nwj(self.joint.without_one(), self.cross.without_one(), offset)
+    def leave_one_out(self, offset: float) -> PerSource:
+        """For each source [g], the bound over pairs without it, in nats."""
+        return _nwj(self.joint.leave_one_out(), self.cross.leave_one_out(), offset)
 
     @property
     def phantom(self) -> float:
-        """The loss of the bound if one more unit were misplaced."""
+        """The amount by which the bound would fall if one more unit were misplaced, in nats."""
         return 2 * max(0.0, self.joint.value - self.worst) / self.units
 
     @property
@@ -108,11 +108,11 @@ class Nwj:
 def units(
     values: Float64[np.ndarray, " p"], x: Int64[np.ndarray, " p"], y: Int64[np.ndarray, " p"], sources: Sources
 ) -> float:
-    """The effective number of independent images behind pairs [p] of images x, y (the design effect of Kish).
+    """The effective number of independent images in pairs [p] of images x, y (from the design effect of Kish).
 
-    It is the number of images if images of a source are no more alike in ``values`` than others, and the number of
-    sources if they are all the same. Where sources err as a whole, but so rarely that no sample shows it, it is too
-    large.
+    It is the number of images if images of one source are no more alike in ``values`` than images of different sources,
+    and the number of sources if images of one source all have the same value. It is too large if all images of a source
+    err together, but so rarely that no source in the sample does.
     """
     images, groups = (len(np.unique(ids)) for ids in (np.stack([x, y]), sources[np.stack([x, y])]))
     alone, together = paired_standard_error(values, x, y), paired_standard_error(values, sources[x], sources[y])
@@ -125,6 +125,6 @@ def _nwj(score: np.ndarray, ratio: np.ndarray, offset: float) -> np.ndarray:
 
 
 def jackknife_standard_error(without: PerSource) -> float:
-    """Standard error from the values ``without`` each source."""
+    """The jackknife standard error of a statistic, from its values [g] ``without`` each source."""
     n = len(without)
     return float(np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum()))

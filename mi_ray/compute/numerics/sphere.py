@@ -1,4 +1,4 @@
-"""Directions of vectors, at any length that their number type holds."""
+"""Unit vectors z / |z|, accurate at every length that the number type can represent."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ SHORT, LONG = 2.0**-30, 2.0**40
 
 
 def directions(z: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """z / |z| row by row, in float32 (float64 if z is); a row of zeros stays zero, one that is not finite holds NaN.
+    """z / |z| of each row, in float32 (float64 if z is). A row of zeros stays zero; a row that is not finite has NaN.
 
-    Rows whose squares might overflow or vanish are divided by their largest component first, so that value and gradient
-    are those of z / |z| at any length; the gradient of a row of zeros, which has no direction, is taken as if its
-    length were one.
+    Rows whose squares might overflow or underflow are first divided by their largest component, so that value and
+    gradient are those of z / |z| at every length. The gradient at a row of zeros, which has no direction, is that of a
+    row of length one.
     """
     z = z if z.dtype == torch.float64 else z.float()
     largest = z.detach().abs().amax(1, keepdim=True)

@@ -1,7 +1,7 @@
-"""Rows by class and by source: averages over classes that can leave out each source image in turn.
+"""Rows grouped by class and by source, for averages over classes that leave out one source image at a time.
 
-Leaving a source out keeps the weights of the classes and changes the average within each; a class that is left with too
-few rows is left out with it, and the others then count the more.
+Leaving out a source changes the averages within its classes but not the weights of classes. A class that keeps too few
+rows is left out too, which raises the weights of the others.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from mi_ray.compute.numerics.uncertainty import Sources
 
 Labels = Int64[np.ndarray, " n"]
 Terms = Callable[[Int64[np.ndarray, " m"], Float64[np.ndarray, " m"], np.ndarray], Float64[np.ndarray, "m t"]]
-"""Additive terms [m, t] of m classes, from their numbers [m], their rows [m] and their sums of the values [m, k]."""
+"""A function that returns the terms [m, t] of m classes, from their numbers [m], their row counts [m] and their sums of
+values [m, k]. Terms are added over classes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Strata:
-    """Rows numbered by class, by source, and by group: the rows of one source in one class.
+    """The class, the source and the group of each row; a group is the rows of one source in one class.
 
-    ``classes`` [c]: labels that occur, in order. ``class_of``, ``source_of`` [g]: class and source of each group.
+    ``classes`` [c]: the distinct labels, sorted. ``label``, ``source``, ``group`` [n]: numbers from 0. ``class_of``,
+    ``source_of`` [g]: class and source of each group.
     """
 
     classes: Int64[np.ndarray, " c"]
@@ -50,16 +52,16 @@ class Strata:
 
     @property
     def rows(self) -> Float64[np.ndarray, " c"]:
-        """Rows of each class."""
+        """Number of rows of each class."""
         return np.bincount(self.label).astype(float)
 
     @property
     def rows_left(self) -> Float64[np.ndarray, " g"]:
-        """Rows of each group's class without the group."""
+        """Number of rows that the class of each group has without the group."""
         return self.rows[self.class_of] - np.bincount(self.group)
 
     def sums(self, values: np.ndarray, terms: Terms) -> tuple[Float64[np.ndarray, " t"], Float64[np.ndarray, "s t"]]:
-        """The sum over classes of ``terms``, and the same without each source; ``values``: [n, k]."""
+        """The sum of ``terms`` over classes [t], and the same sum without each source [s, t]; ``values``: [n, k]."""
         by_class = summed(values, self.label, len(self.classes))
         left = by_class[self.class_of] - summed(values, self.group, len(self.class_of))
         of_classes = terms(np.arange(len(self.classes)), self.rows, by_class)

@@ -1,4 +1,4 @@
-"""Named tensors on disk as safetensors: never a pickle, and written so that a reader sees all of a file or none."""
+"""Named tensors on disk as safetensors, never as pickles. Files are written atomically."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     """Write ``tensors`` to ``path`` atomically (temporary file, fsync, rename); OSError if the disk refuses.
 
-    Names that share a tensor (CoaT) are written with a copy each: a module that shares it loads the same values twice.
+    A tensor that has several names (in CoaT, e.g.) is written once per name; the module loads the same values again.
     """
     partial = path.with_suffix(".partial")
     try:
@@ -26,19 +26,19 @@ def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
 
 
 def unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors on the CPU, contiguous, no two of them in the same memory, which safetensors refuses."""
-    apart: dict[str, Tensor] = {}
+    """The tensors on the CPU, contiguous, and no two in the same memory, because safetensors refuses shared memory."""
+    separate: dict[str, Tensor] = {}
     addresses: set[int] = set()
     for name, tensor in tensors.items():
-        plain = tensor.detach().cpu().contiguous()
-        address = plain.untyped_storage().data_ptr()
-        apart[name] = plain.clone() if address in addresses else plain
+        contiguous = tensor.detach().cpu().contiguous()
+        address = contiguous.untyped_storage().data_ptr()
+        separate[name] = contiguous.clone() if address in addresses else contiguous
         addresses.add(address)
-    return apart
+    return separate
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Read what `save_tensors` wrote; ValueError names a file that is cut or not safetensors."""
+    """Read a file that `save_tensors` wrote; ValueError if it is truncated or not safetensors."""
     try:
         return load_file(path)
     except SafetensorError as error:

@@ -1,4 +1,4 @@
-"""Standard errors that know which source images were reused."""
+"""Standard errors of means whose observations depend on each other if they share a source image."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def clustered_standard_error(values: Values, sources: Sources) -> float:
 
 
 def paired_standard_error(values: Values, x_sources: Sources, y_sources: Sources) -> float:
-    """Standard error of the mean over pairs [n], each made from two sources; pairs that share a source may depend.
+    """Standard error of the mean of ``values`` [n] over pairs of two sources; pairs that share a source may depend.
 
-    The first-order delete-one-source jackknife: residuals are summed over every source that a pair touches, and what
-    is counted twice (a pair with itself) is taken off once.
+    This is the first-order delete-one-source jackknife: residuals are summed over the pairs of each source. A pair of
+    two distinct sources counts its own square twice, so one of them is subtracted.
     """
     residuals = values - values.mean()
-    apart = x_sources != y_sources
-    touched = np.concatenate([x_sources, y_sources[apart]])
-    totals = _totals(np.concatenate([residuals, residuals[apart]]), touched)
-    variance = max((totals**2).sum() - (residuals[apart] ** 2).sum(), (residuals**2).sum())
+    distinct = x_sources != y_sources
+    both_sources = np.concatenate([x_sources, y_sources[distinct]])
+    totals = _totals(np.concatenate([residuals, residuals[distinct]]), both_sources)
+    variance = max((totals**2).sum() - (residuals[distinct] ** 2).sum(), (residuals**2).sum())
     return float(np.sqrt(variance) / len(values))
 
 

@@ -81,7 +81,7 @@ def test_a_bound_is_the_double_loop_over_pairs_of_a_score_that_is_not_symmetric(
     assert bound.value(0.3) == pytest.approx(by_hand(lambda i, j: True))
     used = np.unique(pairs.sources[np.stack([x, y])])
     without = [by_hand(lambda i, j, s=s: s not in (pairs.sources[i], pairs.sources[j])) for s in used]
-    np.testing.assert_allclose(bound.without_one(0.3), without)
+    np.testing.assert_allclose(bound.leave_one_out(0.3), without)
 
 
 def test_tiles_change_no_bound():

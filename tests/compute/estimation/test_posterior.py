@@ -61,7 +61,7 @@ def test_its_jackknife_removes_all_that_touches_a_source(redraw, per_source):
     sources = np.unique(pairs.sources)
     by_hand = np.array([nwj_by_hand(p, pairs, channel, 0.7, without=source) for source in sources])
     found = score_posterior(p, pairs, channel)
-    np.testing.assert_allclose(found.without_one(0.7), by_hand)
+    np.testing.assert_allclose(found.leave_one_out(0.7), by_hand)
     expected = jackknife_standard_error(by_hand) / NATS_PER_BIT
     assert read_nwj([found], [0.7]).standard_error_bits == pytest.approx(expected)
 
@@ -78,7 +78,7 @@ def test_a_class_without_a_chance_changes_nothing():
     wide = np.insert(p, 1, 0.0, axis=1)
     many = score_posterior(wide, pairs, LabelChannel(prior=(0.5, 0.0, 0.3, 0.2), redraw=0.1))
     assert many.value(0.3) == pytest.approx(few.value(0.3))
-    np.testing.assert_allclose(many.without_one(0.3), few.without_one(0.3))
+    np.testing.assert_allclose(many.leave_one_out(0.3), few.leave_one_out(0.3))
 
 
 # Truths

@@ -85,7 +85,7 @@ def test_leaving_a_source_out_of_nwj_removes_all_that_touches_it(per_source):
     z, pairs = reused(per_source=per_source)
     used = np.unique(pairs.sources[np.stack([pairs.x, pairs.y])])
     by_hand = [nwj_by_hand(z, pairs, 0.3, 0.4, without=source) for source in used]
-    found = score(z, pairs, temperature=0.3).nwj.without_one(0.4)
+    found = score(z, pairs, temperature=0.3).nwj.leave_one_out(0.4)
     np.testing.assert_allclose(found, by_hand, atol=1e-5)
 
 
@@ -119,7 +119,7 @@ def test_an_extreme_temperature_neither_overflows_nor_loses_small_terms(temperat
     assert temperature == 1000 or min(by_hand[0].min(), by_hand[1].min()) < -20
     np.testing.assert_allclose(found.nominal, by_hand[0], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found.strict, by_hand[1], rtol=1e-5, atol=1e-5)
-    assert np.isfinite([found.nwj.value(0.0), found.nwj.best_offset, *found.nwj.without_one(0.0)]).all()
+    assert np.isfinite([found.nwj.value(0.0), found.nwj.best_offset, *found.nwj.leave_one_out(0.0)]).all()
 
 
 def test_images_that_no_pair_was_made_of_do_not_matter():

@@ -162,7 +162,7 @@ def test_the_spread_between_critics_is_part_of_the_standard_error(name):
     offsets = [0.5, 1.0, 1.5]
     each = [alone(name, s, offset, pairs).bits for s, offset in zip(scores, offsets, strict=True)]
     if name == "nwj":
-        without = np.mean([s.nwj.without_one(o) for s, o in zip(scores, offsets, strict=True)], axis=0)
+        without = np.mean([s.nwj.leave_one_out(o) for s, o in zip(scores, offsets, strict=True)], axis=0)
         over_images = bits(jackknife_standard_error(without))
     else:
         rows = np.mean([getattr(s, name) for s in scores], axis=0).ravel()
