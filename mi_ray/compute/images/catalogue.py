@@ -29,10 +29,10 @@ DOMAINS = ("art_painting", "cartoon", "photo", "sketch")
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledDataset:
-    """Everything that is known of a data set before it is read.
+    """The facts about a data set that are known before its files are read.
 
-    ``n_classes``: None if only the files tell; ``n_images``: of all parts together, or a guess, for predicted work;
-    ``has_halves``: whether the first or the last half of the classes may be kept alone (Table X).
+    ``n_classes``: number of classes, None if only the files tell; ``n_images``: number of images of all parts, possibly
+    a guess, which predicts the work; ``has_halves``: whether either half of the classes can be used alone (Table X).
     """
 
     n_classes: int | None
@@ -52,12 +52,12 @@ class LabelledDataset:
 
     @property
     def needs_root(self) -> bool:
-        """Whether there must be a folder that holds it."""
+        """Whether the data set is read from a folder, which the user must name."""
         return not isinstance(self.reader, PackagedArrays)
 
     @property
     def needs_class_list(self) -> bool:
-        """Whether a file must list the classes."""
+        """Whether the user must name a file that lists the classes."""
         return isinstance(self.reader, ClassTree) and self.reader.needs_class_list
 
 
@@ -158,10 +158,11 @@ if lacking := set(get_args(Dataset)) ^ set(DATASETS):
 
 
 def missing(name: Dataset, root: Path | None = None, class_list: Path | None = None) -> list[str]:
-    """Files and folders/ that `load` needs and that do not exist. Opens the class list at most, and imports no torch.
+    """Paths that the data set needs and that do not exist; a folder's path ends in a slash. Opens no file but the class
+    list, and does not import torch.
 
-    Empty for ``digits``, whatever the root. ValueError if another data set has no root, or if a class list is absent,
-    superfluous, empty or repeats a class.
+    Always empty for ``digits``. ValueError if another data set has no root, or if a class list is absent, superfluous,
+    empty or repeats a class.
     """
     row = DATASETS[name]
     if row.needs_class_list != (class_list is not None):
@@ -183,9 +184,9 @@ def _refuse_missing(name: Dataset, root: Path | None, class_list: Path | None) -
 
 
 def found_in(name: Dataset, root: Path, class_list: Path | None = None) -> ClassFolders:
-    """The class folders of a data set that is kept in such, without opening an image.
+    """The class folders of the data set ``name``, listed without opening an image.
 
-    FileNotFoundError names missing files; ValueError refuses a layout that is not clear, and other data sets.
+    FileNotFoundError if files are missing; ValueError if the layout is ambiguous or the data set has no class folders.
     """
     _refuse_missing(name, root, class_list)
     reader = DATASETS[name].reader
@@ -197,7 +198,7 @@ def found_in(name: Dataset, root: Path, class_list: Path | None = None) -> Class
 def files_of(name: Dataset, root: Path, class_list: Path | None = None) -> list[Path]:
     """The files that a data set is read from, in the order in which they are read; none for ``digits``.
 
-    FileNotFoundError names missing files; ValueError a layout of class folders that is not clear.
+    FileNotFoundError if files are missing; ValueError if the layout of class folders is ambiguous.
     """
     _refuse_missing(name, root, class_list)
     return DATASETS[name].reader.files_of(name, root, class_list)
@@ -206,9 +207,10 @@ def files_of(name: Dataset, root: Path, class_list: Path | None = None) -> list[
 def catalogue_of(
     name: Dataset, root: Path | None = None, class_list: Path | None = None, matte: str = WHITE
 ) -> Catalogue:
-    """List the data set ``name`` below ``root``, which ``digits`` ignores; transparent pixels become ``matte``.
+    """List the images of the data set ``name`` below ``root``; ``digits`` needs no root. Transparent pixels become
+    ``matte``.
 
-    FileNotFoundError names missing files; ValueError a corrupt file, or classes that do not fit.
+    FileNotFoundError if files are missing; ValueError if a file is corrupt or the classes do not fit.
     """
     _refuse_missing(name, root, class_list)
     return DATASETS[name].reader.catalogue(name, root or Path(), class_list, matte)

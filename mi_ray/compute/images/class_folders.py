@@ -66,7 +66,7 @@ class ClassFolders:
                 yield label, part.folder / label, files
 
     def refuse_empty(self) -> None:
-        """FileNotFoundError names class folders without images, and what was skipped in them."""
+        """Raise FileNotFoundError if a class folder has no images; it names the folders and counts skipped files."""
         empty = [
             f"{folder}{f' (skipped: {counted(files.skipped)})' if files.skipped else ''}"
             for _, folder, files in self.of_classes()
@@ -76,13 +76,13 @@ class ClassFolders:
             raise FileNotFoundError(f"{self.name}: no images in {some(empty)}; allowed: {', '.join(sorted(SUFFIXES))}")
 
     def refuse_splits_inside(self) -> None:
-        """ValueError if a class folder is divided into splits, at any depth, which would be mixed; or if it holds the
-        other classes once more, like a ``test`` beside the classes of training."""
+        """Raise ValueError if a class folder contains splits at any depth, whose images would be mixed; or if it
+        contains folders of the other classes, as a ``test`` folder beside training classes does."""
         for label, root, files in self.of_classes():
             inside = folders_inside(str(root), files)
             for folder, below in inside.items():
                 named = {split: name for name in sorted(below) if (split := split_called(name))}
-                if splits := named if "train" in named and len(named) > 1 else _alike(sorted(below)):
+                if splits := named if "train" in named and len(named) > 1 else _named_like_splits(sorted(below)):
                     listed = " and ".join(sorted(splits.values()))
                     raise ValueError(
                         f"{self.name}: {folder} holds {listed}; allowed: splits above the classes, as in train/{label}"
@@ -95,7 +95,8 @@ class ClassFolders:
                 )
 
     def refuse_shared(self) -> None:
-        """ValueError if links put a file into two classes or two parts: it would be trained on and tested."""
+        """Raise ValueError if links put one file into two classes or two parts: it could be a training and a test
+        image."""
         if not self.has_links():
             return
         places: dict[str, str] = {}
@@ -109,7 +110,7 @@ class ClassFolders:
                     )
 
     def has_links(self) -> bool:
-        """Whether a link leads to a part, to a class folder, or to anything inside one."""
+        """Whether a part, a class folder, or any file or folder inside a class folder is a symbolic link."""
         real_root = os.path.realpath(self.root)
         for _, _, files in self.of_classes():
             folder, real = next(iter(files.folders.items()))
@@ -144,9 +145,10 @@ def some(names: Iterable[str], listed: int = LISTED) -> str:
 
 
 def split_folders(name: str, root: Path) -> dict[str, Path]:
-    """The official splits below ``root`` by name, ``train`` first; ``root`` itself as ``train`` if there are none.
+    """The folders of the official splits below ``root`` by split, ``train`` first; if none exists, ``root`` itself is
+    ``train``.
 
-    Validation without test is the test part. ValueError if a folder could be a split or a class.
+    A validation folder without a test folder becomes ``test``. ValueError if a folder could be a split or a class.
     """
     folders, _ = subfolders(root, name)
     called = {folder: split_called(folder.name) for folder in folders}
@@ -179,26 +181,26 @@ def split_called(folder: str) -> str:
 
 
 def _refuse_without_train(name: str, root: Path, folders: list[Path], official: list[Path]) -> None:
-    """ValueError if the folders, none of which is called train, look like splits all the same."""
+    """Raise ValueError if no folder is named train but the names still look like names of splits."""
     if len(official) > 1 and len(official) == len(folders):
         listed = " and ".join(folder.name for folder in official)
         raise ValueError(f"{name}: {root} holds {listed}, but no folder for training; allowed: train beside them")
-    if alike := _alike(folder.name for folder in folders):
+    if splits := _named_like_splits(folder.name for folder in folders):
         raise ValueError(
-            f"{name}: {root} holds {' and '.join(sorted(alike.values()))}, which could be splits or classes; allowed:"
-            f" splits named {' and '.join(sorted(alike))}, or classes inside one folder named train"
+            f"{name}: {root} holds {' and '.join(sorted(splits.values()))}, which could be splits or classes; allowed:"
+            f" splits named {' and '.join(sorted(splits))}, or classes inside one folder named train"
         )
 
 
-def _alike(folders: Iterable[str]) -> dict[str, str]:
-    """Folders, by split, whose names are the same but for the word for the split, such as ``seg_train`` and
-    ``seg_test``; empty unless one of them is for training."""
-    shapes: dict[str, dict[str, str]] = {}
+def _named_like_splits(folders: Iterable[str]) -> dict[str, str]:
+    """Folders by split whose names differ only in the word for the split, such as ``seg_train`` and ``seg_test``; empty
+    unless a training folder is among them."""
+    patterns: dict[str, dict[str, str]] = {}
     for folder in folders:
         for split, words in WORDS.items():
-            for shape in {re.sub(word, "*", folder.lower(), count=1) for word in words if word in folder.lower()}:
-                shapes.setdefault(shape, {})[split] = folder
-    return next((alike for alike in shapes.values() if "train" in alike and len(alike) > 1), {})
+            for pattern in {re.sub(word, "*", folder.lower(), count=1) for word in words if word in folder.lower()}:
+                patterns.setdefault(pattern, {})[split] = folder
+    return next((by_split for by_split in patterns.values() if "train" in by_split and len(by_split) > 1), {})
 
 
 # Classes and their files
@@ -210,8 +212,8 @@ def class_folders(
     """The images of each class (of ``classes``, or of all) in each part.
 
     ``counts_beside``: whether files beside the parts, or in folders beside them that hold no images, are counted as
-    skipped. FileNotFoundError names classes without images; ValueError classes that are fewer than two, that a part
-    lacks, that are divided into splits themselves, or that share a file.
+    skipped. FileNotFoundError if a class has no images; ValueError if there are fewer than two classes, if a part lacks
+    one, if a class folder contains splits, or if two classes share a file.
     """
     inside = {part: subfolders(folder, name) for part, folder in parts.items()}
     classes = classes or _common_classes(

@@ -24,11 +24,12 @@ FLAT = 2
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """One split.
+    """A split of labelled images.
 
-    images: uint8 [n, 3, side, side]; attributes: int64 [n, attributes]; sources: int64 [n], the drawing (or photo)
-    that an image was made from, so that a standard error can account for its reuse; names: of the n images, for people:
-    a path below the data set's root, or ``digits image 17``. Digests leave names out; a file of its own holds them.
+    ``images``: uint8 [n, 3, side, side]. ``attributes``: int64 [n, attributes]. ``sources``: int64 [n], the drawing or
+    photo that each image was made from; standard errors account for its reuse. ``names``: a name of each image for
+    people, which is a path below the data set's root or ``digits image 17``. Names are stored in a separate file and do
+    not enter the content digest.
     """
 
     images: UInt8[np.ndarray, "n 3 side side"]
@@ -46,7 +47,7 @@ class ImageSet:
 
     @classmethod
     def load(cls, path: Path) -> ImageSet:
-        """Read what `save` wrote: a split without names."""
+        """Read a split that `save` wrote; it has no names."""
         arrays = load_file(path)
         return cls(arrays["images"], arrays["attributes"], arrays["sources"])
 
@@ -58,7 +59,8 @@ class ImageSet:
 
 
 def content_digest(splits: dict[str, ImageSet]) -> str:
-    """sha256 over names, shapes and bytes of all splits: the identity of the data in the key of every cell."""
+    """sha256 over each split's name and its arrays' types, shapes and bytes. It identifies the data in every cell key;
+    names of images do not enter."""
     digest = hashlib.sha256()
     for name in sorted(splits):
         digest.update(name.encode())
@@ -67,8 +69,9 @@ def content_digest(splits: dict[str, ImageSet]) -> str:
 
 
 def refuse_equal(what: str, images: UInt8[np.ndarray, "n 3 side side"], names: Sequence[str]) -> None:
-    """ValueError if the images of a split are (nearly) all equal, as after a wrong export: more than half have the same
-    pixels, fewer than `LEAST_DISTINCT` differ, or all values lie within `FLAT` levels. The error names two images."""
+    """Raise ValueError if (nearly) all images of a split are equal, as after a wrong export: more than half have the
+    same pixels, fewer than `LEAST_DISTINCT` differ, or all values lie within `FLAT` grey levels. The error names two
+    images."""
     if len(images) < 2:
         return
     groups = _by_pixels(images)
@@ -89,7 +92,7 @@ def refuse_equal(what: str, images: UInt8[np.ndarray, "n 3 side side"], names: S
 
 
 def refuse_single(what: str, images: ImageSet, classes: Sequence[str]) -> None:
-    """ValueError if all images of a class have the same pixels: a same-class pair needs two images (Sec. III-A).
+    """Raise ValueError if all images of a class have the same pixels: a same-class pair needs two images (Sec. III-A).
 
     ``classes``: names of the classes. Classes without images are ignored.
     """

@@ -72,10 +72,11 @@ def photograph_files(root: Path) -> list[Path]:
 
 
 def refuse_flat(root: Path, matte: str = WHITE) -> None:
-    """ValueError if more than half of the photographs tried are of the same single colour, as after a wrong export.
+    """Raise ValueError if more than half of the sampled photographs have the same single colour, as after a wrong
+    export.
 
-    A photograph is of a single colour if its values differ by at most `FLAT` levels, and two colours are the same if
-    they do; photographs of different colours are allowed.
+    A photograph has a single colour if its values differ by at most `FLAT` levels; two colours are the same if they
+    differ by no more. Single-colour photographs of different colours are allowed.
     """
     files = photograph_files(root)
     tried = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, TRIED).astype(int))]

@@ -1,7 +1,7 @@
 """Readers of labelled data sets, one for each form of storage: large files that torchvision reads, class folders, and
 arrays that come with a package. Nothing is ever downloaded.
 
-A reader names the places that it expects below the root of a data set and the files that it reads, and lists the images
+A reader gives the paths that must exist below the root of a data set and the files that it reads, and lists the images
 as a `Catalogue` before their pixels are decoded.
 """
 
@@ -22,11 +22,11 @@ from mi_ray.compute.images.decode import WHITE, read_image, to_rgb
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """Every image of a data set before its pixels are decoded: those for training first, then the ``n_validation`` of
-    its official validation part, then the ``n_test`` of its official test part.
+    """The list of all images of a data set, whose pixels are not decoded yet: first the training images, then the
+    ``n_validation`` images of the official validation part, then the ``n_test`` images of the official test part.
 
-    ``read``: an image as upright RGB; ``name``: of an image, for people; ``values``: names of each attribute's values,
-    classes first.
+    ``read(i)`` returns image i as upright RGB, ``name(i)`` its name for people. ``values``: the names of each
+    attribute's values; the first attribute is the class.
     """
 
     read: Callable[[int], Image.Image]
@@ -38,7 +38,7 @@ class Catalogue:
 
 
 def numbered(name: str) -> Callable[[int], str]:
-    """Names of images that have no file of their own, such as ``digits image 17``."""
+    """A function from an index to the name of an image that has no file of its own, such as ``digits image 17``."""
     return f"{name} image {{}}".format
 
 
@@ -46,8 +46,8 @@ def numbered(name: str) -> Callable[[int], str]:
 class LargeFiles:
     """A few large ``files`` below the root, of which torchvision makes a training and a test part.
 
-    ``parts``: opens both parts; ``labels``: the attribute of a part that holds its labels; ``processed``: files that
-    torchvision reads instead where they exist, as a glob pattern below the root.
+    ``parts``: a function that opens both parts; ``labels``: the name of a part's attribute that holds its labels;
+    ``processed``: a glob pattern below the root of files that torchvision reads instead if they exist.
     """
 
     files: tuple[str, ...]
@@ -56,7 +56,7 @@ class LargeFiles:
     processed: str = ""
 
     def expected(self, class_list: Path | None) -> list[str]:
-        """Places below the root that must exist."""
+        """The paths below the root that must exist."""
         return list(self.files)
 
     def files_of(self, name: str, root: Path, class_list: Path | None) -> list[Path]:
@@ -65,7 +65,7 @@ class LargeFiles:
         return [root / file for file in self.files] + processed
 
     def catalogue(self, name: str, root: Path, class_list: Path | None, matte: str) -> Catalogue:
-        """List the images; ValueError names a corrupt file. torchvision checks files before it unpickles them, except
+        """List the images; ValueError if a file is corrupt. torchvision verifies files before it unpickles them, except
         those of MNIST."""
         try:
             train, test = self.parts(root)
@@ -96,18 +96,18 @@ class ClassTree:
     needs_class_list: bool = False
 
     def expected(self, class_list: Path | None) -> list[str]:
-        """Places below the root that must exist; a folder ends in a slash. Reads the class list, if there is one."""
+        """The paths below the root that must exist; that of a folder ends in a slash. Reads the class list, if any."""
         if class_list is not None:
             return [f"{folder}/{wnid}/" for folder in self.folders.values() for wnid in wnids(class_list)]
         return [f"{folder}/" for folder in self.folders.values()] or [""]
 
     def files_of(self, name: str, root: Path, class_list: Path | None) -> list[Path]:
-        """The files that the images and their classes are read from."""
+        """The class list, if any, and the image files."""
         listed = [class_list] if class_list else []
         return listed + [Path(path) for path in self.found(name, root, class_list).files()]
 
     def found(self, name: str, root: Path, class_list: Path | None) -> ClassFolders:
-        """The class folders, without opening an image; ValueError refuses a layout that is not clear."""
+        """The class folders, listed without opening an image; ValueError if the layout is ambiguous."""
         if not self.folders:
             return class_folders(name, root, split_folders(name, root), counts_beside=True)
         classes = wnids(class_list) if class_list else ()
@@ -138,9 +138,9 @@ def of_files(name: str, found: ClassFolders, *, by_domain: bool, matte: str = WH
 
 
 def wnids(class_list: Path) -> tuple[str, ...]:
-    """The class folders that a class list names, sorted; ValueError if there are none or one is repeated.
+    """The names of class folders (wnids) in a class list, sorted; ValueError if the list is empty or repeats a name.
 
-    Spaces or lines separate them.
+    Whitespace separates the names.
     """
     names = class_list.read_text().split()
     if not names or len(set(names)) < len(names):
@@ -150,17 +150,17 @@ def wnids(class_list: Path) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class PackagedArrays:
-    """Images that a package ships, so that no root is needed and no file is read. ``arrays``: uint8 [n, height, width],
-    int64 [n] class indices, and the names of the classes. There is no test part."""
+    """Images that are part of a package, so that no root is needed and no file is read. ``arrays`` returns the images,
+    uint8 [n, height, width], their class indices, int64 [n], and the names of the classes. There is no test part."""
 
     arrays: Callable[[], tuple[np.ndarray, np.ndarray, tuple[str, ...]]]
 
     def expected(self, class_list: Path | None) -> list[str]:
-        """Nothing need exist."""
+        """No path: the images are part of the package."""
         return []
 
     def files_of(self, name: str, root: Path, class_list: Path | None) -> list[Path]:
-        """No file is read."""
+        """No file: the images are part of the package."""
         return []
 
     def catalogue(self, name: str, root: Path | None, class_list: Path | None, matte: str) -> Catalogue:

@@ -70,8 +70,8 @@ def strata(
 
 
 def refuse_scarce(data: str, parts: Sizes, names: Sequence[str], held_out: float) -> None:
-    """ValueError names every stratum (up to `NAMED`) of which a split gets fewer than `LEAST` images, and the remedy:
-    another ``held_out``, or the number of images to add."""
+    """Raise ValueError if a split gets fewer than `LEAST` images of a stratum. The error names such strata, at most
+    `NAMED`, and the remedy: another ``held_out``, or the number of images to add."""
     sizes = sizes_of(parts, held_out)
     scarce = np.flatnonzero(sizes.min(axis=1) < LEAST).tolist()
     if not scarce:
