@@ -10,7 +10,7 @@ from typing import Any
 
 from mi_ray.experiments.declare.measures import NOMINAL, NOTE, Measure
 from mi_ray.experiments.plan.plan import Cell, Plan
-from mi_ray.experiments.plan.sheets import Sheet, distinct_names, said, sheets
+from mi_ray.experiments.plan.sheets import Sheet, distinct_names, sheets, text_of
 from mi_ray.experiments.plan.study import Study
 from mi_ray.experiments.results.statement import legend, statement
 from mi_ray.experiments.run.learning import Doubt
@@ -20,7 +20,7 @@ UNLEARNED = "\N{DAGGER}"
 
 @dataclass(frozen=True)
 class Panel:
-    """One matrix of a study: the cells of a kind by row and column, and the measure that is shown of their results.
+    """One matrix of a study: cells of one kind by row and column, and the measure of their results that it shows.
 
     The cells of an entry are replicates.
     """
@@ -35,12 +35,12 @@ class Panel:
 
     @property
     def depth(self) -> int:
-        """Most cells, which are replicates, that share an entry."""
+        """The largest number of cells (replicates) in an entry."""
         return max(map(len, self.sheet.cells.values()))
 
     @property
     def legend(self) -> str:
-        """How to read an entry."""
+        """The legend of an entry: whether a value is a mean over replicates or has a standard error."""
         means = f"mean over up to {self.depth} cells" if self.depth > 1 else "± standard error"
         return f"nominal unless a bracket is shown, {means}" if self.measure == NOMINAL else means
 
@@ -54,8 +54,8 @@ class Panel:
         return self.sheet.cells.get((row, column), ())
 
     def name(self, cell: Cell) -> str:
-        """The parameters that set a cell apart in this matrix; no two cells have the same name."""
-        return said(self._names[cell.key]) or cell.kind
+        """A name of ``cell`` that is unique in this matrix: the parameters in which its cells differ."""
+        return text_of(self._names[cell.key]) or cell.kind
 
     @cached_property
     def _names(self) -> dict[str, dict[str, str]]:
@@ -74,10 +74,10 @@ def panels(study: Study, plan: Plan) -> list[Panel]:
 
 
 def entry(measure: Measure, results: Sequence[Mapping[str, Any]], expected: int, *, final: bool) -> str:
-    """The text of an entry: the results of committed cells, of ``expected`` replicates.
+    """The text of an entry: the mean of ``results``, those of its committed cells.
 
-    Their mean; of a single one, when the run is over (``final``), with its standard error. An estimate reads as its
-    `Statement`.
+    If the entry has a single cell and the run is over (``final``), its standard error follows. Estimates are shown in
+    the words of `Statement`. While cells are missing, the text ends in a count such as (2/3), of ``expected`` cells.
     """
     few = f" ({len(results)}/{expected})" if len(results) < expected else ""
     alone = final and expected == 1
@@ -90,10 +90,11 @@ def entry(measure: Measure, results: Sequence[Mapping[str, Any]], expected: int,
 
 
 def certificates(panel: Panel, results: Mapping[str, Mapping[str, Any]]) -> str:
-    """The legend of the tick, where an entry has one, and each cell that is not certified with all its reasons.
+    """The notes below a matrix of estimates: the legend of the tick if any entry is ticked, then every cell that is not
+    certified, with all its reasons.
 
-    For measures without a certificate: each cell whose result has a note, such as an accuracy on images that the probe
-    saw. ``results``: of the committed cells, by key.
+    Below a matrix of any other measure: every cell whose result has a note, such as that the probe saw test images.
+    ``results``: the results of committed cells by key.
     """
     if panel.measure != NOMINAL:
         noted = [[f"  {panel.name(c)}", str(note)] for c in panel.cells if (note := results.get(c.key, {}).get(NOTE))]
@@ -108,7 +109,7 @@ def certificates(panel: Panel, results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def unlearned(doubts: Sequence[Doubt]) -> str:
-    """The legend of the dagger, and a line for each encoder that did not learn."""
+    """The legend of the dagger, then a line for each encoder that did not learn, with the reason."""
     head = f"{UNLEARNED} rests on an encoder that did not learn; no verdict is given on it:"
     return "\n".join([head, aligned([[f"  {doubt.name}", doubt.reason] for doubt in doubts])])
 

@@ -1,4 +1,4 @@
-"""The plan: every cell that a study needs, each once, in a graph; and the jobs that compute those still missing."""
+"""The plan: the graph of all cells that a study needs, each once, and the jobs that compute the missing ones."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from functools import cached_property
 from mi_ray.experiments.declare import TAKEN, Data, Declaration, Question, data_of, refuse_namesakes, upstream
 from mi_ray.experiments.declare.identity import canonical, cell_key, own_fields
 from mi_ray.experiments.declare.parameters import parameters
-from mi_ray.experiments.plan.sheets import Words, distinct_names, said
+from mi_ray.experiments.plan.sheets import Words, distinct_names, text_of
 from mi_ray.experiments.store.store import Store
 
 UNPREPARED = "unprepared"
-"""Placeholder digest of images that do not exist yet; cells keyed with it can be listed, not computed."""
+"""Placeholder digest of images that are not prepared yet; cells with it can be listed, but not computed."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One encoder, embedding or question: its key, its declaration, and the key of the cell that it needs."""
+    """One encoder, embedding or question: its key, its declaration, and the key of the upstream cell that it needs."""
 
     key: str
     declaration: Declaration
@@ -34,14 +34,14 @@ class Cell:
 
     @cached_property
     def parameters(self) -> dict[str, str]:
-        """The declaration as flat names and values, the same names on trainings and questions."""
+        """The declaration as flat names and values; trainings and questions use the same names."""
         return parameters(self.declaration)
 
 
 @dataclass(frozen=True)
 class Job:
-    """The cells that one trial computes together: one of any kind, but all linear evaluations of an encoder. They share
-    ``needs``, the cell that must be committed first."""
+    """The cells that one trial computes together: all linear evaluations of an encoder, or a single cell of another
+    kind. They share ``needs``, the key of the cell that must be committed first."""
 
     cells: tuple[Cell, ...]
 
@@ -55,13 +55,13 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Names the job by its first cell."""
+        """The key of the job, which is that of its first cell."""
         return self.cells[0].key
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Cells by key, upstream before downstream."""
+    """All cells of a study by key; each comes after its upstream cell."""
 
     cells: Mapping[str, Cell]
 
@@ -70,18 +70,19 @@ class Plan:
         return distinct_names(self.cells.values())
 
     def name(self, cell: Cell) -> str:
-        """A cell's name for people: its kind and what sets it apart in this plan; no two cells have the same."""
-        return " ".join(filter(None, [cell.kind, said(self._names[cell.key])]))
+        """A name for people that is unique in this plan: the cell's kind, and the parameters that differ between cells
+        of that kind."""
+        return " ".join(filter(None, [cell.kind, text_of(self._names[cell.key])]))
 
     def job_name(self, job: Job) -> str:
-        """A job's name: that of its cells, with every value of the parameters that differ between them."""
+        """The name of a job: the parameters in its cells' names, each with the values of all its cells."""
         words = [self._names[cell.key] for cell in job.cells]
         names = dict.fromkeys(name for words_of_cell in words for name in words_of_cell)
         together = {name: ",".join(dict.fromkeys(w[name] for w in words if name in w)) for name in names}
-        return " ".join(filter(None, [job.kind, said(together)]))
+        return " ".join(filter(None, [job.kind, text_of(together)]))
 
     def only(self, pattern: str) -> Plan:
-        """The cells whose name matches a shell pattern, with everything upstream of them."""
+        """The plan of the cells whose names match a shell pattern, with all their upstream cells."""
         kept: set[str] = set()
         for cell in self.cells.values():
             key = cell.key if fnmatchcase(self.name(cell), pattern) else None
@@ -91,7 +92,7 @@ class Plan:
         return Plan({key: cell for key, cell in self.cells.items() if key in kept})
 
     def downstream(self, key: str) -> list[Cell]:
-        """Cells that need ``key``, directly or through others."""
+        """The cells that need the cell ``key``, directly or through other cells."""
         direct = [cell for cell in self.cells.values() if cell.upstream == key]
         return direct + [below for cell in direct for below in self.downstream(cell.key)]
 
@@ -102,9 +103,9 @@ class Plan:
 
 
 def build(questions: Iterable[Question], digest_of: Callable[[Data], str | None]) -> Plan:
-    """The plan of some questions: each with its embedding and training, every cell once.
+    """The plan of ``questions``: every question with its embedding and encoder, each cell once.
 
-    ``digest_of``: of images, None of those not prepared, whose declaration then tells their cells apart.
+    ``digest_of``: the digest of images, None if they are not prepared; their declaration then enters the cell keys.
     """
     cells: dict[str, Cell] = {}
     listed = list(questions)
@@ -126,7 +127,8 @@ def _line(declaration: Declaration) -> list[Declaration]:
 
 
 def group(cells: Iterable[Cell]) -> list[Job]:
-    """One job per cell, but all linear evaluations of an encoder in one: their probes are fitted together."""
+    """The jobs of ``cells``: one per cell, except that all linear evaluations of an encoder share one, since their
+    probes are fitted together."""
     together: dict[tuple[str | None, str], list[Cell]] = defaultdict(list)
     for cell in cells:
         company = cell.declaration.company

@@ -1,7 +1,7 @@
 """Names of cells, and their places in matrices and tables. Only replicates share a place.
 
-Every matrix on the screen, heatmap, table and report takes from `telling` the parameters to show beside its own rows
-and columns; every name comes from `distinct_names`.
+`telling` gives every matrix on the screen, heatmap, table and report the parameters that it must show beside its own
+rows and columns; `distinct_names` gives every name.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from mi_ray.experiments.plan.plan import Cell
 
 SHORT = 8
-"""Characters of a hash that stand for it in a name."""
+"""Number of characters of a hash that are shown in a name."""
 
 Place = tuple[str, ...]
 Naming = Callable[["Cell"], Mapping[str, str]]
 
 
 def telling(cells: Iterable[Cell], shown: Collection[str], named: Naming | None = None) -> tuple[str, ...]:
-    """Parameters that tell cells apart which agree in all parameters ``shown``; with them only replicates are alike.
+    """The parameters that must be shown beside ``shown`` so that only replicates agree in all of them.
 
-    A greedy choice keeps them few. Parameters of the encoder come first, so that cells of several kinds get the same.
-    ``named``: further parameters of a cell, some of which may be shown.
+    A greedy choice keeps them few. Parameters of the encoder are chosen first, so that cells of different kinds get the
+    same ones. ``named``: a function that returns further parameters of a cell, which ``shown`` may include.
     """
     listed = list(cells)
     rows = [{**cell.parameters, **(named(cell) if named else {})} for cell in listed]
@@ -51,17 +51,17 @@ def telling(cells: Iterable[Cell], shown: Collection[str], named: Naming | None 
 
 
 def names_in(rows: Iterable[Mapping[str, str]]) -> list[str]:
-    """All names of parameters in order of appearance; details, which spell out other parameters, come last."""
+    """The names of all parameters in order of appearance; details, which spell out another parameter, come last."""
     return sorted(dict.fromkeys(name for row in rows for name in row), key=is_detail)
 
 
 def place_title(names: Iterable[str], values: Iterable[str]) -> str:
-    """``k_tr=8, temperature=0.2``; a parameter that a cell lacks is left out."""
+    """Names and values as text, such as ``k_tr=8, temperature=0.2``; empty values are left out."""
     return ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True) if value != "")
 
 
 def place_of(cell: Cell, names: Iterable[str]) -> Place:
-    """The values of some parameters of a cell, empty where it has none."""
+    """The values of the parameters ``names`` of a cell; "" for a parameter that it lacks."""
     return tuple(cell.parameters.get(name, "") for name in names)
 
 
@@ -70,7 +70,8 @@ def place_of(cell: Cell, names: Iterable[str]) -> Place:
 
 @dataclass(frozen=True)
 class Sheet:
-    """One matrix: the parameters that its cells share, and cells by row and column. Cells of a place are replicates."""
+    """One matrix: a title, made of parameters that all its cells share, and the cells by row and column. Cells of one
+    place are replicates."""
 
     title: str
     rows: tuple[str, ...]
@@ -79,10 +80,10 @@ class Sheet:
 
 
 def sheets(cells: Iterable[Cell], row: str, column: str) -> list[Sheet]:
-    """Matrices of the cells that have a ``row`` and a ``column``, in their order.
+    """The matrices of all cells that have the parameters ``row`` and ``column``, in the cells' order.
 
-    The parameters that tell the cells apart otherwise make a matrix for each of their values; where these matrices
-    would not all have the same rows, they make rows of one matrix.
+    If cells differ in further parameters (`telling`), there is a matrix for each combination of their values. If these
+    matrices would not all have the same rows, there is one matrix, whose rows also show the further parameters.
     """
     listed = [cell for cell in cells if {row, column} <= cell.parameters.keys()]
     names = telling(listed, (row, column))
@@ -110,14 +111,14 @@ def sheets(cells: Iterable[Cell], row: str, column: str) -> list[Sheet]:
 # Names
 
 Words = dict[str, str]
-"""The words of a name: parameters and, where they are not enough, the beginning of a digest or of the key."""
+"""The words of a name: parameters and, if these are not unique, the beginning of a digest or of the key."""
 
 
 def distinct_names(cells: Iterable[Cell]) -> dict[str, Words]:
-    """The words that name each cell, by key, beside its kind: no two cells of a kind have the same.
+    """Cell key -> the words of the cell's name, unique among cells of its kind.
 
-    Every parameter that differs between cells of a kind; then, where parameters agree, the digest of the images where
-    it differs, and the beginning of the key.
+    The words are all parameters that differ between cells of that kind. If cells agree in these, the digest of the
+    images follows if it differs, then the beginning of the key if that is needed.
     """
     by_key = {cell.key: cell for cell in cells}
     varying = varying_parameters(by_key.values())
@@ -141,7 +142,7 @@ def distinct_names(cells: Iterable[Cell]) -> dict[str, Words]:
 
 
 def varying_parameters(cells: Iterable[Cell]) -> list[str]:
-    """Parameters that differ between cells of a kind; details only where they tell more cells apart."""
+    """The parameters that differ between cells of a kind; a detail only if it distinguishes further cells."""
     kinds: dict[str, list[Mapping[str, str]]] = {}
     for cell in cells:
         kinds.setdefault(cell.kind, []).append(cell.parameters)
@@ -161,6 +162,6 @@ def short_key(cell: Cell) -> str:
     return cell.key.rpartition("-")[2][:SHORT]
 
 
-def said(words: Words) -> str:
-    """``pairing=color seed=0``."""
+def text_of(words: Words) -> str:
+    """A name as text: ``pairing=color seed=0``."""
     return " ".join(f"{name}={value}" for name, value in words.items())
