@@ -164,11 +164,11 @@ class Forecast:
 
 def to_go(seconds: float | None) -> str:
     """``about 3 min to go``; nothing when unknown."""
-    return "" if seconds is None else f"about {roughly(seconds)} to go"
+    return "" if seconds is None else f"about {rounded_duration(seconds)} to go"
 
 
-def roughly(seconds: float) -> str:
-    """A duration for people, to one or two digits."""
+def rounded_duration(seconds: float) -> str:
+    """A duration as rounded text: ``25 s``, ``12 min``, ``3.4 h`` or ``2.0 days``."""
     if seconds < 55:
         return f"{max(5, 5 * round(seconds / 5))} s"
     if seconds < 90 * 60:

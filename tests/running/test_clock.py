@@ -4,7 +4,7 @@ import pytest
 
 from mi_ray.experiments.plan.cost import job_work
 from mi_ray.experiments.plan.queue import Queue
-from mi_ray.running.clock import Accounting, Forecast, roughly, to_go
+from mi_ray.running.clock import Accounting, Forecast, rounded_duration, to_go
 from tests.running.rehearsal import SMALL, Clock, Rehearsal, plan_of
 
 
@@ -91,7 +91,7 @@ def test_nothing_is_told_when_nothing_is_left(store):
     [(1, "5 s"), (42, "40 s"), (61, "1 min"), (170, "3 min"), (5390, "90 min"), (9000, "2.5 h"), (260_000, "3.0 days")],
 )
 def test_durations_are_told_roughly(seconds, told):
-    assert roughly(seconds) == told
+    assert rounded_duration(seconds) == told
 
 
 def test_orchestration_is_the_wall_without_the_busiest_slots_work(store):
