@@ -1,4 +1,4 @@
-"""What a training tells of itself: a record at each report, and the losses of the steps since the last one."""
+"""The history of a training: a record per report, and the losses of the steps since the last record."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ FIRST = "first_loss"
 
 
 class Diverged(ArithmeticError):
-    """The loss is no longer a finite number; trying again would do the same."""
+    """The loss is not finite. A retry would diverge again."""
 
 
 @dataclass
 class History:
-    """``records``: step, loss in nats and, where the objective makes one, the in-training estimate of Eq. 4 in bits.
-    ``losses``: this worker's in nats, one for each step that no record tells of yet. ``first_loss_nats``: of the first
-    step, whose networks are untrained; None before the first report, and after resuming a run that did not keep it."""
+    """``records``: one per report, with step, loss in nats and, if the objective gives one, the in-training estimate of
+    Eq. 4 in bits. ``losses``: this worker's losses in nats, one per step since the last record. ``first_loss_nats``:
+    the loss of the first step, with untrained networks; None before the first report, and after resuming from a
+    checkpoint that lacks it."""
 
     records: list[dict[str, float]] = field(default_factory=list)
     losses: list[Tensor] = field(default_factory=list)
     first_loss_nats: float | None = None
 
     def report(self, trainer: Trainer) -> None:
-        """Add the record of the steps since the last one, over all workers; Diverged when the loss is not finite."""
+        """Add a record of the steps since the last one, averaged over all workers; Diverged if the loss is not
+        finite."""
         if not self.records:
             self.first_loss_nats = trainer.workers.mean(self.losses[0]).item()
         loss = trainer.workers.mean(torch.stack(self.losses).mean()).item()
@@ -43,17 +45,17 @@ class History:
         self.records.append(record)
 
     def state(self, workers: Workers) -> dict[str, Tensor]:
-        """All of it as named tensors, losses as means over workers, each of whom calls this."""
+        """The history as named tensors, with losses averaged over workers. Every worker must call it."""
         names = self.records[0] if self.records else ()
         columns = {name: torch.tensor([r[name] for r in self.records], dtype=torch.float64) for name in names}
-        told = {f"history.{name}": column for name, column in columns.items()}
+        tensors = {f"history.{name}": column for name, column in columns.items()}
         if self.first_loss_nats is not None:
-            told[FIRST] = torch.tensor(self.first_loss_nats, dtype=torch.float64)
-        return told | ({"losses": workers.mean(torch.stack(self.losses))} if self.losses else {})
+            tensors[FIRST] = torch.tensor(self.first_loss_nats, dtype=torch.float64)
+        return tensors | ({"losses": workers.mean(torch.stack(self.losses))} if self.losses else {})
 
     @classmethod
     def of(cls, state: dict[str, Tensor], device: torch.device) -> History:
-        """What `state` returned, the losses back on ``device``."""
+        """The history from the tensors that `state` returned, with the losses on ``device``."""
         columns = {n.removeprefix("history."): t.tolist() for n, t in state.items() if n.startswith("history.")}
         rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         losses = state["losses"].to(device).unbind() if "losses" in state else ()

@@ -1,4 +1,4 @@
-"""The training loop of one cell: steps, reports, checkpoints, and picking up where an earlier attempt was cut off."""
+"""The training loop of one cell: steps, reports, checkpoints, and resuming an attempt that was interrupted."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from mi_ray.experiments.store.store import Attempt
 
 REPORTS = 50
 LOOK_SECONDS = 5.0
-"""How often, about, is looked whether to save or to leave: some clouds give notice of 30 seconds."""
+"""Approximate time between checks for a due checkpoint or a preemption notice; some clouds give 30 seconds' notice."""
 CHECKPOINT_SECONDS = 20.0
 KEPT = 2
-"""Checkpoints kept, so that a torn newest one costs an interval and not the run."""
+"""Number of checkpoints kept. If the newest is incomplete, only the steps since the one before are lost."""
 
 
 class Leaving(Exception):
-    """The machine is about to go. What was trained is in a checkpoint, and another attempt goes on from it."""
+    """The machine is about to be preempted. A checkpoint is saved, from which another attempt resumes."""
 
 
 def staying() -> bool:
-    """For machines that nobody takes away."""
+    """The default of ``leaving``, for machines that are not preempted: always False."""
     return False
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Tells whoever asks the store how far the attempt is."""
+    """A callback that writes the attempt's progress, a share in 0..1, to the store."""
 
     attempt: Attempt
 
@@ -43,11 +43,11 @@ class Progress:
 
 
 def train(trainer: Trainer, attempt: Attempt | None, leaving: Callable[[], bool] = staying) -> History:
-    """Train to the end; returns its `History`.
+    """Train to the last step and return the `History`.
 
-    Of workers that train together the first has the attempt: it alone writes, and reads what an earlier one left for
-    all. Raises Diverged when the loss is not finite, and Leaving, once a checkpoint is there, when any worker finds
-    itself ``leaving``. The history and the weights do not depend on where it was cut off.
+    If several workers train together, only the first has the ``attempt``: it writes, and reads the checkpoint of an
+    earlier attempt for all. Raises Diverged if the loss is not finite, and Leaving, after saving a checkpoint, if
+    ``leaving()`` is true on any worker. History and weights do not depend on where a training was interrupted.
     """
     history = _resume(trainer, attempt)
     every = max(1, trainer.steps // REPORTS)
@@ -55,10 +55,10 @@ def train(trainer: Trainer, attempt: Attempt | None, leaving: Callable[[], bool]
     while trainer.step_number < trainer.steps:
         history.losses.append(trainer.step())
         failpoint("train.step")
-        reports = trainer.step_number % every == 0 or trainer.step_number == trainer.steps
-        if reports:
+        report_is_due = trainer.step_number % every == 0 or trainer.step_number == trainer.steps
+        if report_is_due:
             history.report(trainer)
-        if reports or watch.is_due():
+        if report_is_due or watch.is_due():
             watch.look(history)
     if attempt:
         for record in history.records:
@@ -67,8 +67,8 @@ def train(trainer: Trainer, attempt: Attempt | None, leaving: Callable[[], bool]
 
 
 class _Watch:
-    """Looks up from the steps at every report, and in between at the pace of the steps; on all workers after the same
-    one."""
+    """Checks at every report, and about every `LOOK_SECONDS` between reports, whether to save or to leave. All workers
+    check after the same step."""
 
     def __init__(self, trainer: Trainer, attempt: Attempt | None, leaving: Callable[[], bool]) -> None:
         self._trainer, self._attempt, self._leaving = trainer, attempt, leaving
@@ -79,7 +79,7 @@ class _Watch:
         return self._trainer.step_number >= self._next
 
     def look(self, history: History) -> None:
-        """Tell how far the training is; save it if it is time; raise Leaving if a worker leaves, which saves it."""
+        """Report progress, and save a checkpoint if one is due; if any worker is leaving, save and raise Leaving."""
         trainer, attempt = self._trainer, self._attempt
         if attempt:
             attempt.refuse_if_stale()
@@ -95,7 +95,7 @@ class _Watch:
             raise Leaving(f"at step {trainer.step_number} of {trainer.steps}")
 
     def _plan(self) -> tuple[int, bool]:
-        """The step to look after next, and whether it is time to save."""
+        """The step after which to check next, and whether a checkpoint is due."""
         now, step = time.monotonic(), self._trainer.step_number
         steps = LOOK_SECONDS * (step - self._step) / max(now - self._looked, 1e-9)
         saves = now - self._saved > CHECKPOINT_SECONDS
@@ -104,30 +104,33 @@ class _Watch:
 
 
 def _save(trainer: Trainer, history: History, attempt: Attempt | None) -> None:
-    """Write a checkpoint named by its step and sha256, its history beside it, and drop the oldest."""
-    told = history.state(trainer.workers)
+    """Write a checkpoint of trainer and history, named by its step and sha256, and remove all but the newest `KEPT`.
+
+    All workers must call it; only the one with the ``attempt`` writes."""
+    history_tensors = history.state(trainer.workers)
     if not attempt:
         return
     folder = attempt.path / "checkpoints"
     folder.mkdir(exist_ok=True)
     unnamed = folder / "new.safetensors"
-    save_tensors(trainer.state() | told, unnamed)
+    save_tensors(trainer.state() | history_tensors, unnamed)
     named = unnamed.rename(folder / f"{trainer.step_number:09d}-{sha256(unnamed)[:32]}.safetensors")
     attempt.keep_checkpoint(named, drop=sorted(folder.glob("*-*.safetensors"))[:-KEPT])
     failpoint("train.checkpoint")
 
 
 def _resume(trainer: Trainer, attempt: Attempt | None) -> History:
-    """Continue, on every worker, from the newest intact checkpoint of any earlier attempt; its history is returned."""
-    state = trainer.workers.from_first(_left(attempt) if attempt else None)
+    """Load the newest intact checkpoint of any earlier attempt into every worker's trainer, and return its history,
+    which is empty if there is no checkpoint."""
+    state = trainer.workers.from_first(_newest_checkpoint(attempt) if attempt else None)
     if not state:
         return History()
     trainer.load(state)
     return History.of(state, trainer.device)
 
 
-def _left(attempt: Attempt) -> dict[str, Tensor]:
-    """The newest intact checkpoint; nothing where there is none."""
+def _newest_checkpoint(attempt: Attempt) -> dict[str, Tensor]:
+    """The tensors of the newest intact checkpoint; empty if there is none."""
     for path in attempt.checkpoints():
         if sha256(path)[:32] == path.stem.partition("-")[2]:
             return load_tensors(path)

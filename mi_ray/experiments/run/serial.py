@@ -1,4 +1,4 @@
-"""The serial runner: the same jobs, one after another, in this process. Needs nothing but floors 0 to 2."""
+"""The serial runner: it computes the jobs of a plan one after another in this process, without Ray (floors 0 to 2)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DataByDigest = Mapping[str, PreparedData]
 
 
 class Listener(Protocol):
-    """Is told what happens to jobs, in the driver's process."""
+    """Receives the events of jobs in the driver's process."""
 
     def waiting(self, job: Job, reason: str) -> None: ...
 
@@ -31,7 +31,7 @@ class Listener(Protocol):
 
 
 def run_here(jobs: Iterable[Job], data: DataByDigest, store: Store, listener: Listener) -> None:
-    """Run every job whose upstream is, or becomes, committed. A failed job blocks those below it and no others."""
+    """Run every job whose upstream cell is committed or becomes so. A failed job blocks only its downstream jobs."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
     queue = Queue(jobs, store)
