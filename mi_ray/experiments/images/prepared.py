@@ -1,4 +1,5 @@
-"""Prepared images in the store: made once from a declaration, named by recipe, identified by content digest."""
+"""Prepared images in the store: made once per declaration, in a folder named by recipe, and identified by a digest of
+their content."""
 
 from __future__ import annotations
 
@@ -19,39 +20,40 @@ from mi_ray.experiments.store.files import MANIFEST, fsync, read_json, sha256, w
 from mi_ray.experiments.store.store import Store
 
 GENERATOR = 2
-"""Version of `render`: raise it when the same declaration gives other pixels, or what is prepared holds another file.
-Images that are made anew with the same pixels keep their digest, and their cells."""
+"""Version of `render`. Raise it if a declaration gives other pixels than before, or if other files are written. Images
+that are made again with the same pixels keep their digest, and thus their cells."""
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Images on disk. ``digest`` is their content's sha256 and enters every cell key. Of images in a ``bucket`` every
-    node has a folder of its own, and brings there what it reads."""
+    """Images on disk. ``digest`` is the sha256 of their content and enters every cell key. If they are in a ``bucket``,
+    every node downloads the files that it reads to a folder of its own."""
 
     folder: Path
     digest: str
     bucket: Bucket | None = None
 
     def split(self, name: str) -> ImageSet:
-        """Load one split; ValueError when the file is not what was prepared."""
+        """Load a split; ValueError if its file has changed since it was prepared."""
         return ImageSet.load(self._intact(f"{name}.safetensors"))
 
     def names(self, split: str) -> tuple[str, ...]:
-        """Names of the images of one split, in its order: paths below the data set's root, or ``digits image 17``.
+        """Names of the images of a split, in its order: paths below the data set's root, or ``digits image 17``.
 
-        ValueError when the file is not what was prepared.
+        ValueError if the file of names has changed since it was prepared.
         """
         return tuple(read_json(self._intact(_names_file(split))))
 
     def _intact(self, name: str) -> Path:
-        """The path of a prepared file on this node; ValueError unless its sha256 is that of when it was prepared."""
-        path = self._brought(name)
+        """The path of a prepared file on this node; ValueError if its sha256 has changed since it was prepared."""
+        path = self._local_path(name)
         if sha256(path) != read_json(path.parent / MANIFEST)["files"][path.name]:
             place = f"{self.bucket.address}/data/{self.folder.name}" if self.bucket else self.folder
             raise ValueError(f"data: {path} has changed since it was prepared; remove {place} to make it again")
         return path
 
-    def _brought(self, name: str) -> Path:
+    def _local_path(self, name: str) -> Path:
+        """The path of a prepared file on this node, downloaded from the bucket if there is one."""
         if self.bucket is None:
             return self.folder / name
         published = Published(self.bucket, f"data/{self.folder.name}")
@@ -61,7 +63,7 @@ class PreparedData:
 
 
 def prepared(data: Data, store: Store) -> PreparedData | None:
-    """The images if this store already holds them; reads no pixels and makes nothing. Refuses folders as `prepare`."""
+    """The images if this store has them, else None. Reads no pixels; refuses invalid folders like `prepare`."""
     if missing(data):
         return None
     folder = store.root / "data" / _recipe(data)
@@ -74,13 +76,13 @@ def prepared(data: Data, store: Store) -> PreparedData | None:
 
 
 def prepare(data: Data, store: Store) -> PreparedData:
-    """Make the images, or find them; refuses missing folders and corrupt images by name.
+    """The images, made if this store lacks them; `Refused` names a missing folder or a corrupt image.
 
-    They are made in a folder of this process and then published, unless another process was first.
+    They are made in a folder of this process, which is then renamed and published unless another process was first.
     """
     refuse_missing(data)
-    if (there := prepared(data, store)) is not None:
-        return there
+    if (existing := prepared(data, store)) is not None:
+        return existing
     folder = store.root / "data" / _recipe(data)
     for leftover in folder.parent.glob("*.partial-*"):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -125,9 +127,8 @@ def _recipe(data: Data) -> str:
 
 
 def _fingerprint(folder: Path, files: list[Path]) -> str:
-    """Names, sizes and times of the files that are read, those that links lead to included: a change of any makes the
-    images anew (same pixels, same digest). The time of the last change of state (ctime) tells new content apart that
-    was given the old time of modification, as unpacked archives are."""
+    """A digest of names, sizes and times of the files that are read, with links followed. If it changes, the images are
+    made again (same pixels, same digest). ctime reveals new content with an old mtime, as unpacked archives have."""
     digest = hashlib.sha256()
     for path in files:
         status = os.stat(path)
