@@ -1,4 +1,5 @@
-"""Linear evaluation of a frozen encoder (Sec. IV): fitted on train, selected on validation, read on test."""
+"""Linear evaluation of a frozen encoder (Sec. IV): probes are fitted on train, selected on validation and scored on
+test."""
 
 from __future__ import annotations
 
@@ -18,10 +19,11 @@ from mi_ray.compute.probes.logistic import Probes, fit_probes
 
 @dataclass(frozen=True, kw_only=True)
 class LinearAccuracy:
-    """Held-out accuracy of a linear probe, in 0..1, with its standard error over source images.
+    """Test accuracy of a linear probe, in 0..1, with its standard error over source images.
 
-    ``accuracy`` counts classes by their share of the test images, as an empirical prior does; ``balanced_accuracy``
-    counts them alike, as a uniform prior does (`balanced`). ``absent_classes``: how many the test images lack.
+    ``accuracy`` weights classes by their frequency in the test images, as an empirical prior does;
+    ``balanced_accuracy`` weights them equally, as a uniform prior does (`balanced`). ``absent_classes``: the number of
+    classes without a test image.
     """
 
     accuracy: float
@@ -43,10 +45,10 @@ def evaluate_linearly(
     *,
     penalties: Sequence[float],
 ) -> list[LinearAccuracy]:
-    """Fit the probes of all tasks together and score each on untouched rows.
+    """Fit the probes of all tasks together and score each on test rows, which no fit or choice has used.
 
-    h: per split [n, width]; labels: per task and split [n]; ``sources`` [n of test]. The penalty with the best
-    validation accuracy is used, the larger one on a tie. Source: Sec. IV, Fig. 6.
+    h: per split [n, width]; labels: per task and split [n]; ``sources`` [n of test]. Each task takes the penalty with
+    the best validation accuracy, the largest such penalty on a tie. Source: Sec. IV, Fig. 6.
     """
     rows = {split: torch.from_numpy(h[split]) for split in SPLITS}
     train_labels = [torch.from_numpy(task["train"]) for task in labels]
@@ -56,7 +58,7 @@ def evaluate_linearly(
 
 @dataclass(frozen=True, kw_only=True)
 class Balanced:
-    """Mean over classes of the share of hits in each, and its standard error over sources."""
+    """The mean over classes of the accuracy within each class, and its standard error over sources."""
 
     accuracy: float
     standard_error: float
@@ -65,8 +67,8 @@ class Balanced:
 def balanced(hits: NDArray[np.bool_], labels: Labels, sources: Sources) -> Balanced:
     """Balanced accuracy over the classes that occur in ``labels``, as scikit-learn's ``balanced_accuracy_score``.
 
-    ``hits``, ``labels``, ``sources``: [n]. The standard error is the jackknife that leaves out one source at a time,
-    nan where that leaves no image; a class that is left without an image is left out too.
+    ``hits`` (correct predictions), ``labels``, ``sources``: [n]. The standard error is the leave-one-source-out
+    jackknife, NaN if leaving out a source leaves no image. A class that keeps no image is left out too.
     """
 
     def terms(_: np.ndarray, rows: np.ndarray, hit: np.ndarray) -> np.ndarray:

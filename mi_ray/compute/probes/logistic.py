@@ -17,12 +17,13 @@ HISTORY = 10
 ARMIJO = 1e-4
 HALVINGS = 6
 TOLERANCE = 3e-4
-"""A problem is done when an iteration lowers its loss by a smaller share than this."""
+"""A problem stops when an iteration lowers its loss by less than this share."""
 
 
 @dataclass(frozen=True, eq=False)
 class Probes:
-    """Fitted probes. weights: per task [width + 1, penalties, classes], last row the intercept; on principal axes."""
+    """Fitted probes. ``weights``: per task [width + 1, penalties, classes] on principal ``axes``; the last row is the
+    intercept."""
 
     axes: PrincipalAxes
     weights: tuple[Tensor, ...]
@@ -30,7 +31,7 @@ class Probes:
     def logits(self, h: Float[Tensor, "n width"], task: int) -> Float[Tensor, "n penalties classes"]:
         """Class scores of task number ``task`` under every penalty: h [n, width] -> [n, penalties, classes].
 
-        NotFinite if an embedding or a score is not: the largest of NaN would be class 0.
+        NotFinite if an embedding or a score is not finite: argmax over NaN would return class 0.
         """
         scores = torch.einsum("nd,dpc->npc", _with_intercept(self.axes(h)), self.weights[task])
         refuse_rows("logits", scores)
@@ -48,9 +49,9 @@ def fit_probes(
 ) -> Probes:
     """Minimise mean cross-entropy + penalty/2 |W|^2 for every (task, penalty) at once.
 
-    h: [n, width]; labels: one [n] tensor per task; ``axes`` of h, where they are known already. The problems share one
-    matrix product but nothing else: step sizes and curvature are kept per problem (limited-memory BFGS), so a probe
-    does not depend on its company. NotFinite if an embedding is not.
+    h: [n, width]; labels: one [n] tensor per task; ``axes``: those of h, if already known. The problems share a matrix
+    product but nothing else: step sizes and curvature are kept per problem (limited-memory BFGS), so a probe does not
+    depend on the other problems. NotFinite if an embedding is not finite.
     """
     axes = axes or PrincipalAxes(h)
     problem = _Objective(_with_intercept(axes(h)), labels, n_classes, penalties)
@@ -86,7 +87,7 @@ class _Objective:
         return values[self.problem_of_column]
 
     def split(self, weights: Tensor) -> tuple[Tensor, ...]:
-        """Columns of each task: [width + 1, penalties, classes]."""
+        """The columns of each task, as [width + 1, penalties, classes]."""
         blocks = weights.split([c * self.n_penalties for c in self.n_classes], dim=1)
         return tuple(b.reshape(len(b), self.n_penalties, c) for b, c in zip(blocks, self.n_classes, strict=True))
 
@@ -104,7 +105,8 @@ class _Objective:
 
 
 def minimise(objective: _Objective, iterations: int) -> Tensor:
-    """Weights [width + 1, columns] of least loss, by limited-memory BFGS; a problem stops when it gains too little."""
+    """The weights [width + 1, columns] that minimise the losses, by limited-memory BFGS; a problem stops by
+    `TOLERANCE`."""
     weights = torch.zeros(objective.x.shape[1], len(objective.problem_of_column), dtype=objective.x.dtype)
     loss, gradient = objective(weights)
     pairs: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -124,7 +126,7 @@ def minimise(objective: _Objective, iterations: int) -> Tensor:
 
 
 def _direction(objective: _Objective, gradient: Tensor, pairs: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
-    """The two-loop recursion of L-BFGS, with one inner product per problem."""
+    """The L-BFGS search direction by the two-loop recursion, with inner products per problem."""
     q, alphas = gradient.clone(), []
     for step, change, inverse in reversed(pairs):
         alpha = inverse * objective.dot(step, q)
@@ -144,7 +146,8 @@ def _direction(objective: _Objective, gradient: Tensor, pairs: list[tuple[Tensor
 def _line_search(
     objective: _Objective, weights: Tensor, loss: Tensor, gradient: Tensor, direction: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Halve each problem's own step until its loss falls enough (Armijo); a problem that cannot improve stays."""
+    """Halve each problem's step until its loss falls enough (Armijo); the weights of a problem that cannot improve stay
+    the same."""
     slope = objective.dot(gradient, direction)
     slack = 1e-6 * loss
     size = torch.ones_like(loss)
