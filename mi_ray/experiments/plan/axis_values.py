@@ -93,7 +93,8 @@ class Axis:
 
 
 def axes_of(function: Callable[..., Any]) -> dict[str, Axis]:
-    """The axes of a trial function: its parameters. `Refused` if one is no keyword or has no usable hint."""
+    """The axes of a trial function, which are its parameters, by name. `Refused` if a parameter cannot be passed by
+    name, has no type hint, or has a hint that is not one of `HINTS`."""
     try:
         hints = get_type_hints(function, include_extras=True)
     except (NameError, TypeError) as error:

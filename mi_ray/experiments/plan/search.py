@@ -13,7 +13,7 @@ Candidate = Mapping[str, float]
 """A value for every parameter that is searched."""
 
 DIGITS = 6
-"""Decimals of a parameter, so that the same value is the same cell."""
+"""Decimals to which parameters are rounded, so that equal values give equal cells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +38,13 @@ class Range:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """Trains all candidates on a short budget of views, promotes those that are not hopeless to the full budget, and
-    trains the winner and the default again with fresh seeds.
+    """A search that trains all candidates on a short budget of views, promotes those that may still win to the full
+    budget, and trains the winners and the default again with fresh seeds.
 
-    ``trial(views=, seed=, **candidate)`` gives the questions. ``objectives``: kind of question -> value of its result
-    to maximise, read on validation images; several make a Pareto front. ``noise_seeds`` trainings of the default on
-    the short budget measure seed noise. ``seed`` is the sampler's, and that of every training without another one.
+    ``trial(views=, seed=, **candidate)`` returns the questions. ``objectives``: kind of question -> the value of its
+    result to maximise, measured on validation images; several objectives make a Pareto front. ``noise_seeds`` trainings
+    of the default on the short budget measure seed noise. ``seed`` is the seed of the sampler, and of every training
+    that has no other.
     """
 
     trial: Callable[..., Sequence[Question]]
@@ -69,7 +70,7 @@ class Search:
 
     @property
     def default(self) -> Candidate:
-        """Candidate 0, which all others are compared with."""
+        """Candidate 0: the default of every parameter, with which other candidates are compared."""
         return {name: allowed.default for name, allowed in self.space.items()}
 
     @property
@@ -79,21 +80,21 @@ class Search:
         return [self.generation] * whole + [rest] * bool(rest)
 
     def of_seeds(self, n: int, *, first: int = 0) -> range:
-        """``n`` consecutive seeds from ``seed + first`` on."""
+        """``n`` consecutive seeds, the first of which is ``seed + first``."""
         return range(self.seed + first, self.seed + first + n)
 
     def quick(self, candidate: Candidate, seed: int) -> list[Question]:
-        """Questions to a candidate on the short budget: those that the objectives need."""
+        """The questions about a candidate on the short budget: only those that the objectives need."""
         questions = self.trial(views=self.short_views, seed=seed, **candidate)
         return [question for question in questions if question.kind in self.objectives]
 
     def thorough(self, candidate: Candidate, seed: int) -> list[Question]:
-        """Questions to a candidate on the full budget: all of them."""
+        """All questions about a candidate, on the full budget."""
         return list(self.trial(views=self.views, seed=seed, **candidate))
 
     @property
     def stages(self) -> dict[str, tuple[list[Question], int, int]]:
-        """For each stage: its questions to an encoder, and the least and the largest number of encoders."""
+        """For each stage: its questions about one encoder, and the smallest and the largest number of encoders."""
         short, full = self.quick(self.default, self.seed), self.thorough(self.default, self.seed)
         n = self.noise_seeds - 1 + self.candidates
         fresh = (1 + len(self.objectives)) * self.fresh_seeds
@@ -102,7 +103,7 @@ class Search:
         }  # fmt: skip
 
     def values(self, questions: Sequence[Question], result_of: ResultOf) -> tuple[float, ...]:
-        """The value of each objective in the answers to ``questions``; `NotYet` if one is missing."""
+        """The value of each objective in the results of ``questions``; `NotYet` if a result is missing."""
         values = []
         for kind, value in self.objectives.items():
             (question,) = (question for question in questions if question.kind == kind)
@@ -114,16 +115,16 @@ class Search:
 
 
 ResultOf = Callable[[Question], Mapping[str, Any] | None]
-"""The result of a question, None until the store holds it."""
+"""A function that returns the result of a question, None until the store has it."""
 
 
 class NotYet(LookupError):
-    """A result is missing that the search needs to go on."""
+    """The search cannot continue because a result is missing."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """Questions that can be asked at once; ``title``: their purpose in a line."""
+    """Questions that do not depend on each other's results. ``title``: one line that says their purpose."""
 
     title: str
     questions: Sequence[Question]

@@ -1,4 +1,4 @@
-"""A study: one claim of the paper as a function from axis values to questions, and the grid of values to ask for."""
+"""A study: one claim of the paper, as a function from axis values to questions and a grid of axis values."""
 
 from __future__ import annotations
 
@@ -21,23 +21,20 @@ if TYPE_CHECKING:
 
 Axes = Mapping[str, Sequence[Any]]
 Trial = Callable[..., Any]
-"""Gives a sequence of questions or, in a study that searches, a `Search`."""
+"""A function of axis values that returns a sequence of questions or, in a study that searches, a `Search`."""
 
 
 class Draw(Protocol):
-    """Draws the figures of a study: reads the cells of ``plan`` from MLflow, writes files to the folder ``out``.
-
-    Returns the files. ``partial``: show missing cells as such instead of refusing.
-    """
+    """A function that draws the figures of a study: it reads the cells of ``plan`` from MLflow, writes files to the
+    folder ``out`` and returns their paths. ``partial``: whether to mark missing cells as missing instead of raising."""
 
     def __call__(self, plan: Plan, tracking_uri: str, out: Path, *, partial: bool) -> Sequence[Path]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix:
-    """The matrices that the screen fills in: parameter ``row`` down, parameter ``column`` across, one per kind of cell.
-
-    ``panels``: kind of cell -> the measure of its result that is shown, or the name of one.
+    """The matrices that the screen shows, one per kind of cell: rows are values of the parameter ``row``, columns those
+    of the parameter ``column``. ``panels``: kind of cell -> the measure that its matrix shows, or the measure's name.
     """
 
     row: str
@@ -46,19 +43,19 @@ class Matrix:
 
     @property
     def measures(self) -> dict[str, Measure]:
-        """Kind of cell -> the measure that is shown."""
+        """Kind of cell -> the measure that its matrix shows."""
         return {kind: measure_named(shown) if isinstance(shown, str) else shown for kind, shown in self.panels.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """``trial`` maps axis values to questions, or to a `Search` where its signature says so; ``axes`` are swept by
-    every preset, ``presets`` override them.
+    """``trial`` maps axis values to questions, or to a `Search` if that is its return type. Every preset sweeps
+    ``axes``, whose values ``presets`` override.
 
-    Any parameter of ``trial`` can be an axis; those never named keep their default. ``draw`` draws the figures: a
-    function, or the text ``module:function``, imported when the study is launched; empty, no figure is drawn.
-    ``analysis="name"``, as studies wrote before, is ``draw="analysis.NAME:draw"``. Refused if a parameter has no type
-    hint, or one that no text can be read by (`axes_of`).
+    Any parameter of ``trial`` can be an axis; a parameter that is never named keeps its default. ``draw`` draws the
+    figures: a function, or the text ``module:function``, which is imported when the study is launched; if it is empty,
+    no figure is drawn. ``analysis="name"`` is an older form of ``draw="analysis.NAME:draw"``. `Refused` if a parameter
+    has no type hint, or one that `axes_of` does not support.
     """
 
     name: str
@@ -84,7 +81,8 @@ class Study:
         return sys.modules[self.trial.__module__].__doc__ or self.name
 
     def grid(self, preset: str, overrides: Axes) -> dict[str, tuple[Any, ...]]:
-        """Axis values of a preset with some overridden; refuses unknown names, empty or repeated values."""
+        """The axis values of a preset with ``overrides``; `Refused` if a name is unknown, an axis has no value, or a
+        value has the wrong type or is repeated."""
         one_of("preset", preset, list(self.presets))
         grid = {name: tuple(values) for name, values in {**self.axes, **self.presets[preset], **overrides}.items()}
         for name, values in grid.items():
@@ -96,19 +94,19 @@ class Study:
         return grid
 
     def questions(self, grid: Axes) -> Iterator[Question]:
-        """Every question of the grid, axis by axis."""
+        """The questions of every combination of values in the grid; the last axis varies fastest."""
         for values in product(*grid.values()):
             yield from self.trial(**dict(zip(grid, values, strict=True)))
 
     def search(self, grid: Axes) -> Search:
-        """The search of a grid with one value for every axis; refuses several."""
+        """The search of a grid; `Refused` if an axis has several values."""
         for name, values in grid.items():
             if len(values) > 1:
                 raise refuse(f"axis {name}", ",".join(map(str, values)), "one value in a search")
         return self.trial(**{name: value for name, (value,) in grid.items()})
 
     def parse_axis(self, text: str) -> tuple[str, tuple[Any, ...]]:
-        """``NAME=V1,V2`` as a name and values by the type hint that the trial function gives that axis."""
+        """The name and the values in ``NAME=V1,V2``, read by the type hint of that parameter of the trial."""
         name, separator, values = text.partition("=")
         if not separator:
             raise refuse("axis", text, "NAME=VALUE[,VALUE...]")
@@ -117,7 +115,7 @@ class Study:
 
 
 def parse_axes(study: Study, texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    """All ``--axis`` flags; a name given twice is refused."""
+    """The axes that all ``--axis`` flags give; `Refused` if a name is given twice."""
     axes: dict[str, tuple[Any, ...]] = {}
     for text in texts:
         name, values = study.parse_axis(text)
