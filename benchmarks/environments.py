@@ -1,6 +1,7 @@
-"""Where a peer runs: a virtualenv of its own below .peers, made on demand, and one process per call with a wall limit.
+"""Environments of peers: each peer runs in a virtualenv below .peers, made on demand, with one process per call and a
+limit of wall time.
 
-Adding a peer is adding a file to `peers` (see `peers/protocol.py`) and a line to `PEERS`.
+To add a peer, add a file to `peers` (see `peers/protocol.py`) and a line to `PEERS`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ PEERS: dict[str, str | None] = {
     "mi_ray_probe": None,
     "mi_ray_learned": None,
 }
-"""Environment of each peer; None is the interpreter that runs this."""
+"""Environment of each peer; None is that of the running interpreter."""
 
 REQUIREMENTS = {
     "numpy1": (
@@ -53,7 +54,7 @@ ONE_THREAD = {
 
 
 def interpreter(peer: str) -> Path:
-    """The Python that runs ``peer``; makes its environment if it is not there with these pins."""
+    """The path of the Python that runs ``peer``. Makes its environment if it does not exist with these pins."""
     name = PEERS[peer]
     if name is None:
         return Path(sys.executable)
@@ -68,10 +69,11 @@ def interpreter(peer: str) -> Path:
 
 
 def ask(peer: str, instance: Path, seed: int, choice: int, limit: float) -> dict[str, Any]:
-    """What ``peer`` answers, on one thread; bits are nan with a ``failure`` where it crashes or exceeds ``limit`` s.
+    """The answer of ``peer``, computed on one thread; if it crashes or exceeds ``limit`` seconds, bits are NaN and
+    ``failure`` is the reason.
 
-    The limit is of the clock: on a busy machine, raise it. Each call has its own folder for temporary files, since
-    torch-mist gives its best weights the same name in every process.
+    The limit is wall time: raise it on a busy machine. Each call has its own folder for temporary files, since
+    torch-mist saves its best weights by the same name in every process.
     """
     command = [interpreter(peer), HERE / "peers" / f"{peer}.py", instance, str(seed), str(choice)]
     with TemporaryDirectory() as scratch:

@@ -1,8 +1,8 @@
 """benchmark-mi 0.1.3's InfoNCE (`bmi`): a joint critic in JAX.
 
-`InfoNCEEstimator.estimate` splits at random and returns the highest value that it saw on its own test half. Here the
-training loop below it is called with our splits: validation pairs take that half's part (they stop the training, and
-the highest value on them is the score to choose by), and the critic that gave this value is scored on the test pairs.
+`InfoNCEEstimator.estimate` splits at random and returns the highest value on its own test half. Here its training loop
+is called with our splits instead: validation pairs stop the training, and the highest value on them is the validation
+score. The critic with that value is scored on the test pairs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ infonce = jax.jit(one_row_at_a_time.infonce)
 
 
 def estimate(splits: Splits, seed: int, choice: int) -> Values:
-    """InfoNCE of all held-out pairs at once."""
+    """InfoNCE of all held-out pairs in one batch, in bits, on test and on validation pairs."""
     standard, settings = splits.standardised(), dict(CHOICES[choice])
     key_critic, key_fit = jax.random.split(jax.random.PRNGKey(seed))
     train, validation, test = map(_arrays, (standard.train, standard.validation, standard.test))

@@ -1,9 +1,10 @@
 """Classes discovered from pairs alone: the critic of `posterior` without labels.
 
 The two sides of a pair share a hidden class: p(x, y) = sum_kl A_kl p(x|k) p(y|l), where
-A = (1 - r) diag(p) + r p p', as in `mi_ray.theory.channel`. Classes are round after whitening by the differences of
-pairs, in which a class cancels. Far too many are fitted by annealed EM, then those that the rows would miss least are
-dropped, and validation says how few are enough. Any critic makes a legal bound on other rows, found or not.
+A = (1 - r) diag(p) + r p p', as in `mi_ray.theory.channel`. Features are whitened by the differences of pairs, in which
+the class cancels, so that classes become isotropic. Annealed EM fits far too many classes; then those whose loss costs
+the least likelihood are dropped, and validation selects the smallest sufficient number. Any critic gives a lower bound
+on other rows, whether its classes are right or not.
 """
 
 from __future__ import annotations
@@ -25,22 +26,23 @@ from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.information import bits
 
 AXES = 128
-"""Directions that are kept: those in which pairs agree most."""
+"""Number of directions that are kept: those in which pairs agree most."""
 
 CLASSES, PAIRS_PER_CLASS = 256, 8
-"""How many classes the search begins with, and fewer if pairs are few."""
+"""Number of classes that the search begins with; pairs per class that it needs, so that few pairs begin with fewer."""
 
 ANNEALING, STEPS, LAST_STEPS = np.geomspace(0.15, 1.0, 12), 3, 10
-"""Sharpness of the first steps of EM; steps after classes were dropped, and at the end."""
+"""Sharpness of each of the first steps of EM; number of steps each time classes were dropped, and at the end."""
 
 ENOUGH_BITS = 0.01
-"""The fewest classes whose value on validation is that near to the best are enough."""
+"""Difference to the best validation value at which a smaller number of classes is sufficient."""
 
 REDRAW, DEEPEST_NATS = (1e-4, 0.999), -40.0
-"""Least and greatest chance of a redraw; depth of small posteriors: float32 still holds the product of two."""
+"""Limits of the chance of a redraw; lower limit of log posteriors, so that float32 can represent a product of two."""
 
 GLANCE, SOFTNESS, DOUBT = (0.05, 0.25, 0.8), tuple(np.geomspace(0.02, 1.4, 10)), (2.5e-4, 1e-3, 5e-3, 2e-2)
-"""Factors of the log-likelihood that validation chooses from, on the way and in the end; and shares of the prior."""
+"""Factors of the log-likelihood that validation selects from, while classes are dropped and at the end; shares of the
+prior that are mixed in at the end."""
 
 Rows = Float32[np.ndarray, "_ _"]
 Couples = tuple[Rows, Rows]
@@ -48,8 +50,9 @@ Couples = tuple[Rows, Rows]
 
 
 class PairAxes:
-    """Directions by how far pairs agree, in units of how far they differ; ``roundness`` in [0, 1] is the share of
-    the differences' covariance (of standardised features) that is taken for a multiple of the identity."""
+    """Directions sorted by the ratio of the variance of pairs' sums to that of their differences. ``roundness`` in
+    [0, 1] is the weight of a multiple of the identity in the covariance of the differences (of standardised
+    features)."""
 
     def __init__(self, x: Rows, y: Rows, roundness: float) -> None:
         h = torch.from_numpy(np.concatenate([x, y])).double()
@@ -67,15 +70,15 @@ class PairAxes:
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """Round classes of unit variance with ``means`` [K, axes] and chances ``prior`` [K]; a partner's class is drawn
-    anew with chance ``redraw``."""
+    """Isotropic Gaussian classes of unit variance with ``means`` [K, axes] and probabilities ``prior`` [K]; a partner's
+    class is drawn anew with probability ``redraw``."""
 
     means: Float32[np.ndarray, "k axes"]
     prior: Float32[np.ndarray, " k"]
     redraw: float
 
     def joint(self, h: Rows, softness: float = 1.0) -> Float32[np.ndarray, "n k"]:
-        """log p(h, k), but for a term that all classes share."""
+        """log p(h, k) up to a term that all classes share."""
         near = h @ self.means.T - (self.means**2).sum(1) / 2
         return np.float32(softness) * near + np.log(self.prior)
 
@@ -97,7 +100,7 @@ class Mixture:
 
 @dataclass(frozen=True, eq=False)
 class Discovered:
-    """p(k | h) of discovered classes, as soft and as doubtful as validation would have it."""
+    """p(k | h) of discovered classes, with the ``softness`` and the ``doubt`` that are best on validation."""
 
     axes: PairAxes
     mixture: Mixture
@@ -113,7 +116,7 @@ class Discovered:
 
 
 def discover(train: Couples, validation: Couples, *, roundness: float, seed: int) -> Discovered:
-    """Fit classes to the pairs of ``train``; how many they are, how soft and how doubtful, ``validation`` says."""
+    """Fit classes to the pairs of ``train``; select their number, softness and doubt on ``validation``."""
     axes = PairAxes(*train, roundness)
     (x, y), held = ((axes(side[0]), axes(side[1])) for side in (train, validation))
     few = _enough(_fewer(_many(x, y, seed), x, y, held, share=0.08, hopeless=0.5))
@@ -126,19 +129,19 @@ def discover(train: Couples, validation: Couples, *, roundness: float, seed: int
 
 
 def score_couples(p: Float64[np.ndarray, "rows k"], channel: LabelChannel) -> Nwj:
-    """`score_posterior` of pairs: first sides are the first half of the rows ``p``, second sides the rest."""
+    """`score_posterior` of the pairs of row i with row n + i of ``p`` [2 n, K]."""
     x, y = np.arange(len(p)).reshape(2, 1, -1)
     return score_posterior(p, Pairs(x, y, np.tile(x[0], 2)), channel)
 
 
 def _held_bits(held: Couples, mixture: Mixture, softness: float, doubt: float) -> float:
-    """NWJ on held-out pairs, with the offset that is best there."""
+    """The NWJ bound on held-out pairs in bits, with the offset that is best on them."""
     scored = score_couples(mixture.doubted(np.concatenate(held), softness, doubt), mixture.channel)
     return bits(scored.value(scored.best_offset))
 
 
 def _many(x: Rows, y: Rows, seed: int) -> Mixture:
-    """Too many classes: centres far apart among the means of pairs, then EM that begins with blurred ones."""
+    """A mixture of too many classes: k-means++ centres among the means of pairs, then annealed EM."""
     count = max(2, min(CLASSES, len(x) // PAIRS_PER_CLASS))
     means = _spread((x + y) / 2, count, stream(seed, "discovered classes"))
     mixture = Mixture(means, np.full(count, 1 / count, np.float32), 0.1)
@@ -148,7 +151,8 @@ def _many(x: Rows, y: Rows, seed: int) -> Mixture:
 
 
 def _spread(rows: Rows, count: int, rng: np.random.Generator, candidates: int = 8) -> Rows:
-    """Rows drawn by squared distance to those drawn before, each the best of ``candidates`` (k-means++)."""
+    """``count`` rows by k-means++: each is the best of ``candidates``, which are drawn by squared distance to the rows
+    chosen so far."""
     size, nearest = (rows**2).sum(1), np.full(len(rows), np.inf)
     drawn = rng.integers(len(rows), size=1)
     chosen: list[int] = []
@@ -163,7 +167,7 @@ def _spread(rows: Rows, count: int, rng: np.random.Generator, candidates: int = 
 
 
 def _step(mixture: Mixture, x: Rows, y: Rows, sharpness: float = 1.0) -> Mixture:
-    """One step of EM: a pair of one class tells it by both sides, and a redrawn one tells each class by its side."""
+    """One step of EM. Both sides of a pair inform its class; if the class was redrawn, each side informs its own."""
     of_x, of_y = (mixture.posterior(side, sharpness) for side in (x, y))
     both = (1 - mixture.redraw) * of_x * of_y / mixture.prior
     total = both.sum(1, keepdims=True) + mixture.redraw
@@ -178,7 +182,8 @@ Tried = Iterator[tuple[float, Mixture]]
 
 
 def _fewer(mixture: Mixture, x: Rows, y: Rows, held: Couples, *, share: float, hopeless: float) -> Tried:
-    """Ever fewer classes, ``share`` of them dropped at once, until the value is ``hopeless`` times the best."""
+    """Validation values with mixtures of fewer and fewer classes, ``share`` of them dropped at a time, until the value
+    is less than ``hopeless`` times the best."""
     best, value = 0.0, np.inf
     while len(mixture.prior) >= 2 and value >= hopeless * best - ENOUGH_BITS:
         value = max(_held_bits(held, mixture, softness, DOUBT[0]) for softness in GLANCE)
@@ -190,17 +195,16 @@ def _fewer(mixture: Mixture, x: Rows, y: Rows, held: Couples, *, share: float, h
 
 
 def _enough(tried: Tried) -> Mixture:
-    """The smallest mixture that is about as good as the best."""
+    """The mixture of fewest classes whose value is within `ENOUGH_BITS` of the best."""
     mixtures = list(tried)
     best = max(value for value, _ in mixtures)
     return min((m for value, m in mixtures if value >= best - ENOUGH_BITS), key=lambda m: len(m.prior))
 
 
 def _without(mixture: Mixture, h: Rows, count: int) -> Mixture:
-    """``count`` classes dropped: those whose rows lose the least likelihood when the second best class takes them.
-
-    The class that inherits most of a dropped one's rows stays, so that twins are never dropped together.
-    """
+    """The mixture without ``count`` classes: those whose rows lose the least likelihood when their second best class
+    takes them. The class that takes most rows of a dropped class is kept, so that two similar classes are not dropped
+    together."""
     rows, size, joint = np.arange(len(h)), len(mixture.prior), mixture.joint(h)
     first = joint.argmax(1)
     top = joint[rows, first]

@@ -1,7 +1,7 @@
-"""infomeasure 0.6.3's KSG, the classical estimator: nothing is fitted, so nothing is held out and nothing is tuned.
+"""infomeasure 0.6.3's KSG, the classical estimator. It fits nothing, so no pairs are held out and nothing is tuned.
 
-It is given the training pairs, the largest part, and its documented default, k = 4: there is no validation score by
-which to choose another. infomeasure is AGPL: it is only ever run as a program of its own, as here.
+It is computed on the training pairs, the largest split, with its documented default, k = 4, since it has no validation
+score that could select another. infomeasure is AGPL, so it only runs as a separate program, as here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from protocol import BITS_PER_NAT, Splits, Values, main
 
 
 def estimate(splits: Splits, seed: int, choice: int) -> Values:
-    """KSG's first estimator with the maximum norm; ``seed`` moves nothing but the pairs it is given."""
+    """KSG's first estimator with the maximum norm, in bits. It is deterministic: ``seed`` has no effect here."""
     assert choice == 0, "KSG is not tuned"
     standard = splits.standardised()
     nats = infomeasure.mutual_information(standard.train.x, standard.train.y, approach="ksg", k=4)

@@ -1,9 +1,11 @@
-"""latentmi 0.1.3 (LMI): paired autoencoders to 8 dimensions, then KSG there. No bound.
+"""latentmi 0.1.3 (LMI): paired autoencoders encode both sides (in 8 dimensions by default), and KSG is applied to the
+codes. It is not a bound.
 
-`lmi.estimate` splits the rows it is given in two, trains on one half, stops on the other and scores that same half.
-Here its two steps are called with our splits instead: `learn_representation` trains on training and stops on
-validation pairs, and `ksg.mi` scores the test pairs. The highest validation value is chosen, since codes share no more
-than their inputs do. 0.1.3 means to go back to its best epoch but keeps a reference, so it stays with the last one.
+`lmi.estimate` splits its rows in two, trains on one half, and both stops and scores on the other. Here its two steps
+are called with our splits instead: `learn_representation` trains on training pairs and stops on validation pairs, and
+`ksg.mi` scores the test pairs. The choice with the highest validation value is taken, since codes share no more
+information than their inputs. 0.1.3 is meant to return to its best epoch, but saves a reference to the weights and not
+a copy, so it ends with the last epoch.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ CHOICES = (
 
 
 def estimate(splits: Splits, seed: int, choice: int) -> Values:
-    """KSG (k = 3) between the codes of held-out pairs."""
+    """KSG (k = 3) between the codes of held-out pairs, in bits, on test and on validation pairs."""
     np.random.seed(seed)
     torch.manual_seed(seed)
     standard = splits.standardised()

@@ -1,9 +1,9 @@
-"""mi-ray without labels: classes discovered from the training pairs alone, read as a lower bound (`discovered`).
+"""mi-ray without labels: a lower bound from classes that are discovered from the training pairs alone (`discovered`).
 
-Validation pairs say how many classes there are and how sure to be of them, and give the offset of the NWJ bound that
-the test pairs are read by. The classes of the pairs are never looked at. The choices are how far the noise is taken to
-be a sphere rather than what training pairs differ by: somewhat, hardly, or nearly. Grids and choices were set by the
-validation values of the first seed's pairs.
+Validation pairs select the number of classes and the confidence in them, and fit the offset of the NWJ bound; the test
+pairs are then scored. The labels of the pairs are never used. The choices are three values of ``roundness``, the weight
+of isotropic noise against the noise in the differences of training pairs. Grids and choices were set by validation
+values on the pairs of the first seed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ROUNDNESS = (0.3, 0.03, 0.9)
 
 
 def estimate(splits: Splits, seed: int, choice: int) -> Values:
-    """NWJ values on test and validation pairs."""
+    """The NWJ bound in bits, on test and on validation pairs."""
     train, validation = ((s.x, s.y) for s in (splits.train, splits.validation))
     model = discover(train, validation, roundness=ROUNDNESS[choice], seed=seed)
     held, read = (score_couples(model(_rows(s)), model.channel) for s in (splits.validation, splits.test))

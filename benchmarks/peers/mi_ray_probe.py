@@ -1,8 +1,8 @@
-"""mi-ray's probe, the headline reading: a lower bound. It sees the classes, as same-class sampling does.
+"""mi-ray's probe, its main reading: a lower bound that uses labels, as same-class sampling does.
 
-A linear probe is fitted on training rows, its penalty and softness are chosen on validation, and the critic that it
-makes is read by NWJ on the test pairs, with the offset that is best on validation. The prior is uniform, and how often
-a partner's class was drawn anew is counted on training pairs. There is nothing left to choose.
+A linear probe is fitted on training rows, and its penalty and softness are chosen on validation. Its critic is scored
+by the NWJ bound on the test pairs, with the offset that is best on validation. The prior is uniform, and the chance of
+a redraw is estimated on training pairs. Nothing is left to tune.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
 
 
 def estimate(splits: Splits, seed: int, choice: int) -> Values:
-    """NWJ values on test and validation pairs; nothing is drawn, and every choice is the same."""
+    """The NWJ bound in bits, on test and on validation pairs. It is deterministic, and every choice gives the same."""
     train, validation = ((torch.from_numpy(_rows(s)), _labels(s)) for s in (splits.train, splits.validation))
     channel = LabelChannel.uniform(splits.n_classes, _redraw(splits.train, splits.n_classes))
     model = fit_posterior(train, validation, _images(splits.validation), channel.prior, penalties=PENALTIES)
@@ -40,18 +40,19 @@ def _labels(split: Split) -> np.ndarray:
 
 
 def _redraw(split: Split, n_classes: int) -> float:
-    """The chance of a redraw that explains how often classes differ: a redraw hits the same one once in C."""
+    """The chance of a redraw, estimated from how often the two classes of a pair differ: a redraw gives the same class
+    with probability 1 / C."""
     return min(1.0, float((split.cx != split.cy).mean()) / (1 - 1 / n_classes))
 
 
 def _images(split: Split) -> np.ndarray:
-    """The image of each row: rows that are the same are of one."""
+    """The number of each row's image; equal rows are of one image."""
     rows = np.ascontiguousarray(_rows(split))
     return np.unique(rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel(), return_inverse=True)[1]
 
 
 def _pairs(split: Split) -> Pairs:
-    """Row i with row n + i."""
+    """The pairs of row i with row n + i."""
     x, y = np.arange(2 * len(split.x)).reshape(2, 1, -1)
     return Pairs(x, y, _images(split))
 

@@ -1,9 +1,9 @@
 """torch-mist 0.2.17, called so that its value is held out.
 
-Its `estimate_mi` scores the training rows unless ``test_data`` is given, and this version swallows keywords that it
-does not know, ``test_percentage`` among them. ``valid_data`` and ``test_data`` it honours: training stops on the former
-(and goes back to the best epoch), the value returned is that of the latter. Both values here are read in one batch of
-all 2048 pairs, which is the kindest to a bound capped by log K.
+Its `estimate_mi` scores the training rows unless ``test_data`` is given, and this version silently ignores unknown
+keywords, among them ``test_percentage``. It stops training on ``valid_data``, returns to the best epoch, and scores
+``test_data``. Both values here are computed in one batch of all 2048 pairs, which favours a bound that is at most
+log K.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BATCH, EPOCHS, PATIENCE = 128, 60, 15
 
 
 def held_out_bits(splits: Splits, seed: int, *, learning_rate: float = 5e-4, **estimator: Any) -> Values:
-    """Values on test and validation pairs of an estimator fitted on the training pairs."""
+    """The values in bits, on test and on validation pairs, of an estimator that is fitted on the training pairs."""
     torch.manual_seed(seed)
     standard = splits.standardised()
     test_nats, fitted, _ = estimate_mi(

@@ -1,12 +1,12 @@
-"""How a peer is asked: one process per call, pairs in, one line of JSON out. Needs numpy alone.
+"""The protocol of a peer: one process per call reads pairs from a file and prints one line of JSON. Needs numpy only.
 
     <python of the peer's environment> benchmarks/peers/<peer>.py problem.npz SEED CHOICE
 
-A peer offers three choices of its settings; choice 0 is its documented default, but for the length of training. Its
-script calls `main` with a function of the three splits, a seed and a choice that gives two values in bits, on the test
-pairs and on the validation pairs; the latter is None where the peer has no such score, and then it is not tuned. The
-truth is in the file, but a peer is never handed it. The line: bits, validation_bits, and seconds of processor time,
-which a busy machine moves less than the clock's.
+A peer offers three choices of its settings; choice 0 is its documented default, except for the length of training. Its
+script calls `main` with a function of the three splits, a seed and a choice. The function returns two values in bits,
+on the test pairs and on the validation pairs; the second is None if the peer has no such score, and then the peer is
+not tuned. The file holds the truth too, but `main` does not pass it on. The line of JSON has bits, validation_bits, and
+seconds of processor time, which depends less on how busy the machine is than wall time does.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Splits:
-    """What a peer may see: it learns on ``train``, stops and chooses on ``validation``, is scored on ``test``."""
+    """The data of a peer: it is fitted on ``train``, stopped and selected on ``validation``, and scored on ``test``."""
 
     train: Pairs
     validation: Pairs
@@ -45,7 +45,8 @@ class Splits:
     n_classes: int
 
     def standardised(self) -> Splits:
-        """Every feature with mean 0 and sd 1 on the training pairs, values beyond 10 sd drawn in (as LMI does)."""
+        """The splits with every feature at mean 0 and sd 1 on the training pairs, and values clipped at 10 sd (as in
+        LMI)."""
         return Splits(*(self._standardise(p) for p in (self.train, self.validation, self.test)), self.n_classes)
 
     def _standardise(self, pairs: Pairs) -> Pairs:
@@ -57,7 +58,7 @@ Values = tuple[float, float | None]
 
 
 def main(estimate: Callable[[Splits, int, int], Values]) -> None:
-    """Answer one call; whatever the peer prints goes to stderr."""
+    """Answer one call: print its line of JSON. Output of the peer itself goes to stderr."""
     path, seed, choice = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     splits = _read(path)
     started = time.process_time()

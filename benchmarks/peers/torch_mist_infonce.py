@@ -1,4 +1,4 @@
-"""torch-mist's InfoNCE: the estimator of the same family, a lower bound capped by log K."""
+"""torch-mist's InfoNCE, from the same family as NT-Xent: a lower bound that is at most log K."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHOICES = (
 
 
 def estimate(splits: Splits, seed: int, choice: int) -> Values:
-    """Held-out InfoNCE with a separable critic; the last choice is a cosine critic."""
+    """InfoNCE of held-out pairs with a separable critic; in the last choice, a cosine critic."""
     return held_out_bits(splits, seed, estimator="infonce", **CHOICES[choice])
 
 

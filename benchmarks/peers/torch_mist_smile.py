@@ -1,6 +1,7 @@
-"""torch-mist's SMILE (clipped at tau = 5 nats): not capped by log K, and no bound either.
+"""torch-mist's SMILE, clipped at tau = 5 nats: not limited by log K, and not a bound.
 
-Its validation value may therefore exceed the truth; the highest is chosen all the same, as torch-mist itself stops by.
+Its validation value may therefore exceed the truth; the choice with the highest value is taken nevertheless, because
+torch-mist itself stops training by that value.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ CHOICES = (
 
 
 def estimate(splits: Splits, seed: int, choice: int) -> Values:
-    """Held-out SMILE with a joint critic and one negative a pair, more of them, or a cosine critic with all."""
+    """SMILE of held-out pairs. Choices: a joint critic with one negative per pair; a joint critic with 16; a cosine
+    critic with all negatives."""
     return held_out_bits(splits, seed, estimator="smile", **CHOICES[choice])
 
 
