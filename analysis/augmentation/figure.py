@@ -120,7 +120,7 @@ def _write_around(drawn: Figure, outcome: SearchOutcome) -> None:
     raised = " and ".join(target.name for target in outcome.objectives)
     title = f"SimCLR's augmentation strengths searched for {raised} of task {outcome.task}"
     drawn.text(0.12 / across, 1 - 0.14 / up, title, fontsize=10.5, weight="bold", va="top", color=INK)
-    views = f"{outcome.short:,} views (full: {outcome.views:,})"
+    views = f"{outcome.short_views:,} views (full: {outcome.views:,})"
     handles = [
         Line2D([], [], ls="", marker="o", color=DEFAULT, label="SimCLR's default (candidate 0)"),
         Line2D([], [], ls="", marker="o", color=WINNER, label="best on validation"),

@@ -1,8 +1,8 @@
 """The outcome of a search for augmentation strengths: its encoders, its candidates, its fresh seeds.
 
-The plan of a search shows its stages: every candidate is trained on the fewest views with the search's own seed, the
-promoted ones also on the most views, and the best and the default on the most views with other seeds too. The
-objectives are the questions that candidates are asked.
+The stages of a search follow from its plan: every candidate is trained on the short budget of views with the search's
+own seed, promoted candidates also on the full budget, and the best candidates and the default on the full budget with
+fresh seeds. The objectives are those that the questions on the short budget measure.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ ENCODER = [*STRENGTHS, "views", "seed"]
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A value that a search can raise: the kind of cell that has it, and its measure on validation and test images."""
+    """A value that a search can maximise: the kind of cell that measures it, and its names on validation and on test
+    images."""
 
     name: str
     kind: str
@@ -52,9 +53,9 @@ TARGETS = (ACCURACY, ESTIMATE)
 
 @dataclass(frozen=True)
 class SearchOutcome:
-    """``encoders``: one row per encoder in the plan's order: ``candidate`` by number, 0 the default; its strengths,
-    ``views`` and ``seed``; and each target on validation and on test images, NaN where it is missing. ``task``: of the
-    questions."""
+    """The outcome of one search. ``encoders``: one row per encoder in the plan's order, with the number of its
+    ``candidate`` (0 is the default), its strengths, ``views`` and ``seed``, and the value of each target on validation
+    and on test images (NaN while missing). ``task``: the downstream task of the questions."""
 
     encoders: pd.DataFrame
     objectives: tuple[Target, ...]
@@ -71,22 +72,22 @@ class SearchOutcome:
         return int(self.encoders["seed"].iloc[0])
 
     @property
-    def short(self) -> int:
-        """Views of every candidate."""
+    def short_views(self) -> int:
+        """The short budget: the views that every candidate is trained on."""
         return int(self.encoders["views"].min())
 
     @property
     def views(self) -> int:
-        """Views of those promoted."""
+        """The full budget: the views that promoted candidates are trained on."""
         return int(self.encoders["views"].max())
 
     @cached_property
     def candidates(self) -> pd.DataFrame:
-        """One row per candidate: strengths, validation value of each objective on few views and of each target on
-        many, whether it was promoted, and which objectives it is best for."""
+        """One row per candidate: its strengths, the validation value of each objective on the short budget and of each
+        target on the full one, whether it was promoted, and the objectives that it is best for."""
         own = self.encoders[self.encoders["seed"] == self.seed]
-        short = own[own["views"] == self.short].set_index("candidate")
-        full = own[(own["views"] == self.views) & (self.views > self.short)].set_index("candidate")
+        short = own[own["views"] == self.short_views].set_index("candidate")
+        full = own[(own["views"] == self.views) & (self.views > self.short_views)].set_index("candidate")
         values = {f"short_{m.validation}": short[m.validation] for m in self.objectives}
         values |= {m.validation: full[m.validation] for m in TARGETS}
         table = short[STRENGTHS].assign(**values, promoted=short.index.isin(full.index))
@@ -107,16 +108,17 @@ class SearchOutcome:
         return self._best(self.candidates.set_index("candidate"))
 
     def margin(self, target: Target) -> float:
-        """The difference that seed noise explains on few views, by the default's seeds; NaN while one is missing."""
-        noise = self.encoders[(self.encoders["candidate"] == 0) & (self.encoders["views"] == self.short)]
+        """The largest difference on the short budget that seed noise explains, from the default's seeds; NaN while one
+        of these is missing."""
+        noise = self.encoders[(self.encoders["candidate"] == 0) & (self.encoders["views"] == self.short_views)]
         values = noise[target.validation]
         return float("nan") if values.isna().any() or len(values) < 2 else margin(list(values))
 
     @cached_property
     def fresh(self) -> pd.DataFrame:
-        """The encoders of fresh seeds, each with the difference of its test values from the default of its seed."""
+        """The encoders of fresh seeds, each with its test values minus those of the default of the same seed."""
         fresh = self.encoders[(self.encoders["views"] == self.views) & (self.encoders["seed"] != self.seed)]
-        fresh = fresh if self.views > self.short else fresh.head(0)
+        fresh = fresh if self.views > self.short_views else fresh.head(0)
         default = fresh[fresh["candidate"] == 0].set_index("seed")
         minus = {f"{m.test}_minus_default": fresh[m.test] - fresh["seed"].map(default[m.test]) for m in TARGETS}
         return fresh.assign(**minus).reset_index(drop=True)
@@ -134,7 +136,7 @@ class SearchOutcome:
 
 
 def outcome(plan: Plan, mirrored: pd.DataFrame) -> SearchOutcome:
-    """The outcome of the search whose plan this is."""
+    """The outcome of the search that made ``plan``, from the metrics in ``mirrored``."""
     encoders = pd.DataFrame([cell.parameters for cell in cells_of(plan, "training")])[ENCODER]
     for target in TARGETS:
         values = asked_and_measured(plan, mirrored, target.kind)

@@ -56,7 +56,7 @@ def numbers_of(outcome: SearchOutcome) -> dict[str, float | str]:
         "candidates": len(outcome.candidates), "promoted": int(outcome.candidates["promoted"].sum())
     }  # fmt: skip
     for target in outcome.objectives:
-        numbers[f"seed noise of {target.validation} on {outcome.short} views"] = outcome.margin(target)
+        numbers[f"seed noise of {target.validation} on {outcome.short_views} views"] = outcome.margin(target)
         best = outcome.best.get(target.name)
         if best:
             gain = outcome.difference(best, target)

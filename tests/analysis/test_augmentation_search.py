@@ -96,7 +96,7 @@ def test_candidates_are_numbered_in_the_order_of_proposal_and_the_default_is_the
     assert found.default == {"crop_min_scale": 0.2, "jitter_strength": 0.5, "jitter": 0.8, "grayscale": 0.2,
                              "flip": 0.5}  # fmt: skip
     assert list(found.candidates["candidate"]) == list(range(len(found.candidates)))
-    assert (found.short, found.views, found.seed, found.task) == (500, 1000, 0, "digit")
+    assert (found.short_views, found.views, found.seed, found.task) == (500, 1000, 0, "digit")
 
 
 def test_the_objectives_are_what_candidates_are_asked(over, tmp_path):
