@@ -63,7 +63,8 @@ def _encoder_row(place: str, line: Mapping[str, str | None]) -> dict[str, object
 
 
 def _refuse_bad_table(name: str, rows: pd.DataFrame) -> None:
-    """`Refused` where a table names an encoder twice, has two data sets or pools, or gaps in a measure, or none."""
+    """Raise `Refused` if a table names an encoder twice, has several data sets or pools, has no measure, or lacks a
+    value of a measure for some encoder."""
     twice = rows["model"][rows["model"].duplicated()]
     if len(twice):
         raise refuse(f"table {name}, model", twice.iloc[0], "each encoder once")

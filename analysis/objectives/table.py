@@ -48,19 +48,20 @@ def table(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
 
 
 def places_of(rows: pd.DataFrame) -> list[str]:
-    """The settings that tell rows apart; a setting of the other quantity alone is left out."""
+    """The columns of settings that tell ``rows`` apart, without columns that are empty in all of them (settings that
+    only the other quantity has)."""
     return [name for name in settings_of(rows.columns, "mean") if rows[name].notna().any()]
 
 
 def names_of_cell(cell: Cell) -> dict[str, str]:
-    """Data set, objective and encoder of a cell, as the table names them."""
+    """The names that the table gives to a cell's data set, objective and encoder."""
     training = training_of(cell.declaration)
     assert training is not None
     return {"data": benchmark_of(training.data), "objective": objective_of(training), "arch": training.arch}
 
 
 def differences(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
-    """One row per data set and comparison: the accuracy of ``better`` less that of ``worse``, paired by seed."""
+    """One row per data set and comparison: the accuracy of ``better`` minus that of ``worse``, paired by seed."""
     kind, measure = QUANTITIES[ACCURACY]
     cells, places = placed(plan, mirrored, kind, names_of_cell)
     settings = [name for name in places if name != "objective"]

@@ -13,7 +13,7 @@ from analysis.verdict import all_hold
 from mi_ray.theory import selection
 
 COARSE = 1e-9
-"""Differences that agree to this are the same, up to rounding of floats."""
+"""Half width of an interval, in accuracy, below which it is zero up to rounding: all differences are the same."""
 
 OVER_SEEDS, OVER_IMAGES = "Student's t over seeds", "normal over test images, one seed"
 
@@ -38,14 +38,14 @@ class PairedDifference:
 UNKNOWN = PairedDifference(nan, nan, nan, 0, "not measured")
 
 
-def paired(one: pd.DataFrame, other: pd.DataFrame, value: str, standard_error: str) -> PairedDifference:
-    """``one`` less ``other`` in ``value``; each has one row per ``seed``.
+def paired(first: pd.DataFrame, second: pd.DataFrame, value: str, standard_error: str) -> PairedDifference:
+    """The mean of ``value`` in ``first`` minus that in ``second``, paired by seed; each has one row per ``seed``.
 
-    Several common seeds: Student's interval of the mean difference, which covers other seeds but, where all have the
-    same test images, not other images; NaN where accuracies are so coarse that the differences agree. One common seed:
-    both standard errors, taken as independent, so that the interval is rather too wide.
+    With several common seeds, the interval is Student's. It covers other seeds but, if all seeds have the same test
+    images, not other images; it is NaN if the differences of all seeds are equal (accuracies are coarse). With one
+    common seed, it combines both standard errors as if independent, so that it is rather too wide.
     """
-    frames = [rows.reindex(columns=["seed", value, standard_error]) for rows in (one, other)]
+    frames = [rows.reindex(columns=["seed", value, standard_error]) for rows in (first, second)]
     both = frames[0].merge(frames[1], on="seed", suffixes=("", "_other")).dropna(subset=[value, f"{value}_other"])
     if both.empty:
         return UNKNOWN
@@ -68,9 +68,10 @@ WORDS = {False: "against the paper", None: "too close to tell", True: "as the pa
 
 
 def weighed(parts: Sequence[tuple[bool | None, str]]) -> tuple[bool | None, str]:
-    """Whether a claim holds, and the sentence, from its parts: each surely as claimed, surely not, or None.
+    """Whether a claim holds, and a sentence that says so, from the judgement and the text of each part.
 
-    One part that surely is not as claimed is enough against the claim; all must surely be for it.
+    A judgement is True (surely as claimed), False (surely not) or None (too close to tell). The claim holds if all
+    parts are True, and does not hold if one is False.
     """
     judgements = [judgement for judgement, _ in parts]
     holds = all_hold(judgements)
@@ -80,7 +81,7 @@ def weighed(parts: Sequence[tuple[bool | None, str]]) -> tuple[bool | None, str]
 
 
 def points(mean: float, low: float, high: float) -> str:
-    """A difference in accuracy with its interval, in points."""
+    """The text of a difference in accuracy (0..1) and its interval, in percentage points: ``+1.2 (+0.4 to +2.0)``."""
     if isnan(mean):
         return "not measured"
     text = f"{100 * mean:+z.1f}"

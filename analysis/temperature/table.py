@@ -1,4 +1,4 @@
-"""Encoders of Tables IV and V as rows: what cells of all kinds measured of each, in `agreement.columns`."""
+"""Tables IV and V, one row per encoder: every column of `agreement.columns` that the cells of its plan measure."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ from mi_ray.experiments.plan.sheets import place_title
 from sweeps.recipes import BENCHMARKS, benchmark_of
 
 KINDS = ("evaluation", "geometry", "training", "estimation")
-"""Kinds of cells that a row is made from."""
+"""Kinds of the cells whose results fill a row."""
 
 PAPER = {"cifar-10": "IV", "imagenet-100": "V"}
-"""The paper's table of a benchmark; any other is one like them, named by its images."""
+"""The paper's table of each benchmark; tables of other benchmarks are named by their images."""
 
 LABEL = "model"
 PLACES = ["benchmark", "arch", "temperature"]
 PAIRS = "pairs"
-"""Whether a question is about the pairs of views or of classes."""
+"""Name of the column that says whether a question's pairs are ``views`` of an image or images of ``classes``."""
 
 MEASURED = (ACCURACY, ALIGNMENT, UNIFORMITY, TOLERANCE, CONTRASTIVE_LOSS, I_SIMCLR, I_CLASS)
 """Columns that cells of the plan measure, in the paper's order."""
 
 
 def rows(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
-    """One row per encoder and temperature: `COLUMNS`, spreads, seeds found and asked for over all."""
+    """One row per encoder and temperature: the `MEASURED` columns with their spreads; ``n_seeds``, the fewest seeds
+    that a column has; and ``n_seeds_asked``, the most that were planned for a column."""
     tables = [column_table(plan, mirrored, column) for column in MEASURED]
     settings = [name for name in places_of(tables[0]) if name not in PLACES]
     parts = []
@@ -62,21 +63,22 @@ def rows(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
 
 
 def _paper_table(benchmark: str) -> str:
-    """The paper's table of a benchmark, or both with the benchmark's title where the paper has none."""
+    """The number of the paper's table of a benchmark; ``IV/V`` with the benchmark's title if the paper has no table."""
     return PAPER.get(benchmark, f"IV/V, {BENCHMARKS[benchmark].title}")
 
 
 def column_table(plan: Plan, mirrored: pd.DataFrame, column: EncoderColumn) -> pd.DataFrame:
-    """One column as a table of `over_seeds`."""
-    cells, places = placed(plan, mirrored, column.kind, place_of)
+    """Mean and spread over seeds of one column, from `over_seeds`, both times the column's ``scale``."""
+    cells, places = placed(plan, mirrored, column.kind, names_of_cell)
     if column.kind == "estimation":
         cells = cells[cells[PAIRS] == ("views" if column.of_views else "classes")]
     means = over_seeds(cells, [name for name in places if name != PAIRS], column.measure.name, column.measure.error)
     return means.assign(mean=column.scale * means["mean"], spread=column.scale * means["spread"])
 
 
-def place_of(cell: Cell) -> dict[str, str]:
-    """An encoder's place, and whose pairs a question is about."""
+def names_of_cell(cell: Cell) -> dict[str, str]:
+    """The row of a cell, as benchmark, arch and temperature of its encoder; and whether its pairs are views or
+    classes."""
     settings = {name: cell.parameters[name] for name in PLACES[1:]}
     pairs = "classes" if isinstance(getattr(cell.declaration, "pairing", None), SameClass) else "views"
     return {PLACES[0]: benchmark_of(data_of(cell.declaration)), **settings, PAIRS: pairs}
