@@ -1,23 +1,24 @@
 """Table X: must negatives come from the data's own distribution, as the view of contrast as MI maximisation asks?
 
-Encoders are trained on D, one half of a data set's classes, with SimCLR's pairing; the negatives come from D-: D itself
-(``own``, the other pairs of a step), the ``sibling`` half of the classes, another domain, or uniform ``noise``. Each
-frozen encoder is asked for its linear accuracy on D. The paper: D's sibling is better than D by 1.92 points (CIFAR-5A)
-and 0.77 (CIFAR-50A); all domains of PACS and noise are worse. As noise-contrastive estimation needs no negatives of the
-marginal, that speaks for it and against MI maximisation.
+Encoders are trained on D, one half of a data set's classes, with SimCLR's pairing. Their negatives come from D-, which
+is D itself (``own``: the other pairs of a step), the ``sibling`` half of the classes, another domain, or uniform
+``noise``. The linear accuracy of each frozen encoder is measured on D. In the paper, the sibling as D- is better than D
+by 1.92 points (CIFAR-5A) and 0.77 points (CIFAR-50A); all domains of PACS and noise are worse. MI maximisation needs
+negatives from the marginal; noise-contrastive estimation does not, so the paper takes the result as evidence for it.
 
     python sweeps/negatives.py                    # laptop preset: 10 minutes on two cores
     python sweeps/negatives.py --preset smoke     # every part of it
     python sweeps/negatives.py --preset paper --dry-run
 
-``apart`` is a control beyond the table: D again, but drawn apart from the pairs like any other D-. The difference
-between ``own`` and ``apart`` is the effect of how negatives are drawn; differences to ``apart`` are the effect of where
-they come from.
+``apart`` is a control that the table lacks: D- is D, but its images are drawn independently of the pairs, as those of
+every other D- are. ``own`` and ``apart`` differ only in how negatives are drawn, ``apart`` and the others only in where
+negatives come from.
 
-A laptop has scikit-learn's 1797 digits: D is 0 to 4, its sibling 5 to 9, ``crops`` of photographs are the other domain.
-Digits are easy, so a tenth of D's 901 images train, and equal parts of the rest validate and test. The choice of
-training images moves accuracy by more than D- does; so each seed splits D anew, and D- are compared within seeds. The
-paper's preset trains for 1000 epochs by CIFAR-10's recipe in `recipes`; the paper states the data sets only.
+The laptop preset uses scikit-learn's 1797 digits: D is 0 to 4, its sibling 5 to 9, and ``crops`` of photographs are the
+other domain. Digits are easy, so only a tenth of D's 901 images train; the rest is halved into validation and test. The
+choice of training images changes accuracy by more than D- does. Each seed therefore splits D anew, and D- are compared
+within seeds. The paper states no more than the data sets; its preset trains for 1000 epochs by the recipe for CIFAR-10
+in `recipes`.
 """
 
 from dataclasses import replace
@@ -60,7 +61,7 @@ def trial(
     learning_rate: float = Training.learning_rate,
     held_out: float = 0.45,
 ) -> tuple[Question, ...]:
-    """One row of the table: an encoder of D trained against ``negatives``, asked for D's classes."""
+    """One row of the table: the linear accuracy on D of an encoder that is trained on D against ``negatives``."""
     training = Training(
         data=images(data, negatives, held_out, seed), pairing=SimCLR(), arch=arch, stem=stem, k_tr=k_tr,
         temperature=temperature, views=views, optimizer=optimizer, learning_rate=learning_rate, seed=seed,
@@ -69,14 +70,14 @@ def trial(
 
 
 def images(data: str, negatives: str, held_out: float, seed: int) -> Labelled:
-    """D, the first half of the classes, with its D-; a seed splits both anew and draws other noise and crops."""
+    """D, the first half of the classes, with its D-. ``seed`` splits both, and draws noise and crops."""
     one_of("data", data, list(DATA))
     own = Labelled(name=DATA[data], half="first", held_out=held_out, seed=seed)
     return replace(own, negatives=negatives_called(negatives, own))
 
 
 def negatives_called(name: str, own: Labelled) -> Labelled | Noise | Crops | None:
-    """The D- of a name, for D ``own``; refuses any other name."""
+    """The images of the D- called ``name``, where D is ``own``; Refused unless it is one of `NEGATIVES`."""
     one_of("negatives", name, NEGATIVES)
     match name:
         case "own":

@@ -18,7 +18,7 @@ ARCH = "resnet10t"
 
 @dataclass(frozen=True, kw_only=True)
 class CDPAxes:
-    """CDP images; validation has as many as the test split."""
+    """Axes of CDP images. ``test_images`` is also the number of validation images."""
 
     canvas: int = CDP.canvas
     digits: str = CDP.digits
@@ -27,7 +27,7 @@ class CDPAxes:
     test_images: int = CDP.test_images
 
     def declared(self, **settings: Any) -> CDP:
-        """The images, with further settings of `CDP`."""
+        """The declaration of the images, with further ``settings`` of `CDP`."""
         return CDP(
             canvas=self.canvas, digits=self.digits, backgrounds=self.backgrounds, train_images=self.train_images,
             validation_images=self.test_images, test_images=self.test_images, **settings,
@@ -36,14 +36,14 @@ class CDPAxes:
 
 @dataclass(frozen=True, kw_only=True)
 class EstimationAxes:
-    """Post-training estimation, with critics at a laptop's scale."""
+    """Axes of post-training estimation. Critics train for fewer steps than by default, to suit a laptop."""
 
     k_est: int = Estimation.k_est
     critics: int = Estimation.critics
     critic_steps: int = 70
 
     def declared(self, embedding: Embedding | Views, pairing: Pairing, **settings: Any) -> Estimation:
-        """The estimation under ``pairing``, with further settings of `Estimation`."""
+        """The declaration of an estimation under ``pairing``, with further ``settings`` of `Estimation`."""
         return Estimation(
             embedding=embedding, pairing=pairing, k_est=self.k_est, critics=self.critics, steps=self.critic_steps,
             **settings,
@@ -51,7 +51,7 @@ class EstimationAxes:
 
 
 def with_axes(*groups: Any) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-    """Pass groups of axes to a trial as its first arguments; their values here are the defaults of the axes."""
+    """Decorate a trial: the fields of its first arguments, ``groups``, become axes with these values as defaults."""
 
     def decorate(trial: Callable[..., Result]) -> Callable[..., Result]:
         @wraps(trial)
