@@ -67,7 +67,7 @@ def job_share(job: Job, capacity: Capacity, team: Team) -> Share:
 
 
 def _gpus(capacity: Capacity, team: Team) -> float:
-    """GPUs of a worker, or of a job that uses a GPU."""
+    """Number of GPUs that a training worker, or a job of a kind in `ON_GPU`, takes."""
     if team.gpus is not None:
         return team.gpus
     return 1.0 if capacity.most.gpus else 0.0
@@ -80,7 +80,7 @@ def training_slots(capacity: Capacity, team: Team = ONE_WORKER) -> int:
 
 
 def refuse_what_cannot_fit(jobs: Iterable[Job], capacity: Capacity, team: Team) -> None:
-    """Refused if some job could never start on the cluster, or if ``team`` cannot share a training's pairs."""
+    """Raise Refused if some job could never start on the cluster, or if ``team`` cannot share a training's pairs."""
     for job in jobs:
         training = job.cells[0].declaration
         if isinstance(training, Training):
@@ -93,7 +93,7 @@ def refuse_what_cannot_fit(jobs: Iterable[Job], capacity: Capacity, team: Team) 
 
 
 def refuse_team(training: Training, team: Team) -> None:
-    """Refused if the workers of ``team`` cannot share the pairs or the batch-norm parts of ``training`` evenly."""
+    """Raise Refused if the workers of ``team`` cannot share the pairs or batch-norm parts of ``training`` evenly."""
     if training.batch_norm_parts not in (1, team.workers):
         raise refuse("workers", team.workers, f"{training.batch_norm_parts}, the batch_norm_parts of a training")
     if training.k_tr % team.workers:
@@ -103,7 +103,8 @@ def refuse_team(training: Training, team: Team) -> None:
 
 
 def _refuse_too_many_workers(whole: Share, capacity: Capacity, team: Team) -> None:
-    """Refused if the workers of a training, which take ``whole`` with their trial, never find room together."""
+    """Raise Refused if the cluster has no room for all workers of a training at once; with their trial, they take
+    ``whole``."""
     worker = worker_share(capacity, team)
     places = capacity.places(worker)
     if places < team.workers or not capacity.most // whole:

@@ -27,7 +27,7 @@ class Denied(Unreachable):
 
 
 def refuse_bad_uri(tracking_uri: str) -> None:
-    """Refused unless the URI is an SQLite file or a server's address."""
+    """Raise Refused unless the URI is an SQLite file or a server's address."""
     try:
         is_server = urlsplit(tracking_uri).scheme in ("http", "https") and bool(urlsplit(tracking_uri).hostname)
     except ValueError:

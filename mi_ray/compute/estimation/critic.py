@@ -42,7 +42,7 @@ class Critic(ABC):
 
 
 def refuse_names(critics: Sequence[Critic]) -> None:
-    """ValueError unless every critic has a name of its own: lower case, and no name of a reading of ours."""
+    """Raise ValueError unless names are unique, in lower case, and none of them is the name of a built-in reading."""
     names = [critic.name for critic in critics]
     for name in names:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or RESERVED.fullmatch(name):

@@ -133,11 +133,11 @@ def fit_critics(
 
 
 def refuse_divergence(step: int, seeds: Sequence[int], read: Float64[np.ndarray, " seeds"]) -> None:
-    """ArithmeticError if the reading of a critic is not finite."""
-    lost = [seed for seed, value in zip(seeds, read, strict=True) if not np.isfinite(value)]
-    if lost:
+    """Raise ArithmeticError if the reading of a critic is not finite."""
+    diverged = [seed for seed, value in zip(seeds, read, strict=True) if not np.isfinite(value)]
+    if diverged:
         raise ArithmeticError(
-            f"critic of seed {lost[0]}: loss is not finite at step {step}; lower learning_rate or raise temperature"
+            f"critic of seed {diverged[0]}: loss is not finite at step {step}; lower learning_rate or raise temperature"
         )
 
 

@@ -18,17 +18,17 @@ from mi_ray.compute.numerics.jackknife import Nwj, numbered
 from mi_ray.theory.information import bits
 
 ALONE = 3
-"""Rows whose scores are computed a second time, in other company."""
+"""Number of rows whose scores are computed a second time, without the other rows, to test that these do not matter."""
 
 
 @dataclass(frozen=True)
 class OwnCritic:
-    """A user's critic, fitted and read by our rules."""
+    """A user's critic: its own fit, read by the NWJ bound like every other critic."""
 
     critic: Critic
 
     def fit(self, data: FitData) -> FittedScore:
-        """Let the critic fit its score, and fit the NWJ offset on validation pairs; ValueError if it is no function."""
+        """Fit the critic's score, then the NWJ offset on validation pairs; ValueError if the score is no function."""
         f = self.critic.fit(data)
         if not callable(f):
             raise ValueError(f"{self.critic.name}: fit returned {f!r}; allowed: a function of x and y")
@@ -42,17 +42,18 @@ class OwnCritic:
 
 @dataclass(frozen=True, kw_only=True)
 class ShiftedScore:
-    """f - ``shift``: no exponential overflows. A constant changes no bound, the offset takes it up."""
+    """The score f - ``shift``. Subtracting the largest validation score keeps exp from overflowing; the NWJ bound stays
+    the same, since its fitted offset grows by ``shift``."""
 
     name: str
     f: Score
     shift: float
 
     def bound(self, h: np.ndarray, pairs: Pairs) -> Nwj:
-        """The NWJ bound over ``pairs`` of rows of h [n, width], and over every x with every y of another pair.
+        """The NWJ bound over ``pairs`` of rows of h [n, width]; cross pairs are every x with the y of every other pair.
 
-        Scores [n, n] exist in tiles. NotFinite if one is not finite; ValueError if their shape is wrong, or if one
-        depends on other rows.
+        Scores [n, n] are computed in tiles. NotFinite if a score is not finite; ValueError if their shape is wrong, or
+        if a score depends on other rows.
         """
         h, pairs = only_used(h, pairs)
         x, y = pairs.x.ravel(), pairs.y.ravel()
@@ -74,7 +75,7 @@ class ShiftedScore:
 
 @dataclass(frozen=True, kw_only=True)
 class FittedScore:
-    """A frozen score with its offset."""
+    """A fitted score with its NWJ offset; neither changes any more."""
 
     score: ShiftedScore
     offset: float

@@ -278,7 +278,8 @@ def _several(kind: str, names: list[str]) -> list[str]:
 
 @lru_cache(maxsize=64)
 def input_of(arch: str) -> Input:
-    """Size, mean and std that timm states for ``arch`` with its own stem; they may depend on the tag (``.dino``)."""
+    """The input that timm states for ``arch`` with stem ``imagenet``: its size in pixels, mean and standard deviation.
+    A pretrained tag in the name (``.dino``) can change all three."""
     facts = _facts(blank(arch))
     return Input(facts["input_size"][-1], facts["mean"], facts["std"])
 

@@ -80,8 +80,8 @@ NT_XENT = NTXentLoss()
 
 
 def refuse_misfit(objective: Loss, data: ImageSet, workers: Workers = ALONE) -> None:
-    """ValueError if the labels or the negatives of ``objective`` do not fit the images of ``data``, or if D- is used
-    with more than one worker."""
+    """Raise ValueError if the labels or the negatives of ``objective`` do not fit the images of ``data``, or if D- is
+    used with more than one worker."""
     match objective:
         case NTXentLoss():
             return

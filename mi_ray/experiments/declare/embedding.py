@@ -15,7 +15,7 @@ from mi_ray.experiments.declare.pairings import Augmentation, pairing_name
 
 @dataclass(frozen=True, kw_only=True)
 class Embedding:
-    """The frozen encoder's h of every image, viewed plainly: computed once, read by every question."""
+    """The frozen encoder's h of every image without augmentation, computed once and read by every question."""
 
     encoder: Encoder
 

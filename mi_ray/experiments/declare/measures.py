@@ -1,7 +1,7 @@
 """Names of the values in a cell's result: measures, which are numbers with unit, error, label and direction, and texts.
 
-Results, MLflow, the screen, sweeps and figures take these names from here; no other file spells one that two files use.
-A question of a user's own declares its measures beside it.
+Results, MLflow, the screen, sweeps and figures import these names from here; no name that two files use is spelt out in
+another file. A user's own question declares its measures itself.
 """
 
 from __future__ import annotations
@@ -104,10 +104,10 @@ MEASURES = (
 
 
 def measure_named(name: str) -> Measure:
-    """The measure of that name.
+    """The measure in `MEASURES` called ``name``, or a new one if there is none.
 
-    A name that is not here gets its words as a label, the unit that ends it, and the standard error that a reading of
-    an estimation has: ``nwj_bits`` has ``nwj_standard_error_bits``.
+    A new measure takes everything from its name: the unit is the last word, if that is ``bits`` or ``nats``, the other
+    words are the label, and the standard error of ``nwj_bits`` is ``nwj_standard_error_bits``.
     """
     for measure in MEASURES:
         if measure.name == name:

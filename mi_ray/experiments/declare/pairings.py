@@ -17,10 +17,10 @@ TASK_NAMES = (*(task.name for task in TASKS), *CLASS, "domain")
 
 @dataclass(frozen=True, kw_only=True)
 class SameClass:
-    """Same-class sampling T_class (Sec. III-A): two images of one class of ``task``, viewed plainly.
+    """Same-class sampling T_class (Sec. III-A): a pair is two images of one class of ``task``, without augmentation.
 
-    ``prior`` says how classes are drawn: all alike, or as often as a split holds them. ``redraw`` is the probability
-    that the partner's class is drawn anew, which dials the true MI down (label channel).
+    ``prior`` is the distribution of the class: ``uniform``, or ``empirical``, its frequencies in the split. ``redraw``
+    is the probability that the partner's class is drawn anew, which lowers the true MI (label channel).
     """
 
     task: str

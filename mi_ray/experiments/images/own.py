@@ -24,7 +24,7 @@ def own_splits(data: OwnImages) -> dict[str, ImageSet]:
 
 
 def _refuse_malformed(called: str, split: ImageSet, data: OwnImages) -> None:
-    """ValueError where an array has not the shape and type of `ImageSet`, or a label is out of range."""
+    """Raise ValueError if an array lacks the shape or type that `ImageSet` states, or a label is out of range."""
     n = len(split.images)
     for field, shape, kind in (
         ("images", (n, 3, data.side, data.side), np.uint8),

@@ -77,7 +77,8 @@ def independent_sources(images: ImageSet) -> Sources:
 
 
 def view(pairing: Pairing) -> View:
-    """How ``pairing`` views an image: plainly for same-class sampling, else through its augmentation."""
+    """The function that makes a view of an image: the identity for same-class sampling, else the augmentation of
+    ``pairing``."""
     match pairing:
         case SameClass():
             return plain

@@ -118,7 +118,7 @@ class Attempt:
         return self.store.read(self.key)
 
     def refuse_if_stale(self) -> None:
-        """RuntimeError if a newer attempt has started, because this attempt's worker was taken for dead."""
+        """Raise RuntimeError if a newer attempt has started, because the worker of this attempt was taken for dead."""
         if max(self.store.backend.attempts(self.key), default=0) > self.number:
             raise RuntimeError(f"{self.key}: attempt {self.number} is stale, a newer one has started; not published")
 
@@ -183,7 +183,7 @@ class Store:
             self.bucket.prove()
 
     def refuse_if_unreachable(self) -> None:
-        """Refused if the bucket cannot be read; writes nothing."""
+        """Raise Refused if the bucket cannot be read. Writes nothing."""
         if self.bucket:
             self.bucket.refuse_if_unreachable()
 
