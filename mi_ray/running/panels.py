@@ -82,7 +82,7 @@ def entry(measure: Measure, results: Sequence[Mapping[str, Any]], expected: int,
     few = f" ({len(results)}/{expected})" if len(results) < expected else ""
     alone = final and expected == 1
     if measure == NOMINAL:
-        estimate = statement(results, asked=expected)
+        estimate = statement(results, expected=expected)
         return (estimate.text_with_spread if alone else estimate.text) + few
     error = measure.standard_error(results[0]) if alone else None
     spread = "" if error is None else f" ± {error:.{measure.digits}f}"
@@ -101,7 +101,7 @@ def certificates(panel: Panel, results: Mapping[str, Mapping[str, Any]]) -> str:
         return "\n".join(["note:", aligned(noted)]) if noted else ""
     entries = panel.sheet.cells.values()
     committed = [[results[cell.key] for cell in cells if cell.key in results] for cells in entries]
-    ticked = any(statement(held, asked=len(cells)).ticked for held, cells in zip(committed, entries, strict=True))
+    ticked = any(statement(held, expected=len(cells)).ticked for held, cells in zip(committed, entries, strict=True))
     estimates = [(cell, statement([results[cell.key]])) for cell in panel.cells if cell.key in results]
     doubtful = [[f"  {panel.name(c)}", "; ".join(e.estimates[0].reasons)] for c, e in estimates if not e.certified]
     head = [legend(several=panel.depth > 1)] if ticked else []

@@ -89,14 +89,14 @@ def single_estimate(result: Mapping[str, Any]) -> SingleEstimate:
 
 @dataclass(frozen=True)
 class Statement:
-    """The estimates of one place together: replicates, of which ``asked`` are asked for.
+    """The estimates of one place together: replicates, ``expected`` of which are planned.
 
     Certified if every estimate is; the bracket is the hull of their brackets, so that it holds the true value of each
     seed's encoder with 95 % confidence. The nominal value is their mean.
     """
 
     estimates: tuple[SingleEstimate, ...]
-    asked: int
+    expected: int
 
     @property
     def known(self) -> tuple[SingleEstimate, ...]:
@@ -105,8 +105,8 @@ class Statement:
 
     @property
     def certified(self) -> bool:
-        """Whether every estimate that is asked for is certified."""
-        return len(self.known) == self.asked > 0 and all(estimate.certified for estimate in self.known)
+        """Whether every planned estimate is there and certified."""
+        return len(self.known) == self.expected > 0 and all(estimate.certified for estimate in self.known)
 
     @property
     def nominal_bits(self) -> float:
@@ -116,7 +116,7 @@ class Statement:
     @property
     def spread_bits(self) -> float:
         """The standard error of a single estimation; of several the standard deviation of their nominal values."""
-        if self.asked == 1:
+        if self.expected == 1:
             return self.known[0].standard_error_bits if self.known else nan
         return stdev(estimate.nominal_bits for estimate in self.known) if len(self.known) > 1 else nan
 
@@ -153,7 +153,7 @@ class Statement:
             return ABSENT
         if self.ticked:
             return f"{self.bracket} {TICK}"
-        return self._nominal if self.asked == 1 and self.known[0].side else f"{self.nominal_bits:z.{DIGITS}f}"
+        return self._nominal if self.expected == 1 and self.known[0].side else f"{self.nominal_bits:z.{DIGITS}f}"
 
     @property
     def ticked(self) -> bool:
@@ -166,9 +166,9 @@ class Statement:
         out = [estimate for estimate in self.known if estimate.side]
         if not out:
             return ABSENT
-        if self.asked > 1:
+        if self.expected > 1:
             name = f"nominal {self._nominal} outside" if self.ticked else "outside bracket"
-            return f"{name} in {len(out)} of {self.asked}"
+            return f"{name} in {len(out)} of {self.expected}"
         return f"nominal {self._nominal} {out[0].side}" + ("" if self.ticked else f" {self.bracket}")
 
     @property
@@ -182,14 +182,14 @@ class Statement:
         return max((_apart(self.nominal_bits, end) for end in ends), key=len, default="")
 
     def _with_remark(self, headline: str) -> str:
-        if not self.ticked and self.asked == 1 and self.remark:
+        if not self.ticked and self.expected == 1 and self.remark:
             return f"{headline}, {self.known[0].side} {self.bracket}"
         return ", ".join(filter(None, [headline, self.remark]))
 
 
-def statement(results: Sequence[Mapping[str, Any]], *, asked: int | None = None) -> Statement:
-    """The statement of the estimations of one place; ``asked``: how many there will be, as many as results if None."""
-    return Statement(tuple(map(single_estimate, results)), len(results) if asked is None else asked)
+def statement(results: Sequence[Mapping[str, Any]], *, expected: int | None = None) -> Statement:
+    """The statement of the estimations of one place. ``expected``: their planned number; None: that of results."""
+    return Statement(tuple(map(single_estimate, results)), len(results) if expected is None else expected)
 
 
 def bracket(lower_bits: float, upper_bits: float) -> str:

@@ -40,18 +40,18 @@ def test_one_estimation(given, text):
 
 @pytest.mark.parametrize(("limits", "nominal", "certified"), list(product(BRACKETS, NOMINALS, (True, False))))
 def test_a_tick_stands_beside_a_bracket_and_a_value_outside_its_bracket_says_so(limits, nominal, certified):
-    said = statement([result(nominal, *limits, certified=certified)])
+    shown = statement([result(nominal, *limits, certified=certified)])
     outside = nominal < limits[0] or nominal > limits[1]
-    assert bool(said.outside) == outside == any(word in said.text for word in ("below", "above"))
-    assert ("✓" in said.text) == (certified and limits[0] == limits[0])
-    if "✓" in said.text:
-        assert said.text.startswith(f"{limits[0]:.2f}–{limits[1]:.2f} ✓")
+    assert bool(shown.outside) == outside == any(word in shown.text for word in ("below", "above"))
+    assert ("✓" in shown.text) == (certified and limits[0] == limits[0])
+    if "✓" in shown.text:
+        assert shown.text.startswith(f"{limits[0]:.2f}–{limits[1]:.2f} ✓")
 
 
 def test_seeds_are_certified_together_and_the_hull_of_their_brackets_is_shown():
     both = [result(1.96), result(1.99, 1.95)]
     assert statement(both).text == "1.93–2.00 ✓"
-    assert statement(both, asked=3).text == "1.98" and not statement(both, asked=3).certified
+    assert statement(both, expected=3).text == "1.98" and not statement(both, expected=3).certified
     assert statement([*both, result(1.97, certified=False)]).text == "1.97"
     assert statement([result(1.40), result(1.96)]).text == "1.93–2.00 ✓, nominal 1.68 outside in 1 of 2"
 
