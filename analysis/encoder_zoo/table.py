@@ -54,11 +54,11 @@ def columns_of(plan: Plan, mirrored: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def column_table(plan: Plan, mirrored: pd.DataFrame, column: EncoderColumn) -> pd.DataFrame:
-    """One column as a table of `over_seeds`."""
-    asked = [cell for cell in cells_of(plan, column.kind) if (cell.parameters["task"] == VIEWED) == column.of_views]
+    """Mean and spread over seeds of one column, from `over_seeds`, both times the column's ``scale``."""
+    planned = [cell for cell in cells_of(plan, column.kind) if (cell.parameters["task"] == VIEWED) == column.of_views]
     cells = asked_and_measured(plan, mirrored, column.kind)
-    of_pairing = cells[cells["key"].isin({cell.key for cell in asked})]
-    places = [PLACE, *telling(asked, (PLACE,))]
+    of_pairing = cells[cells["key"].isin({cell.key for cell in planned})]
+    places = [PLACE, *telling(planned, (PLACE,))]
     means = over_seeds(of_pairing, places, column.measure.name, column.measure.error)
     return means.assign(mean=column.scale * means["mean"], spread=column.scale * means["spread"])
 

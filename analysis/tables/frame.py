@@ -21,16 +21,16 @@ def asked_and_measured(plan: Plan, mirrored: pd.DataFrame, kind: str) -> pd.Data
     """One row per cell of ``kind`` that ``plan`` asks for: key, all parameters as text, all metrics of that kind.
 
     A parameter that a cell does not have is empty. A metric is NaN where the cell is not mirrored. ``certified`` and
-    ``not_certified`` are always there, null on what is missing or not asked for a certificate.
+    ``not_certified`` are always there, null where a cell is missing or is not an estimation.
     """
-    asked = pd.DataFrame([{"key": cell.key, **cell.parameters} for cell in cells_of(plan, kind)]).fillna("")
-    if asked.empty:
+    planned = pd.DataFrame([{"key": cell.key, **cell.parameters} for cell in cells_of(plan, kind)]).fillna("")
+    if planned.empty:
         return pd.DataFrame(columns=["key", *CERTIFICATE])
-    of_kind = mirrored[mirrored["kind"] == kind].drop(columns=["kind", *asked.columns[1:]], errors="ignore")
+    of_kind = mirrored[mirrored["kind"] == kind].drop(columns=["kind", *planned.columns[1:]], errors="ignore")
     empty = [name for name in of_kind.columns if name != "key" and of_kind[name].isna().all()]
     measured = of_kind.drop(columns=empty)
     lacking = dict.fromkeys(CERTIFICATE.difference(measured.columns), pd.NA)
-    return asked.merge(measured.assign(**lacking), on="key", how="left")
+    return planned.merge(measured.assign(**lacking), on="key", how="left")
 
 
 def over_seeds(frame: pd.DataFrame, by: Sequence[str], value: str, standard_error: str | None = None) -> pd.DataFrame:

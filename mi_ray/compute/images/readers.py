@@ -118,21 +118,21 @@ class ClassTree:
         return of_files(name, self.found(name, root, class_list), by_domain=bool(self.domains), matte=matte)
 
 
-def of_files(name: str, found: ClassFolders, *, by_domain: bool, matte: str = WHITE) -> Catalogue:
+def of_files(name: str, folders: ClassFolders, *, by_domain: bool, matte: str = WHITE) -> Catalogue:
     """List the image files of class folders, whose parts are official splits or, ``by_domain``, a second attribute."""
-    paths = found.files()
-    sizes = {part: classes.sizes() for part, classes in found.parts.items()}
+    paths = folders.files()
+    sizes = {part: classes.sizes() for part, classes in folders.parts.items()}
     n = {split: 0 if by_domain else sum(sizes.get(split, [])) for split in ("validation", "test")}
-    labels = np.concatenate([np.repeat(np.arange(len(found.classes)), size) for size in sizes.values()])
+    labels = np.concatenate([np.repeat(np.arange(len(folders.classes)), size) for size in sizes.values()])
     domains = np.repeat(np.arange(len(sizes)), [sum(size) for size in sizes.values()])
     attributes = np.stack([labels, domains], axis=1) if by_domain else labels[:, None]
-    values = (found.classes, tuple(found.parts)) if by_domain else (found.classes,)
+    values = (folders.classes, tuple(folders.parts)) if by_domain else (folders.classes,)
 
     def read(i: int) -> Image.Image:
         return read_image(Path(paths[i]), name, matte)
 
     def name_of(i: int) -> str:
-        return Path(paths[i]).relative_to(found.root).as_posix()
+        return Path(paths[i]).relative_to(folders.root).as_posix()
 
     return Catalogue(read, name_of, attributes, values, n["validation"], n["test"])
 

@@ -59,27 +59,27 @@ def _labelled(data: Labelled) -> Iterator[str]:
         case LargeFiles():
             yield f"images    {data.name} {data.root}: {n_classes(data, 'class')} classes, official train and test part"
         case ClassTree():
-            found = catalogue.found_in(data.name, Path(data.root), class_list(data))
-            sizes = planned(data.name, found, held_out=data.held_out, domain=data.domain or None)
-            yield from _class_folders(f"{data.name} {data.root}", found, sizes)
+            folders = catalogue.found_in(data.name, Path(data.root), class_list(data))
+            sizes = planned(data.name, folders, held_out=data.held_out, domain=data.domain or None)
+            yield from _class_folders(f"{data.name} {data.root}", folders, sizes)
         case _:
             assert_never(reader)
 
 
-def _class_folders(called: str, found: ClassFolders, sizes: Mapping[str, int]) -> Iterator[str]:
+def _class_folders(called: str, folders: ClassFolders, sizes: Mapping[str, int]) -> Iterator[str]:
     n = sum(sizes.values())
-    yield f"images    {called}: {len(found.classes)} classes, {n} images ({_listed(sizes)})"
-    for split, part in found.parts.items():
-        whole = part.folder == found.root
+    yield f"images    {called}: {len(folders.classes)} classes, {n} images ({_listed(sizes)})"
+    for split, part in folders.parts.items():
+        whole = part.folder == folders.root
         role = "" if whole or part.folder.name == split else f" ({split})"
         place = called if whole else f"{called}/{part.folder.name}{role}"
-        sizes_of_part = dict(zip(found.classes, part.sizes(), strict=True))
+        sizes_of_part = dict(zip(folders.classes, part.sizes(), strict=True))
         least, most = (pick(sizes_of_part, key=sizes_of_part.__getitem__) for pick in (min, max))
         extremes = f"from {sizes_of_part[least]} of {least} to {sizes_of_part[most]} of {most}"
         total = sum(sizes_of_part.values())
         by_class = _listed(sizes_of_part) if len(sizes_of_part) <= LISTED else f"{total} images, {extremes}"
         yield f"images    {place}: {by_class}"
-    yield from _skipped(called, found.skipped)
+    yield from _skipped(called, folders.skipped)
 
 
 def _skipped(called: str, skipped: Mapping[str, int]) -> Iterator[str]:

@@ -22,12 +22,12 @@ def measured(declaration: Geometry, data: PreparedData, h: Embedded) -> Values:
     images, _ = data.split("test"), names_of(data, h)
     if isinstance(declaration.pairing, SameClass):
         classes = of_classes(declaration.pairing, images, h["test"])
-        found = {ALIGNMENT: classes.alignment, UNIFORMITY: classes.uniformity, TOLERANCE: classes.tolerance}
+        quantities = {ALIGNMENT: classes.alignment, UNIFORMITY: classes.uniformity, TOLERANCE: classes.tolerance}
     else:
         views = geometry.of_views(h["test"], independent_sources(images))
-        found = {ALIGNMENT: views.alignment, UNIFORMITY: views.uniformity}
+        quantities = {ALIGNMENT: views.alignment, UNIFORMITY: views.uniformity}
     result: Values = {}
-    for measure, number in found.items():
+    for measure, number in quantities.items():
         result |= {measure.name: number.value, measure.error: number.standard_error}
     return without_unknown_errors(result)
 

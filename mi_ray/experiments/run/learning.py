@@ -98,8 +98,8 @@ def things_told_apart(encoder: Encoder) -> float | None:
 
 def embeddings_seen(declaration: Embedding | Views, h: NDArray[np.float32]) -> tuple[Spectrum, str]:
     """The spectrum of embeddings h [n, width], of views [n, per_image, width], and why they are of no use, if so."""
-    found = spectrum(h.reshape(-1, h.shape[-1]))
-    return found, why_collapsed(found, things_told_apart(encoder_of(declaration)))
+    h_spectrum = spectrum(h.reshape(-1, h.shape[-1]))
+    return h_spectrum, why_collapsed(h_spectrum, things_told_apart(encoder_of(declaration)))
 
 
 # Of committed cells
@@ -135,8 +135,8 @@ def _by_history(training: Training, committed: CommittedCell) -> str:
 def faults(plan: Plan, store: Store) -> dict[str, str]:
     """Reason by key, of the plan's committed trainings and embeddings that did not learn."""
     held = store.committed(plan.cells)
-    found = {key: why_not_learned(cell, store.read(key)) for key, cell in plan.cells.items() if key in held}
-    return {key: reason for key, reason in found.items() if reason}
+    reasons = {key: why_not_learned(cell, store.read(key)) for key, cell in plan.cells.items() if key in held}
+    return {key: reason for key, reason in reasons.items() if reason}
 
 
 # Of the cells that rest on them

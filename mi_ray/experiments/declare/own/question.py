@@ -46,7 +46,7 @@ class OwnQuestion(Own, ABC):
         instance("embedding", self.embedding, Frozen)
         refuse_unkeyed(self)
         measures: object = self.measures
-        if not isinstance(measures, tuple) or not measures or not all(isinstance(one, Measure) for one in measures):
+        if not isinstance(measures, tuple) or not measures or not all(isinstance(value, Measure) for value in measures):
             raise Refused(f"{type(self).__name__}: measures is not a tuple of Measure; allowed: one or more")
 
     @abstractmethod
