@@ -92,11 +92,11 @@ def over(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
 
 
 def test_candidates_are_numbered_in_the_order_of_proposal_and_the_default_is_the_first(over):
-    found = recorded(*over)
-    assert found.default == {"crop_min_scale": 0.2, "jitter_strength": 0.5, "jitter": 0.8, "grayscale": 0.2,
+    search = recorded(*over)
+    assert search.default == {"crop_min_scale": 0.2, "jitter_strength": 0.5, "jitter": 0.8, "grayscale": 0.2,
                              "flip": 0.5}  # fmt: skip
-    assert list(found.candidates["candidate"]) == list(range(len(found.candidates)))
-    assert (found.short_views, found.views, found.seed, found.task) == (500, 1000, 0, "digit")
+    assert list(search.candidates["candidate"]) == list(range(len(search.candidates)))
+    assert (search.short_views, search.views, search.seed, search.task) == (500, 1000, 0, "digit")
 
 
 def test_the_objectives_are_what_candidates_are_asked(over, tmp_path):
@@ -105,38 +105,39 @@ def test_the_objectives_are_what_candidates_are_asked(over, tmp_path):
 
 
 def test_the_best_is_the_best_of_those_promoted_on_validation_images(over):
-    found = recorded(*over)
-    promoted = found.candidates[found.candidates["promoted"]]
+    search = recorded(*over)
+    promoted = search.candidates[search.candidates["promoted"]]
     best = int(promoted.loc[promoted["linear_balanced_validation_accuracy"].idxmax(), "candidate"])
-    assert found.best == {"accuracy": best, "estimate": best} and best != 0
-    assert found.challengers == [best]
-    assert found.candidates.set_index("candidate").loc[best, "best_for"] == "accuracy and estimate"
+    assert search.best == {"accuracy": best, "estimate": best} and best != 0
+    assert search.challengers == [best]
+    assert search.candidates.set_index("candidate").loc[best, "best_for"] == "accuracy and estimate"
 
 
 def test_differences_pair_each_fresh_seed_with_the_default_of_that_seed(over):
     plan, store = over
-    found = recorded(plan, store)
-    told = {}
+    search = recorded(plan, store)
+    accuracies = {}
     for cell in plan.cells.values():
         if cell.kind == "evaluation" and cell.parameters["views"] == "1000":
-            told[cell.parameters["crop_min_scale"], int(cell.parameters["seed"])] = store.read(cell.key).result
-    (winner,) = found.challengers
-    crop = f"{found.candidates.set_index('candidate').loc[winner, 'crop_min_scale']:g}"
+            accuracies[cell.parameters["crop_min_scale"], int(cell.parameters["seed"])] = store.read(cell.key).result
+    (winner,) = search.challengers
+    crop = f"{search.candidates.set_index('candidate').loc[winner, 'crop_min_scale']:g}"
     differences = [
-        told[crop, seed]["linear_balanced_accuracy"] - told["0.2", seed]["linear_balanced_accuracy"] for seed in (1, 2)
+        accuracies[crop, seed]["linear_balanced_accuracy"] - accuracies["0.2", seed]["linear_balanced_accuracy"]
+        for seed in (1, 2)
     ]
-    assert found.difference(winner, ACCURACY).mean == pytest.approx(np.mean(differences))
-    assert found.difference(winner, ACCURACY).n == 2
-    assert set(found.fresh["seed"]) == {1, 2}
+    assert search.difference(winner, ACCURACY).mean == pytest.approx(np.mean(differences))
+    assert search.difference(winner, ACCURACY).n == 2
+    assert set(search.fresh["seed"]) == {1, 2}
 
 
 def test_the_comparison_has_the_default_and_every_winner_in_units(over):
-    found = recorded(*over)
-    compared = comparison(found)
+    search = recorded(*over)
+    compared = comparison(search)
     assert list(compared["role"]) == ["default", "best accuracy, best estimate"]
-    own = found.fresh[found.fresh["candidate"] == 0]["linear_balanced_accuracy"]
+    own = search.fresh[search.fresh["candidate"] == 0]["linear_balanced_accuracy"]
     assert compared["linear_balanced_accuracy"][0] == pytest.approx(own.mean())
-    table = printed(found, compared)
+    table = printed(search, compared)
     assert f"| {100 * own.mean():.2f} ± {100 * own.std():.2f} |" in table
     assert table.count("\n|") == 3 and "2 fresh seeds" in table
 
@@ -158,11 +159,11 @@ def test_a_winner_within_seed_noise_is_said_not_to_differ(tmp_path):
 
 def test_a_winner_of_the_validation_images_can_lose_on_test_images(tmp_path):
     def overfitted(cell: Cell) -> dict[str, Any]:
-        told = answer(cell, noise=1e-4)
+        result = answer(cell, noise=1e-4)
         return (
-            told | {"linear_balanced_accuracy": -told["linear_balanced_validation_accuracy"]}
+            result | {"linear_balanced_accuracy": -result["linear_balanced_validation_accuracy"]}
             if cell.kind == "evaluation"
-            else told
+            else result
         )
 
     given = verdict(recorded(*played(tmp_path, answers=overfitted)))
@@ -176,11 +177,11 @@ def test_a_default_that_nothing_beats_is_said_to_be_the_best(tmp_path):
             {"linear_balanced_validation_accuracy": 0.9 - 0.1 * far} if cell.kind == "evaluation" else {}
         )
 
-    found = recorded(*played(tmp_path, answers=worse_than_default))
-    given = verdict(found)
+    search = recorded(*played(tmp_path, answers=worse_than_default))
+    given = verdict(search)
     assert given.holds is False and "none of 3 candidates does better" in given.sentence
-    assert found.challengers == [] and "no fresh seeds" in printed(found, comparison(found))
-    assert figure(found).axes
+    assert search.challengers == [] and "no fresh seeds" in printed(search, comparison(search))
+    assert figure(search).axes
 
 
 def found_default() -> dict[str, float]:
@@ -231,9 +232,9 @@ def test_which_cells_a_search_asks_for_is_replayed_from_the_store(over, monkeypa
 
 
 def test_the_figure_has_a_panel_per_objective_and_no_text_outside_it(over, tmp_path):
-    for found in (recorded(*over), recorded(*played(tmp_path))):
-        drawn = figure(found)
-        assert len(drawn.axes) == len(found.objectives) + 3
+    for search in (recorded(*over), recorded(*played(tmp_path))):
+        drawn = figure(search)
+        assert len(drawn.axes) == len(search.objectives) + 3
         save(lambda drawn=drawn: drawn, tmp_path / "figure", **augmentation_figure.STYLE)
         wide, high = drawn.get_size_inches() * drawn.dpi
         for text in [*drawn.texts, *(axes.yaxis.label for axes in drawn.axes)]:

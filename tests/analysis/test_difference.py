@@ -13,42 +13,46 @@ from analysis.tables.difference import OVER_IMAGES, OVER_SEEDS, paired
 from analysis.tables.text import Printed, number, with_spread, write_markdown
 
 
-def of(values: dict[str, float], error: float = 0.03) -> pd.DataFrame:
+def table_of(values: dict[str, float], error: float = 0.03) -> pd.DataFrame:
     return pd.DataFrame({"seed": list(values), "accuracy": list(values.values()), "error": error})
 
 
 def test_several_seeds_give_students_interval_of_the_paired_difference() -> None:
-    one, other = {"0": 0.9, "1": 0.8, "2": 0.85}, {"0": 0.7, "1": 0.61, "2": 0.6}
-    found = paired(of(one), of(other), "accuracy", "error")
-    truth = ttest_rel(list(one.values()), list(other.values())).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((truth.low, truth.high))
-    assert (found.seeds, found.interval_is, found.sign) == (3, OVER_SEEDS, 1)
+    first, second = {"0": 0.9, "1": 0.8, "2": 0.85}, {"0": 0.7, "1": 0.61, "2": 0.6}
+    difference = paired(table_of(first), table_of(second), "accuracy", "error")
+    truth = ttest_rel(list(first.values()), list(second.values())).confidence_interval(0.95)
+    assert (difference.low, difference.high) == pytest.approx((truth.low, truth.high))
+    assert (difference.seeds, difference.interval_is, difference.sign) == (3, OVER_SEEDS, 1)
 
 
 def test_what_seeds_share_does_not_widen_the_interval() -> None:
-    found = paired(of({"0": 0.9, "1": 0.2, "2": 0.5}), of({"0": 0.8, "1": 0.1, "2": 0.4001}), "accuracy", "error")
-    assert (found.low, found.high) == pytest.approx((0.1, 0.1), abs=2e-4) and found.sign == 1
+    difference = paired(
+        table_of({"0": 0.9, "1": 0.2, "2": 0.5}), table_of({"0": 0.8, "1": 0.1, "2": 0.4001}), "accuracy", "error"
+    )
+    assert (difference.low, difference.high) == pytest.approx((0.1, 0.1), abs=2e-4) and difference.sign == 1
 
 
 def test_differences_that_agree_to_the_last_image_have_no_interval_and_tell_nothing() -> None:
-    found = paired(of({"0": 0.9, "1": 0.2}), of({"0": 0.8, "1": 0.1}), "accuracy", "error")
-    assert isnan(found.low) and found.sign == 0 and found.mean == pytest.approx(0.1)
+    difference = paired(table_of({"0": 0.9, "1": 0.2}), table_of({"0": 0.8, "1": 0.1}), "accuracy", "error")
+    assert isnan(difference.low) and difference.sign == 0 and difference.mean == pytest.approx(0.1)
 
 
 def test_seeds_are_matched_by_name_and_those_that_one_side_lacks_do_not_count() -> None:
-    found = paired(of({"1": 0.8, "0": 0.9}), of({"0": 0.5, "2": 0.1, "1": float("nan")}), "accuracy", "error")
-    assert (found.mean, found.seeds) == (pytest.approx(0.4), 1)
+    difference = paired(
+        table_of({"1": 0.8, "0": 0.9}), table_of({"0": 0.5, "2": 0.1, "1": float("nan")}), "accuracy", "error"
+    )
+    assert (difference.mean, difference.seeds) == (pytest.approx(0.4), 1)
 
 
 def test_one_seed_gives_the_interval_of_both_standard_errors() -> None:
-    found = paired(of({"0": 0.9}, 0.03), of({"0": 0.8}, 0.04), "accuracy", "error")
-    assert found.high - found.mean == pytest.approx(norm.ppf(0.975) * sqrt(0.03**2 + 0.04**2))
-    assert (found.interval_is, found.sign) == (OVER_IMAGES, 1)
+    difference = paired(table_of({"0": 0.9}, 0.03), table_of({"0": 0.8}, 0.04), "accuracy", "error")
+    assert difference.high - difference.mean == pytest.approx(norm.ppf(0.975) * sqrt(0.03**2 + 0.04**2))
+    assert (difference.interval_is, difference.sign) == (OVER_IMAGES, 1)
 
 
 def test_no_common_seed_is_no_difference() -> None:
-    found = paired(of({"0": 0.9}), of({"1": 0.8}), "accuracy", "error")
-    assert isnan(found.mean) and found.sign == 0
+    difference = paired(table_of({"0": 0.9}), table_of({"1": 0.8}), "accuracy", "error")
+    assert isnan(difference.mean) and difference.sign == 0
 
 
 def test_numbers_are_printed_with_their_spread_and_absent_ones_as_a_dash() -> None:

@@ -27,8 +27,8 @@ FILES = {"infomin-curves.csv", "infomin-curves.png", "infomin-curves.pdf", "verd
 
 
 def plan_of(**axes: tuple[Any, ...]) -> Plan:
-    asked = {"augmentation": AUGMENTATIONS, **axes}
-    return build(STUDY.questions(STUDY.grid("smoke", asked)), lambda data: DIGEST)
+    values = {"augmentation": AUGMENTATIONS, **axes}
+    return build(STUDY.questions(STUDY.grid("smoke", values)), lambda data: DIGEST)
 
 
 def results(cell: Cell) -> dict[str, Any]:
@@ -83,8 +83,8 @@ def test_several_seeds_show_means_and_standard_deviations_of_both(uri: str) -> N
         accuracies = [results(cell)["linear_accuracy"] for cell in cells_at(SEEDS, "evaluation", row, task=row["task"])]
         estimates = [results(cell)["nominal_bits"] for cell in cells_at(SEEDS, "estimation", row)]
         assert (row["accuracy"], row["spread"]) == pytest.approx((np.mean(accuracies), np.std(accuracies, ddof=1)))
-        found = row["estimate_bits"], row["estimate_spread_bits"]
-        assert found == pytest.approx((np.mean(estimates), np.std(estimates, ddof=1)))
+        estimate = row["estimate_bits"], row["estimate_spread_bits"]
+        assert estimate == pytest.approx((np.mean(estimates), np.std(estimates, ddof=1)))
         assert (row["spread_is"], row["n_seeds"], row["n_estimates"]) == ("sd over seeds", 2, 2)
 
 

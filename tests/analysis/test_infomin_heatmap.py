@@ -100,9 +100,9 @@ def test_several_seeds_are_certified_if_all_are_and_their_bracket_holds_every_on
 
 
 def test_every_estimate_that_is_not_certified_says_why(uri: str) -> None:
-    asked = plan_of(pairing=("color", "digit", "all"))
-    some = [read(asked, uri), read(asked, uri).drop(columns=["certified", "not_certified"])]
-    new, old = (table(ESTIMATE, asked, mirrored) for mirrored in some)
+    plan = plan_of(pairing=("color", "digit", "all"))
+    some = [read(plan, uri), read(plan, uri).drop(columns=["certified", "not_certified"])]
+    new, old = (table(ESTIMATE, plan, mirrored) for mirrored in some)
     assert (new["certified"] == (new["not_certified"] == "")).all() and not old["certified"].any()
     assert set(new["not_certified"]) == {"", WHY, "not estimated yet"}
     assert set(old["not_certified"]) == {"its record holds no certificate", "not estimated yet"}
@@ -229,11 +229,11 @@ def test_the_command_draws_from_the_stores_own_database(
 def test_the_command_names_missing_cells_and_fails(
     swept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = [*SMALL, "--axis", "seed=0,1", "--store", str(swept), "--out", str(tmp_path)]
-    assert command.main(STUDY, draw, asked) == 1
+    arguments = [*SMALL, "--axis", "seed=0,1", "--store", str(swept), "--out", str(tmp_path)]
+    assert command.main(STUDY, draw, arguments) == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and all(line.startswith("missing: ") and "seed=1" in line for line in lines)
-    assert command.main(STUDY, draw, [*asked, "--partial"]) == 0
+    assert command.main(STUDY, draw, [*arguments, "--partial"]) == 0
 
 
 @pytest.mark.parametrize("flags", [["--preset", "laptop"], ["--preset", "no"], ["--axis", "color=1"]])
@@ -245,7 +245,7 @@ def test_the_command_refuses_in_one_line(swept: Path, capsys: pytest.CaptureFixt
 def test_a_database_without_the_sweep_is_refused_in_one_line(
     swept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = [*SMALL, "--store", str(swept), "--tracking-uri", f"sqlite:///{tmp_path}/none.db"]
-    assert command.main(STUDY, draw, asked) == 1
+    arguments = [*SMALL, "--store", str(swept), "--tracking-uri", f"sqlite:///{tmp_path}/none.db"]
+    assert command.main(STUDY, draw, arguments) == 1
     assert "no database" in capsys.readouterr().err
     assert not (tmp_path / "none.db").exists()

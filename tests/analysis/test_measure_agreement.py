@@ -91,9 +91,9 @@ def small(folder: Path, *, drop: str = "", header: dict[str, str] | None = None,
 
 def refusal(path: Path, *flags: str, capsys: pytest.CaptureFixture[str]) -> str:
     assert main(["--table", str(path), "--out", str(path.parent / "out"), *flags]) == 1
-    told = capsys.readouterr()
-    assert not told.out and not (path.parent / "out").exists()
-    (line,) = told.err.splitlines()
+    captured = capsys.readouterr()
+    assert not captured.out and not (path.parent / "out").exists()
+    (line,) = captured.err.splitlines()
     return line
 
 
@@ -131,8 +131,8 @@ def test_the_class_estimate_of_table_vi_is_firm_and_jigsaw_moves_it_most(full: p
 
 def test_without_jigsaw_and_rotnet_the_simclr_estimate_of_table_vi_agrees_with_nothing(beside: pd.DataFrame) -> None:
     fewer = {m: at(beside, "VI", m, "RotNet, Jigsaw") for m in ("i_class_bits", "i_simclr_bits", "alignment")}
-    found = [row["pearson"] for row in fewer.values()]
-    assert found == pytest.approx([0.920, 0.003, 0.630], abs=0.001)
+    correlations = [row["pearson"] for row in fewer.values()]
+    assert correlations == pytest.approx([0.920, 0.003, 0.630], abs=0.001)
     assert {row["encoders"] for row in fewer.values()} == {14}
 
 

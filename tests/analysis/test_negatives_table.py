@@ -88,8 +88,8 @@ def test_missing_cells_are_named_or_printed_as_a_dash(uri: str, tmp_path: Path) 
     assert "| uniform noise | \N{EN DASH} |" in (tmp_path / "negatives-table.md").read_text()
 
 
-@pytest.mark.parametrize("asked", [("sibling", "noise"), ("own", "sibling", "apart")])
-def test_axes_without_own_or_others_leave_the_verdict_open(asked: tuple[str, ...]) -> None:
-    plan = plan_of(negatives=asked)
+@pytest.mark.parametrize("negatives", [("sibling", "noise"), ("own", "sibling", "apart")])
+def test_axes_without_own_or_others_leave_the_verdict_open(negatives: tuple[str, ...]) -> None:
+    plan = plan_of(negatives=negatives)
     given = verdict(table(plan, mirrored_frame(plan, results(AS_PRINTED))))
     assert given.holds is None and "leave out" in given.sentence

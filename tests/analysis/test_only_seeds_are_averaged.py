@@ -41,7 +41,7 @@ def plan_of(study: Study, **axes: tuple[Any, ...]) -> Plan:
     return build(study.questions(study.grid("smoke", {"seed": (0,)} | axes)), digest)
 
 
-def told(cell: Cell) -> dict[str, Any]:
+def made_up_result(cell: Cell) -> dict[str, Any]:
     """A number of its own for every cell, under every name that a table reads."""
     number = made_up(cell)
     accuracy = {"linear_accuracy": number, "linear_standard_error": 0.01}
@@ -67,9 +67,9 @@ def temperatures(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
 
 
 def zoo(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
-    found = columns_of(plan, mirrored)
-    assert len(zoo_rows(plan, found, mirrored)) == len(found["i_class_bits"])
-    return found["i_class_bits"]
+    columns = columns_of(plan, mirrored)
+    assert len(zoo_rows(plan, columns, mirrored)) == len(columns["i_class_bits"])
+    return columns["i_class_bits"]
 
 
 COMPARED: list[tuple[Study, Table, dict[str, tuple[Any, ...]]]] = [
@@ -103,15 +103,17 @@ def name_of(case: object) -> str | None:
 @pytest.mark.parametrize(("study", "table", "axes"), COMPARED, ids=name_of)
 def test_what_is_compared_is_never_averaged(study: Study, table: Table, axes: dict[str, tuple[Any, ...]]) -> None:
     plan = plan_of(study, **axes)
-    rows = table(plan, mirrored_frame(plan, told))
+    rows = table(plan, mirrored_frame(plan, made_up_result))
     single = {name: values[:1] for name, values in axes.items()}
-    one = plan_of(study, **single)
+    single_plan = plan_of(study, **single)
     several = 1
     for values in axes.values():
         several *= len(values)
-    assert len(rows) == several * len(table(one, mirrored_frame(one, told)))
+    assert len(rows) == several * len(table(single_plan, mirrored_frame(single_plan, made_up_result)))
     assert set(rows["n_seeds_asked"]) == {1}
-    measured = {number for cell in plan.cells.values() for number in told(cell).values() if isinstance(number, float)}
+    measured = {
+        number for cell in plan.cells.values() for number in made_up_result(cell).values() if isinstance(number, float)
+    }
     scaled = measured | {100 * number for number in measured}
     assert set(rows["mean"]) <= scaled, "a mean is no cell's own value"
 
@@ -124,20 +126,21 @@ def test_what_is_compared_is_never_averaged(study: Study, table: Table, axes: di
     ids=name_of,
 )  # fmt: skip
 def test_seeds_of_training_data_critics_and_views_share_a_row(study: Study, table: Table) -> None:
-    one, two = plan_of(study, seed=(0,)), plan_of(study, seed=(0, 1))
-    rows = table(two, mirrored_frame(two, told))
-    assert len(rows) == len(table(one, mirrored_frame(one, told))) and set(rows["n_seeds_asked"]) == {2}
+    one_seed, two_seeds = plan_of(study, seed=(0,)), plan_of(study, seed=(0, 1))
+    rows = table(two_seeds, mirrored_frame(two_seeds, made_up_result))
+    assert len(rows) == len(table(one_seed, mirrored_frame(one_seed, made_up_result)))
+    assert set(rows["n_seeds_asked"]) == {2}
 
 
 def test_verdicts_have_a_number_for_each_row_that_is_compared() -> None:
     """Numbers are named by all that tells their rows apart, so that none is overwritten."""
     axes = {"share": (0.5, 1.0)}
     plan = plan_of(objectives.STUDY, seed=(0,), **axes)
-    mirrored = mirrored_frame(plan, told)
+    mirrored = mirrored_frame(plan, made_up_result)
     compared = objectives_rows.differences(plan, mirrored)
     given = objectives_verdict(objectives_rows.table(plan, mirrored), compared)
     assert len(given.numbers) == len(compared) == 2 * len(objectives_rows.COMPARISONS)
     of_negatives = plan_of(negatives.STUDY, seed=(0,), k_tr=(8, 32))
-    rows = negatives_rows.table(of_negatives, mirrored_frame(of_negatives, told))
+    rows = negatives_rows.table(of_negatives, mirrored_frame(of_negatives, made_up_result))
     assert len(negatives_verdict(rows).numbers) == 2 * (4 + 1)
     assert nan not in given.numbers.values()

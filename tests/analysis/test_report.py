@@ -80,7 +80,7 @@ class Reader(HTMLParser):
             self.text.append(text)
 
     def all(self, name: str) -> list[dict[str, str | None]]:
-        return [attributes for found, attributes in self.elements if found == name]
+        return [attributes for element, attributes in self.elements if element == name]
 
     def words(self) -> str:
         return " ".join(self.text)
@@ -93,8 +93,8 @@ def read(root: Path) -> Reader:
 def test_the_page_shows_claim_verdict_numbers_figure_table_and_certificates(root: Path) -> None:
     shown = read(root)
     words = shown.words()
-    for told in ("infomin_grid", "smoke", "a claim", "holds", "It holds.", "0.9123", "3 of 4", "a-figure.csv, 2 rows"):
-        assert told in words
+    for text in ("infomin_grid", "smoke", "a claim", "holds", "It holds.", "0.9123", "3 of 4", "a-figure.csv, 2 rows"):
+        assert text in words
     assert "1 of 2 certified" in words and all(reason in words for reason in WHY.split("; "))
     assert "Figs. 6 and 7: does it harm" in words
     (image,) = shown.all("img")
@@ -106,8 +106,8 @@ def test_the_page_says_where_its_numbers_come_from(root: Path) -> None:
     for cell in PLAN.cells.values():
         assert cell.key in words and PLAN.name(cell) in words
     held, seconds = f"{len(PLAN.cells)} of {len(PLAN.cells)}", f"{1.5 * len(PLAN.cells)} s"
-    for told in (DIGEST, "0123456789ab", "a machine", "torch 2", "float32", held, seconds, "training 0", "2023-"):
-        assert told in words
+    for text in (DIGEST, "0123456789ab", "a machine", "torch 2", "float32", held, seconds, "training 0", "2023-"):
+        assert text in words
     assert "training 1" in words, "the protocol"
 
 
@@ -139,8 +139,10 @@ def test_text_from_runs_never_becomes_markup(root: Path) -> None:
         [["key", "kind", "name"], [HOSTILE, HOSTILE, HOSTILE], [FIRST, HOSTILE, HOSTILE]],
     )
     manifest = root / "cells" / FIRST / "manifest.json"
-    told = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps({key: HOSTILE for key in told} | {HOSTILE: HOSTILE, "version_" + HOSTILE: HOSTILE}))
+    record = json.loads(manifest.read_text())
+    manifest.write_text(
+        json.dumps({key: HOSTILE for key in record} | {HOSTILE: HOSTILE, "version_" + HOSTILE: HOSTILE})
+    )
     text = page(collect(root, HOSTILE))
     shown = Reader(text)
     assert "<script" not in text and not shown.all("script") and not shown.open
@@ -192,8 +194,8 @@ def test_a_torn_cell_leaves_the_page_whole(root: Path, name: str, text: str) -> 
 @pytest.mark.parametrize("key", ["../figures", "/etc", "..", ".", "a\x00b"])
 def test_a_listed_key_never_leads_out_of_the_store(root: Path, key: str) -> None:
     save(root / "figures" / "infomin_grid" / "smoke" / "cells.csv", [["key", "kind", "name"], [key, "training", "x"]])
-    (one,) = collect(root).shown
-    assert not one.provenance.cells
+    (shown,) = collect(root).shown
+    assert not shown.provenance.cells
 
 
 def test_trainings_shared_between_studies_are_counted_once_for_each_that_saved_one(root: Path) -> None:
@@ -202,8 +204,8 @@ def test_trainings_shared_between_studies_are_counted_once_for_each_that_saved_o
     assert collect(root).saved == 0, "presets of one study"
     drawn(root, "another", "smoke", OTHER)
     drawn(root, "a_third", "smoke", PLAN)
-    found = collect(root)
-    assert (found.shared, found.saved) == (2, 3)
+    collection = collect(root)
+    assert (collection.shared, collection.saved) == (2, 3)
     assert "2 trainings shared between studies, 3 trainings saved." in read(root).words()
 
 
@@ -246,12 +248,12 @@ def test_a_page_that_cannot_be_written_is_refused_in_one_line(root: Path, capsys
 
 
 @pytest.mark.parametrize(
-    ("uri", "told"),
+    ("uri", "source"),
     [
         ("https://me:secret@host:5000/x", "https://host:5000/x"),
         ("sqlite:////runs/mlflow.db", "sqlite:////runs/mlflow.db"),
         ("https://host", "https://host"),
     ],
 )
-def test_the_page_never_tells_a_password(uri: str, told: str) -> None:
-    assert source_of(uri) == told
+def test_the_page_never_tells_a_password(uri: str, source: str) -> None:
+    assert source_of(uri) == source

@@ -139,7 +139,7 @@ def changed(tidy: pd.DataFrame, quantity: str, k_tr: int, by: float) -> pd.DataF
 
 
 @pytest.mark.parametrize(
-    ("quantity", "k_tr", "by", "told"),
+    ("quantity", "k_tr", "by", "words"),
     [
         (POST_TRAINING, 8, -0.5, "post-training ranges over 0."),
         (POST_TRAINING, 128, 0.5, "post-training ranges over 0."),
@@ -149,9 +149,9 @@ def changed(tidy: pd.DataFrame, quantity: str, k_tr: int, by: float) -> pd.DataF
         (ACCURACY, 128, -0.1, "accuracy ranges over 10."),
     ],
 )
-def test_each_part_of_the_claim_can_fail_and_is_told(quantity: str, k_tr: int, by: float, told: str, uri: str) -> None:
+def test_each_part_of_the_claim_can_fail_and_is_told(quantity: str, k_tr: int, by: float, words: str, uri: str) -> None:
     given = verdict(changed(tidy_of(PLAN, uri), quantity, k_tr, by))
-    assert given.holds is False and told in given.sentence
+    assert given.holds is False and words in given.sentence
 
 
 @pytest.mark.parametrize(("above", "holds"), [(-0.025, True), (-0.015, None), (0.015, None), (0.025, False)])

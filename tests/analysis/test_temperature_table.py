@@ -47,7 +47,7 @@ def number(cell: Cell, follows: float) -> float:
     return 0.5 + 0.08 * follows * (rank - 2.5) if follows else SHUFFLED[rank]
 
 
-def told(cell: Cell, way: tuple[float, float]) -> dict[str, Any]:
+def made_up_result(cell: Cell, way: tuple[float, float]) -> dict[str, Any]:
     if cell.kind == "training":
         return result_of(cell) | {"loss_nats": 1 + number(cell, 0)}
     if cell.kind == "evaluation":
@@ -62,7 +62,7 @@ def told(cell: Cell, way: tuple[float, float]) -> dict[str, Any]:
 
 
 def mirrored(plan: Plan, way: str = "best") -> pd.DataFrame:
-    return mirrored_frame(plan, lambda cell: told(cell, WAYS[way]))
+    return mirrored_frame(plan, lambda cell: made_up_result(cell, WAYS[way]))
 
 
 def judged(plan: Plan, cells: pd.DataFrame) -> Verdict:
@@ -72,7 +72,7 @@ def judged(plan: Plan, cells: pd.DataFrame) -> Verdict:
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return mirrored_store(PLAN, STUDY, tmp_path_factory.mktemp("best"), lambda cell: told(cell, WAYS["best"]))
+    return mirrored_store(PLAN, STUDY, tmp_path_factory.mktemp("best"), lambda cell: made_up_result(cell, WAYS["best"]))
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_a_row_holds_what_the_cells_of_its_encoder_say(drawn: Path) -> None:
         for cell in values_of(PLAN.cells, kind, task):
             training = training_of(cell.declaration)
             row = tidy.loc[(training.arch, training.temperature)]
-            assert row[column] == pytest.approx(told(cell, WAYS["best"])[value])
+            assert row[column] == pytest.approx(made_up_result(cell, WAYS["best"])[value])
 
 
 def test_encoders_are_a_table_that_measure_agreement_reads(drawn: Path) -> None:

@@ -30,8 +30,8 @@ def test_every_cell_asked_for_has_its_parameters_and_its_own_kinds_metrics(kind:
     cells = [cell for cell in PLAN.cells.values() if cell.kind == kind]
     assert list(frame.index) == [cell.key for cell in cells]
     for cell in cells:
-        told = frame.loc[cell.key]
-        assert {**cell.parameters, **renamed(cell)}.items() <= told.to_dict().items()
+        row = frame.loc[cell.key]
+        assert {**cell.parameters, **renamed(cell)}.items() <= row.to_dict().items()
     assert set(frame.columns) == {*cells[0].parameters, *renamed(cells[0]), "certified", "not_certified"}
 
 

@@ -48,7 +48,7 @@ def test_every_study_cannot_be_judged_by_an_encoder_that_did_not_learn(
     study, plan = planned(name, tmp_path)
     (cell, *_) = cells_of(plan, kind)
     frame = pd.DataFrame([{"key": cell.key, "kind": kind, NOT_LEARNED: WHY}])
-    monkeypatch.setattr(augmentation_search, "judged", lambda plan, found: plan)
+    monkeypatch.setattr(augmentation_search, "judged", lambda plan, rows: plan)
     module, _, function = str(study.draw).partition(":")
     monkeypatch.setattr(f"{module}.mirrored_cells", lambda *_, **__: frame)
     monkeypatch.setattr(f"{module}.save", lambda *_, **__: [], raising=False)
@@ -58,9 +58,9 @@ def test_every_study_cannot_be_judged_by_an_encoder_that_did_not_learn(
     assert given.sentence == f"Cannot be judged: encoders did not learn: {plan.name(cell)} {WHY}."
     assert given.numbers[plan.name(cell)] == WHY
     with (tmp_path / CELLS).open(newline="") as file:
-        told = {row["key"]: row[NOT_LEARNED] for row in csv.DictReader(file)}
-    below = {cell.key, *(one.key for one in plan.downstream(cell.key))}
-    assert told == {key: WHY if key in below else "" for key in plan.cells}
+        reasons = {row["key"]: row[NOT_LEARNED] for row in csv.DictReader(file)}
+    below = {cell.key, *(downstream.key for downstream in plan.downstream(cell.key))}
+    assert reasons == {key: WHY if key in below else "" for key in plan.cells}
 
 
 def test_a_verdict_by_encoders_that_learned_is_as_it_was() -> None:
@@ -80,15 +80,15 @@ def test_a_store_of_an_earlier_version_is_judged_by_its_history_and_results(tmp_
     (untrained, other) = cells_of(plan, "training")
 
     def earlier(cell):
-        told = {name: value for name, value in result_of(cell).items() if name != NOT_LEARNED}
+        values = {name: value for name, value in result_of(cell).items() if name != NOT_LEARNED}
         chance = {"in_training_bits": 0.0, "loss_nats": 4.844} if cell.key == untrained.key else {"in_training_bits": 1}
-        return told | chance if cell.kind == "training" else told
+        return values | chance if cell.kind == "training" else values
 
     study = import_module("sweeps.infomin_grid").STUDY
     uri = mirrored_store(plan, study, tmp_path, earlier)
     cells = mirrored_cells(study, plan, uri, ["estimation"], partial=False)
-    said = dict(zip(cells["key"], cells[NOT_LEARNED], strict=True))
-    assert said[untrained.key].startswith("learned nothing") and said[other.key] == ""
+    reasons = dict(zip(cells["key"], cells[NOT_LEARNED], strict=True))
+    assert reasons[untrained.key].startswith("learned nothing") and reasons[other.key] == ""
     publish(plan, tmp_path, [], GIVEN, mirrored=cells)
     assert read(tmp_path).holds is None and plan.name(untrained) in read(tmp_path).sentence
 

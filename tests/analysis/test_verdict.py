@@ -33,8 +33,8 @@ def test_a_verdict_is_read_back_as_it_was_written(tmp_path: Path, holds: bool | 
 
 
 def test_numbers_of_numpy_are_kept_and_those_not_measured_are_words(tmp_path: Path) -> None:
-    told = {"a": np.float32(0.5), "b": np.int64(3), "c": nan, "d": inf, "e": 7}
-    write(Verdict("s", "c", np.bool_(False), "s", told), tmp_path)
+    numbers = {"a": np.float32(0.5), "b": np.int64(3), "c": nan, "d": inf, "e": 7}
+    write(Verdict("s", "c", np.bool_(False), "s", numbers), tmp_path)
     assert read(tmp_path).numbers == {"a": 0.5, "b": 3.0, "c": UNMEASURED, "d": UNMEASURED, "e": 7}
     assert read(tmp_path).holds is False
 

@@ -30,10 +30,10 @@ FILES = {
 NAMES = ("color", "digit", "all", "all/5", "all/20", "simclr/4", "supcon/4")
 QUALITY = {name: 0.3 + 0.1 * place for place, name in enumerate(NAMES)}
 SHUFFLED = dict(zip(NAMES, (0.5, 0.1, 0.9, 0.3, 0.2, 0.8, 0.4), strict=True))
-Told = Callable[[Cell], dict[str, Any]]
+ResultOf = Callable[[Cell], dict[str, Any]]
 
 
-def told(good: str, *, seeds: Mapping[str, float] | None = None) -> Told:
+def results_that_favour(good: str, *, seeds: Mapping[str, float] | None = None) -> ResultOf:
     """Results in which accuracy is `QUALITY`, ``good`` follows it and every other measure is `SHUFFLED`."""
 
     def measure(name: str, cell: Cell) -> float:
@@ -82,7 +82,7 @@ def plan_of(**axes: tuple[Any, ...]) -> Plan:
 PLAN = plan_of(views=(10_000,))
 
 
-def mirrored(plan: Plan, folder: Path, results: Told) -> str:
+def mirrored(plan: Plan, folder: Path, results: ResultOf) -> str:
     store, uri = Store(folder), f"sqlite:///{folder}/mlflow.db"
     commit_all(plan.cells.values(), store, results)
     recorder = Recorder(uri, experiment=STUDY.name, sweep="encoder_zoo/smoke", artifacts=folder / "artifacts")
@@ -90,7 +90,7 @@ def mirrored(plan: Plan, folder: Path, results: Told) -> str:
     return uri
 
 
-def frame_of(plan: Plan, results: Told) -> pd.DataFrame:
+def frame_of(plan: Plan, results: ResultOf) -> pd.DataFrame:
     """What `read_cells` would give of a plan whose cells have these results."""
     cells = [(cell, results(cell)) for cell in plan.cells.values()]
     return pd.DataFrame(
@@ -108,12 +108,12 @@ def _mirror(kind: str, result: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in result.items() if not isinstance(value, list)}
 
 
-def encoders_of(plan: Plan, results: Told) -> pd.DataFrame:
+def encoders_of(plan: Plan, results: ResultOf) -> pd.DataFrame:
     frame = frame_of(plan, results)
     return rows(plan, columns_of(plan, frame), frame)
 
 
-def judged(plan: Plan, results: Told) -> verdicts.Verdict:
+def judged(plan: Plan, results: ResultOf) -> verdicts.Verdict:
     frame = frame_of(plan, results)
     columns = columns_of(plan, frame)
     return verdict(columns, *ranked(rows(plan, columns, frame)))
@@ -121,7 +121,7 @@ def judged(plan: Plan, results: Told) -> verdicts.Verdict:
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return mirrored(PLAN, tmp_path_factory.mktemp("zoo"), told("i_class_bits"))
+    return mirrored(PLAN, tmp_path_factory.mktemp("zoo"), results_that_favour("i_class_bits"))
 
 
 @pytest.fixture(scope="module")
@@ -132,16 +132,16 @@ def out(uri: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_row_is_the_stores_values_with_their_standard_errors_layout_and_sha256(out: Path) -> None:
-    found = pd.read_csv(out / "encoder-zoo.csv").set_index("model")
-    assert list(found.index) == list(NAMES)
-    for name, row in found.iterrows():
+    table = pd.read_csv(out / "encoder-zoo.csv").set_index("model")
+    assert list(table.index) == list(NAMES)
+    for name, row in table.iterrows():
         assert row["acc"] == pytest.approx(100 * QUALITY[name]) and row["acc_spread"] == pytest.approx(1)
         assert row["i_class_bits"] == pytest.approx(6 * QUALITY[name])
         assert row["i_simclr_bits"] == pytest.approx(6 * SHUFFLED[name])
         assert row["tolerance"] == pytest.approx(SHUFFLED[name]) and row["tolerance_spread"] == 0.005
         assert (row["read_layout"], row["tolerance_spread_is"]) == (OURS[name].layout, "standard error")
         assert row["read_sha256"].endswith("ef") and row["arch"] == "resnet10t"
-    assert [set(found[name]) for name in ("table", "dataset", "pool")] == [{"zoo"}, {"cdp"}, {"ResNets"}]
+    assert [set(table[name]) for name in ("table", "dataset", "pool")] == [{"zoo"}, {"cdp"}, {"ResNets"}]
 
 
 def test_encoders_csv_is_read_as_any_table_and_gives_the_same_agreement(out: Path) -> None:
@@ -155,16 +155,16 @@ def test_encoders_csv_is_read_as_any_table_and_gives_the_same_agreement(out: Pat
 
 
 def test_the_claim_holds_where_the_class_estimate_alone_follows_accuracy(out: Path) -> None:
-    found = verdicts.read(out)
-    assert found.holds is True and found.sentence.endswith("its lead over each of them is beyond chance.")
-    assert "I_class r 1.00 and tau 1.00" in found.sentence
-    assert found.numbers["table zoo, estimate, class pairs, r"] == pytest.approx(1)
+    verdict = verdicts.read(out)
+    assert verdict.holds is True and verdict.sentence.endswith("its lead over each of them is beyond chance.")
+    assert "I_class r 1.00 and tau 1.00" in verdict.sentence
+    assert verdict.numbers["table zoo, estimate, class pairs, r"] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("better", ["tolerance", "i_simclr_bits", "alignment_simclr"])
 def test_the_claim_falls_where_another_measure_follows_accuracy(better: str) -> None:
-    found = judged(PLAN, told(better))
-    assert found.holds is False and found.sentence.startswith("I_class does not agree best: table zoo (7 encoders)")
+    verdict = judged(PLAN, results_that_favour(better))
+    assert verdict.holds is False and verdict.sentence.startswith("I_class does not agree best: table zoo (7 encoders)")
 
 
 def test_markdown_has_the_best_encoder_first_and_the_correlations_last(out: Path) -> None:
@@ -183,40 +183,42 @@ def test_missing_cells_are_named_or_shown_as_missing(uri: str, tmp_path: Path) -
         draw(plan, uri, tmp_path)
     draw(plan, uri, tmp_path, partial=True)
     assert "| SwAV | missing |" in (tmp_path / "encoder-zoo.md").read_text()
-    found = verdicts.read(tmp_path)
-    assert found.holds is None and "of 56 cells are missing" in found.sentence
+    verdict = verdicts.read(tmp_path)
+    assert verdict.holds is None and "of 56 cells are missing" in verdict.sentence
     assert pd.read_csv(tmp_path / "measure-agreement.csv")["encoders"].tolist() == [6] * 7
 
 
 def test_few_encoders_are_not_ranked_and_fewer_than_three_have_no_agreement(uri: str, tmp_path: Path) -> None:
     for n, words in ((4, "4 encoders are too few to rank"), (2, "2 encoders; a correlation needs")):
         draw(plan_of(views=(10_000,), encoder=NAMES[:n]), uri, tmp_path / str(n))
-        found = verdicts.read(tmp_path / str(n))
-        assert found.holds is None and words in found.sentence
+        verdict = verdicts.read(tmp_path / str(n))
+        assert verdict.holds is None and words in verdict.sentence
     assert "No table has three encoders" in (tmp_path / "2" / "measure-agreement.md").read_text()
 
 
 def test_seeds_are_averaged_and_other_axes_make_tables_of_their_own() -> None:
     plan = plan_of(views=(10_000,), encoder=NAMES[:6], seed=(0, 1), k_est=(512, 1024))
-    found = encoders_of(plan, told("i_class_bits", seeds={"1": 0.1}))
-    assert sorted(set(found["table"])) == ["zoo, k_est=1024", "zoo, k_est=512"] and len(found) == 12
-    assert found["i_class_bits"].to_numpy() == pytest.approx([6 * (QUALITY[name] + 0.05) for name in found["model"]])
-    assert set(found["i_class_bits_spread_is"]) == {"sd over seeds"} and found["acc"].notna().all()
+    encoders = encoders_of(plan, results_that_favour("i_class_bits", seeds={"1": 0.1}))
+    assert sorted(set(encoders["table"])) == ["zoo, k_est=1024", "zoo, k_est=512"] and len(encoders) == 12
+    assert encoders["i_class_bits"].to_numpy() == pytest.approx(
+        [6 * (QUALITY[name] + 0.05) for name in encoders["model"]]
+    )
+    assert set(encoders["i_class_bits_spread_is"]) == {"sd over seeds"} and encoders["acc"].notna().all()
 
 
 def test_encoders_of_another_architecture_make_a_table_of_their_own() -> None:
     plan = plan_of(views=(10_000,), encoder=NAMES[:3], arch=("resnet10t", "resnet18"))
-    found = encoders_of(plan, told("i_class_bits"))
-    assert sorted(set(found["table"])) == ["zoo, arch=resnet10t", "zoo, arch=resnet18"]
-    assert (found["read_sha256"].str.len() == 8).all()
+    encoders = encoders_of(plan, results_that_favour("i_class_bits"))
+    assert sorted(set(encoders["table"])) == ["zoo, arch=resnet10t", "zoo, arch=resnet18"]
+    assert (encoders["read_sha256"].str.len() == 8).all()
 
 
 @pytest.mark.parametrize(("preset", "tables"), [("paper", {"VI": 16, "VIII": 13}), ("paper-1k", {"VII": 16, "IX": 11})])
 def test_published_encoders_stand_in_the_papers_tables(preset: str, tables: dict[str, int]) -> None:
     plan = build(STUDY.questions(STUDY.grid(preset, {})), lambda data: "d" * 64)
-    columns = columns_of(plan, frame_of(plan.only("nothing"), told("i_class_bits")))
-    found = rows(plan, columns, frame_of(plan.only("nothing"), told("i_class_bits")))
-    assert dict(found["table"].value_counts()) == tables
+    columns = columns_of(plan, frame_of(plan.only("nothing"), results_that_favour("i_class_bits")))
+    table_rows = rows(plan, columns, frame_of(plan.only("nothing"), results_that_favour("i_class_bits")))
+    assert dict(table_rows["table"].value_counts()) == tables
 
 
 def test_redrawing_the_same_record_gives_the_same_bytes(uri: str, out: Path, tmp_path: Path) -> None:

@@ -92,8 +92,8 @@ BAD = [
 def test_a_bad_declaration_is_refused_with_field_value_and_what_is_allowed(kind, field, value, allowed):
     with pytest.raises(Refused) as refusal:
         kind(**{"task": "all", field: value} if kind is SameClass else {field: value})
-    told, offender = str(refusal.value), value[-1] if isinstance(value, tuple) and value else value
-    assert field in told and repr(offender) in told and f"allowed: {allowed}" in told and "\n" not in told
+    message, offender = str(refusal.value), value[-1] if isinstance(value, tuple) and value else value
+    assert field in message and repr(offender) in message and f"allowed: {allowed}" in message and "\n" not in message
 
 
 WRONG_KIND = [

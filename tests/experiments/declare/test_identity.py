@@ -168,8 +168,8 @@ GOLDEN = [
 
 
 def test_equal_declarations_have_equal_keys():
-    one, two = replace(TRAINING, temperature=1), replace(TRAINING, temperature=1.0)
-    assert one == two and key(one) == key(two)
+    whole, decimal = replace(TRAINING, temperature=1), replace(TRAINING, temperature=1.0)
+    assert whole == decimal and key(whole) == key(decimal)
 
 
 def test_canonical_text_ignores_order_and_refuses_nan():
@@ -179,6 +179,6 @@ def test_canonical_text_ignores_order_and_refuses_nan():
 
 
 def test_the_story_of_a_question_names_everything_upstream():
-    told = story(ESTIMATION)
-    assert list(told) == ["estimation", "embedding", "training", "data"]
-    assert told["estimation"]["pairing"] == {"kind": "SameClass", "task": "digit", "prior": "uniform", "redraw": 0.0}
+    text = story(ESTIMATION)
+    assert list(text) == ["estimation", "embedding", "training", "data"]
+    assert text["estimation"]["pairing"] == {"kind": "SameClass", "task": "digit", "prior": "uniform", "redraw": 0.0}

@@ -63,15 +63,15 @@ def simclr(tmp_path_factory):
 
 def of_kind(simclr, kind, task=None):
     store, plan = simclr
-    found = [c for c in plan.cells.values() if c.kind == kind and task in (None, c.parameters.get("task"))]
-    assert len(found) == 1
-    return store.read(found[0].key)
+    cells = [c for c in plan.cells.values() if c.kind == kind and task in (None, c.parameters.get("task"))]
+    assert len(cells) == 1
+    return store.read(cells[0].key)
 
 
 def test_a_checkpoint_of_ours_is_read_back_and_known_by_its_name(simclr):
-    told = of_kind(simclr, "checkpoint").result
-    assert (told["layout"], told["ran_code"]) == ("moco", False)
-    assert len(told["sha256"]) == 64
+    result = of_kind(simclr, "checkpoint").result
+    assert (result["layout"], result["ran_code"]) == ("moco", False)
+    assert len(result["sha256"]) == 64
     _, plan = simclr
     names = {cell.kind: cell.parameters.get("encoder") for cell in plan.cells.values()}
     assert names["training"] is None
@@ -94,11 +94,11 @@ def test_views_are_kept_as_many_as_declared_and_estimated_without_a_certificate(
     _, plan = simclr
     views = next(cell for cell in plan.cells.values() if cell.kind == "views")
     assert views.parameters["views_per_image"] == "3"
-    told = of_kind(simclr, "estimation", "simclr").result
-    assert told["certified"] is False
-    assert "no known truth" in told["not_certified"]
-    assert isfinite(told["nominal_bits"])
-    assert told["nominal_ceiling_bits"] < told["nominal_bound_bits"] == pytest.approx(log2(63))
+    result = of_kind(simclr, "estimation", "simclr").result
+    assert result["certified"] is False
+    assert "no known truth" in result["not_certified"]
+    assert isfinite(result["nominal_bits"])
+    assert result["nominal_ceiling_bits"] < result["nominal_bound_bits"] == pytest.approx(log2(63))
 
 
 def test_geometry_is_measured_of_classes_and_of_views(simclr):

@@ -49,18 +49,18 @@ OWN = {field.name for field in fields(Estimation)} - {"embedding", "pairing"}
 
 
 def test_settings_that_only_an_estimation_has_are_told_plainly():
-    told = parameters(ESTIMATION)
-    assert {name: told[name] for name in PLAIN - {"own"}} == {
+    names = parameters(ESTIMATION)
+    assert {name: names[name] for name in PLAIN - {"own"}} == {
         "k_est": "512", "k_fit": "96", "critics": "3", "batches": "8", "penalties": "0.0001 0.001",
     }  # fmt: skip
 
 
 def test_settings_that_a_training_has_too_are_told_as_the_critics():
-    told = parameters(ESTIMATION)
-    assert (told["critic_temperature"], told["temperature"]) == ("0.07", "0.2")
-    assert (told["critic_seed"], told["seed"], told["data_seed"]) == ("2", "1", "3")
-    assert {f"critic_{name}" for name in OWN - PLAIN} <= told.keys()
-    assert not {f"critic_{name}" for name in PLAIN} & told.keys()
+    values = parameters(ESTIMATION)
+    assert (values["critic_temperature"], values["temperature"]) == ("0.07", "0.2")
+    assert (values["critic_seed"], values["seed"], values["data_seed"]) == ("2", "1", "3")
+    assert {f"critic_{name}" for name in OWN - PLAIN} <= values.keys()
+    assert not {f"critic_{name}" for name in PLAIN} & values.keys()
 
 
 def test_a_question_says_what_its_training_says():
@@ -73,8 +73,8 @@ def test_the_task_of_an_estimation_tells_its_prior_and_redraw():
 
 
 def test_a_training_tells_its_augmentation():
-    told = parameters(Training(data=CDP(), pairing=SimCLR(jitter_strength=1.0), arch="test_resnet"))
-    assert told["pairing"] == "simclr" and told["jitter_strength"] == "1"
+    values = parameters(Training(data=CDP(), pairing=SimCLR(jitter_strength=1.0), arch="test_resnet"))
+    assert values["pairing"] == "simclr" and values["jitter_strength"] == "1"
 
 
 # No field of a declaration is lacking
@@ -127,8 +127,8 @@ def inside(value):
     """Declarations that hold ``value``, of every place where one can stand."""
     match value:
         case SameClass():
-            asked = [Estimation(embedding=FROZEN, pairing=value), Geometry(embedding=FROZEN, pairing=value)]
-            return [replace(TRAINING, pairing=value), *asked]
+            questions = [Estimation(embedding=FROZEN, pairing=value), Geometry(embedding=FROZEN, pairing=value)]
+            return [replace(TRAINING, pairing=value), *questions]
         case SimCLR():
             views = Views(encoder=TRAINING, pairing=value)
             through = [Estimation(embedding=views, pairing=value), Geometry(embedding=views, pairing=value)]
@@ -175,41 +175,41 @@ def test_a_change_of_any_field_changes_the_parameters_of_every_cell_that_it_is_i
         assert other is None, "tied to that of the views, whose change is tried by itself"
         return
     assert other is not None, f"{type(value).__name__}.{name}: no other value is known here"
-    for one, two in zip(inside(value), inside(other), strict=name != "negatives"):
-        assert parameters(one) != parameters(two), f"{name} is not told of {type(one).__name__}"
+    for before, after in zip(inside(value), inside(other), strict=name != "negatives"):
+        assert parameters(before) != parameters(after), f"{name} is not told of {type(before).__name__}"
 
 
 def test_cells_of_a_kind_with_different_keys_have_different_parameters():
     values = [*VALUES, *(other for value, name in ONE_BY_ONE if (other := changed(value, name)) is not None)]
     whole = [declaration for value in values for declaration in inside(value)]
     by_parameters = {}
-    for one in whole:
-        content = canonical(own_fields(data_of(one)))
-        key = by_parameters.setdefault((type(one), canonical(parameters(one))), cell_key(one, content))
-        assert key == cell_key(one, content), one
+    for part in whole:
+        content = canonical(own_fields(data_of(part)))
+        key = by_parameters.setdefault((type(part), canonical(parameters(part))), cell_key(part, content))
+        assert key == cell_key(part, content), part
 
 
 @pytest.mark.parametrize("temperature", [0.1234567, 0.12345678, 1 / 3, 1e-7, 123456789.5])
 def test_numbers_are_told_with_the_digits_that_they_have(temperature):
-    told = parameters(replace(TRAINING, temperature=temperature))["temperature"]
-    assert float(told) == temperature
+    text = parameters(replace(TRAINING, temperature=temperature))["temperature"]
+    assert float(text) == temperature
 
 
 def test_names_that_people_filter_by_are_what_they_were():
-    told = parameters(ESTIMATION)
-    assert list(told)[:3] == ["pairing", "task", "k_est"]
+    values = parameters(ESTIMATION)
+    assert list(values)[:3] == ["pairing", "task", "k_est"]
     assert {
         "pairing": "color", "task": "digit empirical~0.25", "objective": "nt_xent", "arch": "test_resnet",
         "k_tr": "64", "temperature": "0.2", "learning_rate": "0.001", "seed": "1", "data_seed": "3", "canvas": "32",
         "digits": "scikit-learn", "critic_temperature": "0.07", "critic_seed": "2", "hidden": "512",
-    }.items() <= told.items()  # fmt: skip
+    }.items() <= values.items()  # fmt: skip
     assert {
         "question_prior": "empirical",
         "question_redraw": "0.25",
         "pairing_kind": "SameClass",
-    }.items() <= told.items()
+    }.items() <= values.items()
 
 
 def test_the_seeds_of_training_data_negatives_critics_and_views_are_the_replicates():
-    seen = {name for value in VALUES for one in inside(value) for name in parameters(one) if is_replicate(name)}
+    seen = {name for value in VALUES for part in inside(value) for name in parameters(part) if is_replicate(name)}
     assert seen == {"seed", "data_seed", "negatives_seed", "critic_seed", "view_seed"}

@@ -32,13 +32,14 @@ launch(STUDY)
 """
 
 
-def asked(*data):
+def questions_of(*data):
     return [
         LinearEvaluation(
-            embedding=Embedding(encoder=Training(data=one, pairing=SameClass(task=task), arch="resnet10t")), task=task
+            embedding=Embedding(encoder=Training(data=data_set, pairing=SameClass(task=task), arch="resnet10t")),
+            task=task,
         )
-        for one in data
-        for task in ("class" if isinstance(one, Labelled) else "color",)
+        for data_set in data
+        for task in ("class" if isinstance(data_set, Labelled) else "color",)
     ]
 
 
@@ -61,7 +62,7 @@ def test_splits_classes_images_and_what_was_skipped_are_told(tmp_path):
     (tmp_path / "valid" / "cat" / ".DS_Store").write_text("")
     for i in range(3):
         (tmp_path / "test" / "dog" / f"{i}.heic").write_text("")
-    assert inventory(asked(folder(tmp_path))) == [
+    assert inventory(questions_of(folder(tmp_path))) == [
         f"images    folder {tmp_path}: 2 classes, 30 images (train 20, validation 6, test 4)",
         f"images    folder {tmp_path}/Training (train): cat 10, dog 10",
         f"images    folder {tmp_path}/valid (validation): cat 3, dog 3",
@@ -74,13 +75,13 @@ def test_the_images_foretold_are_those_that_are_prepared(tmp_path):
     fill(tmp_path / "photos", 11)
     made = prepare(folder(tmp_path / "photos"), Store(tmp_path / "store"))
     sizes = [f"{split} {len(made.split(split))}" for split in SPLITS]
-    assert inventory(asked(folder(tmp_path / "photos")))[0].endswith(f"22 images ({', '.join(sizes)})")
+    assert inventory(questions_of(folder(tmp_path / "photos")))[0].endswith(f"22 images ({', '.join(sizes)})")
 
 
 def test_of_many_classes_the_smallest_and_the_largest_are_told(tmp_path):
     fill(tmp_path, 8, [f"class {i:02d}" for i in range(20)])
     fill(tmp_path, 9, ["class 30"])
-    assert inventory(asked(folder(tmp_path)))[1].endswith(": 169 images, from 8 of class 00 to 9 of class 30")
+    assert inventory(questions_of(folder(tmp_path)))[1].endswith(": 169 images, from 8 of class 00 to 9 of class 30")
 
 
 def test_folders_of_other_data_sets_negatives_and_backgrounds_are_told(tmp_path):
@@ -88,30 +89,30 @@ def test_folders_of_other_data_sets_negatives_and_backgrounds_are_told(tmp_path)
     imagenet(tmp_path / "imagenet")
     pacs(tmp_path / "pacs")
     fill(tmp_path / "photos", 8)
-    told = inventory(
-        asked(
+    lines = inventory(
+        questions_of(
             Labelled(name="imagenet-1k", root=str(tmp_path / "imagenet"), held_out=0.25),
             Labelled(name="pacs", root=str(tmp_path / "pacs"), domain="photo", held_out=0.25),
             Labelled(name="digits", negatives=folder(tmp_path / "photos")),
             CDP(backgrounds=str(tmp_path / "photos")),
         )
     )
-    assert f"images    imagenet-1k {tmp_path}/imagenet: 3 classes, 30 images (train 18, validation 6, test 6)" in told
-    assert f"images    imagenet-1k {tmp_path}/imagenet/val (test): {', '.join(f'{w} 2' for w in WNIDS)}" in told
-    assert f"images    pacs {tmp_path}/pacs: 2 classes, 16 images (train 8, validation 4, test 4)" in told
-    assert f"images    pacs {tmp_path}/pacs/sketch: dog 8, elephant 8" in told
-    assert f"images    folder {tmp_path}/photos: cat 8, dog 8" in told
-    assert f"images    backgrounds {tmp_path}/photos: 16 images (train 11, validation 3, test 2)" in told
+    assert f"images    imagenet-1k {tmp_path}/imagenet: 3 classes, 30 images (train 18, validation 6, test 6)" in lines
+    assert f"images    imagenet-1k {tmp_path}/imagenet/val (test): {', '.join(f'{w} 2' for w in WNIDS)}" in lines
+    assert f"images    pacs {tmp_path}/pacs: 2 classes, 16 images (train 8, validation 4, test 4)" in lines
+    assert f"images    pacs {tmp_path}/pacs/sketch: dog 8, elephant 8" in lines
+    assert f"images    folder {tmp_path}/photos: cat 8, dog 8" in lines
+    assert f"images    backgrounds {tmp_path}/photos: 16 images (train 11, validation 3, test 2)" in lines
 
 
 def test_a_folder_is_told_once_however_many_questions_read_it(tmp_path):
     fill(tmp_path, 8)
-    told = inventory(asked(folder(tmp_path), folder(tmp_path, side=64), folder(tmp_path, seed=1)))
-    assert len(told) == 2
+    lines = inventory(questions_of(folder(tmp_path), folder(tmp_path, side=64), folder(tmp_path, seed=1)))
+    assert len(lines) == 2
 
 
 def test_a_missing_folder_is_left_to_whoever_names_what_is_missing(tmp_path):
-    assert inventory(asked(folder(tmp_path / "nowhere"))) == []
+    assert inventory(questions_of(folder(tmp_path / "nowhere"))) == []
 
 
 def test_all_scarce_classes_are_refused_before_an_image_is_opened(tmp_path):
@@ -120,7 +121,7 @@ def test_all_scarce_classes_are_refused_before_an_image_is_opened(tmp_path):
     for path in tmp_path.glob("*/*.png"):
         path.write_bytes(b"no image")
     with pytest.raises(Refused, match=r"images of cat \(.*\), dog \(.*\); allowed: 3 more images of cat, 3 more"):
-        inventory(asked(folder(tmp_path)))
+        inventory(questions_of(folder(tmp_path)))
 
 
 def run(where, *flags):

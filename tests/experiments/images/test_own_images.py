@@ -19,8 +19,8 @@ TRAINING = Training(data=CDP(), pairing=Dim(), arch="resnet10t")
 
 def test_the_digest_of_own_images_follows_their_pixels(tmp_path):
     store = Store(tmp_path)
-    one, again, other = (prepare(data, store).digest for data in (Ramps(), Ramps(), Ramps(seed=1)))
-    assert one == again != other
+    first, again, other = (prepare(data, store).digest for data in (Ramps(), Ramps(), Ramps(seed=1)))
+    assert first == again != other
     assert prepared(Ramps(), store).names("test")[0] == "ramps test 0"
     assert inventory([Length(embedding=Embedding(encoder=replace(TRAINING, data=Ramps())))]) == [
         "images    ramps: made by Ramps"

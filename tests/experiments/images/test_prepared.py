@@ -151,19 +151,19 @@ def test_another_class_list_is_noticed(store, tmp_path):
 
 
 def test_backgrounds_and_negatives_behind_links_are_in_the_key_too(store, linked, tmp_path):
-    asked = [
+    declarations = [
         CDP(**COUNTS, backgrounds=str(linked)),
         Labelled(name="digits", negatives=Labelled(name="folder", root=str(linked), held_out=0.25)),
     ]
-    before = [prepare(data, store).digest for data in asked]
+    before = [prepare(data, store).digest for data in declarations]
     for path in tmp_path.glob("kept/*/*.bmp"):
         picture(path, 50 + len(path.parts[-2]) + int(path.stem))
-    assert [prepared(data, store) for data in asked] == [None, None]
-    assert all(one != prepare(data, store).digest for one, data in zip(before, asked, strict=True))
+    assert [prepared(data, store) for data in declarations] == [None, None]
+    assert all(digest != prepare(data, store).digest for digest, data in zip(before, declarations, strict=True))
 
 
 def test_the_matte_changes_the_pixels_of_transparent_images_alone(store, linked, tmp_path):
-    plain = [prepare(Labelled(name="folder", root=str(linked), held_out=0.25, matte=one), store) for one in MATTES]
+    plain = [prepare(Labelled(name="folder", root=str(linked), held_out=0.25, matte=matte), store) for matte in MATTES]
     assert plain[0].digest == plain[1].digest
     for path in tmp_path.glob("kept/*/*.bmp"):
         Image.open(path).convert("RGBA").save(path.with_suffix(".png"))
@@ -171,7 +171,7 @@ def test_the_matte_changes_the_pixels_of_transparent_images_alone(store, linked,
         see_through.putalpha(100)
         see_through.save(path.with_suffix(".png"))
     white, black = (
-        prepare(Labelled(name="folder", root=str(linked), held_out=0.25, matte=one), store) for one in MATTES
+        prepare(Labelled(name="folder", root=str(linked), held_out=0.25, matte=matte), store) for matte in MATTES
     )
     assert white.split("train").images.mean() > black.split("train").images.mean() + 20
 

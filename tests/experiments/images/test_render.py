@@ -122,7 +122,7 @@ def test_a_checkpoint_that_is_not_there_is_missing_by_its_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"name": "imagenet"}, "data: 'imagenet'"),
         ({"name": "stl-10", "half": "first"}, "half: 'first'"),
@@ -132,8 +132,8 @@ def test_a_checkpoint_that_is_not_there_is_missing_by_its_name(tmp_path):
         ({"name": "digits", "negatives": Labelled(name="digits", negatives=Noise())}, "negatives"),
     ],
 )
-def test_images_that_make_no_sense_are_refused(fields, said):
-    with pytest.raises(Refused, match=said):
+def test_images_that_make_no_sense_are_refused(fields, message):
+    with pytest.raises(Refused, match=message):
         Labelled(**fields)
 
 

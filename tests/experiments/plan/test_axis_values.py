@@ -124,11 +124,11 @@ NONSENSE = [
 ]
 
 
-@pytest.mark.parametrize(("hint", "text", "told"), NONSENSE, ids=str)
-def test_other_text_is_refused_with_axis_value_and_what_is_allowed(hint, text, told):
+@pytest.mark.parametrize(("hint", "text", "message"), NONSENSE, ids=str)
+def test_other_text_is_refused_with_axis_value_and_what_is_allowed(hint, text, message):
     with pytest.raises(Refused) as refusal:
         Axis("a", hint).parse(text)
-    assert str(refusal.value).startswith(f"axis a: {told}") and "\n" not in str(refusal.value)
+    assert str(refusal.value).startswith(f"axis a: {message}") and "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def undefined(*, seed: "Nowhere"):
 
 
 @pytest.mark.parametrize(
-    ("trial", "told"),
+    ("trial", "message"),
     [
         (without_hint, "trial: parameter 'anything' has no type hint; allowed: bool, int, float, str"),
         (with_default_alone, "trial: parameter 'anything' has no type hint; allowed: bool, int, float, str"),
@@ -201,10 +201,10 @@ def undefined(*, seed: "Nowhere"):
         (undefined, "trial: type hints cannot be read (name 'Nowhere' is not defined); allowed: names that"),
     ],
 )
-def test_a_trial_whose_parameters_no_text_can_give_is_refused_in_one_line(trial, told):
+def test_a_trial_whose_parameters_no_text_can_give_is_refused_in_one_line(trial, message):
     with pytest.raises(Refused) as refusal:
         axes_of(trial)
-    assert str(refusal.value).startswith(told) and "\n" not in str(refusal.value)
+    assert str(refusal.value).startswith(message) and "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(

@@ -21,46 +21,46 @@ def read(arch, source="their.pth", **fields):
     return Checkpoint(**({"data": CDP(), "arch": arch, "source": source} | fields))
 
 
-def asked(*encoders):
+def questions_of(*encoders):
     return [LinearEvaluation(embedding=Embedding(encoder=encoder), task="all") for encoder in encoders]
 
 
-def told(*encoders):
+def refusal_of(*encoders):
     with pytest.raises(Refused) as refusal:
-        refuse_unfit(asked(*encoders))
+        refuse_unfit(questions_of(*encoders))
     assert "\n" not in str(refusal.value)
     return str(refusal.value)
 
 
 def test_encoders_that_take_their_images_are_not_refused():
     fits = (training("test_resnet"), training(VIT, data=CDP(canvas=224)), read("test_resnet"), read(VIT))
-    refuse_unfit(asked(*fits))
+    refuse_unfit(questions_of(*fits))
     assert [input_side(encoder) for encoder in fits] == [32, 224, 160, 224]
 
 
 def test_all_that_do_not_are_refused_in_one_line_each_once():
-    line = told(training(VIT), training("test_resnet"), training(VIT, seed=1), training("botnet26t_256"))
+    line = refusal_of(training(VIT), training("test_resnet"), training(VIT, seed=1), training("botnet26t_256"))
     assert line.count("takes no images of 32 x 32 pixels") == 2
     assert line.startswith(f"arch: {VIT!r} takes no images") and line.endswith("; allowed: a side of 256")
 
 
 def test_a_checkpoint_is_asked_about_images_as_it_sees_them():
-    assert "takes no images of 96 x 96 pixels" in told(read(VIT, input=Input(96, GREY, GREY)))
-    refuse_unfit(asked(read(VIT, input=Input(224, GREY, GREY))))
+    assert "takes no images of 96 x 96 pixels" in refusal_of(read(VIT, input=Input(96, GREY, GREY)))
+    refuse_unfit(questions_of(read(VIT, input=Input(224, GREY, GREY))))
 
 
 def test_a_training_written_in_a_file_is_asked_about_its_own_images():
     source = training(VIT)
-    assert told(read(VIT, source)).count("takes no images of 32 x 32 pixels") == 1
+    assert refusal_of(read(VIT, source)).count("takes no images of 32 x 32 pixels") == 1
 
 
 @pytest.mark.parametrize("encoder", [training("resnet10t.mine"), read("resnet10t.mine")])
 def test_an_unknown_tag_is_refused_with_those_that_there_are(encoder):
-    assert told(encoder).endswith("allowed: resnet10t.c3_in1k")
+    assert refusal_of(encoder).endswith("allowed: resnet10t.c3_in1k")
 
 
 def test_a_stem_that_an_arch_has_not_is_refused():
-    assert told(training("test_vit", stem="cifar")).startswith("stem: test_vit has no stem to replace; allowed: ")
+    assert refusal_of(training("test_vit", stem="cifar")).startswith("stem: test_vit has no stem to replace; allowed: ")
 
 
 @pytest.mark.parametrize("how", [(), ("--dry-run",)])

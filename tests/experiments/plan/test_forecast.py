@@ -39,12 +39,12 @@ def test_a_plan_for_cores_is_not_told_in_gpu_hours(store):
 def test_a_plan_that_needs_a_gpu_is_told_in_gpu_hours_and_that_they_are_assumed(store):
     plan = plan_of("paper")
     *_, line = forecast(plan, store)
-    told = re.match(r"about (\S+) GPU-hours on one H100 \(assumed 30 TFLOP/s achieved and 15 ms .* measured\)", line)
+    match = re.match(r"about (\S+) GPU-hours on one H100 \(assumed 30 TFLOP/s achieved and 15 ms .* measured\)", line)
     declared = [cell.declaration for cell in plan.cells.values() if cell.kind in ("training", "embedding")]
     work = sum(map(predicted_work, declared))
     steps = sum(cell.declaration.steps for cell in plan.cells.values() if cell.kind == "training")
     hours = (work / H100_FLOPS + steps * H100_STEP_SECONDS) / 3600
-    assert float(told[1]) == pytest.approx(hours, abs=0.05)
+    assert float(match[1]) == pytest.approx(hours, abs=0.05)
 
 
 def test_questions_are_not_counted_among_gpu_hours(store):
@@ -59,8 +59,8 @@ def test_a_search_costs_least_if_all_but_the_default_are_hopeless_and_most_if_no
     least, most = map(int, re.search(r"(\d+) to (\d+) core-minutes", line).groups())
     assert "8 candidates, 11 to 24 trainings" in line and least < most
 
-    def minutes(asked):
-        cells = build(asked, lambda data: None).cells.values()
+    def minutes(questions):
+        cells = build(questions, lambda data: None).cells.values()
         return sum(prices(plan, store).seconds(cell.declaration) for cell in cells) / 60
 
     short, full = minutes(search.quick(search.default, 0)), minutes(search.thorough(search.default, 0))

@@ -58,8 +58,8 @@ def test_the_evaluations_of_an_encoder_share_a_job(store):
 
 def test_evaluations_with_other_penalties_do_not_share_a_job(store):
     frozen = Embedding(encoder=Training(data=CDP(), pairing=SameClass(task="color"), arch="test_resnet"))
-    asked = [LinearEvaluation(embedding=frozen, task=t, penalties=p) for t in TASKS for p in [(1e-3,), (1e-2,)]]
-    jobs = build(asked, lambda data: DIGEST).missing_jobs(store)
+    questions = [LinearEvaluation(embedding=frozen, task=t, penalties=p) for t in TASKS for p in [(1e-3,), (1e-2,)]]
+    jobs = build(questions, lambda data: DIGEST).missing_jobs(store)
     assert sorted(len(job.cells) for job in jobs if job.kind == "evaluation") == [4, 4]
 
 
@@ -88,8 +88,12 @@ def test_another_task_asks_the_same_encoders(store):
 
 
 def test_two_studies_that_share_a_training_share_its_key():
-    one, two = plan_of(pairings=["color"], k_est=64), plan_of(pairings=["color", "all"], k_est=256)
-    assert {cell.kind for key, cell in one.cells.items() if key in two.cells} == {"training", "embedding", "evaluation"}
+    small, large = plan_of(pairings=["color"], k_est=64), plan_of(pairings=["color", "all"], k_est=256)
+    assert {cell.kind for key, cell in small.cells.items() if key in large.cells} == {
+        "training",
+        "embedding",
+        "evaluation",
+    }
 
 
 def test_only_keeps_what_is_upstream():
@@ -114,8 +118,8 @@ def test_names_tell_augmentations_apart():
     trainings = [
         Training(data=data, pairing=SimCLR(jitter_strength=strength), arch="test_resnet") for strength in (0.5, 1.0)
     ]
-    asked = [LinearEvaluation(embedding=Embedding(encoder=training), task="color") for training in trainings]
-    plan = build(asked, lambda data: DIGEST)
+    questions = [LinearEvaluation(embedding=Embedding(encoder=training), task="color") for training in trainings]
+    plan = build(questions, lambda data: DIGEST)
     assert len({plan.name(cell) for cell in plan.cells.values()}) == len(plan.cells) == 6
 
 

@@ -27,7 +27,9 @@ TRAINING = Training(data=CDP(), pairing=SameClass(task="color"), arch="test_resn
 
 
 def evaluations(*trainings, tasks=("color", "digit")):
-    return [LinearEvaluation(embedding=Embedding(encoder=one), task=task) for one in trainings for task in tasks]
+    return [
+        LinearEvaluation(embedding=Embedding(encoder=training), task=task) for training in trainings for task in tasks
+    ]
 
 
 def plan_of(*trainings, **tasks):
@@ -55,8 +57,8 @@ def test_cells_that_differ_in_one_field_have_names_of_their_own(trainings):
     jobs = group(plan.cells.values())
     assert len({plan.job_name(job) for job in jobs}) == len(jobs)
     for cell in plan.cells.values():
-        asked = plan.only(plan.name(cell)).cells
-        assert cell.key in asked and len([one for one in asked.values() if one.kind == cell.kind]) == 1
+        matches = plan.only(plan.name(cell)).cells
+        assert cell.key in matches and len([match for match in matches.values() if match.kind == cell.kind]) == 1
 
 
 def test_checkpoints_of_one_name_are_told_apart_by_what_they_were_trained_with():
@@ -95,8 +97,8 @@ def test_seeds_of_every_kind_are_replicates_and_nothing_else_is():
     assert telling(cells_of(*seeds), ("task",)) == ()
     for name, trainings in ALIKE.items():
         tasks = ("class",) if isinstance(trainings[0].data, Labelled) else ("color",)
-        told = telling(cells_of(*trainings, tasks=tasks), ("task",))
-        assert (len(told) == 0) == (name == "noise"), name
+        names = telling(cells_of(*trainings, tasks=tasks), ("task",))
+        assert (len(names) == 0) == (name == "noise"), name
 
 
 def test_a_sheet_for_each_value_of_what_else_varies_and_its_entries_differ_in_seeds_alone():
@@ -110,4 +112,4 @@ def test_a_sheet_for_each_value_of_what_else_varies_and_its_entries_differ_in_se
 
 def test_a_title_leaves_out_what_a_cell_does_not_have():
     assert place_title(["k_tr", "root", "arch"], ["8", "", "a"]) == "k_tr=8, arch=a"
-    assert {data_of(one).digits for one in ALIKE["folders"]} == {"/a", "/b"}
+    assert {data_of(question).digits for question in ALIKE["folders"]} == {"/a", "/b"}

@@ -41,13 +41,13 @@ STUDY = Study(
 )
 
 
-def asked(*texts, preset="laptop"):
+def questions_of(*texts, preset="laptop"):
     return list(STUDY.questions(STUDY.grid(preset, parse_axes(STUDY, texts))))
 
 
 def test_a_study_asks_one_question_per_point_of_its_grid():
-    assert len(asked()) == 2 * 3
-    assert len(asked("seed=0,1")) == 2 * 2 * 3
+    assert len(questions_of()) == 2 * 3
+    assert len(questions_of("seed=0,1")) == 2 * 2 * 3
 
 
 def test_an_axis_is_typed_by_the_signature_of_the_trial():
@@ -60,7 +60,7 @@ def test_an_axis_is_typed_by_the_signature_of_the_trial():
 
 
 def test_values_of_every_type_reach_the_questions():
-    (question,) = asked("pairing=all", "task=all", "flip=no", "optimizer=sgd", "views=2e3", "penalties=[1e-3,1]")
+    (question,) = questions_of("pairing=all", "task=all", "flip=no", "optimizer=sgd", "views=2e3", "penalties=[1e-3,1]")
     training = question.embedding.encoder
     assert (training.warmup, training.optimizer, training.views) == (0.0, "sgd", 2000)
     assert question.penalties == (0.001, 1.0)
@@ -68,7 +68,7 @@ def test_values_of_every_type_reach_the_questions():
 
 def test_lists_are_values_each_once_too():
     with pytest.raises(Refused, match="one or more values, each once"):
-        asked("penalties=[1e-3],[0.001]")
+        questions_of("penalties=[1e-3],[0.001]")
 
 
 def test_a_study_of_a_trial_without_hints_is_refused_when_it_is_made():
@@ -85,15 +85,15 @@ def test_a_study_of_a_trial_without_hints_is_refused_when_it_is_made():
 def test_a_preset_overrides_the_study_and_a_flag_overrides_the_preset():
     assert STUDY.grid("smoke", {})["seed"] == (7,)
     assert STUDY.grid("smoke", parse_axes(STUDY, ["seed=1"]))["seed"] == (1,)
-    assert {question.embedding.encoder.views for question in asked(preset="smoke")} == {1000}
+    assert {question.embedding.encoder.views for question in questions_of(preset="smoke")} == {1000}
 
 
 def test_what_is_no_axis_keeps_its_default():
-    assert {question.embedding.encoder.temperature for question in asked()} == {0.2}
+    assert {question.embedding.encoder.temperature for question in questions_of()} == {0.2}
 
 
 @pytest.mark.parametrize(
-    ("texts", "preset", "told"),
+    ("texts", "preset", "message"),
     [
         ([], "huge", "preset: 'huge' is not allowed; allowed: laptop, smoke, empty"),
         ([], "smok", "preset: 'smok' is not allowed; allowed: laptop, smoke, empty; did you mean 'smoke'?"),
@@ -120,10 +120,10 @@ def test_what_is_no_axis_keeps_its_default():
         (["temperature=nan"], "laptop", "axis temperature: 'nan' is not allowed; allowed: finite numbers"),
     ],
 )
-def test_nonsense_is_refused_with_field_value_and_what_is_allowed(texts, preset, told):
+def test_nonsense_is_refused_with_field_value_and_what_is_allowed(texts, preset, message):
     with pytest.raises(Refused) as refusal:
-        asked(*texts, preset=preset)
-    assert told in str(refusal.value) and "\n" not in str(refusal.value)
+        questions_of(*texts, preset=preset)
+    assert message in str(refusal.value) and "\n" not in str(refusal.value)
 
 
 def test_values_of_a_preset_are_held_to_the_signature_too():

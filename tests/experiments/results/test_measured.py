@@ -45,7 +45,7 @@ def embedded(images: ImageSet, seed: int = 0) -> np.ndarray:
     return h.astype(np.float32)
 
 
-def asked(folder: Path, pairing: SameClass, images: ImageSet, h: np.ndarray) -> dict[str, float]:
+def geometry_of(folder: Path, pairing: SameClass, images: ImageSet, h: np.ndarray) -> dict[str, float]:
     geometry = Geometry(embedding=Embedding(encoder=ENCODER), pairing=pairing)
     return measured(geometry, prepared(folder, {"test": images}), {"test": h})
 
@@ -56,24 +56,24 @@ def asked(folder: Path, pairing: SameClass, images: ImageSet, h: np.ndarray) -> 
 def test_geometry_is_that_of_the_pairs_that_the_estimate_draws(tmp_path, task, prior, redraw):
     pairing, images = SameClass(task=task, prior=prior, redraw=redraw), images_of()
     h = embedded(images)
-    found = asked(tmp_path, pairing, images, h)
+    result = geometry_of(tmp_path, pairing, images, h)
     unit = h / np.linalg.norm(h, axis=1, keepdims=True)
     (x, y), (z, _) = (couple(pairing, images)(DRAWN, np.random.default_rng(seed)) for seed in (0, 1))
     inner = (unit[x] * unit[y]).sum(1)
-    assert abs(found["tolerance"] - inner.mean()) < 4 * inner.std() / DRAWN**0.5
-    assert found["alignment"] == pytest.approx(2 - 2 * found["tolerance"])
+    assert abs(result["tolerance"] - inner.mean()) < 4 * inner.std() / DRAWN**0.5
+    assert result["alignment"] == pytest.approx(2 - 2 * result["tolerance"])
     potential = np.exp(-2 * ((unit[x] - unit[z]) ** 2).sum(1))[x != z]
     error = potential.std() / len(potential) ** 0.5
-    assert abs(np.exp(found["uniformity"]) - potential.mean()) < 4 * error
+    assert abs(np.exp(result["uniformity"]) - potential.mean()) < 4 * error
 
 
 def test_the_declared_sampling_moves_what_is_measured_of_uneven_classes(tmp_path):
     images = images_of()
     h = embedded(images)
     pairings = [SameClass(task="class", prior=p, redraw=r) for p in ("uniform", "empirical") for r in (0.0, 0.5)]
-    found = [asked(tmp_path, pairing, images, h) for pairing in pairings]
-    assert len({round(one["tolerance"], 2) for one in found}) == 4
-    assert found[0]["uniformity"] == found[1]["uniformity"] < found[2]["uniformity"] - 0.1
+    results = [geometry_of(tmp_path, pairing, images, h) for pairing in pairings]
+    assert len({round(result["tolerance"], 2) for result in results}) == 4
+    assert results[0]["uniformity"] == results[1]["uniformity"] < results[2]["uniformity"] - 0.1
 
 
 @pytest.mark.parametrize("prior", ["uniform", "empirical"])
@@ -82,13 +82,13 @@ def test_a_class_with_a_single_image_is_refused_by_geometry_as_by_the_estimate(t
     with pytest.raises(ValueError, match=r"class 4 has 1 image"):
         couple(pairing, images)
     with pytest.raises(ValueError, match=r"too few images: 4 \(1\)"):
-        asked(tmp_path, pairing, images, embedded(images))
+        geometry_of(tmp_path, pairing, images, embedded(images))
 
 
 def test_errors_that_one_source_cannot_tell_are_left_out(tmp_path):
     images = images_of(sources=np.zeros(len(CLASSES), dtype=np.int64))
-    found = asked(tmp_path, SameClass(task="class"), images, embedded(images))
-    assert found.keys() == {"alignment", "uniformity", "tolerance"}
+    result = geometry_of(tmp_path, SameClass(task="class"), images, embedded(images))
+    assert result.keys() == {"alignment", "uniformity", "tolerance"}
 
 
 def test_accuracies_weigh_classes_as_the_two_priors_do(tmp_path):
@@ -96,15 +96,15 @@ def test_accuracies_weigh_classes_as_the_two_priors_do(tmp_path):
     splits = {split: images_of() for split in SPLITS}
     h = {split: embedded(images, seed) for seed, (split, images) in enumerate(splits.items())}
     data, question = prepared(tmp_path, splits), LinearEvaluation(embedding=Embedding(encoder=ENCODER), task="class")
-    (found,) = evaluated([question], data, h)
+    (result,) = evaluated([question], data, h)
     labels, n_classes = labelled("class", splits["test"])
     priors = [label_channel(SameClass(task="class", prior=p), splits["test"]).prior for p in ("uniform", "empirical")]
     recalls = [_recall(question, tmp_path, splits, h, labels == c) for c in range(n_classes)]
-    assert found["linear_balanced_accuracy"] == pytest.approx(np.dot(priors[0], recalls))
-    assert found["linear_accuracy"] == pytest.approx(np.dot(priors[1], recalls))
-    assert found["linear_balanced_accuracy"] < found["linear_accuracy"]
-    assert found["linear_balanced_standard_error"] > found["linear_standard_error"] > 0
-    assert found["linear_absent_classes"] == 0
+    assert result["linear_balanced_accuracy"] == pytest.approx(np.dot(priors[0], recalls))
+    assert result["linear_accuracy"] == pytest.approx(np.dot(priors[1], recalls))
+    assert result["linear_balanced_accuracy"] < result["linear_accuracy"]
+    assert result["linear_balanced_standard_error"] > result["linear_standard_error"] > 0
+    assert result["linear_absent_classes"] == 0
 
 
 def _recall(

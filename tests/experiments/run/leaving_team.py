@@ -23,16 +23,16 @@ def main(rank: int, meeting: str, folder: str) -> None:
     store, team = Store(Path(folder)), Workers.here()
 
     def run(key: str, leaves_at: int = STEPS) -> list[dict[str, float]] | str:
-        one = trainer("nt_xent", team)
+        member = trainer("nt_xent", team)
         try:
             attempt = store.attempt(key) if team.first else None
-            return loop.train(one, attempt, lambda: rank == 1 and one.step_number == leaves_at).records
+            return loop.train(member, attempt, lambda: rank == 1 and member.step_number == leaves_at).records
         except loop.Leaving as leaving:
             return str(leaving)
 
-    told = {"whole": run("training-whole"), "left": run("training-cut", 2), "resumed": run("training-cut")}
+    histories = {"whole": run("training-whole"), "left": run("training-cut", 2), "resumed": run("training-cut")}
     if team.first:
-        print(json.dumps(told))
+        print(json.dumps(histories))
     dist.destroy_process_group()
 
 

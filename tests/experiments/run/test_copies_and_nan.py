@@ -53,7 +53,7 @@ def draw(root):
     return root
 
 
-def asked(root, folder, state, heard, *, views=False):
+def results_of(root, folder, state, heard, *, views=False):
     """Results by kind of cell, of an encoder in a file."""
     save_file(state, folder / "encoder.safetensors")
     data = Labelled(name="folder", root=str(root), side=32, held_out=0.3)
@@ -83,9 +83,9 @@ def test_copies_of_train_images_in_test_are_named_whatever_their_number(copies, 
     root = draw(tmp_path / "photos")
     for number in range(copies):
         shutil.copy(root / "train/red/03.png", root / f"test/red/copy-{number}.png")
-    results = asked(root, tmp_path, good(), Quiet(), views=views)
-    told = [results["estimation"].result["not_certified"]] + ([] if views else [results["evaluation"].result["note"]])
-    for text in told:
+    results = results_of(root, tmp_path, good(), Quiet(), views=views)
+    texts = [results["estimation"].result["not_certified"]] + ([] if views else [results["evaluation"].result["note"]])
+    for text in texts:
         assert ("untouched" in text) == (copies > 0), text
         if copies:
             assert f"{copies} in " in text and "test/red/copy-0.png = train/red/03.png" in text, text
@@ -96,9 +96,9 @@ def test_other_formats_of_the_same_pixels_are_copies(tmp_path):
     for number, suffix in enumerate(("bmp", "webp")):
         image = Image.open(root / f"train/blue/0{number}.png")
         image.save(root / f"test/blue/other.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
-    told = asked(root, tmp_path, good(), Quiet())["estimation"].result["not_certified"]
-    assert "test/blue/other.bmp = train/blue/00.png" in told
-    assert "test/blue/other.webp = train/blue/01.png" in told
+    reasons = results_of(root, tmp_path, good(), Quiet())["estimation"].result["not_certified"]
+    assert "test/blue/other.bmp = train/blue/00.png" in reasons
+    assert "test/blue/other.webp = train/blue/01.png" in reasons
 
 
 def test_an_encoder_that_knows_no_image_from_another_is_not_accused(tmp_path):
@@ -106,7 +106,7 @@ def test_an_encoder_that_knows_no_image_from_another_is_not_accused(tmp_path):
     state = {name: torch.zeros_like(t) if name.endswith("bn2.weight") or "downsample" in name else t
              for name, t in good().items()}  # fmt: skip
     state = {name: torch.ones_like(t) if name.endswith("bn2.bias") else t for name, t in state.items()}
-    results = asked(draw(tmp_path / "photos"), tmp_path, state, Quiet())
+    results = results_of(draw(tmp_path / "photos"), tmp_path, state, Quiet())
     h = load_file(results["embedding"].file("h.safetensors"))
     assert len(np.unique(h["test"], axis=0)) < len(h["test"])
     assert "untouched" not in results["estimation"].result["not_certified"]
@@ -116,7 +116,7 @@ def test_an_encoder_that_knows_no_image_from_another_is_not_accused(tmp_path):
 def test_a_weight_that_is_not_finite_fails_the_checkpoint_in_one_line(lost, tmp_path):
     state, heard = good(), Heard()
     state["layer1.0.conv1.weight"].view(-1)[5] = lost
-    assert asked(draw(tmp_path / "photos"), tmp_path, state, heard) == {}
+    assert results_of(draw(tmp_path / "photos"), tmp_path, state, heard) == {}
     ((kind, reason),) = heard.reasons
     assert kind == "checkpoint" and "\n" not in reason
     assert "encoder.safetensors" in reason and "layer1.0.conv1.weight: 1 of" in reason
@@ -126,7 +126,7 @@ def test_a_weight_that_is_not_finite_fails_the_checkpoint_in_one_line(lost, tmp_
 def test_an_image_whose_embedding_is_not_finite_fails_the_embedding_in_one_line(views, tmp_path):
     state, heard = good(), Heard()
     state["bn1.bias"][:] = 3e38
-    results = asked(draw(tmp_path / "photos"), tmp_path, state, heard, views=views)
+    results = results_of(draw(tmp_path / "photos"), tmp_path, state, heard, views=views)
     assert results.keys() == {"checkpoint"}
     ((kind, reason),) = heard.reasons
     assert kind == ("views" if views else "embedding") and "\n" not in reason

@@ -83,9 +83,9 @@ def test_a_proper_training_says_nothing_against_itself(computed):
 
 
 def test_a_training_that_moved_no_weight_learned_nothing(computed):
-    told = result(computed, UNTRAINED)
-    assert told[NOT_LEARNED].startswith("learned nothing: the loss ended")
-    assert told["first_loss_nats"] == pytest.approx(told["loss_nats"], abs=0.5)
+    values = result(computed, UNTRAINED)
+    assert values[NOT_LEARNED].startswith("learned nothing: the loss ended")
+    assert values["first_loss_nats"] == pytest.approx(values["loss_nats"], abs=0.5)
 
 
 def test_a_training_at_an_absurd_rate_learned_nothing(computed):
@@ -94,13 +94,13 @@ def test_a_training_at_an_absurd_rate_learned_nothing(computed):
 
 def test_faults_are_those_of_the_encoders_and_all_that_rests_on_them(computed):
     store, plan = computed
-    found = faults(plan, store)
-    listed = doubts(plan, found)
-    assert {plan.cells[one.key].declaration for one in listed} == {UNTRAINED, ABSURD}, "each once"
-    assert all("learning_rate=" in one.name and one.reason for one in listed)
-    below = reasons_below(plan, found)
-    told = {plan.cells[key].declaration for key in below if plan.cells[key].kind == "evaluation"}
-    assert told == {question(UNTRAINED), question(ABSURD)}
+    reasons = faults(plan, store)
+    listed = doubts(plan, reasons)
+    assert {plan.cells[doubt.key].declaration for doubt in listed} == {UNTRAINED, ABSURD}, "each once"
+    assert all("learning_rate=" in doubt.name and doubt.reason for doubt in listed)
+    below = reasons_below(plan, reasons)
+    declarations = {plan.cells[key].declaration for key in below if plan.cells[key].kind == "evaluation"}
+    assert declarations == {question(UNTRAINED), question(ABSURD)}
     assert not {key for key, cell in plan.cells.items() if PROPER in (cell.declaration,)} & below.keys()
 
 
@@ -149,8 +149,8 @@ def reports(values):
 def test_an_earlier_training_is_judged_by_its_history(store, plan, values, says):
     cell = next(iter(plan.cells.values()))
     committed = commit(store, cell, older(float(np.mean(values[-5:]))), reports(values))
-    told = why_not_learned(cell, committed)
-    assert told.startswith(says) and bool(told) == bool(says)
+    reason = why_not_learned(cell, committed)
+    assert reason.startswith(says) and bool(reason) == bool(says)
 
 
 @pytest.mark.parametrize("bits", [0.0, -1.0, 1.9])
@@ -172,11 +172,11 @@ def test_what_a_cell_says_of_itself_is_believed(store, plan):
 
 
 def test_an_embedding_is_told_apart_from_its_training_only_where_that_is_well(plan):
-    training, embedding, asked = plan.cells
-    assert [one.key for one in doubts(plan, {training: "a", embedding: "b"})] == [training]
-    assert [one.key for one in doubts(plan, {embedding: "b"})] == [embedding]
-    assert reasons_below(plan, {training: "a", embedding: "b"}) == dict.fromkeys((training, embedding, asked), "a")
-    assert reasons_below(plan, {embedding: "b"}) == {embedding: "b", asked: "b"}
+    training, embedding, question = plan.cells
+    assert [doubt.key for doubt in doubts(plan, {training: "a", embedding: "b"})] == [training]
+    assert [doubt.key for doubt in doubts(plan, {embedding: "b"})] == [embedding]
+    assert reasons_below(plan, {training: "a", embedding: "b"}) == dict.fromkeys((training, embedding, question), "a")
+    assert reasons_below(plan, {embedding: "b"}) == {embedding: "b", question: "b"}
 
 
 # What could be learned

@@ -173,8 +173,8 @@ def state_and_history(data, store):
     return whole.state(), history
 
 
-def assert_same_run(one, two):
-    (state, history), (other_state, other_history) = one, two
+def assert_same_run(first, second):
+    (state, history), (other_state, other_history) = first, second
     assert history == other_history
     assert [name for name in state if not torch.equal(state[name], other_state[name])] == []
 
@@ -243,17 +243,17 @@ def test_a_diverging_run_commits_nothing(store, data):
 
 def test_the_in_training_estimate_is_the_mean_of_the_last_tenth_and_its_standard_error_how_they_differ(data):
     history = History([{"step": step, "loss_nats": 1.0, "in_training_bits": float(step)} for step in range(40)])
-    told = training.summary(DECLARATION, history, data.split("train"))
-    assert (told["in_training_bits"], told["loss_nats"]) == (37.5, 1.0)
-    assert told["in_training_standard_error_bits"] == pytest.approx((5 / 3) ** 0.5 / 2)
+    summary = training.summary(DECLARATION, history, data.split("train"))
+    assert (summary["in_training_bits"], summary["loss_nats"]) == (37.5, 1.0)
+    assert summary["in_training_standard_error_bits"] == pytest.approx((5 / 3) ** 0.5 / 2)
 
 
 def test_the_history_tells_step_loss_and_in_training_estimate(uninterrupted):
     assert [record["step"] for record in uninterrupted.history] == list(range(1, STEPS + 1))
     assert {"loss_nats", "in_training_bits"} <= uninterrupted.history[0].keys()
     assert uninterrupted.result["in_training_bits"] < uninterrupted.result["in_training_bound_bits"]
-    told = json.loads((uninterrupted.path / "declaration.json").read_text())
-    assert told["training"]["pairing"]["task"] == "color"
+    declaration = json.loads((uninterrupted.path / "declaration.json").read_text())
+    assert declaration["training"]["pairing"]["task"] == "color"
 
 
 def test_progress_is_told_in_the_attempts_folder(store, data, monkeypatch):
@@ -289,9 +289,9 @@ def test_looks_keep_to_the_pace_of_the_steps(store, data, monkeypatch):
     monkeypatch.setattr(loop, "REPORTS", 1)
     for seconds, looks in ((0.0, STEPS - 1), (1e9, 1)):
         monkeypatch.setattr(loop, "LOOK_SECONDS", seconds)
-        asked = iter([False] * looks)
-        loop.train(trainer(data), store.attempt(f"training-{seconds}"), lambda asked=asked: next(asked))
-        assert list(asked) == []
+        answers = iter([False] * looks)
+        loop.train(trainer(data), store.attempt(f"training-{seconds}"), lambda answers=answers: next(answers))
+        assert list(answers) == []
 
 
 def test_nobody_leaves_at_the_last_report(store, data):

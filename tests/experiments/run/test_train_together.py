@@ -22,8 +22,8 @@ def test_when_one_leaves_all_do_after_the_same_step_and_what_no_report_told_of_i
     ]
     out, _ = team[0].communicate(timeout=120)
     assert [worker.wait(timeout=60) for worker in team] == [0, 0]
-    told = json.loads(out)
-    assert told["left"] == f"at step 2 of {STEPS}"
-    (whole,), (resumed,) = told["whole"], told["resumed"]
+    histories = json.loads(out)
+    assert histories["left"] == f"at step 2 of {STEPS}"
+    (whole,), (resumed,) = histories["whole"], histories["resumed"]
     assert whole["step"] == resumed["step"] == STEPS
     assert resumed["loss_nats"] == pytest.approx(whole["loss_nats"], abs=1e-6)
