@@ -73,10 +73,10 @@ def all_hold(parts: Iterable[bool | None]) -> bool | None:
 
 
 def lacking(*tables: pd.DataFrame) -> str:
-    """How many of the cells that tables of `over_seeds` ask for are missing, in words; empty if none is."""
-    asked = sum(int(table["n_seeds_asked"].sum()) for table in tables)
-    absent = asked - sum(int(table["n_seeds"].sum()) for table in tables)
-    return f"{absent} of {asked} cells are missing" if absent else ""
+    """The text ``2 of 4 cells are missing``, counted in tables of `over_seeds`; empty if none is missing."""
+    planned = sum(int(table["n_seeds_asked"].sum()) for table in tables)
+    absent = planned - sum(int(table["n_seeds"].sum()) for table in tables)
+    return f"{absent} of {planned} cells are missing" if absent else ""
 
 
 def write(verdict: Verdict, out: Path) -> Path:

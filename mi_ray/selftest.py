@@ -40,7 +40,7 @@ DEVIATIONS = 3.0
 """Standard errors within which a reading must be."""
 
 SLACK_BITS = 0.05
-"""What a critic of finite training may miss beside that."""
+"""Further error that is allowed because a critic trains for finitely many steps."""
 
 Rows = Mapping[str, NDArray]
 """Values of every image [n, ...], by split."""

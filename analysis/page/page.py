@@ -33,7 +33,7 @@ def page(report: Report) -> str:
 
 
 def overview(report: Report) -> Html:
-    """How many verdicts of each kind, a row for each study, and the trainings that studies share."""
+    """The overview: the number of verdicts of each kind, a row per study, and the trainings that studies share."""
     tally = Counter(badge_words(shown.verdict)[1].partition(" ")[2] for shown in report.shown)
     verdicts = "Verdicts: " + ", ".join(f"{times} {word}" for word, times in tally.items()) + "."
     rows = [_overview_row(f"study-{number}", shown) for number, shown in enumerate(report.shown, start=1)]

@@ -59,7 +59,7 @@ def article(shown: Shown, picture: Picture) -> Html:
 
 
 def certificates(table: Table) -> Html:
-    """How many rows are certified, the meaning of that, and the reasons against others."""
+    """The number of certified rows, the meaning of a certificate, and the reasons why other rows have none."""
     if table.certified is None:
         return Html()
     line = tag("p", f"{table.certified} of {table.judged} certified: {KNOWN}.")
@@ -94,7 +94,7 @@ def provenance(origin: Provenance) -> Html:
 
 
 def held(provenance: Provenance) -> str:
-    """How many of the cells the store holds."""
+    """The number of the study's cells that the store holds, as text: ``3 of 4``."""
     return f"{len(provenance.committed)} of {len(provenance.cells)}" if provenance.cells else "not listed"
 
 

@@ -47,7 +47,7 @@ class Share:
         return Share(times * self.cpus, times * self.gpus)
 
     def __floordiv__(self, part: Share) -> int:
-        """How many times ``part`` fits into this share."""
+        """The number of times that ``part`` fits into this share."""
         times = [(have + SLACK) // want for have, want in ((self.cpus, part.cpus), (self.gpus, part.gpus)) if want]
         return int(min(times))
 
@@ -78,7 +78,8 @@ class Capacity:
         return Share(max(total.cpus, grown.cpus), max(total.gpus, grown.gpus))
 
     def places(self, part: Share) -> int:
-        """How many times ``part`` fits, each time on a single node; by the total alone if nodes may be added."""
+        """The number of times that ``part`` fits, each on a single node; if nodes may be added, at least as often as it
+        fits into `most`."""
         now = sum(node // part for node in self.nodes)
         return max(now, self.most // part) if self.grows_to else now
 

@@ -49,7 +49,7 @@ class Options:
 
     @property
     def team(self) -> Team:
-        """How many workers train one encoder together, and the share of a GPU that each takes; `Refused` if invalid."""
+        """The number of workers that train one encoder together, and the GPUs of each; `Refused` if invalid."""
         from mi_ray.orchestration.placement import Team
 
         return Team(workers=self.workers, gpus=self.gpus)

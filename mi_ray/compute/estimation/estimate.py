@@ -60,17 +60,18 @@ class Estimate:
 
     @property
     def bounds_bits(self) -> Mapping[str, float]:
-        """log(2K-1) and log K: the most that a reading can be, by reading (Prop. II.2)."""
+        """Upper bounds of the readings, by reading: log(2K-1) of ``nominal``, log K of ``strict`` (Prop. II.2)."""
         return {"nominal": nominal_bound_bits(self.k_est), "strict": strict_bound_bits(self.k_est)}
 
     @property
     def ceilings_bits(self) -> Mapping[str, float]:
-        """The readings of an encoder that tells all classes apart, or of views all images, by reading."""
+        """The readings of a perfect encoder, by reading: one that separates all classes (for views: all images)."""
         return ceilings_bits(self.channel, self.k_est)
 
 
 def ceilings_bits(channel: LabelChannel, k_est: int) -> dict[str, float]:
-    """What a perfect encoder reads at ``k_est``, by reading; every reading not named here has that of ``nwj``."""
+    """The readings of a perfect encoder at ``k_est``, in bits, by reading; other readings have the ceiling of
+    ``nwj``."""
     return {
         "nominal": channel.nominal_ceiling_bits(k_est),
         "strict": channel.strict_ceiling_bits(k_est),
@@ -117,7 +118,7 @@ def evidence_of(
     limits: Bracket,
     temperature: float,
 ) -> Evidence:
-    """What the audit needs to know of a problem and its readings."""
+    """The evidence that the audit judges, from a problem and its readings."""
     test, channel = problem.samples["test"], problem.channel
     classes = test.labels[problem.pairs.x]
     return Evidence(

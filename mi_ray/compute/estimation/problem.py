@@ -28,10 +28,10 @@ def drawn(sample: Sample, split: str, seed: int, k: int, batches: int = 1) -> Pa
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FitData:
-    """All that a critic may see: it is fitted on ``train`` and chosen on ``validation``.
+    """The data that a critic is given: it is fitted on ``train`` and selected on ``validation``.
 
-    ``channel``: the label channel of the pairs, or that of their images. ``k_est`` and ``batches``: pairs per batch and
-    batches that will be read on test.
+    ``channel``: the label channel of the pairs, or, for pairs of views, the channel of their images. ``k_est`` and
+    ``batches``: the number of pairs per test batch and of test batches.
     """
 
     train: Sample
@@ -77,7 +77,7 @@ class Problem:
 
     @cached_property
     def channel(self) -> LabelChannel:
-        """What x and y share at most: X - label - Y, or X - image - Y with uniform images, is a Markov chain."""
+        """The channel that limits I(X; Y): X - label - Y, or X - image - Y with uniform images, is a Markov chain."""
         return image_channel(self.samples["test"]) if self.labels is None else self.labels
 
     @cached_property

@@ -71,7 +71,7 @@ def suffix_of(path: str) -> str:
 def image_files(folder: Path, field: str = "images") -> ImageFiles:
     """Every image file below ``folder``; ``field``: the field of the declaration that a refusal names.
 
-    FileNotFoundError names a broken link, ValueError a folder that cannot be listed.
+    FileNotFoundError if a link is broken; ValueError if a folder cannot be listed.
     """
     walk = _Walk(field)
     walk.down(str(folder), os.path.realpath(folder), ())

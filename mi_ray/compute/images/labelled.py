@@ -49,8 +49,8 @@ def load(
     which scikit-learn ships, and needed otherwise.
     ``classes``: keep only these classes and number them from 0 (`halves`); ``domain``: keep only this domain of PACS.
     Both select after the splits are made, so a kept image stays in its split.
-    FileNotFoundError names missing files; ValueError a corrupt file, classes with too few images, classes or a domain
-    that the data set lacks, a split of (nearly) equal images, or memory beyond ``byte_budget``.
+    FileNotFoundError if files are missing; ValueError if a file is corrupt, a class has too few images, the data set
+    lacks a class or the domain, a split's images are (nearly) equal, or the images need more than ``byte_budget``.
     """
     if not 0 < held_out < 0.5:
         raise ValueError(f"held_out: {held_out} is not allowed; allowed: a share above 0 and below 0.5")
@@ -83,12 +83,12 @@ def load(
     return splits, kept_classes
 
 
-def planned(name: Dataset, found: ClassFolders, *, held_out: float, domain: str | None = None) -> dict[str, int]:
+def planned(name: Dataset, folders: ClassFolders, *, held_out: float, domain: str | None = None) -> dict[str, int]:
     """Number of images in each split that `load` would make of class folders, without opening one. ValueError names
     classes with too few images."""
     _refuse_domain(name, domain)
-    catalogue = of_files(name, found, by_domain=bool(DATASETS[name].domains))
-    kept = _kept(catalogue, range(len(found.classes)), domain)
+    catalogue = of_files(name, folders, by_domain=bool(DATASETS[name].domains))
+    kept = _kept(catalogue, range(len(folders.classes)), domain)
     return dict(zip(SPLITS, _sizes(name, catalogue, kept, held_out).sum(axis=0).tolist(), strict=True))
 
 

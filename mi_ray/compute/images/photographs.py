@@ -49,7 +49,7 @@ def folder_photographs(root: Path, seed: int, matte: str = WHITE) -> dict[str, l
 
 
 def photograph_sizes(root: Path) -> dict[str, int]:
-    """How many photographs of a folder each split gets; FileNotFoundError as `folder_photographs`."""
+    """The number of photographs of a folder that each split gets; FileNotFoundError as in `folder_photographs`."""
     parts = _photograph_parts(np.arange(len(photograph_files(root))))
     return {split: len(part) for split, part in zip(SPLITS, parts, strict=True)}
 

@@ -1,4 +1,4 @@
-"""What a declared pairing and task mean for the images of a split: labels, couples, views, class channel."""
+"""Labels, couples, views and class channel of a split's images under a declared pairing and task."""
 
 from __future__ import annotations
 

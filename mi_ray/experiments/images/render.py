@@ -26,9 +26,9 @@ NEGATIVES = "negatives"
 
 
 def render(data: Data) -> dict[str, ImageSet]:
-    """The splits of some images, and ``negatives`` where another set D- is declared.
+    """The splits of the declared images, and ``negatives`` if the declaration has another set D-.
 
-    FileNotFoundError names what is missing, ValueError what is corrupt.
+    FileNotFoundError if a file is missing; ValueError if a file is corrupt.
     """
     match data:
         case CDP():
@@ -45,9 +45,9 @@ def render(data: Data) -> dict[str, ImageSet]:
 
 
 def files_of(data: Data) -> list[tuple[Path, list[Path]]]:
-    """The files that `render` reads, below the folders that the declaration names: whatever changes the images.
+    """The files that `render` reads, by the folder that the declaration names: the images depend on no others.
 
-    FileNotFoundError and ValueError as `render`.
+    FileNotFoundError and ValueError as in `render`.
     """
     match data:
         case CDP():

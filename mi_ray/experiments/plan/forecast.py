@@ -26,8 +26,7 @@ memory, not by arithmetic.
 """
 
 H100_STEP_SECONDS = 0.015
-"""What one optimiser step is assumed to take to launch, on top: an assumption too; it is most of the time where K_tr
-and images are small."""
+"""Assumed seconds to launch one optimiser step, added to its arithmetic; they dominate if K_tr and images are small."""
 
 MNIST_VIEWS = 300_000
 """Views in which the recipe of `infomin_grid` learns to tell MNIST's digits apart."""
