@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, is_dataclass
 
 from ray import cloudpickle
 
+from mi_ray.experiments.declare.own.base import declared_values
 from mi_ray.experiments.plan.plan import Job
 
 
@@ -24,10 +24,4 @@ def pickle_own_by_value(jobs: Iterable[Job]) -> None:
 
 def declared_classes(value: object) -> Iterator[type]:
     """Classes of a declared value and of everything in it."""
-    if isinstance(value, tuple):
-        for item in value:
-            yield from declared_classes(item)
-    elif is_dataclass(value) and not isinstance(value, type):
-        yield type(value)
-        for field in fields(value):
-            yield from declared_classes(getattr(value, field.name))
+    return map(type, declared_values(value))

@@ -43,9 +43,9 @@ class Critic(ABC):
 
 def refuse_names(critics: Sequence[Critic]) -> None:
     """Raise ValueError unless names are unique, in lower case, and none of them is the name of a built-in reading."""
-    names = [critic.name for critic in critics]
+    names = [getattr(critic, "name", None) for critic in critics]
     for name in names:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or RESERVED.fullmatch(name):
+        if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,99}", name) or RESERVED.fullmatch(name):
             raise ValueError(
                 f"own: {name!r} is not allowed as the name of a critic; allowed: lower-case letters, digits and _, and "
                 f"no name that results use already (nominal, strict, nwj, probe, confusion, ...)"

@@ -15,7 +15,7 @@ from mi_ray.experiments.declare.evaluation import LinearEvaluation
 from mi_ray.experiments.declare.geometry import Geometry
 from mi_ray.experiments.declare.graph import data_of, encoder_of, task_of, training_of, upstream
 from mi_ray.experiments.declare.images import BUNDLED, CDP, Crops, Data, Labelled, Noise, entropy_bits, n_classes, side
-from mi_ray.experiments.declare.own.base import Own, refuse_namesakes
+from mi_ray.experiments.declare.own.base import Own, refuse_faults
 from mi_ray.experiments.declare.own.images import OwnImages
 from mi_ray.experiments.declare.own.pairing import OwnPairing
 from mi_ray.experiments.declare.own.question import OwnQuestion
@@ -78,7 +78,7 @@ __all__ = [
     "n_classes",
     "pairing_called",
     "pairing_name",
-    "refuse_namesakes",
+    "refuse_faults",
     "resized_crop",
     "side",
     "task_of",

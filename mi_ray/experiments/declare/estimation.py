@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from mi_ray.compute.estimation.critic import Critic, refuse_names
 from mi_ray.experiments.declare.checkpoint import Encoder
 from mi_ray.experiments.declare.checks import Refused, at_least, instance, one_of, positive, refuse, within
 from mi_ray.experiments.declare.embedding import Embedding, Frozen, Views
-from mi_ray.experiments.declare.identity import UPSTREAM_FIELDS, canonical, flat, own_fields
+from mi_ray.experiments.declare.identity import flat, own_fields
 from mi_ray.experiments.declare.images import n_classes, tasks, test_images, train_images
 from mi_ray.experiments.declare.kind import FORWARD_AND_BACKWARD, MOST_CLASSES, Sizes, Values, probe_work
+from mi_ray.experiments.declare.own.base import UNKEYED, refuse_unkeyed
 from mi_ray.experiments.declare.pairings import Pairing, SameClass, pairing_name
 
 PLAIN = frozenset({"k_est", "k_fit", "critics", "batches", "penalties", "own"})
@@ -135,14 +136,13 @@ def refuse_critics(critics: tuple[Critic, ...]) -> None:
     instance("own", critics, tuple)
     for critic in critics:
         instance("own", critic, Critic)
-        if not is_dataclass(critic) or not type(critic).__dataclass_params__.frozen:
+        rule = vars(type(critic)).get("__dataclass_params__")
+        if rule is None or not rule.frozen:
             raise refuse("own", critic, "a frozen dataclass")
-        if lost := UPSTREAM_FIELDS & {field.name for field in fields(critic)}:
-            raise refuse("own", critic, f"fields of other names than {', '.join(sorted(lost))}")
-        try:
-            canonical(own_fields(critic))
-        except (TypeError, ValueError) as error:
-            raise refuse("own", critic, f"fields that are text, finite numbers and tuples of them ({error})") from error
+        for name in sorted(UNKEYED & {field.name for field in fields(critic)}):  # type: ignore[arg-type]
+            raise refuse("own", critic, f"fields of other names than {name}")
+        refuse_unkeyed(critic)
+        at_least(f"{type(critic).__name__}: protocol", critic.protocol, 1)
     try:
         refuse_names(critics)
     except ValueError as error:

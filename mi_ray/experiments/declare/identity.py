@@ -10,12 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mi_ray.experiments.declare.own.base import Own
+from mi_ray.experiments.declare.own.base import UPSTREAM_FIELDS, Own
 
 if TYPE_CHECKING:
     from mi_ray.experiments.declare.kind import Kind
-
-UPSTREAM_FIELDS = frozenset({"encoder", "embedding", "data"})
 
 ABSENT = "absent"
 """Placeholder hash, with the path, of a missing checkpoint file: such cells can be listed, not computed."""

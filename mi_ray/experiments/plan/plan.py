@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-from mi_ray.experiments.declare import TAKEN, Data, Declaration, Question, data_of, refuse_namesakes, upstream
+from mi_ray.experiments.declare import TAKEN, Data, Declaration, OwnImages, Question, data_of, refuse_faults, upstream
 from mi_ray.experiments.declare.identity import canonical, cell_key, own_fields
 from mi_ray.experiments.declare.parameters import parameters
 from mi_ray.experiments.plan.sheets import Words, distinct_names, text_of
@@ -109,16 +109,21 @@ def build(questions: Iterable[Question], digest_of: Callable[[Data], str | None]
     """
     cells: dict[str, Cell] = {}
     listed = list(questions)
-    refuse_namesakes(listed, TAKEN)
+    refuse_faults(listed, TAKEN)
     for question in listed:
         data = data_of(question)
         digest = digest_of(data) or UNPREPARED
-        content = f"{digest} {canonical(own_fields(data))}" if digest == UNPREPARED else digest
+        content = f"{digest} {_named(data)}{canonical(own_fields(data))}" if digest == UNPREPARED else digest
         for declaration in _line(question):
             key = cell_key(declaration, content)
             above = upstream(declaration)
             cells.setdefault(key, Cell(key, declaration, cell_key(above, content) if above else None, digest))
     return Plan(cells)
+
+
+def _named(data: Data) -> str:
+    """The class of a user's own images, which may have the fields of another; of ours no two classes do."""
+    return f"{type(data).__name__} " if isinstance(data, OwnImages) else ""
 
 
 def _line(declaration: Declaration) -> list[Declaration]:

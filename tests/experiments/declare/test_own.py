@@ -195,7 +195,7 @@ def test_a_field_that_hides_a_member_or_cannot_enter_a_key_is_refused():
 
     with pytest.raises(Refused, match=r"Hiding: a field cannot be called 'work'"):
         Hiding(embedding=FROZEN)
-    with pytest.raises(Refused, match=r"Holding: field 'table' holds .*allowed: a number, text"):
+    with pytest.raises(Refused, match=r"Holding: field 'table' holds .*allowed: a finite number, text"):
         Holding(embedding=FROZEN, table=[1])
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.declare.checks import Refused, at_least
 from mi_ray.experiments.declare.identity import flat, own_fields
 from mi_ray.experiments.declare.kind import Values
-from mi_ray.experiments.declare.own.base import Own, refuse_unkeyed
+from mi_ray.experiments.declare.own.base import Own, asked, refuse_name
 
 if TYPE_CHECKING:
     from mi_ray.compute.images.image_set import ImageSet
@@ -49,9 +49,21 @@ class OwnImages(Own, ABC):
             """Classes of a task; None if it is not known before the images are read."""
 
     def __post_init__(self) -> None:
-        refuse_unkeyed(self)
+        self.refuse_if_malformed()
+
+    def refuse_if_malformed(self) -> None:
+        """Refuse fields that cannot enter a key, and a name, side, task or number that is none."""
+        super().refuse_if_malformed()
+        refuse_name(self)
+        called = type(self).__name__
+        at_least(f"{called}: side", self.side, 1)
+        at_least(f"{called}: n_images", self.n_images, 1)
         if self.tasks not in (TASKS[:1], TASKS):
-            raise Refused(f"{type(self).__name__}: tasks {self.tasks!r}; allowed: {TASKS[:1]} or {TASKS}")
+            raise Refused(f"{called}: tasks {self.tasks!r}; allowed: {TASKS[:1]} or {TASKS}")
+        for task in self.tasks:
+            known = asked(self, f"n_classes({task!r})", lambda task=task: self.n_classes(task))  # type: ignore[misc]
+            if known is not None:
+                at_least(f"{called}: n_classes({task!r})", known, 2)
 
     def files(self) -> Sequence[Path]:
         """Files that the images are read from: if one changes, they are made anew. None need be named."""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from mi_ray.experiments.declare.own.base import Own, refuse_unkeyed
+from mi_ray.experiments.declare.own.base import Own, refuse_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +32,12 @@ class OwnPairing(Own, ABC):
         def name(self) -> str: ...
 
     def __post_init__(self) -> None:
-        refuse_unkeyed(self)
+        self.refuse_if_malformed()
+
+    def refuse_if_malformed(self) -> None:
+        """Refuse fields that cannot enter a key, and a name that is no line of text."""
+        super().refuse_if_malformed()
+        refuse_name(self)
 
     @abstractmethod
     def view(self, images: Tensor, seed: int, rows: Rows | None = None) -> Tensor:
