@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from math import isfinite
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, ClassVar, Self, TypeGuard
 
 from mi_ray.experiments.declare.checks import Refused
@@ -98,13 +101,21 @@ def refuse_name(declared: Own) -> None:
         )
 
 
+def told(error: BaseException, module: str) -> str:
+    """An error on one line: its type and text, and the last place in the user's ``module`` that led to it."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    file = getattr(sys.modules.get(module), "__file__", None)
+    places = [frame for frame in extract_tb(error.__traceback__) if frame.filename == file]
+    return f"{reason} ({Path(places[-1].filename).name}:{places[-1].lineno})" if places else reason
+
+
 def asked(declared: Own, member: str, ask: Callable[[], Any]) -> Any:
     """What a member of a user's own gives; Refused, naming it, where it raises."""
     try:
         return ask()
     except Exception as error:  # a user's code may raise anything
-        reason = f"{type(error).__name__}: {error}"
-        raise Refused(f"{type(declared).__name__}: {member} raised {reason}; allowed: a value") from error
+        called, reason = type(declared).__name__, told(error, type(declared).__module__)
+        raise Refused(f"{called}: {member} raised {reason}; allowed: a value") from error
 
 
 def _enters_keys(value: object) -> bool:
