@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
@@ -85,15 +85,37 @@ def view(pairing: Pairing) -> View:
         case SimCLR():
             return SimCLRView(**own_fields(pairing))
         case OwnPairing():
-            return partial(own_view, pairing)
+            return OwnView(pairing)
         case _:
             assert_never(pairing)
 
 
-def own_view(pairing: OwnPairing, images: Tensor, seed: int, rows: Rows | None = None) -> Tensor:
-    """A view by a pairing of a user's own; ValueError names the class if it is not of the images' shape and type."""
-    views = pairing.view(images, seed, rows)
-    if not isinstance(views, Tensor) or views.shape != images.shape or views.dtype != images.dtype:
-        given = f"{tuple(views.shape)} of {views.dtype}" if isinstance(views, Tensor) else type(views).__name__
-        raise ValueError(f"{type(pairing).__name__}: view: {given}; allowed: {tuple(images.shape)} of {images.dtype}")
-    return views.contiguous(memory_format=torch.channels_last)
+@dataclass
+class OwnView:
+    """The views by a pairing of a user's own, each checked; the first batch is viewed twice."""
+
+    pairing: OwnPairing
+    is_tried: bool = False
+
+    def __call__(self, images: Tensor, seed: int, rows: Rows | None = None) -> Tensor:
+        """ValueError names the class if a view is not finite or not of the images' shape and type, or if the first
+        comes out otherwise when it is asked for again. A view that writes into its images changes a copy."""
+        views = self._view(images, seed, rows)
+        if not self.is_tried:
+            self.is_tried = True
+            if not torch.allclose(views, self._view(images, seed, rows), rtol=1e-3, atol=1e-3):
+                raise self._fault("two views differ", "a function of (images, seed, rows), such as stream(seed, ...)")
+        return views
+
+    def _view(self, images: Tensor, seed: int, rows: Rows | None) -> Tensor:
+        given = images.clone()
+        views = self.pairing.view(given, seed, rows)
+        if not isinstance(views, Tensor) or views.shape != images.shape or views.dtype != images.dtype:
+            form = f"{tuple(views.shape)} of {views.dtype}" if isinstance(views, Tensor) else type(views).__name__
+            raise self._fault(form, f"{tuple(images.shape)} of {images.dtype}")
+        if not views.isfinite().all():
+            raise self._fault("NaN or infinity", "finite numbers")
+        return views.detach().contiguous(memory_format=torch.channels_last)
+
+    def _fault(self, what: str, allowed: str) -> ValueError:
+        return ValueError(f"{type(self.pairing).__name__}: view: {what}; allowed: {allowed}")
