@@ -16,6 +16,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
+from mi_ray.experiments.declare.own.base import told
 from mi_ray.experiments.plan.plan import Job
 
 FAILED = "failed"
@@ -44,8 +45,8 @@ class JobTrial(tune.Trainable):
         work = _fetch(self.config["work"][0])
         try:
             error_text = work(self.config["job"], Path(self.logdir))
-        except Exception as error:
-            error_text = f"{type(error).__name__}: {error}"
+        except (Exception, SystemExit) as error:  # a question of a user's own may call exit()
+            error_text = told(error)
         return {FAILED: error_text, "done": True}
 
 

@@ -36,7 +36,7 @@ def _made(data: OwnImages) -> dict[str, ImageSet]:
     except (ValueError, FileNotFoundError):
         raise
     except (Exception, SystemExit) as error:  # a user's code may raise anything
-        raise ValueError(f"{called}: splits: {told(error, type(data).__module__)}") from error
+        raise ValueError(f"{called}: splits: {told(error)}") from error
     if not isinstance(splits, Mapping):
         raise ValueError(f"{called}: splits is {type(splits).__name__}; allowed: a dict of {', '.join(SPLITS)}")
     return dict(splits)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from math import isfinite
 from pathlib import Path
+from sysconfig import get_path
 from traceback import extract_tb
 from typing import Any, ClassVar, Self, TypeGuard
 
@@ -101,12 +101,17 @@ def refuse_name(declared: Own) -> None:
         )
 
 
-def told(error: BaseException, module: str) -> str:
-    """An error on one line: its type and text, and the last place in the user's ``module`` that led to it."""
+def told(error: BaseException) -> str:
+    """An error on one line: its type and text, and the last place in a user's own file that led to it."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())
-    file = getattr(sys.modules.get(module), "__file__", None)
-    places = [frame for frame in extract_tb(error.__traceback__) if frame.filename == file]
+    places = [frame for frame in extract_tb(error.__traceback__) if _is_users(Path(frame.filename))]
     return f"{reason} ({Path(places[-1].filename).name}:{places[-1].lineno})" if places else reason
+
+
+def _is_users(file: Path) -> bool:
+    """Whether a file is no part of mi-ray, of Python or of an installed package."""
+    known = (*Path(__file__).parents[3:4], Path(get_path("stdlib")))
+    return file.suffix == ".py" and "site-packages" not in file.parts and not any(map(file.is_relative_to, known))
 
 
 def asked(declared: Own, member: str, ask: Callable[[], Any]) -> Any:
@@ -114,8 +119,7 @@ def asked(declared: Own, member: str, ask: Callable[[], Any]) -> Any:
     try:
         return ask()
     except Exception as error:  # a user's code may raise anything
-        called, reason = type(declared).__name__, told(error, type(declared).__module__)
-        raise Refused(f"{called}: {member} raised {reason}; allowed: a value") from error
+        raise Refused(f"{type(declared).__name__}: {member} raised {told(error)}; allowed: a value") from error
 
 
 def _enters_keys(value: object) -> bool:
