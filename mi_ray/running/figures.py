@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -69,7 +70,9 @@ def draw_figures(order: Order, tracking_uri: str, sweep: str) -> Drawn:
     out.mkdir(parents=True, exist_ok=True)
     (out.parent / QUESTION).write_text(order.study.docstring.partition("\n")[0] + "\n", encoding="utf-8")
     try:
-        files = tuple(Path(file) for file in draw(order.whole, tracking_uri, out, partial=True))
+        given: object = draw(order.whole, tracking_uri, out, partial=True)
+        is_list = isinstance(given, Iterable) and not isinstance(given, str | bytes | Path)
+        listed = list(given) if is_list else []  # type: ignore[call-overload]
     except Unreachable:
         raise
     except (Exception, SystemExit) as error:
@@ -77,5 +80,9 @@ def draw_figures(order: Order, tracking_uri: str, sweep: str) -> Drawn:
         own = [frame for frame in frames if frame.name == getattr(draw, "__name__", "")] or frames
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return Drawn(failure=f"{name} failed at {Path(own[-1].filename).name}:{own[-1].lineno}: {reason}")
-    absent = [str(file) for file in files if not file.is_file()]
-    return Drawn(failure=f"{name} did not write {', '.join(absent)}") if absent else Drawn(files)
+    if not is_list:
+        return Drawn(failure=f"{name} returned {given!r}; allowed: a list of paths, of the files that it wrote")
+    absent = [str(file) for file in listed if not isinstance(file, str | Path) or not Path(file).is_file()]
+    if absent:
+        return Drawn(failure=f"{name} did not write {', '.join(absent)}")
+    return Drawn(tuple(map(Path, listed)))

@@ -39,6 +39,13 @@ def without_partial(plan, tracking_uri, out):
     return []
 
 
+def returning(files):
+    def given(plan, tracking_uri, out, *, partial):
+        return files
+
+    return given
+
+
 @pytest.mark.parametrize("given", [draw, NAMED])
 def test_a_function_and_its_name_are_the_same(given):
     assert draw_function(drawn_by(given)).__name__ == "draw"
@@ -81,6 +88,9 @@ def test_figures_are_drawn_of_the_whole_plan_beside_the_question_that_the_study_
         (raising, "raising failed at test_figures.py:{line}: ZeroDivisionError: no cells"),
         (exiting, "exiting failed at test_figures.py:{line}: SystemExit: no matplotlib here"),
         (forgetful, "forgetful did not write {out}/figures/small/all/figure.png"),
+        (returning(None), "given returned None; allowed: a list of paths, of the files that it wrote"),
+        (returning("a.png"), "given returned 'a.png'; allowed: a list of paths, of the files that it wrote"),
+        (returning([5]), "given did not write 5"),
     ],
 )
 def test_a_failure_is_one_line_that_names_the_function_and_the_reason(tmp_path, given, failure):
