@@ -47,6 +47,7 @@ def run(order: Order) -> int:
     from mi_ray.running.rounds import run_order
 
     refusals.refuse_absent_packages(order)
+    refusals.refuse_unknown_panels(order)
     refuse_unknown_draw(order.study)
     order.store.refuse_if_unreachable()
     if order.options.dry_run:

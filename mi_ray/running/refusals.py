@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import nullcontext
 from importlib.util import find_spec
 
-from mi_ray.experiments.declare.checks import refuse
+from mi_ray.experiments.declare import OwnQuestion
+from mi_ray.experiments.declare.checks import one_of, refuse
 from mi_ray.experiments.images.missing import refuse_missing_files
 from mi_ray.experiments.images.prepared import prepared
 from mi_ray.experiments.plan.fit import refuse_unfit
@@ -21,6 +22,14 @@ def refuse_absent_packages(order: Order) -> None:
         raise refuse("workers", options.workers, "1 with --on here")
     if options.tracking_uri and find_spec("mlflow") is None:
         raise refuse("tracking-uri", options.tracking_uri, "nothing (mlflow is not installed in this environment)")
+
+
+def refuse_unknown_panels(order: Order) -> None:
+    """Refuse a panel whose measure a question of the user's own does not declare: its entries would be empty."""
+    shown = order.study.matrix.measures
+    for question in order.questions:
+        if isinstance(question, OwnQuestion) and question.kind in shown:
+            one_of(f"panels: {question.kind}", shown[question.kind].name, question.numbers)
 
 
 def refuse_absent_files(order: Order) -> None:

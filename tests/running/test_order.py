@@ -8,7 +8,9 @@ import pytest
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.launch import options_of, run
 from mi_ray.running.order import plan_of
-from tests.running.studies import OPTIONS, SMALL, order_in
+from mi_ray.running.refusals import refuse_unknown_panels
+from tests.own import Length
+from tests.running.studies import OPTIONS, SMALL, order_in, trial
 
 
 def test_flags_become_options_and_absent_ones_defaults():
@@ -62,3 +64,15 @@ def test_a_dry_run_needs_no_optional_package(tmp_path, monkeypatch, capsys):
         monkeypatch.setitem(sys.modules, name, None)
     assert run(order_in(tmp_path, dry_run=True)) == 0
     assert "6 cells, 0 done" in capsys.readouterr().out
+
+
+def test_a_panel_of_a_number_that_an_own_question_does_not_declare_is_refused(tmp_path):
+    def asked(*, power: float = 1.0) -> tuple[Length, ...]:
+        return tuple(Length(embedding=question.embedding, power=power) for question in trial())
+
+    study = replace(SMALL, trial=asked, axes={}, presets={"all": {}})
+    for panels in ({"length": "length"}, {"length": "length_standard_error"}, {"evaluation": "x"}):
+        refuse_unknown_panels(order_in(tmp_path, replace(study, matrix=replace(SMALL.matrix, panels=panels))))
+    wrong = replace(study, matrix=replace(SMALL.matrix, panels={"length": "lenght"}))
+    with pytest.raises(Refused, match=r"panels: length: 'lenght' is not allowed; allowed: .*did you mean 'length'"):
+        refuse_unknown_panels(order_in(tmp_path, wrong))
