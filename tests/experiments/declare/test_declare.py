@@ -33,6 +33,11 @@ def evaluation(**fields):
     return LinearEvaluation(**({"embedding": Embedding(encoder=training()), "task": "all"} | fields))
 
 
+def name_of(value):
+    """The part of a test's name for a value; a function by its name, since its text holds an address."""
+    return getattr(value, "__name__", str(value))
+
+
 BAD = [
     (CDP, "canvas", 48, "32, 64, 224"),
     (CDP, "mix", "multiplied", "linear, additive"),
@@ -88,7 +93,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "field", "value", "allowed"), BAD, ids=str)
+@pytest.mark.parametrize(("kind", "field", "value", "allowed"), BAD, ids=name_of)
 def test_a_bad_declaration_is_refused_with_field_value_and_what_is_allowed(kind, field, value, allowed):
     with pytest.raises(Refused) as refusal:
         kind(**{"task": "all", field: value} if kind is SameClass else {field: value})
@@ -109,7 +114,7 @@ WRONG_KIND = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "field", "value"), WRONG_KIND, ids=str)
+@pytest.mark.parametrize(("kind", "field", "value"), WRONG_KIND, ids=name_of)
 def test_a_value_of_the_wrong_kind_is_refused(kind, field, value):
     with pytest.raises(Refused, match=field):
         kind(**{field: value})
