@@ -31,11 +31,9 @@ ui: $(READY)               ## open MLflow on http://127.0.0.1:5000
 
 setup: $(READY)            ## nothing but the set-up; EXTRAS=dev,aws adds what `ray up cluster.yaml` needs
 
-ALONE = tests/running tests/orchestration tests/tracking tests/deploy $(wildcard tests/test_*.py)
-
-test: $(READY)             ## the test suite: files without a cluster or server two at a time, then the others one by one
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests $(ALONE:%=--ignore=%)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ALONE)
+test: $(READY)             ## the test suite: two files at a time, then those that start Ray, which uses every core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests --ignore=tests/orchestration
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/orchestration
 
 coverage: $(READY)         ## is the truth where the bracket says? 200 draws of each problem, about half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/compute/estimation/test_coverage.py
