@@ -15,6 +15,7 @@ from mi_ray.experiments.declare.evaluation import LinearEvaluation
 from mi_ray.experiments.declare.geometry import Geometry
 from mi_ray.experiments.declare.graph import data_of, encoder_of, task_of, training_of, upstream
 from mi_ray.experiments.declare.images import BUNDLED, CDP, Crops, Data, Labelled, Noise, entropy_bits, n_classes, side
+from mi_ray.experiments.declare.knn import NearestNeighbours
 from mi_ray.experiments.declare.own.base import Own, refuse_faults
 from mi_ray.experiments.declare.own.images import OwnImages
 from mi_ray.experiments.declare.own.pairing import OwnPairing
@@ -31,7 +32,7 @@ from mi_ray.experiments.declare.pairings import (
 )
 from mi_ray.experiments.declare.training import NTXent, Objective, SupCon, Training
 
-Question = Estimation | LinearEvaluation | Geometry | OwnQuestion
+Question = Estimation | LinearEvaluation | NearestNeighbours | Geometry | OwnQuestion
 Declaration = Encoder | Frozen | Question
 
 TAKEN = frozenset(
@@ -59,6 +60,7 @@ __all__ = [
     "Labelled",
     "LinearEvaluation",
     "NTXent",
+    "NearestNeighbours",
     "Noise",
     "Objective",
     "OwnImages",

@@ -17,6 +17,7 @@ from mi_ray.experiments.declare import (
     Estimation,
     Geometry,
     LinearEvaluation,
+    NearestNeighbours,
     OwnQuestion,
     Training,
     Views,
@@ -31,6 +32,7 @@ from mi_ray.experiments.run.embedding import embedded, h_of
 from mi_ray.experiments.run.estimation import estimated
 from mi_ray.experiments.run.evaluation import evaluated
 from mi_ray.experiments.run.geometry import measured
+from mi_ray.experiments.run.knn import voted
 from mi_ray.experiments.run.loop import staying
 from mi_ray.experiments.run.own import answered
 from mi_ray.experiments.run.provenance import provenance
@@ -112,6 +114,8 @@ def _results(
         case LinearEvaluation():
             evaluations = [cell.declaration for cell in cells if isinstance(cell.declaration, LinearEvaluation)]
             return evaluated(evaluations, data, h_of(upstream, store))
+        case NearestNeighbours() as neighbours:
+            return [voted(neighbours, data, h_of(upstream, store))]
         case Geometry() as geometry:
             return [measured(geometry, data, h_of(upstream, store))]
         case OwnQuestion() as question:

@@ -1,0 +1,92 @@
+"""kNN accuracy of a frozen encoder: the nearest train images vote on the class of each test image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from mi_ray.compute.numerics.sphere import directions
+from mi_ray.compute.numerics.uncertainty import Sources, clustered_standard_error
+from mi_ray.compute.probes.accuracy import balanced
+
+SIMILARITIES = 2**26
+"""Cosines that are held in memory at once (256 MiB)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearestAccuracy:
+    """Held-out kNN accuracy, in 0..1, with its standard error over source images.
+
+    ``accuracy`` weighs classes by their share of the test images, ``balanced_accuracy`` weighs them alike.
+    ``neighbours``: the k that validation chose.
+    """
+
+    accuracy: float
+    standard_error: float
+    balanced_accuracy: float
+    balanced_standard_error: float
+    validation_accuracy: float
+    neighbours: int
+
+
+def evaluate_nearest(
+    h: Mapping[str, NDArray[np.float32]],
+    labels: Mapping[str, NDArray[np.int64]],
+    n_classes: int,
+    sources: Sources,
+    *,
+    neighbours: Sequence[int],
+    temperature: float,
+) -> NearestAccuracy:
+    """Choose k on validation and score the vote of the k nearest train images on test.
+
+    h: per split [n, width]; labels: per split [n]; ``sources``: [n of test]. Of the k in ``neighbours`` the one with
+    the best validation accuracy is used, the larger on a tie; a k beyond the number of train images is that number.
+    The vote is that of Wu et al. (2018): a neighbour at cosine s weighs exp(s / temperature).
+    """
+    known = directions(torch.from_numpy(h["train"]))
+    classes = one_hot(torch.from_numpy(labels["train"]), n_classes).float()
+    ks = sorted({min(k, len(known)) for k in neighbours})
+    hits = {
+        split: votes(torch.from_numpy(h[split]), known, classes, ks, temperature)
+        == torch.from_numpy(labels[split])[:, None]
+        for split in ("validation", "test")
+    }
+    validation = hits["validation"].double().mean(0).numpy()
+    best = int(np.flatnonzero(validation == validation.max())[-1])
+    test = hits["test"][:, best].numpy()
+    alike = balanced(test, labels["test"], sources)
+    return NearestAccuracy(
+        accuracy=float(test.mean()),
+        standard_error=clustered_standard_error(test.astype(float), sources),
+        balanced_accuracy=alike.accuracy,
+        balanced_standard_error=alike.standard_error,
+        validation_accuracy=float(validation[best]),
+        neighbours=ks[best],
+    )
+
+
+def votes(
+    h: Float[Tensor, "n width"],
+    known: Float[Tensor, "train width"],
+    classes: Float[Tensor, "train classes"],
+    ks: Sequence[int],
+    temperature: float,
+) -> Int64[Tensor, "n ks"]:
+    """The class that the nearest rows of ``known`` (unit vectors) vote for, for each k of ascending ``ks``.
+
+    ``classes``: one-hot, of ``known``.
+    """
+    chosen = []
+    for rows in directions(h).split(max(1, SIMILARITIES // len(known))):
+        cosine, nearest = (rows @ known.T).topk(ks[-1], dim=1)
+        weights = ((cosine - 1) / temperature).exp()[..., None] * classes[nearest]
+        chosen.append(torch.stack([weights[:, :k].sum(1).argmax(1) for k in ks], dim=1))
+    return torch.cat(chosen)
