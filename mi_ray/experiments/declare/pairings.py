@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from mi_ray.experiments.declare.checks import one_of, within
@@ -67,9 +67,40 @@ class SimCLR:
         return "simclr"
 
 
+@dataclass(frozen=True, kw_only=True)
+class SimCLRWithBlur:
+    """SimCLR's recipe for ImageNet (Chen et al. 2020, App. A): its augmentation at strength 1, then a Gaussian blur of
+    a share ``blur`` of the views, with a standard deviation uniform from ``sigma_min`` to ``sigma_max`` pixels."""
+
+    crop_min_scale: float = 0.08
+    flip: float = 0.5
+    jitter_strength: float = 1.0
+    jitter: float = 0.8
+    grayscale: float = 0.2
+    blur: float = 0.5
+    sigma_min: float = 0.1
+    sigma_max: float = 2.0
+
+    def __post_init__(self) -> None:
+        _ = self.simclr  # refuses its fields
+        within("blur", self.blur, 0, 1)
+        within("sigma_max", self.sigma_max, 0.01, 100)
+        within("sigma_min", self.sigma_min, 0.01, self.sigma_max)
+
+    @property
+    def name(self) -> str:
+        """``simclr_blur``."""
+        return "simclr_blur"
+
+    @property
+    def simclr(self) -> SimCLR:
+        """The augmentation before the blur."""
+        return SimCLR(**{field.name: getattr(self, field.name) for field in fields(SimCLR)})
+
+
 UNTOUCHED = SimCLR(crop_min_scale=1.0, flip=0.0, jitter_strength=0.0, grayscale=0.0)
 
-Augmentation = SimCLR | OwnPairing
+Augmentation = SimCLR | SimCLRWithBlur | OwnPairing
 """Pairings of an image with itself, viewed twice through an augmentation."""
 
 Pairing = SameClass | Augmentation
@@ -86,9 +117,10 @@ def resized_crop(min_scale: float) -> SimCLR:
 
 
 def pairing_called(name: str) -> Pairing:
-    """The pairing that `pairing_name` calls ``name``: ``simclr``, or same-class sampling of a task."""
-    one_of("pairing", name, ["simclr", *TASK_NAMES])
-    return SimCLR() if name == "simclr" else SameClass(task=name)
+    """The pairing that `pairing_name` calls ``name``: ``simclr``, ``simclr_blur``, or same-class sampling of a task."""
+    augmentations = {pairing.name: pairing for pairing in (SimCLR(), SimCLRWithBlur())}
+    one_of("pairing", name, [*augmentations, *TASK_NAMES])
+    return augmentations[name] if name in augmentations else SameClass(task=name)
 
 
 def pairing_name(pairing: Pairing) -> str:
@@ -97,7 +129,8 @@ def pairing_name(pairing: Pairing) -> str:
 
 
 def training_parameters(pairing: Pairing) -> dict[str, Any]:
-    """Parameters of a training's pairing: ``pairing_<field>``; SimCLR's fields by their own names."""
+    """Parameters of a training's pairing: ``pairing_<field>``; fields of SimCLR, with and without blur, by their own
+    names."""
     own = own_fields(pairing)
-    prefix = "" if isinstance(pairing, SimCLR) else "pairing_"
+    prefix = "" if isinstance(pairing, SimCLR | SimCLRWithBlur) else "pairing_"
     return {"pairing_kind": type(pairing).__name__} | {f"{prefix}{name}": value for name, value in flat(own).items()}

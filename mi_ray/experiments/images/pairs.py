@@ -14,8 +14,9 @@ from mi_ray.compute.images.duplicates import Identities, distinct_rows, identiti
 from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.compute.numerics.uncertainty import Sources
 from mi_ray.compute.pairs.augmentation import Rows, SimCLRView, View, plain
+from mi_ray.compute.pairs.blur import BlurredView
 from mi_ray.compute.pairs.couples import Couple, Indices, WithinClass, WithItself, among
-from mi_ray.experiments.declare import OwnPairing, Pairing, SameClass, SimCLR
+from mi_ray.experiments.declare import OwnPairing, Pairing, SameClass, SimCLR, SimCLRWithBlur
 from mi_ray.experiments.declare.identity import own_fields
 from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.tasks import Task
@@ -84,6 +85,13 @@ def view(pairing: Pairing) -> View:
             return plain
         case SimCLR():
             return SimCLRView(**own_fields(pairing))
+        case SimCLRWithBlur():
+            return BlurredView(
+                simclr=SimCLRView(**own_fields(pairing.simclr)),
+                share=pairing.blur,
+                sigma_min=pairing.sigma_min,
+                sigma_max=pairing.sigma_max,
+            )
         case OwnPairing():
             return OwnView(pairing)
         case _:
