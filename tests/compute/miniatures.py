@@ -10,6 +10,7 @@ import struct
 
 import numpy as np
 from PIL import Image
+from scipy.io import savemat
 from torchvision import datasets as torchvision_datasets
 
 from mi_ray.compute.images.catalogue import DOMAINS
@@ -87,6 +88,17 @@ def stl(root, monkeypatch):
     trust(monkeypatch, torchvision_datasets.STL10, folder)
 
 
+def svhn(root, monkeypatch):
+    """Street View House Numbers' MATLAB files: X [row, column, 3, n], y [n, 1] with 10 for the digit 0."""
+    kind = torchvision_datasets.SVHN
+    for part, per_class in (("train", TRAIN), ("test", TEST)):
+        labels = labels_of(10, per_class)
+        path = root / kind.split_list[part][1]
+        x = pictures(labels, 32, 32).transpose(2, 3, 1, 0)
+        savemat(path, {"X": x, "y": np.where(labels == 0, 10, labels).astype(np.uint8)[:, None]})
+        monkeypatch.setitem(kind.split_list, part, [*kind.split_list[part][:2], md5(path)])
+
+
 def mnist(root):
     """MNIST's idx files: big-endian header, then bytes. Its one channel is the class, but for a corner of its own."""
     raw = root / "MNIST" / "raw"
@@ -124,6 +136,8 @@ def miniature(name, root, monkeypatch):
             cifar(root, monkeypatch, name)
         case "stl-10":
             stl(root, monkeypatch)
+        case "svhn":
+            svhn(root, monkeypatch)
         case "mnist":
             mnist(root)
         case "imagenet-1k":
@@ -141,6 +155,6 @@ def miniature(name, root, monkeypatch):
     return {}
 
 
-OFFICIAL = ("cifar-10", "cifar-100", "stl-10", "mnist", "imagenet-1k", "imagenet-100")
+OFFICIAL = ("cifar-10", "cifar-100", "stl-10", "svhn", "mnist", "imagenet-1k", "imagenet-100")
 WRITTEN = (*OFFICIAL, "pacs", "folder")
 EVERY = (*WRITTEN, "digits")

@@ -18,7 +18,7 @@ from mi_ray.compute.images.decode import WHITE
 from mi_ray.compute.images.readers import Catalogue, ClassTree, LargeFiles, PackagedArrays, Reader
 
 Dataset = Literal[
-    "cifar-10", "cifar-100", "stl-10", "mnist", "imagenet-1k", "imagenet-100", "pacs", "folder", "digits"
+    "cifar-10", "cifar-100", "stl-10", "svhn", "mnist", "imagenet-1k", "imagenet-100", "pacs", "folder", "digits"
 ]  # fmt: skip
 """Names of the labelled data sets. ``folder``: class folders, or train/class with test/class and validation/class
 (either) beside it; ``digits``: scikit-learn's own."""
@@ -85,6 +85,15 @@ def stl_10(root: Path) -> tuple[Any, Any]:
     return LabelledSTL10(root, split="train"), LabelledSTL10(root, split="test")
 
 
+def svhn(root: Path) -> tuple[Any, Any]:
+    from torchvision.datasets import SVHN
+
+    class NamedSVHN(SVHN):
+        classes = tuple("0123456789")  # torchvision labels the digit 0 with 0, the files with 10
+
+    return NamedSVHN(root, split="train"), NamedSVHN(root, split="test")
+
+
 def mnist(root: Path) -> tuple[Any, Any]:
     from torchvision.datasets import MNIST
 
@@ -125,6 +134,10 @@ DATASETS: Mapping[Dataset, LabelledDataset] = {
             ),
             parts=stl_10, labels="labels",
         ),
+    ),
+    "svhn": LabelledDataset(
+        n_classes=10, n_images=99_289,
+        reader=LargeFiles(files=("train_32x32.mat", "test_32x32.mat"), parts=svhn, labels="labels"),
     ),
     "mnist": LabelledDataset(
         n_classes=10, n_images=70_000,

@@ -58,6 +58,7 @@ def test_halves_are_of_an_even_number_of_classes():
         ("cifar-10", "cifar-10-batches-py/data_batch_1", 7),
         ("cifar-100", "cifar-100-python/train", 3),
         ("stl-10", "stl10_binary/train_X.bin", 5),
+        ("svhn", "train_32x32.mat", 2),
         ("mnist", "MNIST/raw/train-images-idx3-ubyte", 4),
         ("imagenet-1k", "train/", 2),
         ("pacs", "art_painting/", 4),

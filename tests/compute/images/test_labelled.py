@@ -23,6 +23,7 @@ from tests.compute.miniatures import (
     pictures,
     read,
     stl,
+    svhn,
     tree,
 )
 
@@ -91,6 +92,16 @@ def test_the_quarter_that_marks_up_and_left_stays_there(tmp_path, monkeypatch):
     upright = np.asarray(torchvision_datasets.STL10(tmp_path)[0][0])[:, :, 2]
     np.testing.assert_array_equal(upright, blue)
     np.testing.assert_array_equal(read("stl-10", tmp_path, side=96)[0]["train"].images[0, 2], blue)
+
+
+def test_svhn_is_labelled_by_its_digits_and_upright(tmp_path, monkeypatch):
+    svhn(tmp_path, monkeypatch)
+    splits, classes = read("svhn", tmp_path, side=32)
+    assert classes == tuple("0123456789")
+    for split, data in splits.items():
+        expected = pictures(data.attributes[:, 0], 32, 32)
+        expected[:, 1] = (data.sources - (split == "test") * 10 * TRAIN)[:, None, None]
+        np.testing.assert_array_equal(data.images, expected)
 
 
 def test_mnist_is_grey_and_labelled_by_its_digits(tmp_path):
