@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from mi_ray.compute.numerics.sphere import directions
 from mi_ray.compute.numerics.uncertainty import Sources, clustered_standard_error
@@ -52,10 +51,9 @@ def evaluate_nearest(
     The vote is that of Wu et al. (2018): a neighbour at cosine s weighs exp(s / temperature).
     """
     known = directions(torch.from_numpy(h["train"]))
-    classes = one_hot(torch.from_numpy(labels["train"]), n_classes).float()
     ks = sorted({min(k, len(known)) for k in neighbours})
     hits = {
-        split: votes(torch.from_numpy(h[split]), known, classes, ks, temperature)
+        split: votes(torch.from_numpy(h[split]), known, torch.from_numpy(labels["train"]), n_classes, ks, temperature)
         == torch.from_numpy(labels[split])[:, None]
         for split in ("validation", "test")
     }
@@ -76,17 +74,19 @@ def evaluate_nearest(
 def votes(
     h: Float[Tensor, "n width"],
     known: Float[Tensor, "train width"],
-    classes: Float[Tensor, "train classes"],
+    labels: Int64[Tensor, " train"],
+    n_classes: int,
     ks: Sequence[int],
     temperature: float,
 ) -> Int64[Tensor, "n ks"]:
     """The class that the nearest rows of ``known`` (unit vectors) vote for, for each k of ascending ``ks``.
 
-    ``classes``: one-hot, of ``known``.
+    ``labels``: class indices of ``known``.
     """
     chosen = []
     for rows in directions(h).split(max(1, SIMILARITIES // len(known))):
         cosine, nearest = (rows @ known.T).topk(ks[-1], dim=1)
-        weights = ((cosine - 1) / temperature).exp()[..., None] * classes[nearest]
-        chosen.append(torch.stack([weights[:, :k].sum(1).argmax(1) for k in ks], dim=1))
+        weights, classes = ((cosine - 1) / temperature).exp(), labels[nearest]
+        counts = [weights.new_zeros(len(rows), n_classes).scatter_add_(1, classes[:, :k], weights[:, :k]) for k in ks]
+        chosen.append(torch.stack([count.argmax(1) for count in counts], dim=1))
     return torch.cat(chosen)
