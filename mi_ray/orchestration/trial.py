@@ -16,7 +16,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
-from mi_ray.experiments.declare.own.base import told
+from mi_ray.experiments.declare.checks import error_line
 from mi_ray.experiments.plan.plan import Job
 
 FAILED = "failed"
@@ -46,7 +46,7 @@ class JobTrial(tune.Trainable):
         try:
             error_text = work(self.config["job"], Path(self.logdir))
         except (Exception, SystemExit) as error:  # a question of a user's own may call exit()
-            error_text = told(error)
+            error_text = error_line(error)
         return {FAILED: error_text, "done": True}
 
 

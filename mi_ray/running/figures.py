@@ -8,10 +8,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
-from traceback import extract_tb
 from typing import Any
 
-from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.declare.checks import Refused, error_line
 from mi_ray.experiments.plan.study import Draw, Study
 from mi_ray.running.order import Order
 
@@ -76,10 +75,7 @@ def draw_figures(order: Order, tracking_uri: str, sweep: str) -> Drawn:
     except Unreachable:
         raise
     except (Exception, SystemExit) as error:
-        frames = extract_tb(error.__traceback__)
-        own = [frame for frame in frames if frame.name == getattr(draw, "__name__", "")] or frames
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return Drawn(failure=f"{name} failed at {Path(own[-1].filename).name}:{own[-1].lineno}: {reason}")
+        return Drawn(failure=f"{name} failed: {error_line(error)}")
     if not is_list:
         return Drawn(failure=f"{name} returned {given!r}; allowed: a list of paths, of the files that it wrote")
     absent = [str(file) for file in listed if not isinstance(file, str | Path) or not Path(file).is_file()]

@@ -85,8 +85,8 @@ def test_figures_are_drawn_of_the_whole_plan_beside_the_question_that_the_study_
 @pytest.mark.parametrize(
     ("given", "failure"),
     [
-        (raising, "raising failed at test_figures.py:{line}: ZeroDivisionError: no cells"),
-        (exiting, "exiting failed at test_figures.py:{line}: SystemExit: no matplotlib here"),
+        (raising, "raising failed: ZeroDivisionError: no cells (test_figures.py:{line})"),
+        (exiting, "exiting failed: SystemExit: no matplotlib here (test_figures.py:{line})"),
         (forgetful, "forgetful did not write {out}/figures/small/all/figure.png"),
         (returning(None), "given returned None; allowed: a list of paths, of the files that it wrote"),
         (returning("a.png"), "given returned 'a.png'; allowed: a list of paths, of the files that it wrote"),
@@ -105,7 +105,7 @@ def test_a_failed_figure_costs_the_exit_code_and_nothing_else(tmp_path, capsys, 
         launch(drawn_by(given), ["--preset", "one", "--on", "here", "--store", str(store)])
     out = capsys.readouterr().out
     assert end.value.code == code and "computed: 3 cells" in " ".join(out.split())
-    failed = f"figures:  raising failed at test_figures.py:{LINE}: ZeroDivisionError: no cells; the same command draws"
+    failed = f"figures:  raising failed: ZeroDivisionError: no cells (test_figures.py:{LINE}); the same command draws"
     assert (failed in out) == bool(code)
     assert f"MLflow:   sqlite:///{store}/mlflow.db, experiment small" in out
     client = MlflowClient(f"sqlite:///{store}/mlflow.db")

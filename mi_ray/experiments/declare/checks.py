@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import get_close_matches
 from math import isfinite
+from pathlib import Path
+from sysconfig import get_path
+from traceback import extract_tb
 from types import UnionType
 from typing import get_args
 
@@ -62,3 +65,16 @@ def did_you_mean(value: object, allowed: Collection[object]) -> str:
     names = {str(name).lower(): str(name) for name in allowed}
     near = get_close_matches(str(value).lower(), names, n=1)
     return f"; did you mean {names[near[0]]!r}?" if near and near[0] else ""
+
+
+def error_line(error: BaseException) -> str:
+    """An error on one line: its type, its text, and the last place in a user's own file that led to it."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    places = [frame for frame in extract_tb(error.__traceback__) if _is_users(Path(frame.filename))]
+    return f"{reason} ({Path(places[-1].filename).name}:{places[-1].lineno})" if places else reason
+
+
+def _is_users(file: Path) -> bool:
+    """Whether a file is no part of mi-ray, of Python or of an installed package."""
+    known = (*Path(__file__).parents[2:3], Path(get_path("stdlib")))
+    return file.suffix == ".py" and "site-packages" not in file.parts and not any(map(file.is_relative_to, known))

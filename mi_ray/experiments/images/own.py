@@ -9,7 +9,7 @@ import numpy as np
 
 from mi_ray.compute.images.image_set import SPLITS, ImageSet, refuse_equal
 from mi_ray.experiments.declare import OwnImages
-from mi_ray.experiments.declare.own.base import told
+from mi_ray.experiments.declare.checks import error_line
 
 
 def own_splits(data: OwnImages) -> dict[str, ImageSet]:
@@ -36,7 +36,7 @@ def _made(data: OwnImages) -> dict[str, ImageSet]:
     except (ValueError, FileNotFoundError):
         raise
     except (Exception, SystemExit) as error:  # a user's code may raise anything
-        raise ValueError(f"{called}: splits: {told(error)}") from error
+        raise ValueError(f"{called}: splits: {error_line(error)}") from error
     if not isinstance(splits, Mapping):
         raise ValueError(f"{called}: splits is {type(splits).__name__}; allowed: a dict of {', '.join(SPLITS)}")
     return dict(splits)

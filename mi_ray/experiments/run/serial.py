@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from mi_ray.experiments.declare.own.base import told
+from mi_ray.experiments.declare.checks import error_line
 from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.plan.queue import Queue
@@ -42,7 +42,7 @@ def run_here(jobs: Iterable[Job], data: DataByDigest, store: Store, listener: Li
             compute(job, data[job.cells[0].data_digest], store, device=device)
         except (Exception, SystemExit) as error:  # a question of a user's own may call exit()
             queue.fail(job)
-            listener.failed(job, told(error))
+            listener.failed(job, error_line(error))
         else:
             queue.done(job)
             listener.finished(job)

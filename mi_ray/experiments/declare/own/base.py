@@ -6,12 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from math import isfinite
-from pathlib import Path
-from sysconfig import get_path
-from traceback import extract_tb
 from typing import Any, ClassVar, Self, TypeGuard
 
-from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.declare.checks import Refused, error_line
 
 SCALARS = (bool, int, float, str, type(None))
 
@@ -93,7 +90,7 @@ def refuse_unkeyed(declared: object) -> None:
 
 def refuse_name(declared: Own) -> None:
     """Refuse a ``name`` that is not one line of text."""
-    name = asked(declared, "name", lambda: declared.name)  # type: ignore[attr-defined]
+    name = value_of(declared, "name", lambda: declared.name)  # type: ignore[attr-defined]
     if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
         raise Refused(
             f"{type(declared).__name__}: name {shortened(name)} is not allowed; allowed: one line of text of at most"
@@ -101,25 +98,12 @@ def refuse_name(declared: Own) -> None:
         )
 
 
-def told(error: BaseException) -> str:
-    """An error on one line: its type and text, and the last place in a user's own file that led to it."""
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    places = [frame for frame in extract_tb(error.__traceback__) if _is_users(Path(frame.filename))]
-    return f"{reason} ({Path(places[-1].filename).name}:{places[-1].lineno})" if places else reason
-
-
-def _is_users(file: Path) -> bool:
-    """Whether a file is no part of mi-ray, of Python or of an installed package."""
-    known = (*Path(__file__).parents[3:4], Path(get_path("stdlib")))
-    return file.suffix == ".py" and "site-packages" not in file.parts and not any(map(file.is_relative_to, known))
-
-
-def asked(declared: Own, member: str, ask: Callable[[], Any]) -> Any:
-    """What a member of a user's own gives; Refused, naming it, where it raises."""
+def value_of(declared: Own, member: str, read: Callable[[], Any]) -> Any:
+    """The value of a member of a user's own; Refused, with the member's name, if reading it raises."""
     try:
-        return ask()
+        return read()
     except Exception as error:  # a user's code may raise anything
-        raise Refused(f"{type(declared).__name__}: {member} raised {told(error)}; allowed: a value") from error
+        raise Refused(f"{type(declared).__name__}: {member} raised {error_line(error)}; allowed: a value") from error
 
 
 def _enters_keys(value: object) -> bool:

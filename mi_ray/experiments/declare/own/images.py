@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from mi_ray.experiments.declare.checks import Refused, at_least
 from mi_ray.experiments.declare.identity import flat, own_fields
 from mi_ray.experiments.declare.kind import Values
-from mi_ray.experiments.declare.own.base import Own, asked, refuse_name, shortened
+from mi_ray.experiments.declare.own.base import Own, refuse_name, shortened, value_of
 
 if TYPE_CHECKING:
     from mi_ray.compute.images.image_set import ImageSet
@@ -60,11 +60,11 @@ class OwnImages(Own, ABC):
         at_least(f"{called}: n_images", self.n_images, 1)
         if self.tasks not in (TASKS[:1], TASKS):
             raise Refused(f"{called}: tasks {self.tasks!r}; allowed: {TASKS[:1]} or {TASKS}")
-        listed = asked(self, "files", self.files)
+        listed = value_of(self, "files", self.files)
         if not isinstance(listed, list | tuple) or not all(isinstance(file, str | Path) for file in listed):
             raise Refused(f"{called}: files {shortened(listed)} is not allowed; allowed: a list of paths")
         for task in self.tasks:
-            known = asked(self, f"n_classes({task!r})", lambda task=task: self.n_classes(task))  # type: ignore[misc]
+            known = value_of(self, f"n_classes({task!r})", lambda task=task: self.n_classes(task))  # type: ignore[misc]
             if known is not None:
                 at_least(f"{called}: n_classes({task!r})", known, 2)
 
