@@ -1,1 +1,1 @@
-"""Floor 2: what is asked (declare), what it is called (identity), in which order (plan), what came out (cells)."""
+"""Floor 2: declarations, their plan, the store of cells, and the computation of one job."""
