@@ -93,3 +93,19 @@ class Views:
 
 
 Frozen = Embedding | Views
+
+
+class EmbeddingQuestion:
+    """Base of the questions to an embedding, with the members that follow from their field ``embedding``."""
+
+    embedding: Frozen
+
+    @property
+    def upstream(self) -> Frozen:
+        """The embedding."""
+        return self.embedding
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of the embedding."""
+        return self.embedding.encoder

@@ -6,9 +6,8 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from mi_ray.compute.estimation.critic import Critic, refuse_names
-from mi_ray.experiments.declare.checkpoint import Encoder
 from mi_ray.experiments.declare.checks import Refused, at_least, instance, one_of, positive, refuse, within
-from mi_ray.experiments.declare.embedding import Embedding, Frozen, Views
+from mi_ray.experiments.declare.embedding import Embedding, EmbeddingQuestion, Frozen, Views
 from mi_ray.experiments.declare.identity import flat, own_fields
 from mi_ray.experiments.declare.images import n_classes, tasks, test_images, train_images
 from mi_ray.experiments.declare.kind import FORWARD_AND_BACKWARD, MOST_CLASSES, Sizes, Values, probe_work
@@ -20,7 +19,7 @@ PLAIN = frozenset({"k_est", "k_fit", "critics", "batches", "penalties", "own"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimation:
+class Estimation(EmbeddingQuestion):
     """Post-training MI estimation of I(h_X; h_Y) under ``pairing`` (Sec. III-C) by ``critics`` critics, each the
     projector's MLP, and under same-class sampling by a linear probe too.
 
@@ -63,16 +62,6 @@ class Estimation:
         refuse_penalties(self.penalties)
         at_least("critic seed", self.seed, 0)
         refuse_critics(self.own)
-
-    @property
-    def upstream(self) -> Frozen:
-        """The embedding."""
-        return self.embedding
-
-    @property
-    def encoder(self) -> Encoder:
-        """The encoder of the embedding."""
-        return self.embedding.encoder
 
     @property
     def task(self) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mi_ray.experiments.declare.checkpoint import Encoder
 from mi_ray.experiments.declare.checks import instance, one_of
-from mi_ray.experiments.declare.embedding import Embedding
+from mi_ray.experiments.declare.embedding import Embedding, EmbeddingQuestion
 from mi_ray.experiments.declare.estimation import refuse_penalties
 from mi_ray.experiments.declare.identity import flat, own_fields
 from mi_ray.experiments.declare.images import n_classes, tasks, train_images
@@ -15,7 +14,7 @@ from mi_ray.experiments.declare.kind import MOST_CLASSES, Sizes, Values, probe_w
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearEvaluation:
+class LinearEvaluation(EmbeddingQuestion):
     """Linear evaluation of ``task`` on the frozen encoder (Fig. 6); the penalty is chosen on validation."""
 
     embedding: Embedding
@@ -29,16 +28,6 @@ class LinearEvaluation:
         instance("embedding", self.embedding, Embedding)
         one_of("task", self.task, tasks(self.embedding.encoder.data))
         refuse_penalties(self.penalties)
-
-    @property
-    def upstream(self) -> Embedding:
-        """The embedding."""
-        return self.embedding
-
-    @property
-    def encoder(self) -> Encoder:
-        """The encoder of the embedding."""
-        return self.embedding.encoder
 
     @property
     def subject(self) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mi_ray.experiments.declare.checkpoint import Encoder
-from mi_ray.experiments.declare.embedding import Frozen
+from mi_ray.experiments.declare.embedding import EmbeddingQuestion, Frozen
 from mi_ray.experiments.declare.estimation import pairing_layer, refuse_other_pairs, task_of_pairs
 from mi_ray.experiments.declare.identity import flat, own_fields
 from mi_ray.experiments.declare.images import test_images
@@ -15,7 +14,7 @@ from mi_ray.experiments.declare.pairings import Pairing
 
 
 @dataclass(frozen=True, kw_only=True)
-class Geometry:
+class Geometry(EmbeddingQuestion):
     """Alignment, uniformity and tolerance of embeddings under ``pairing`` (Tables II and IV-IX); no tolerance of
     views."""
 
@@ -28,16 +27,6 @@ class Geometry:
 
     def __post_init__(self) -> None:
         refuse_other_pairs(self.embedding, self.pairing)
-
-    @property
-    def upstream(self) -> Frozen:
-        """The embedding."""
-        return self.embedding
-
-    @property
-    def encoder(self) -> Encoder:
-        """The encoder of the embedding."""
-        return self.embedding.encoder
 
     @property
     def task(self) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mi_ray.experiments.declare.checkpoint import Encoder
 from mi_ray.experiments.declare.checks import at_least, instance, one_of, positive, refuse
-from mi_ray.experiments.declare.embedding import Embedding
+from mi_ray.experiments.declare.embedding import Embedding, EmbeddingQuestion
 from mi_ray.experiments.declare.identity import flat, own_fields
 from mi_ray.experiments.declare.images import tasks
 from mi_ray.experiments.declare.kind import Sizes, Values
@@ -20,7 +19,7 @@ KNN_BALANCED_ACCURACY = Measure(
 
 
 @dataclass(frozen=True, kw_only=True)
-class NearestNeighbours:
+class NearestNeighbours(EmbeddingQuestion):
     """kNN accuracy of ``task`` on the frozen encoder: the nearest train images vote (Wu et al. 2018).
 
     The number of neighbours is chosen among ``neighbours`` on validation; a neighbour at cosine s weighs
@@ -45,16 +44,6 @@ class NearestNeighbours:
         for number in self.neighbours:
             at_least("neighbours", number, 1)
         positive("kNN temperature", self.temperature)
-
-    @property
-    def upstream(self) -> Embedding:
-        """The embedding."""
-        return self.embedding
-
-    @property
-    def encoder(self) -> Encoder:
-        """The encoder of the embedding."""
-        return self.embedding.encoder
 
     @property
     def subject(self) -> str:
