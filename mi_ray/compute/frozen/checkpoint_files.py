@@ -21,7 +21,7 @@ from typing import Any, TypeVar, assert_never, cast
 import torch
 from torch import Tensor, nn
 
-from mi_ray.compute.choices import Input, Layout, Stem
+from mi_ray.compute.choices import Input, Interpolation, Layout, Stem
 from mi_ray.compute.numerics.finite import refuse_tensors
 from mi_ray.compute.numerics.tensor_files import load_tensors
 from mi_ray.compute.training.networks import blank, limits
@@ -278,10 +278,11 @@ def _several(kind: str, names: list[str]) -> list[str]:
 
 @lru_cache(maxsize=64)
 def input_of(arch: str) -> Input:
-    """The input that timm states for ``arch`` with stem ``imagenet``: its size in pixels, mean and standard deviation.
-    A pretrained tag in the name (``.dino``) can change all three."""
+    """The input that timm states for ``arch`` with stem ``imagenet``: its size in pixels, mean, standard deviation, and
+    crop of a photograph. A pretrained tag in the name (``.dino``) can change all of them."""
     facts = _facts(blank(arch))
-    return Input(facts["input_size"][-1], facts["mean"], facts["std"])
+    interpolation: Interpolation = "bicubic" if facts["interpolation"] == "bicubic" else "bilinear"
+    return Input(facts["input_size"][-1], facts["mean"], facts["std"], facts["crop_pct"], interpolation)
 
 
 def _facts(encoder: nn.Module) -> dict[str, Any]:

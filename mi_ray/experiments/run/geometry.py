@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_ray.compute.images.duplicates import distinct_rows, identities_of_pixels
+from mi_ray.compute.images.duplicates import distinct_rows
 from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.compute.probes import geometry
 from mi_ray.experiments.declare import Geometry, SameClass
@@ -35,7 +35,7 @@ def measured(declaration: Geometry, data: PreparedData, h: Embedded) -> Values:
 def of_classes(pairing: SameClass, images: ImageSet, h: NDArray[np.float32]) -> geometry.OfClasses:
     """Geometry by the pairs that the estimate draws: of different images, classes weighted as declared."""
     labels = labelled(pairing.task, images)[0]
-    rows = distinct_rows(identities_of_pixels(images.images), labels)
+    rows = distinct_rows(images.identities, labels)
     is_share_of_rows = pairing.prior == "empirical" and len(rows) == len(images)
     prior = None if is_share_of_rows else label_channel(pairing, images).prior
     sampling = geometry.Sampling(labels=labels[rows], prior=prior, redraw=pairing.redraw)
