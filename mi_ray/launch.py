@@ -41,6 +41,7 @@ def run(order: Order) -> int:
 
     The imports are here since they take seconds, which ``--help`` and a mistyped flag need not wait for.
     """
+    from mi_ray.experiments.images.census import Census
     from mi_ray.running import refusals
     from mi_ray.running.dry_run import print_cells, print_images
     from mi_ray.running.figures import refuse_unknown_draw
@@ -50,11 +51,13 @@ def run(order: Order) -> int:
     refusals.refuse_unknown_panels(order)
     refuse_unknown_draw(order.study)
     order.store.refuse_if_unreachable()
+    census = Census(order.store, measures_files=order.store.bucket is not None)
     if order.options.dry_run:
-        print_cells(order)
+        print_cells(order, census)
         return DONE
     refusals.refuse_absent_files(order)
-    print_images(order)
+    print_images(order, census)
+    order = order.renewed(counts_of=census.counts)
     refusals.refuse_jobs_too_large(order)
     order.store.prepare()
     with driver_lock(order.store):

@@ -25,7 +25,7 @@ from mi_ray.experiments.declare import (
 from mi_ray.experiments.declare.identity import story
 from mi_ray.experiments.declare.kind import Values
 from mi_ray.experiments.images.prepared import PreparedData
-from mi_ray.experiments.plan.cost import predicted_work
+from mi_ray.experiments.plan.cost import cell_work
 from mi_ray.experiments.plan.plan import Cell, Job
 from mi_ray.experiments.run.checkpoint import read_back
 from mi_ray.experiments.run.embedding import embedded, h_of
@@ -135,7 +135,7 @@ def _manifest(cell: Cell, device: torch.device, started: float, seconds: float) 
         "precision": str(precision).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "workers": 1,
-        "work": predicted_work(cell.declaration),
+        "work": cell_work(cell),
         "seconds": seconds,
         "started_at": started,
         "committed_at": time.time(),
