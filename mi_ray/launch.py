@@ -57,7 +57,8 @@ def run(order: Order) -> int:
         return DONE
     refusals.refuse_absent_files(order)
     print_images(order, census)
-    order = order.renewed(counts_of=census.counts)
+    order = order.renewed(refusals.known_digests(order), census.counts)
+    refusals.refuse_what_lacks_room(order)
     refusals.refuse_jobs_too_large(order)
     order.store.prepare()
     with driver_lock(order.store):
@@ -89,6 +90,10 @@ def flags_of(study: Study) -> argparse.ArgumentParser:
     add(
         "--gpus", type=float, help="GPUs of each of them and of an embedding, such as 0.5 (1 where the cluster has any)"
     )
+    add(
+        "--loaders", type=int, metavar="N",
+        help="CPU cores that decode images for each of them (as many as it needs and a node has)",
+    )  # fmt: skip
     add("--store", default="runs", metavar="PLACE", help="of finished cells: a folder, s3://… or gs://… (%(default)s)")
     add("--tracking-uri", help="MLflow tracking URI (SQLite in the store)")
     return parser

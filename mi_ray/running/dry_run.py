@@ -1,4 +1,4 @@
-"""A dry run: list the cells of an order, which are done, and the predicted cost of the others."""
+"""A dry run: list the cells of an order, which are done, and the time, disk, memory and cores that the others need."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from mi_ray.experiments.images.inventory import inventory
 from mi_ray.experiments.images.missing import missing_files
 from mi_ray.experiments.plan.fit import refuse_unfit
 from mi_ray.experiments.plan.forecast import forecast, forecast_search, notes
+from mi_ray.experiments.plan.room import room
 from mi_ray.running.order import Order
-from mi_ray.running.refusals import known_digests
+from mi_ray.running.refusals import known_digests, missing_cells, site_of
 
 
 def print_images(order: Order, census: Census) -> None:
@@ -23,6 +24,8 @@ def print_cells(order: Order, census: Census) -> None:
     print_images(order, census)
     known = order.renewed(known_digests(order), census.counts)
     for line in [*known.titles, *forecast(known.plan, known.store)]:
+        print(line)
+    for line in room(missing_cells(known), site_of(known)):
         print(line)
     if known.study.searches:
         print(*forecast_search(known.study.search(known.grid), known.plan, known.store, census.counts), sep="\n")

@@ -29,7 +29,8 @@ DigestOf = Callable[[Data], str | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The flags of a study's command, parsed. ``axes``: overrides of the preset; ``gpus`` None: the cluster decides."""
+    """The flags of a study's command, parsed. ``axes``: overrides of the preset; ``gpus`` None: the cluster decides;
+    ``loaders`` None: as many as a training needs and a node has."""
 
     preset: str
     axes: Axes
@@ -39,6 +40,7 @@ class Options:
     address: str | None
     workers: int
     gpus: float | None
+    loaders: int | None
     store: str
     tracking_uri: str | None
 
@@ -49,10 +51,11 @@ class Options:
 
     @property
     def team(self) -> Team:
-        """The number of workers that train one encoder together, and the GPUs of each; `Refused` if invalid."""
+        """The number of workers that train one encoder together, and the GPUs and loaders of each; `Refused` if
+        invalid."""
         from mi_ray.orchestration.placement import Team
 
-        return Team(workers=self.workers, gpus=self.gpus)
+        return Team(workers=self.workers, gpus=self.gpus, loaders=self.loaders)
 
 
 @dataclass(frozen=True, kw_only=True)

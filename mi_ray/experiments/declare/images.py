@@ -8,6 +8,7 @@ from typing import Literal, assert_never, get_args
 
 from mi_ray.compute.choices import Mix, is_colour
 from mi_ray.compute.images.catalogue import DATASETS, Dataset
+from mi_ray.compute.images.readers import ClassTree
 from mi_ray.experiments.declare.checks import at_least, instance, one_of, refuse, within
 from mi_ray.experiments.declare.counts import Counts
 from mi_ray.experiments.declare.identity import flat, own_fields
@@ -218,6 +219,11 @@ def counts(data: Data) -> Counts:
     if isinstance(data, OwnImages):
         return Counts.of_shares(data.n_images, OWN_SHARE, classes=data.n_classes("class"), exact=False)
     return data.counts
+
+
+def has_image_files(data: Data) -> bool:
+    """Whether every image is a file of its own, in class folders."""
+    return isinstance(data, Labelled) and isinstance(DATASETS[data.name].reader, ClassTree)
 
 
 def negative_images(negatives: Labelled | Noise | Crops | None) -> int:

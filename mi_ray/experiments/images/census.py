@@ -15,11 +15,10 @@ from mi_ray.compute.images import catalogue
 from mi_ray.compute.images.class_folders import ClassFolders
 from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.compute.images.labelled import planned
-from mi_ray.compute.images.readers import ClassTree
 from mi_ray.experiments.declare import CDP, Data, Labelled
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.declare.counts import Counts
-from mi_ray.experiments.declare.images import counts
+from mi_ray.experiments.declare.images import counts, has_image_files
 from mi_ray.experiments.images.missing import missing
 from mi_ray.experiments.images.prepared import PreparedData, prepared
 from mi_ray.experiments.images.render import class_list
@@ -70,7 +69,7 @@ class Census:
 
     def _found(self, data: Data) -> Counts | None:
         """What is counted; None while there is nothing to count."""
-        if isinstance(data, Labelled) and is_class_tree(data):
+        if isinstance(data, Labelled) and has_image_files(data):
             own = None if missing(data) else self._listed(data)
         else:
             made = None if isinstance(data, CDP) else prepared(data, self.store)
@@ -96,11 +95,6 @@ class Census:
         if place not in self._bytes:
             self._bytes[place] = bytes_of(self.folders(data).files())
         return self._bytes[place]
-
-
-def is_class_tree(data: Labelled) -> bool:
-    """Whether a data set consists of image files in class folders."""
-    return isinstance(catalogue.DATASETS[data.name].reader, ClassTree)
 
 
 def bytes_of(files: Sequence[str]) -> int:

@@ -47,10 +47,12 @@ def compute(
     *,
     device: torch.device,
     leaving: Callable[[], bool] = staying,
+    loaders: int = 0,
 ) -> None:
     """Compute every cell of ``job`` that the store does not hold yet and commit each.
 
-    Raises what the mathematics raises; what was committed before stays. Raises Leaving, with a checkpoint in the store,
+    ``loaders``: processes that decode streamed images beside this one; the numbers do not depend on them. Raises what
+    the mathematics raises; what was committed before stays. Raises Leaving, with a checkpoint in the store,
     when the machine is found ``leaving`` in the middle of a training.
     """
     attempts = {cell.key: store.attempt(cell.key) for cell in job.cells if not store.has(cell.key)}
@@ -74,10 +76,12 @@ def compute_together(
     device: torch.device,
     workers: Workers,
     leaving: Callable[[], bool] = staying,
+    loaders: int = 0,
 ) -> None:
     """Train the encoder of ``job`` with other workers, each of which calls this; the first of them commits it.
 
-    Raises Leaving on all workers when any of their machines is.
+    ``loaders``: processes of each worker that decode streamed images. Raises Leaving on all workers when
+    any of their machines is.
     """
     (cell,) = job.cells
     assert isinstance(cell.declaration, Training)
