@@ -135,7 +135,7 @@ def projector_bytes(encoder: Training) -> int:
 @lru_cache(maxsize=256)
 def activation_bytes(arch: str, side: int, stem: Stem) -> int:
     """Bytes that the backward pass of one view needs in float32, roughly: outputs of all layers that have weights."""
-    network, outputs = deepcopy(blank(arch, stem)), []
+    network, outputs = deepcopy(blank(arch, stem)).eval(), []
     for module in network.modules():
         if any(True for _ in module.parameters(recurse=False)):
             module.register_forward_hook(lambda module, given, output: outputs.append(_numbers(output)))

@@ -147,6 +147,14 @@ def test_activations_are_close_to_what_a_backward_pass_keeps() -> None:
     assert 2 * activation_bytes("resnet18", 64, "imagenet") == pytest.approx(sum(sizes.values()), rel=0.2)
 
 
+@pytest.mark.parametrize("arch", ["test_resnet", "test_vit", "test_convnext", "resnet10t"])
+def test_activations_do_not_depend_on_the_mode_in_which_a_network_was_looked_at(arch: str) -> None:
+    networks.forward_pass(arch, 32 if arch != "test_vit" else 160, training=True)
+    one = activation_bytes.__wrapped__(arch, 160, "imagenet")
+    networks.blank(arch).train()
+    assert activation_bytes.__wrapped__(arch, 160, "imagenet") == one > 0
+
+
 def test_networks_on_a_gpu_take_no_memory_of_the_machine() -> None:
     cells = cells_of(CDP(), arch="resnet50")
     assert memory(cells, on_gpu=True).process == PROCESS_BYTES < memory(cells, on_gpu=False).process
