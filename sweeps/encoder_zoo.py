@@ -20,9 +20,11 @@ with the accuracy almost perfectly and better than any other measure, in Pearson
 - ``timm:ARCH``: ``ARCH.safetensors`` in that folder, the ``model.safetensors`` that timm publishes for it.
 - ``file:PATH:ARCH``: any file of a known layout that holds the timm encoder ARCH. Images are shown as timm states.
 
-``paper`` has the 29 encoders on ImageNet-100 (Tables VI and VIII), ``paper-1k`` 27 of them on ImageNet-1k (VII and IX;
-its images take some 200 GB of memory). K_est is 256 and 512 there, read off the largest printed estimates; the paper
-gives no other setting. A pickle that needs code to be read is refused until ``--axis allow_code=yes``.
+``paper`` has the 29 encoders on ImageNet-100 (Tables VI and VIII), ``paper-1k`` 27 of them on ImageNet-1k (VII and IX).
+Photographs are read from their files, so that memory does not grow with their number; h of ImageNet-1k and of two views
+of it takes 565 GiB of the store. ``dataset`` may also be ``folder``, class folders below ``root``. K_est is 256 and 512
+there, read off the largest printed estimates; the paper gives no other setting. A pickle that needs code to be read is
+refused until ``--axis allow_code=yes``.
 """
 
 from collections.abc import Mapping

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import assert_never
 
+from mi_ray.compute.generated.photographs import photograph_sizes
 from mi_ray.compute.images import catalogue
 from mi_ray.compute.images.class_folders import ClassFolders, counted
 from mi_ray.compute.images.image_files import image_files
-from mi_ray.compute.images.photographs import photograph_sizes
 from mi_ray.compute.images.readers import ClassTree, LargeFiles, PackagedArrays
 from mi_ray.experiments.declare import BUNDLED, CDP, Data, Labelled, OwnImages, Question, data_of, n_classes
 from mi_ray.experiments.declare.checks import Refused

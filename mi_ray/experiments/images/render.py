@@ -7,16 +7,17 @@ from typing import assert_never
 
 import numpy as np
 
-from mi_ray.compute.images import catalogue, cdp, negatives
-from mi_ray.compute.images import labelled as datasets
-from mi_ray.compute.images.drawings import mnist_drawings, mnist_files, scikit_learn_drawings, split_drawings
-from mi_ray.compute.images.image_set import SPLITS, ImageSet
-from mi_ray.compute.images.photographs import (
+from mi_ray.compute.generated import cdp, negatives
+from mi_ray.compute.generated.drawings import mnist_drawings, mnist_files, scikit_learn_drawings, split_drawings
+from mi_ray.compute.generated.photographs import (
     folder_photographs,
     photograph_files,
     refuse_flat,
     scikit_learn_photographs,
 )
+from mi_ray.compute.images import catalogue
+from mi_ray.compute.images import labelled as datasets
+from mi_ray.compute.images.image_set import SPLITS, ImageSet
 from mi_ray.compute.images.readers import numbered
 from mi_ray.experiments.declare import BUNDLED, CDP, Crops, Data, Labelled, Noise, OwnImages
 from mi_ray.experiments.images.own import own_splits

@@ -32,6 +32,7 @@ ROUGH = 1.5
 IMAGES_SHARE = 0.8
 """Share of a machine's memory that resident images may fill."""
 
+ARTICLES = {"training": "a", "embedding": "an", "views": "the"}
 UNITS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
@@ -79,23 +80,20 @@ def _parts(needs: Disk) -> str:
 
 
 def _loaders(missing: Sequence[Cell], site: Site) -> Iterator[str]:
+    """A line for a GPU and one for a CPU core, with what is used on this machine; none if no cell streams images."""
     for on_gpu, place in ((True, "a GPU"), (False, "a CPU core")):
-        if on_gpu and site.is_node and not site.on_gpu:
-            continue
         cell = most_needed(missing, on_gpu=on_gpu)
         if cell is None:
             return
         given = loaders_of(cell, site.loaders, site.machine.cores - 1, on_gpu=on_gpu)
-        rate = views_per_second(cell.declaration, on_gpu=on_gpu)
-        needed = loaders_needed(cell, on_gpu=on_gpu)
-        use = f", {given} are used" if site.is_node else ""
+        is_here = site.is_node and on_gpu == site.on_gpu
+        use = f"; {given} of this machine's {site.machine.cores:g} cores are used" if is_here else ""
+        needed, rate = loaders_needed(cell, on_gpu=on_gpu), views_per_second(cell.declaration, on_gpu=on_gpu)
+        wanted = f"{needed} loader cores of {LOADER_VIEWS:g} and {amount(LOADER_BYTES)} each" if needed else "no loader"
         yield (
-            f"loaders   a {cell.kind} on {place} takes {rate:,.0f} views a second: {needed} loader cores of"
-            f" {LOADER_VIEWS:g} beside its own{use} (assumed, not measured; {amount(LOADER_BYTES)} of memory each; this"
-            f" machine has {site.machine.cores:g} cores)"
+            f"loaders   {ARTICLES[cell.kind]} {cell.kind} on {place} takes {rate:,.0f} views a second: {wanted}"
+            f" (assumed, not measured){use}"
         )
-        if on_gpu == site.on_gpu and site.is_node:
-            return
 
 
 def refuse_no_room(missing: Sequence[Cell], site: Site) -> None:

@@ -205,7 +205,7 @@ def test_the_largest_side_fits_and_the_next_does_not(budget: int) -> None:
 def test_a_plan_tells_disk_memory_and_loaders_in_a_line_each_and_nothing_when_it_is_done() -> None:
     cells = cells_of(IMAGENET_100, LARGE)
     starts = [line.split()[0] for line in room(cells, site(on_gpu=True))]
-    assert starts == ["disk", "memory", "loaders"]
+    assert starts == ["disk", "memory", "loaders", "loaders"]
     assert [line.split()[0] for line in room(cells_of(CDP()), site(on_gpu=True))] == ["disk", "memory"]
     assert list(room([], site())) == []
 
@@ -217,13 +217,16 @@ def test_what_is_told_of_disk_names_its_parts_and_what_is_free() -> None:
     assert "in s3://b/p (a bucket)" in line
 
 
-def test_loaders_used_are_those_that_the_option_or_the_machine_allows() -> None:
+def test_loaders_are_told_of_a_gpu_and_of_a_core_and_those_used_of_this_machine() -> None:
     cells = cells_of(IMAGENET_100, LARGE, arch="resnet50")
     for fields, used in (({}, 7), ({"loaders": 2}, 2), ({"loaders": 0}, 0)):
-        *_, line = room(cells, site(on_gpu=True, **fields))
-        assert f"15 loader cores of 250 beside its own, {used} are used" in line
+        *_, gpu, core = room(cells, site(on_gpu=True, **fields))
+        assert "an embedding on a GPU takes 3,670 views a second: 15 loader cores of 250" in gpu
+        assert gpu.endswith(f"; {used} of this machine's 8 cores are used") and core.endswith("(assumed, not measured)")
+    *_, gpu, core = room(cells, site())
+    assert "no loader" in core and core.endswith("; 0 of this machine's 8 cores are used") and "used" not in gpu
     *_, gpu, core = room(cells, site(is_node=False))
-    assert "on a GPU takes" in gpu and "on a CPU core takes" in core and "used" not in gpu + core
+    assert "used" not in gpu + core
 
 
 def test_a_disk_that_is_too_small_is_refused_with_what_is_needed_and_one_that_suffices_is_not() -> None:
