@@ -25,7 +25,7 @@ from mi_ray.experiments.declare import (
 from mi_ray.experiments.declare.identity import story
 from mi_ray.experiments.declare.kind import Values
 from mi_ray.experiments.images.prepared import PreparedData
-from mi_ray.experiments.plan.cost import predicted_work
+from mi_ray.experiments.plan.cost import cell_work
 from mi_ray.experiments.plan.plan import Cell, Job
 from mi_ray.experiments.run.checkpoint import read_back
 from mi_ray.experiments.run.embedding import embedded, h_of
@@ -47,10 +47,12 @@ def compute(
     *,
     device: torch.device,
     leaving: Callable[[], bool] = staying,
+    loaders: int = 0,
 ) -> None:
     """Compute every cell of ``job`` that the store does not hold yet and commit each.
 
-    Raises what the mathematics raises; what was committed before stays. Raises Leaving, with a checkpoint in the store,
+    ``loaders``: processes that decode streamed images beside this one; the numbers do not depend on them. Raises what
+    the mathematics raises; what was committed before stays. Raises Leaving, with a checkpoint in the store,
     when the machine is found ``leaving`` in the middle of a training.
     """
     attempts = {cell.key: store.attempt(cell.key) for cell in job.cells if not store.has(cell.key)}
@@ -74,10 +76,12 @@ def compute_together(
     device: torch.device,
     workers: Workers,
     leaving: Callable[[], bool] = staying,
+    loaders: int = 0,
 ) -> None:
     """Train the encoder of ``job`` with other workers, each of which calls this; the first of them commits it.
 
-    Raises Leaving on all workers when any of their machines is.
+    ``loaders``: processes of each worker that decode streamed images. Raises Leaving on all workers when
+    any of their machines is.
     """
     (cell,) = job.cells
     assert isinstance(cell.declaration, Training)
@@ -135,7 +139,7 @@ def _manifest(cell: Cell, device: torch.device, started: float, seconds: float) 
         "precision": str(precision).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "workers": 1,
-        "work": predicted_work(cell.declaration),
+        "work": cell_work(cell),
         "seconds": seconds,
         "started_at": started,
         "committed_at": time.time(),
