@@ -43,8 +43,8 @@ class Standardiser:
         self._deviation[self._span.isinf()] = torch.inf
 
     def __call__(self, h: Float[Tensor, "n width"], far: float = torch.inf) -> Float[Tensor, "n width"]:
-        """Standardised h on the device, clipped to +-``far``, in the number type of h, but at least float32. NotFinite if
-        a value is not finite."""
+        """Standardised h on the device, clipped to +-``far``, in the number type of h, but at least float32. NotFinite
+        if a value is not finite."""
         refuse_rows("h", h)
         dtype = torch.promote_types(h.dtype, torch.float32)
         return torch.cat([self._standard(part).clamp(-far, far).to(dtype) for part in h.split(ROWS)])

@@ -1,7 +1,7 @@
 """Rows in blocks of bounded memory, on the device that computes.
 
-Data that fit one block are computed in one operation, as without blocks: their numbers are the same bit for bit. Several
-blocks add up in another order than one, so larger data may differ in the last bits from one release to the next.
+Data that fit one block are computed in one operation, as without blocks, and have the same numbers bit for bit. Several
+blocks add up in another order than one, so numbers of larger data depend on the budget in their last bits.
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ def tensor_of(rows: np.ndarray) -> Tensor:
 
 
 class Rows:
-    """Rows [n, out] that a function makes of h [n, width]: kept on ``device`` if they fit there (`kept_bytes`), else made
-    of the rows of h that are read, whenever they are.
+    """Rows [n, out] that a function makes of h [n, width].
+
+    They are kept on ``device`` if they fit there (`kept_bytes`), else made of rows of h whenever they are read.
 
     ``make``: a function of rows alone, [m, width] on ``device`` to [m, out].
     """

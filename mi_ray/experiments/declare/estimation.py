@@ -96,8 +96,8 @@ class Estimation(EmbeddingQuestion):
         critics = self.critics * (fitted + 2 * read**2 * encoder.out)
         if not isinstance(self.pairing, SameClass):
             return float(critics)
-        columns = (n_classes(encoder.data, self.task) or MOST_CLASSES) * len(self.penalties)
-        return critics + probe_work(sizes.width, train_images(encoder.data), columns)
+        classes = n_classes(encoder.data, self.task) or MOST_CLASSES
+        return critics + probe_work(sizes.width, train_images(encoder.data), classes, len(self.penalties))
 
 
 def refuse_other_pairs(frozen: Frozen, pairing: Pairing) -> None:

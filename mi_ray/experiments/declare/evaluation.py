@@ -51,5 +51,5 @@ class LinearEvaluation(EmbeddingQuestion):
 
     def work(self, sizes: Sizes) -> float:
         """Fitting the probes."""
-        columns = (n_classes(self.encoder.data, self.task) or MOST_CLASSES) * len(self.penalties)
-        return probe_work(sizes.width, train_images(self.encoder.data), columns)
+        classes = n_classes(self.encoder.data, self.task) or MOST_CLASSES
+        return probe_work(sizes.width, train_images(self.encoder.data), classes, len(self.penalties))
