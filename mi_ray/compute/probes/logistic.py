@@ -44,7 +44,7 @@ MANY = 100
 
 FEW_CLASSES = Stop(iterations=40, tolerance=3e-4)
 MANY_CLASSES = Stop(iterations=100, tolerance=3e-5)
-"""A thousand classes settle later: of 10 images each, width 128, a stop as of few classes loses 0.6 points of accuracy."""
+"""A thousand classes settle later: of 10 images each, at width 128, a stop as of few classes loses 0.6 points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +190,7 @@ def _summed(terms: Iterator[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
 
 
 def minimise(objective: _Objective) -> Tensor:
-    """The weights [width + 1, columns] that minimise the losses, by limited-memory BFGS; each problem has its `Stop`."""
+    """The weights [width + 1, columns] that minimise the losses, by limited-memory BFGS until each `Stop`."""
     weights = objective.zeros()
     history = max(FEWEST, min(HISTORY, HISTORY_BYTES // (2 * weights.nbytes)))
     loss, gradient = objective(weights)
