@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
 from mi_ray.compute.estimation.critics import Settings
 from mi_ray.compute.estimation.estimate import estimate
 from mi_ray.compute.estimation.learned import LearnedCritics
@@ -23,8 +25,10 @@ from mi_ray.experiments.store.files import append_line
 from mi_ray.experiments.store.store import Attempt
 
 
-def estimated(declaration: Estimation, data: PreparedData, attempt: Attempt, h: Embedded) -> Values:
-    """Post-training MI estimation: of same-class pairs against their label channel, or of views."""
+def estimated(
+    declaration: Estimation, data: PreparedData, attempt: Attempt, h: Embedded, device: torch.device
+) -> Values:
+    """Post-training MI estimation on ``device``: of same-class pairs against their label channel, or of views."""
     splits, names = {split: data.split(split) for split in SPLITS}, names_of(data, h)
     origins = {split: origin_of(splits[split], names[split]) for split in SPLITS}
     pairing, progress = declaration.pairing, Progress(attempt)
@@ -46,7 +50,12 @@ def estimated(declaration: Estimation, data: PreparedData, attempt: Attempt, h: 
     else:
         samples = {split: flattened(h[split], origins[split]) for split in SPLITS}
     problem = Problem(
-        samples=samples, labels=labels, k_est=declaration.k_est, batches=declaration.batches, seed=settings.seeds[0]
+        samples=samples,
+        labels=labels,
+        k_est=declaration.k_est,
+        batches=declaration.batches,
+        seed=settings.seeds[0],
+        device=device,
     )
     return result(estimate(problem, LearnedCritics(settings=settings, report=report), *others))
 

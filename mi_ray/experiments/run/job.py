@@ -114,14 +114,14 @@ def _results(
         case (Embedding() | Views()) as frozen:
             return [embedded(frozen, data, attempt, store, upstream, device)]
         case Estimation() as estimation:
-            return [estimated(estimation, data, attempt, h_of(upstream, store))]
+            return [estimated(estimation, data, attempt, h_of(upstream, store), device)]
         case LinearEvaluation():
             evaluations = [cell.declaration for cell in cells if isinstance(cell.declaration, LinearEvaluation)]
-            return evaluated(evaluations, data, h_of(upstream, store))
+            return evaluated(evaluations, data, h_of(upstream, store), device)
         case NearestNeighbours() as neighbours:
-            return [voted(neighbours, data, h_of(upstream, store))]
+            return [voted(neighbours, data, h_of(upstream, store), device)]
         case Geometry() as geometry:
-            return [measured(geometry, data, h_of(upstream, store))]
+            return [measured(geometry, data, h_of(upstream, store), device)]
         case OwnQuestion() as question:
             return [answered(question, data, h_of(upstream, store))]
         case _:
