@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mi_ray.experiments.images.inventory import inventory
-from mi_ray.experiments.images.missing import missing_files
+from mi_ray.experiments.images.missing import missing_files, unreadable_files
 from mi_ray.experiments.plan.fit import refuse_unfit
 from mi_ray.experiments.plan.forecast import forecast, forecast_search, notes
 from mi_ray.running.order import Order
@@ -27,3 +27,5 @@ def print_cells(order: Order) -> None:
         print(*forecast_search(known.study.search(known.grid), known.plan, known.store), sep="\n")
     for absent in missing_files(order.questions):
         print(f"missing   {absent}")
+    for fault in unreadable_files(order.questions):
+        print(f"unusable  {fault}")

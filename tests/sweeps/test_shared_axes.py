@@ -18,7 +18,7 @@ IMAGES = {"canvas", "digits", "backgrounds", "train_images", "test_images"}
 CRITICS = {"k_est", "critics", "critic_steps"}
 TRAINING = {"arch", "seed", "k_tr", "temperature", "views", "learning_rate"}
 SEARCH = {"objective", "task", "candidates", "generation", "short_views", "noise_seeds", "fresh_seeds"}
-FILES = {"dataset", "root", "class_list", "side", "checkpoints", "allow_code", "views_per_image", "batches"}
+FILES = {"dataset", "root", "class_list", "side", "checkpoints", "weights", "allow_code", "views_per_image", "batches"}
 AXES = {
     "augmentation_search": IMAGES | CRITICS | TRAINING | SEARCH,
     "encoder_zoo": IMAGES | CRITICS | TRAINING | FILES | {"encoder"},

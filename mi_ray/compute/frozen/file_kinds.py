@@ -28,7 +28,7 @@ _TORCH_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa850192e")
 _LEVELDB = bytes.fromhex("57fb808b247547db")
 
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, b"version https://git-lfs", "a Git LFS pointer, not the file itself", "the file that `git lfs pull` fetches"),
+    (0, b"version https://git-lfs", "a Git LFS pointer, not the file itself", "the file that git lfs pull fetches"),
     (0, b"\x1f\x8b", "a gzip archive", "the file in it, unpacked"),
     (0, b"BZh", "a bzip2 archive", "the file in it, unpacked"),
     (0, b"\xfd7zXZ", "an xz archive", "the file in it, unpacked"),

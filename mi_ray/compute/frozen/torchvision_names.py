@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
+import torch
 from torch import Tensor, nn
 
 Family = Literal["mobile", "convnext", "vit", "swin", "regnet", "vgg"]
@@ -73,12 +74,13 @@ TWINS: Mapping[str, Twin] = {
     **_twins(
         "regnet",
         {
-            f"regnet_{kind}_{size}": f"regnet{kind}_{code}"
+            f"regnet_{kind}_{size}": f"regnet{kind}_{code}{'_tv' if (kind, code) == ('x', '004') else ''}"
             for kind in "xy"
             for size, code in {
                 "400mf": "004", "800mf": "008", "1_6gf": "016", "3_2gf": "032", "8gf": "080", "16gf": "160", "32gf": "320",
             }.items()
-        },
+        }
+        | {"regnet_y_128gf": "regnety_1280"},
         modules=("stem", "trunk_output"),
     ),
     **_twins("vgg", {f"vgg{size}{bn}": f"vgg{size}{bn}" for size in (11, 13, 16, 19) for bn in ("", "_bn")}),
@@ -226,4 +228,8 @@ def _raised(own: Mapping[str, Tensor], eps: float, encoder: nn.Module) -> dict[s
         for name, layer in encoder.named_modules()
         if isinstance(layer, nn.BatchNorm2d) and layer.eps < eps
     }
-    return {name: (own[name].double() + more).to(own[name].dtype) for name, more in variances.items() if name in own}
+    return {
+        name: (own[name].double() + more).to(torch.promote_types(own[name].dtype, torch.float32))
+        for name, more in variances.items()
+        if name in own
+    }
