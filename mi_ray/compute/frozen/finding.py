@@ -43,19 +43,19 @@ class Found:
 
 
 def found_encoders(tensors: Mapping[str, Tensor], arch: str, encoder: nn.Module) -> tuple[list[Found], Found]:
-    """The whole encoders ``arch`` in a file, and the best of those that are not, for a refusal.
+    """The whole encoders ``arch`` in a file, and the best of the others, for a refusal.
 
     ``encoder``: its shapes. One prefix gives at most one encoder. Nothing but the encoder and its head may stand below
     the prefix; anything may stand beside it.
     """
     names = unwrapped(tensors)
     bare = {name: tensors[path] for name, path in names.items()}
-    expected, whole = encoder.state_dict(), list[Found]()
-    best, best_fit = None, -1
+    expected, whole, partial = encoder.state_dict(), list[Found](), list[tuple[tuple[int, int, int], Found]]()
     for path in _prefixes(bare, distinct(encoder)):
-        below = {name.removeprefix(path): tensor for name, tensor in bare.items() if name.startswith(path)}
-        prefix = _as_written(path, names)
-        for naming, renamed in renamings(below, prefix, arch, encoder):
+        inner = tuple(found.path for found in whole)  # an encoder within another's prefix is no part of it
+        below = {n.removeprefix(path): t for n, t in bare.items() if n.startswith(path) and not n.startswith(inner)}
+        prefix = _as_written(path, names) if below else path
+        for order, (naming, renamed) in enumerate(renamings(below, prefix, arch, encoder)):
             own = all_aliases(without_head(renamed, encoder), encoder)
             fault = faults(own, expected) or _continued(path, bare, expected)
             found = Found(
@@ -64,9 +64,9 @@ def found_encoders(tensors: Mapping[str, Tensor], arch: str, encoder: nn.Module)
             if not fault:
                 whole.append(found)
                 break
-            if (fit := fitting(own, expected)) > best_fit:
-                best, best_fit = found, fit
-    return whole, best or whole[0]
+            partial.append(((fitting(own, expected), -path.count("."), -order), found))
+    best = max(partial, key=lambda entry: entry[0])[1] if partial else whole[0]
+    return whole[::-1], best
 
 
 def grouped(found: list[Found]) -> list[list[Found]]:
@@ -88,7 +88,7 @@ def unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, str]:
 
 
 def _prefixes(names: Mapping[str, object], needed: int) -> list[str]:
-    """Prefixes, shorter ones first, that hold enough tensors to be tried; all of them if none does.
+    """Prefixes, deeper ones first, that hold enough tensors to be tried; all of them if none does.
 
     Half of the encoder's number is enough, because other code may keep several tensors in one.
     """
@@ -96,13 +96,14 @@ def _prefixes(names: Mapping[str, object], needed: int) -> list[str]:
     for name in names:
         counts.update(name[:end] for end in (0, *(dot.end() for dot in re.finditer(r"\.", name))))
     enough = min(needed, len(names)) // 2
-    return sorted((prefix for prefix, count in counts.items() if count >= enough), key=lambda p: (p.count("."), p))
+    held = [prefix for prefix, count in counts.items() if count >= enough]
+    return sorted(held[::-1], key=lambda prefix: -prefix.count("."))
 
 
 def _as_written(path: str, names: Mapping[str, str]) -> str:
     """A prefix as the file writes it, with the wrappers in it and after it."""
-    name = next(name for name in names if name.startswith(path))
-    if names[name] == name:
+    name = next((name for name in names if name.startswith(path) and not name.endswith(COUNT)), "")
+    if names.get(name, name) == name:
         return path
     written, depth, end = names[name].split("."), path.count("."), 0
     while end < len(written) and (depth > 0 or written[end] in WRAPPERS):
