@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import torch
 from torch import Tensor
@@ -38,9 +38,7 @@ def read_state(path: Path, *, allow_code: bool = False) -> CheckpointState:
     kind = format_of(path)
     with open(path, "rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    if kind == "safetensors":
-        return CheckpointState(load_tensors(path), sha256, ran_code=False)
-    content, ran_code = _unpickled(path, allow_code)
+    content, ran_code = (load_tensors(path), False) if kind == "safetensors" else _unpickled(path, allow_code)
     tensors = _dotted(content) if isinstance(content, Mapping) else {}
     if not tensors:
         raise ValueError(f"checkpoint: {path} holds a {type(content).__name__}; allowed: a dict with tensors in it")
@@ -50,7 +48,7 @@ def read_state(path: Path, *, allow_code: bool = False) -> CheckpointState:
 def _unpickled(path: Path, allow_code: bool) -> tuple[Any, bool]:
     """The content of a pickle, and whether its code ran."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True), False
+        return _loaded(path, weights_only=True), False
     except Exception as error:  # a truncated pickle may raise anything
         if not allow_code:
             needed = _GLOBAL.search(str(error)) if isinstance(error, pickle.UnpicklingError) else None
@@ -61,9 +59,15 @@ def _unpickled(path: Path, allow_code: bool) -> tuple[Any, bool]:
                 f" allowed: {TENSORS_ALONE}, such as the network's state dict without the options of its run"
             ) from error
     try:
-        return torch.load(path, map_location="cpu", weights_only=False), True
+        return _loaded(path, weights_only=False), True
     except Exception as error:  # the file's code may raise anything
         raise _unreadable(path, error) from error
+
+
+def _loaded(path: Path, *, weights_only: bool) -> Any:
+    """The content of a file, which is handed over open, because `torch.load` goes by the suffix of a path."""
+    with open(path, "rb") as file:
+        return torch.load(cast("IO[bytes]", file), map_location="cpu", weights_only=weights_only)
 
 
 def _unreadable(path: Path, error: Exception) -> ValueError:

@@ -74,13 +74,12 @@ TWINS: Mapping[str, Twin] = {
     **_twins(
         "regnet",
         {
-            f"regnet_{kind}_{size}": f"regnet{kind}_{code}{'_tv' if (kind, code) == ('x', '004') else ''}"
+            f"regnet_{kind}_{size}": f"regnet{kind}_{code}{'_tv' if kind + code in ('x004', 'y008', 'y080') else ''}"
             for kind in "xy"
             for size, code in {
                 "400mf": "004", "800mf": "008", "1_6gf": "016", "3_2gf": "032", "8gf": "080", "16gf": "160", "32gf": "320",
             }.items()
-        }
-        | {"regnet_y_128gf": "regnety_1280"},
+        },
         modules=("stem", "trunk_output"),
     ),
     **_twins("vgg", {f"vgg{size}{bn}": f"vgg{size}{bn}" for size in (11, 13, 16, 19) for bn in ("", "_bn")}),
@@ -178,7 +177,9 @@ def _swapped(name: str, family: Family) -> str:
 
 def _in_order(own: Mapping[str, Tensor], encoder: nn.Module) -> dict[str, Tensor]:
     """The n-th layer of the file, by the numbers in its names, is the n-th of the encoder: both define layers in the
-    order in which they compute. The last linear layer is the classifier."""
+    order in which they compute. The last linear layer is the classifier. Other names are left as they are."""
+    if not all(name.startswith(("features.", "classifier.")) for name in own):
+        return dict(own)
     layers: dict[str, list[str]] = {}
     for name in own:
         layers.setdefault(name.rpartition(".")[0], []).append(name.rpartition(".")[2])
