@@ -3,13 +3,13 @@
     python benchmarks/photographs.py FOLDER                     # 126,689 + 5,000 photographs, about 12 GB
     python benchmarks/photographs.py FOLDER --images 13000      # the same layout, a tenth of each class
 
-Writes ``train/<wnid>/*.JPEG``, ``val/<wnid>/*.JPEG`` and the list of classes, ``wnids.txt``. A photograph shows the object
-of its class (colours, shape, pattern) at a random place, size and angle before a random landscape of 1/f noise in random
-light. It is a function of split, class and number alone, so that a run which was interrupted goes on, and a smaller
-folder holds some of the photographs of a larger one.
+Writes ``train/<wnid>/*.JPEG``, ``val/<wnid>/*.JPEG`` and the list of classes, ``wnids.txt``. A photograph shows the
+object of its class (colours, shape, pattern) at a random place, size and angle before a landscape of 1/f noise in
+random light. It is a function of split, class and number alone, so that a run which was interrupted goes on, and a
+smaller folder holds some of the photographs of a larger one.
 
-Sizes are made up after ImageNet's: most near 500x375, a twentieth small, one in a hundred up to 2400 pixels wide; one in
-fifty is grey, one in ten has colour at full resolution, some are progressive.
+Sizes are made up after ImageNet's: most near 500x375, a twentieth small, one in a hundred up to 2400 pixels wide; one
+in fifty is grey, one in ten has colour at full resolution, some are progressive.
 """
 
 from __future__ import annotations
