@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from rounds import rates
+from rounds import rates, timed
 from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.io import ImageReadMode, decode_jpeg
@@ -253,9 +253,9 @@ def main(folder: Path, images: int, rounds: int) -> None:
                 candidate(file, place)
             return len(files)
 
-        table(title, rates({str(c.__doc__): (lambda c=c, job=job: job(c)) for c in DECODERS}, rounds))
+        table(title, rates({str(c.__doc__): timed(lambda c=c, job=job: job(c)) for c in DECODERS}, rounds))
     views = torch.stack([pil_box(file, box(*size)) for file, size in zip(files[:64], sizes, strict=False)])
-    table("colours", rates({str(c.__doc__): (lambda c=c: len(c(views))) for c in COLOURS}, rounds))
+    table("colours", rates({str(c.__doc__): timed(lambda c=c: len(c(views))) for c in COLOURS}, rounds))
 
 
 if __name__ == "__main__":

@@ -6,18 +6,27 @@ import time
 from collections.abc import Callable, Mapping
 from statistics import median
 
-Job = Callable[[], int]
-"""Does some work and returns how many units of it, such as views, were done."""
+Job = Callable[[], float]
+"""Does some work and returns its rate, in units such as views per second."""
+
+
+def timed(work: Callable[[], int]) -> Job:
+    """A job that returns the rate of ``work``, which returns how many units it did."""
+
+    def job() -> float:
+        started = time.perf_counter()
+        units = work()
+        return units / (time.perf_counter() - started)
+
+    return job
 
 
 def rounds_of(jobs: Mapping[str, Job], rounds: int) -> dict[str, list[float]]:
-    """Units per second of each job in each of the interleaved rounds, after a first one that does not count."""
+    """The rate of each job in each of the interleaved rounds, after a first one that does not count."""
     measured: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(1 + rounds):
         for name, job in jobs.items():
-            started = time.perf_counter()
-            units = job()
-            measured[name].append(units / (time.perf_counter() - started))
+            measured[name].append(job())
     return {name: values[1:] for name, values in measured.items()}
 
 
