@@ -97,11 +97,16 @@ def proportional(pid: int) -> int:
 
 
 def role(pid: int) -> str:
-    """What a process is: its title, or its program and first argument."""
+    """What a process is: the class of a Ray actor, ``multiprocessing`` for a child of Python's, or its program."""
     words = [word for word in _read(PROC / str(pid) / "cmdline").decode(errors="replace").split("\0") if word]
+    if not words:
+        return "?"
+    if any("multiprocessing" in word for word in words):
+        return "multiprocessing"
     if len(words) > 1 and os.path.basename(words[0]).startswith("python"):
         words = [word for word in words[1:] if not word.startswith("-")] or words
-    return os.path.basename(words[0].split()[0]) if words else "?"
+    program = os.path.basename(words[0].split()[0])
+    return program.partition(".")[0] if program.startswith("ray::") else program
 
 
 def _read(path: Path) -> bytes:
