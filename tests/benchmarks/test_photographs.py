@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import photographs
 from benchmarks.photographs import TEST, TRAIN, WNIDS, ClassFolder, counts, photograph, write
 from mi_ray.compute.images.catalogue import found_in
 
@@ -42,6 +43,15 @@ def test_sizes_and_jpeg_settings_vary_like_those_of_photographs():
     assert sizes.min() < 250 and sizes.max() > 900
     assert 0 < sum(image.mode == "L" for image in images) < 20
     assert {image.mode for image in images} == {"RGB", "L"}
+
+
+def test_the_largest_photographs_can_be_made(monkeypatch):
+    monkeypatch.setattr(
+        photographs, "size_of", lambda rng: (int(rng.integers(1150, 2401)), int(rng.integers(100, 2401)))
+    )
+    for number in range(100):
+        width, height = photographs.photograph("train", 1, number)[0].size
+        assert max(width, height) >= 1150 and min(width, height) >= 100
 
 
 def test_a_folder_is_read_as_imagenet_100_and_goes_on_where_it_stopped(tmp_path):
