@@ -29,7 +29,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from loader import KINDS, Setting, loading, torchvision_views
+from loader import KINDS, Setting, chosen, loading, torchvision_views
 from mi_ray_views import mi_ray_views
 from photographs import write
 from rounds import rounds_of
@@ -70,11 +70,11 @@ TINY = Sizes(
 
 @dataclass(frozen=True)
 class Bench:
-    """The sizes, the device and the folder of generated photographs."""
+    """The sizes, the device and the generated photographs."""
 
     sizes: Sizes
     device: torch.device
-    folder: Path
+    paths: list[Path]
 
     def seconds(self, work: Callable[[], Any]) -> float:
         """How long ``work`` takes, the device's part included."""
@@ -162,7 +162,7 @@ def step(bench: Bench) -> dict[str, Any]:
 def fed(bench: Bench, steps: Step, bare: float) -> dict[str, Any]:
     """Steps per second fed by the loader; a failure of it leaves the other figures."""
     try:
-        views = mi_ray_views(bench.folder, "simclr", bench.sizes.pairs, bench.sizes.workers)
+        views = mi_ray_views(bench.paths, "simclr", bench.sizes.pairs, bench.sizes.workers, bench.device)
         loaded = views(3 + bench.sizes.steps)
         for _ in range(3):
             steps.whole(next(loaded))
@@ -177,10 +177,10 @@ def loader(bench: Bench) -> dict[str, Any]:
     sizes = bench.sizes
     measured: dict[str, Any] = {}
     for kind in KINDS:
-        setting = Setting(folder=bench.folder, kind=kind, images=sizes.pairs, workers=sizes.workers)
+        setting = Setting(paths=bench.paths, kind=kind, images=sizes.pairs, workers=sizes.workers)
         jobs = {
             "torchvision": loading(torchvision_views(setting), sizes.batches),
-            "mi-ray": loading(mi_ray_views(setting.folder, kind, sizes.pairs, sizes.workers), sizes.batches),
+            "mi-ray": loading(mi_ray_views(bench.paths, kind, sizes.pairs, sizes.workers), sizes.batches),
         }
         measured[kind] = rounds_of(jobs, 3)
     return measured
@@ -260,7 +260,8 @@ def main(options: argparse.Namespace) -> None:
     all_results: dict[str, dict[str, Any]] = {}
     with TemporaryDirectory() as folder:
         write(Path(folder), sizes.photographs)
-        for name, result in results(Bench(sizes, device, Path(folder)), options.minutes):
+        bench = Bench(sizes, device, chosen(Path(folder), sizes.photographs))
+        for name, result in results(bench, options.minutes):
             all_results[name] = result
             print(name, json.dumps(result, indent=1), flush=True)
             options.out.write_text(json.dumps(all_results, indent=1))

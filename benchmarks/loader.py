@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/loader.py FOLDER      # of photographs, see benchmarks/photographs.py
 
 SimCLR's views (two of each image: random resized crop, flip, colour jitter, grayscale) and plain views (resize to 256,
-centre 224), both as normalised float32 batches in the main process, with the same number of worker processes.
+centre 224; mi-ray's as a training with same-class pairs has them, and as an embedding), all as normalised float32
+batches in the main process, with the same number of worker processes.
 Torchvision decodes an image once for its two views. Then training steps fed by mi-ray's loader, beside the same steps
 on tensors in memory.
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -28,13 +30,13 @@ import torch
 from mi_ray_views import mi_ray_views
 from rounds import Job, ratios, rounds_of
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Sampler, Subset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from mi_ray.compute.training import losses, networks
 
-SIDE, KINDS = 224, ("simclr", "plain")
+SIDE, KINDS = 224, ("simclr", "plain pairs", "plain")
 NORMALISED = (
     v2.ToImage(),
     v2.ToDtype(torch.float32, scale=True),
@@ -57,9 +59,9 @@ Views = Callable[[int], Iterator[Tensor]]
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What both loaders load: ``images`` a batch of the photographs in ``folder``, by ``workers`` processes."""
+    """What both loaders load: ``images`` a batch of the photographs ``paths``, by ``workers`` processes."""
 
-    folder: Path
+    paths: list[Path]
     kind: str
     images: int
     workers: int
@@ -82,7 +84,9 @@ class Drawn(Sampler[int]):
 def torchvision_views(setting: Setting) -> Views:
     """Views by torchvision and torch's DataLoader."""
     transform = two(SIMCLR) if setting.kind == "simclr" else PLAIN
-    data = ImageFolder(setting.folder / "train", transform)
+    whole = ImageFolder(str(setting.paths[0].parents[1]), transform)
+    places = {path: place for place, (path, _) in enumerate(whole.samples)}
+    data = Subset(whole, [places[str(path)] for path in setting.paths])
 
     def views(batches: int) -> Iterator[Tensor]:
         drawn.images = batches * setting.images
@@ -135,6 +139,12 @@ def step_of(arch: str) -> Callable[[Tensor], None]:
     return step
 
 
+def chosen(folder: Path, files: int) -> list[Path]:
+    """At most ``files`` training photographs at random, so that all of them stay in the page cache."""
+    paths = sorted(folder.absolute().glob("train/*/*.JPEG"))
+    return random.Random(0).sample(paths, min(files, len(paths)))
+
+
 # Tables
 
 
@@ -142,7 +152,7 @@ def beside_torchvision(setting: Setting, batches: int, rounds: int) -> dict[str,
     """Rates of both loaders, views per second, and mi-ray's ratio to torchvision: smallest, median, largest."""
     jobs = {
         "torchvision": loading(torchvision_views(setting), batches),
-        "mi-ray": loading(mi_ray_views(setting.folder, setting.kind, setting.images, setting.workers), batches),
+        "mi-ray": loading(mi_ray_views(setting.paths, setting.kind, setting.images, setting.workers), batches),
     }
     measured = rounds_of(jobs, rounds)
     ratio = ratios(measured["mi-ray"], measured["torchvision"])
@@ -158,7 +168,7 @@ def beside_torchvision(setting: Setting, batches: int, rounds: int) -> dict[str,
 def beside_resident(setting: Setting, arch: str, batches: int, rounds: int) -> dict[str, Any]:
     """Views per second of training steps on tensors in memory, of the loader alone, and of steps fed by it; and the
     share of the first that the last reaches."""
-    views, step = mi_ray_views(setting.folder, setting.kind, setting.images, setting.workers), step_of(arch)
+    views, step = mi_ray_views(setting.paths, setting.kind, setting.images, setting.workers), step_of(arch)
     resident = list(views(2))
     jobs = {
         "resident": loading(lambda n: (resident[i % 2] for i in range(n)), batches, step),
@@ -180,19 +190,21 @@ def main(options: argparse.Namespace) -> None:
     """Print both tables; write them as JSON too, if asked to."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
+    paths = chosen(options.folder, options.files)
     rows: dict[str, list[dict[str, Any]]] = {"loader": [], "step": []}
-    print(f"{options.images} images a batch, {options.batches} batches a turn, {options.rounds} turns, one thread\n")
+    print(f"{len(paths)} files, {options.images} images a batch, one thread;", end=" ")
+    print(f"{options.batches} batches a turn, {options.rounds} turns\n")
     print("| views | workers | torchvision, views/s | mi-ray, views/s | ratio: least | median | most |")
     print("|---|---|---|---|---|---|---|")
     for kind in KINDS:
         for workers in options.workers:
-            setting = Setting(folder=options.folder, kind=kind, images=options.images, workers=workers)
+            setting = Setting(paths=paths, kind=kind, images=options.images, workers=workers)
             rows["loader"].append(beside_torchvision(setting, options.batches, options.rounds))
     print("\n| encoder | workers | step in memory, views/s | loader alone | fed step | share: least | median | most |")
     print("|---|---|---|---|---|---|---|---|")
     for arch in options.archs:
         for workers in options.workers:
-            setting = Setting(folder=options.folder, kind="simclr", images=options.images, workers=workers)
+            setting = Setting(paths=paths, kind="simclr", images=options.images, workers=workers)
             rows["step"].append(beside_resident(setting, arch, options.steps, options.rounds))
     if options.out:
         options.out.write_text(json.dumps(rows, indent=1))
@@ -201,6 +213,7 @@ def main(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--files", type=int, default=2000, help="photographs that are read")
     parser.add_argument("--images", type=int, default=32, help="images a batch")
     parser.add_argument("--batches", type=int, default=16, help="batches a turn")
     parser.add_argument("--steps", type=int, default=6, help="training steps a turn")
