@@ -196,7 +196,7 @@ def main(options: argparse.Namespace) -> None:
     print(f"{options.batches} batches a turn, {options.rounds} turns\n")
     print("| views | workers | torchvision, views/s | mi-ray, views/s | ratio: least | median | most |")
     print("|---|---|---|---|---|---|---|")
-    for kind in KINDS:
+    for kind in options.kinds:
         for workers in options.workers:
             setting = Setting(paths=paths, kind=kind, images=options.images, workers=workers)
             rows["loader"].append(beside_torchvision(setting, options.batches, options.rounds))
@@ -219,6 +219,7 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=6, help="training steps a turn")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--kinds", nargs="*", default=KINDS, choices=KINDS)
     parser.add_argument("--archs", nargs="*", default=["test_resnet", "resnet10t"])
     parser.add_argument("--out", type=Path, default=None, help="a JSON file")
     main(parser.parse_args())
