@@ -30,7 +30,7 @@ TRAIN, TEST = 126_689, 5_000
 MOST = 1300
 """Training images of a full class of ImageNet; the few classes that have fewer are made up."""
 SHORT_CLASSES = 16
-LANDSCAPE, LANDSCAPES, PATTERN = 1200, 6, 192
+LANDSCAPE, LANDSCAPES, PATTERN = 1300, 8, 384
 SPLITS = ("train", "val")
 
 
@@ -54,11 +54,11 @@ def random_of(*names: int) -> np.random.Generator:
 
 @cache
 def landscape(number: int) -> Image.Image:
-    """RGB noise with the spectrum of natural images, 1/f, whose channels agree for the most part."""
+    """RGB noise with a spectrum near that of natural images, 1/f, whose channels agree for the most part."""
     rng = random_of(0, number)
     frequency = np.hypot(np.fft.fftfreq(LANDSCAPE)[:, None], np.fft.rfftfreq(LANDSCAPE)[None]) + 1 / LANDSCAPE
     waves = rng.normal(size=(4, *frequency.shape)) + 1j * rng.normal(size=(4, *frequency.shape))
-    grey, *colours = np.fft.irfft2(waves / frequency, s=(LANDSCAPE, LANDSCAPE))
+    grey, *colours = np.fft.irfft2(waves / frequency ** rng.uniform(0.8, 1.2), s=(LANDSCAPE, LANDSCAPE))
     channels = [grey + 0.4 * colour for colour in colours]
     values = [128 + 48 * (channel - channel.mean()) / channel.std() for channel in channels]
     return Image.fromarray(np.stack(values, axis=-1).clip(0, 255).astype(np.uint8))
@@ -96,23 +96,35 @@ def size_of(rng: np.random.Generator) -> tuple[int, int]:
     return (wide, narrow) if rng.random() < 0.75 else (narrow, wide)
 
 
+def background(width: int, height: int, rng: np.random.Generator) -> Image.Image:
+    """A random part of a random landscape, which is enlarged for a photograph that is larger."""
+    whole = landscape(int(rng.integers(LANDSCAPES)))
+    scale = max(width, height, LANDSCAPE) / LANDSCAPE
+    across, down = min(width / scale, LANDSCAPE), min(height / scale, LANDSCAPE)
+    left, top = int(rng.integers(LANDSCAPE - int(across) + 1)), int(rng.integers(LANDSCAPE - int(down) + 1))
+    box = (left, top, min(left + across, LANDSCAPE), min(top + down, LANDSCAPE))
+    part = (
+        whole.crop((left, top, left + width, top + height))
+        if scale == 1
+        else whole.resize((width, height), Image.Resampling.BILINEAR, box)
+    )
+    return part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else part
+
+
 def photograph(split: str, label: int, number: int) -> tuple[Image.Image, Callable[[Path], None]]:
     """A photograph of a class, and a function that writes it as the JPEG file that it is."""
     rng = random_of(2 + SPLITS.index(split), label, number)
     width, height = size_of(rng)
-    zoom = min(rng.uniform(0.7, 1.8), LANDSCAPE / max(width, height))
-    across, down = min(zoom * width, LANDSCAPE), min(zoom * height, LANDSCAPE)
-    left, top = rng.uniform(0, LANDSCAPE - across), rng.uniform(0, LANDSCAPE - down)
-    box = (left, top, min(left + across, LANDSCAPE), min(top + down, LANDSCAPE))
-    image = landscape(int(rng.integers(LANDSCAPES))).resize((width, height), Image.Resampling.BILINEAR, box)
+    image = background(width, height, rng)
     side = int(rng.uniform(0.35, 0.95) * min(width, height))
-    angle = rng.uniform(0, 360)
-    surface, outline = (part.rotate(angle).resize((side, side)) for part in object_of(label))
-    place = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
-    image.paste(surface, place, outline)
+    turn = PATTERN / side * np.exp(1j * rng.uniform(0, 2 * np.pi))  # from the photograph's pixels to the object's
+    corner = PATTERN / 2 * (1 + 1j) - turn * side / 2 * (1 + 1j)
+    affine = (turn.real, -turn.imag, corner.real, turn.imag, turn.real, corner.imag)
+    surface, outline = (part.transform((side, side), Image.Transform.AFFINE, affine) for part in object_of(label))
+    image.paste(surface, (int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))), outline)
     gamma, gains = rng.uniform(0.7, 1.5), rng.uniform(0.8, 1.15, size=3)
-    light = 255 * (np.arange(256) / 255) ** gamma
-    image = image.point([int(min(255, value)) for gain in gains for value in gain * light])
+    light = 255 * gains[:, None] * (np.arange(256) / 255) ** gamma
+    image = image.point(light.clip(0, 255).astype(int).ravel().tolist())
     if rng.random() < 0.02:
         image = image.convert("L")
     settings = {
