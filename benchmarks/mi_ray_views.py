@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mi_ray.compute.frozen.plain_views import plain_batches
-from mi_ray.compute.images.encoded import Encoded, InPlace, digest_of
-from mi_ray.compute.pairs.feed import Feed, Request, feed_of
 from PIL import Image
 from torch import Tensor
 
+from mi_ray.compute.frozen.plain_views import plain_batches
+from mi_ray.compute.images.encoded import Encoded, InPlace, digest_of
 from mi_ray.compute.images.image_set import ImageSet, Photographs
 from mi_ray.compute.pairs.augmentation import Rows, SimCLRView, View, plain
+from mi_ray.compute.pairs.feed import Feed, Request, feed_of
 
 SIDE = 224
 

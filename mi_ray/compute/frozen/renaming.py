@@ -52,7 +52,9 @@ def hint(names: Mapping[str, object], arch: str) -> str:
             "its names are those of a transformer in Hugging Face's transformers, whose eps of layer normalisation"
             " stands in its configuration and not in the file"
         )
-    if re.search(r"^(.*\.)?(features\.\d+\.\d+\.|encoder\.layers\.encoder_layer_0\.|trunk_output\.)", text, re.MULTILINE):
+    if re.search(
+        r"^(.*\.)?(features\.\d+\.\d+\.|encoder\.layers\.encoder_layer_0\.|trunk_output\.)", text, re.MULTILINE
+    ):
         twin = twin_of(arch)
         of = f"the twin of {arch} is torchvision's {twin.constructor}" if twin else f"{arch} has no twin there"
         return f"its names are torchvision's, and {of}; twins: {', '.join(TWINS)}" if not twin else (

@@ -186,7 +186,9 @@ def _in_order(own: Mapping[str, Tensor], encoder: nn.Module) -> dict[str, Tensor
     ordered = sorted(layers, key=lambda layer: (layer.startswith("classifier"), *_by_number(layer)))
     theirs = list(dict.fromkeys(name.rpartition(".")[0] for name in encoder.state_dict()))
     heads = [layer for layer in ordered[len(theirs) :] if layer.startswith("classifier")]
-    names = dict(zip(ordered, theirs, strict=False)) | {head: f"classifier.{number}" for number, head in enumerate(heads)}
+    names = dict(zip(ordered, theirs, strict=False)) | {
+        head: f"classifier.{number}" for number, head in enumerate(heads)
+    }
     return {
         f"{names.get(layer, layer)}.{part}": own[f"{layer}.{part}" if layer else part]
         for layer, parts in layers.items()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedIOBase, BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +100,7 @@ def refusals(called: str) -> Iterator[None]:
         raise ValueError(f"{called} cannot be decoded ({reason}); allowed: intact images") from error
 
 
-def _decoded(file: BufferedIOBase, matte: str, max_pixels: int | None, divisor: int) -> Image.Image:
+def _decoded(file: BytesIO | BufferedReader, matte: str, max_pixels: int | None, divisor: int) -> Image.Image:
     with Image.open(file, formats=FORMATS) as image:
         if max_pixels is not None and image.width * image.height > max_pixels:
             raise Unreadable(f"has {image.width}x{image.height} pixels; allowed: at most {max_pixels:,}")

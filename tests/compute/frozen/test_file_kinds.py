@@ -119,7 +119,9 @@ def test_a_file_of_another_kind_is_told_as_what_it_is_whatever_its_suffix(tmp_pa
     assert "; allowed: " in text and "allow_code" not in text and "weights_only" not in text and "\n" not in text
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "model.pth", "model.ckpt", "model.bin", "model.pth.tar", "model"])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "model.pth", "model.ckpt", "model.bin", "model.pth.tar", "model"]
+)
 @pytest.mark.parametrize("kind", ["safetensors", "zip", "pickle"])
 def test_tensors_are_read_whatever_the_suffix(tmp_path, kind, name):
     content = {"zip": saved, "pickle": lambda: saved(_use_new_zipfile_serialization=False)}

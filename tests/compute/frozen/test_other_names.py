@@ -27,7 +27,10 @@ class Block(nn.Module):
     def __init__(self, width, heads, quick):
         super().__init__()
         self.attn, self.ln_1, self.ln_2 = nn.MultiheadAttention(width, heads), nn.LayerNorm(width), nn.LayerNorm(width)
-        self.mlp, self.quick = nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)}), quick
+        self.mlp, self.quick = (
+            nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)}),
+            quick,
+        )
 
     def forward(self, x):
         normed = self.ln_1(x)
@@ -45,7 +48,9 @@ class Visual(nn.Module):
         self.class_embedding = nn.Parameter(torch.randn(width) * 0.1)
         self.positional_embedding = nn.Parameter(torch.randn((side // patch) ** 2 + 1, width) * 0.1)
         self.ln_pre, self.ln_post = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.transformer = nn.ModuleDict({"resblocks": nn.ModuleList(Block(width, heads, quick) for _ in range(layers))})
+        self.transformer = nn.ModuleDict(
+            {"resblocks": nn.ModuleList(Block(width, heads, quick) for _ in range(layers))}
+        )
         self.proj = nn.Parameter(torch.randn(width, 512) * 0.1)
 
     def forward(self, x):
@@ -105,7 +110,11 @@ def test_the_resnet_of_clip_is_read_through_timms_filter():
 
     state = f_e.state_dict()
     theirs = below("visual.", {named(name): tensor for name, tensor in state.items()})
-    assert {"visual.conv3.weight", "visual.layer1.0.downsample.0.weight", "visual.attnpool.q_proj.weight"} < theirs.keys()
+    assert {
+        "visual.conv3.weight",
+        "visual.layer1.0.downsample.0.weight",
+        "visual.attnpool.q_proj.weight",
+    } < theirs.keys()
     read = read_encoder(theirs | TEXT, "resnet50_clip")
     assert read.prefix == "visual." and all(torch.equal(read.state[name], tensor) for name, tensor in state.items())
 

@@ -33,7 +33,9 @@ def randomised(network, side):
     norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
     for layer in norms:
         layer.momentum = 1.0
-    for block in network.modules():  # branches smaller than what they are added to, or rounding grows from block to block
+    for (
+        block
+    ) in network.modules():  # branches smaller than what they are added to, or rounding grows from block to block
         if getattr(block, "use_res_connect", False) and hasattr(block, "block"):
             block.block[-1][1].weight.data.mul_(0.1)
     if norms:
@@ -56,7 +58,9 @@ def built(constructor, arch):
     for name, tensor in network.state_dict().items():
         width = (3 / tensor[0].numel()) ** 0.5 if tensor.ndim > 1 else 0.3
         if tensor.is_floating_point():
-            tensor.uniform_(-width, width, generator=generator).add_(float(tensor.ndim == 1 and name.endswith("weight")))
+            tensor.uniform_(-width, width, generator=generator).add_(
+                float(tensor.ndim == 1 and name.endswith("weight"))
+            )
     return network
 
 
@@ -75,7 +79,9 @@ def headless(network):
 
 def assert_same_outputs(network, state, arch, side):
     """Relative distance below 1e-5 in 32 bits, or 1e-7 in 64 where rounding alone moves h by more than that."""
-    f_e = copy.deepcopy(blank(arch)) if arch.startswith(("vit", "vgg")) else timm.create_model(arch, num_classes=0).eval()
+    f_e = (
+        copy.deepcopy(blank(arch)) if arch.startswith(("vit", "vgg")) else timm.create_model(arch, num_classes=0).eval()
+    )
     f_e.load_state_dict(state, assign=True)
     x = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(1))
     for kind, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-7)):

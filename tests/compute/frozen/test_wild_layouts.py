@@ -10,7 +10,18 @@ from torchvision import models
 
 from mi_ray.compute.frozen.checkpoint_files import encoder_state, read_encoder, read_state
 from mi_ray.compute.training.networks import encoder
-from tests.compute.frozen.checkpoints import RESNET, assert_is, below, dino, mlp, moco, moved, other, trained, trained_on_cifar
+from tests.compute.frozen.checkpoints import (
+    RESNET,
+    assert_is,
+    below,
+    dino,
+    mlp,
+    moco,
+    moved,
+    other,
+    trained,
+    trained_on_cifar,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +75,11 @@ def vicreg(state):
 
 def solo_learn(state):
     network = below("backbone.", state) | below("momentum_backbone.", other(state))
-    heads = mlp("projector") | mlp("momentum_projector") | {"classifier.weight": torch.rand(3, 512), "queue": torch.rand(2, 4)}
+    heads = (
+        mlp("projector")
+        | mlp("momentum_projector")
+        | {"classifier.weight": torch.rand(3, 512), "queue": torch.rand(2, 4)}
+    )
     return lightning(network | heads)
 
 
@@ -141,7 +156,9 @@ def test_lightlys_own_resnet_for_cifar_numbers_its_layers_otherwise():
     f_e = trained_on_cifar()
     numbers = {"conv1": "0", "bn1": "1", "layer1": "2", "layer2": "3", "layer3": "4", "layer4": "5"}
     content = {
-        f"backbone.{numbers[name.partition('.')[0]]}.{name.partition('.')[2]}".replace(".downsample.", ".shortcut."): tensor
+        f"backbone.{numbers[name.partition('.')[0]]}.{name.partition('.')[2]}".replace(
+            ".downsample.", ".shortcut."
+        ): tensor
         for name, tensor in f_e.state_dict().items()
     }
     read = read_encoder(content, RESNET, stem="cifar")
