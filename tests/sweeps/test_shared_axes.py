@@ -18,7 +18,7 @@ IMAGES = {"canvas", "digits", "backgrounds", "train_images", "test_images"}
 CRITICS = {"k_est", "critics", "critic_steps"}
 TRAINING = {"arch", "seed", "k_tr", "temperature", "views", "learning_rate"}
 SEARCH = {"objective", "task", "candidates", "generation", "short_views", "noise_seeds", "fresh_seeds"}
-LABELLED = {"root", "class_list", "side", "held_out", "matte"}
+LABELLED = {"root", "class_list", "side", "held_out", "matte", "crops"}
 FILES = {"dataset", "checkpoints", "weights", "allow_code", "views_per_image", "batches"}
 AXES = {
     "augmentation_search": IMAGES | CRITICS | TRAINING | SEARCH,
