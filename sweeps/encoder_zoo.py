@@ -18,7 +18,10 @@ with the accuracy almost perfectly and better than any other measure, in Pearson
 - A row of Tables VI to IX, such as ``SwAV`` or ``DeiTB``: its file in the folder ``checkpoints``, as
   ``compute/frozen/published.py`` calls it. The paper names no variants; these match its accuracies best.
 - ``timm:ARCH``: ``ARCH.safetensors`` in that folder, the ``model.safetensors`` that timm publishes for it.
-- ``file:PATH:ARCH``: any file of a known layout that holds the timm encoder ARCH. Images are shown as timm states.
+- ``file:PATH:ARCH``: any file that holds the timm encoder ARCH below some prefix. Images are shown as timm states.
+
+A file may hold several encoders, such as raw and averaged weights: ``--axis weights=raw``, ``averaged``, or the prefix
+of one. Without it the one that its method publishes is read, and a file of no known method is refused.
 
 ``paper`` has the 29 encoders on ImageNet-100 (Tables VI and VIII), ``paper-1k`` 27 of them on ImageNet-1k (VII and IX).
 Photographs are read from their files, so that memory does not grow with their number; h of ImageNet-1k and of two views
@@ -105,6 +108,7 @@ def trial(
     views: int = Training.views,
     learning_rate: float = Training.learning_rate,
     checkpoints: str = "data/checkpoints",
+    weights: str = Checkpoint.weights,
     allow_code: bool = Checkpoint.allow_code,
     views_per_image: int = Views.per_image,
     batches: int = Estimation.batches,
@@ -112,14 +116,14 @@ def trial(
     """One encoder's linear accuracy and all other measures.
 
     ``arch`` to ``learning_rate`` set encoders that are trained here, ``images`` CDP images, ``labelled`` any other
-    ``dataset``.
+    ``dataset``, ``weights`` and ``allow_code`` encoders in files.
     """
     data = images.declared() if dataset == "cdp" else labelled.applied(photographs(dataset))
     settings = {"arch": arch, "k_tr": k_tr, "temperature": temperature, "learning_rate": learning_rate, "seed": seed}
     read = (
         trained_here(encoder, data, views, settings)
         if encoder in OURS
-        else read_from_file(encoder, data, checkpoints, allow_code=allow_code)
+        else read_from_file(encoder, data, checkpoints, weights=weights, allow_code=allow_code)
     )
     same_class, simclr = SameClass(task="all" if isinstance(data, CDP) else "class"), SimCLR()
     plain, viewed = Embedding(encoder=read), Views(encoder=read, pairing=simclr, per_image=views_per_image, seed=seed)
@@ -148,16 +152,16 @@ def trained_here(name: str, data: Data, views: int, settings: Mapping[str, Any])
     return Checkpoint(data=data, arch=training.arch, source=training, layout=recipe.layout, name=name)
 
 
-def read_from_file(name: str, data: Data, folder: str, *, allow_code: bool) -> Checkpoint:
+def read_from_file(name: str, data: Data, folder: str, *, weights: str, allow_code: bool) -> Checkpoint:
     """A published encoder by the name of its row, or one in a file by ``timm:ARCH`` or ``file:PATH:ARCH``."""
     if name in PUBLISHED:
         row = PUBLISHED[name]
         return Checkpoint(
             data=data, arch=row.arch, source=f"{folder}/{row.file}", layout=row.layout, input=row.trained_on,
-            allow_code=allow_code, name=name,
+            weights=weights, allow_code=allow_code, name=name,
         )  # fmt: skip
     arch, path = _arch_and_path(name, folder)
-    return Checkpoint(data=data, arch=arch, source=path, allow_code=allow_code, name=name)
+    return Checkpoint(data=data, arch=arch, source=path, weights=weights, allow_code=allow_code, name=name)
 
 
 def _arch_and_path(name: str, folder: str) -> tuple[str, str]:

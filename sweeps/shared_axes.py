@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_type_hints
 from mi_ray.compute.images.catalogue import DATASETS
 from mi_ray.experiments.declare import CDP, Data, Embedding, Estimation, Labelled, Pairing, Views
 from mi_ray.experiments.declare.checks import refuse
+from mi_ray.experiments.declare.images import CropsFrom
 
 Result = TypeVar("Result")
 ARCH = "resnet10t"
@@ -45,6 +46,7 @@ class LabelledAxes:
     side: int | None = None
     held_out: float | None = None
     matte: str | None = None
+    crops: CropsFrom | None = None
 
     def applied(self, data: Data) -> Data:
         """The declaration of labelled images with the axes that are set; Refused for an axis that the images lack."""

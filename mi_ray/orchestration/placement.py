@@ -14,12 +14,20 @@ from dataclasses import dataclass, replace
 
 from mi_ray.experiments.declare import Training
 from mi_ray.experiments.declare.checks import Refused, refuse
+from mi_ray.experiments.plan.cost import DEFAULT_RATE, job_work
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.plan.resources import loaders_needed
 from mi_ray.orchestration.cluster import Capacity, Share
 
 ON_GPU = frozenset({"training", "embedding", "views"})
-"""Kinds of job that use a GPU, on clusters with GPUs; all other kinds take a CPU core only."""
+"""Kinds of job that take a GPU, on clusters with GPUs, whatever their size."""
+
+ON_GPU_IF_LONG = frozenset({"evaluation", "knn", "estimation", "geometry"})
+"""Questions that take a GPU if their predicted work is above `LONG`; all other jobs take a CPU core only."""
+
+LONG = 60 * DEFAULT_RATE
+"""Operations of one CPU core in a minute. A shorter question leaves the GPUs to trainings: to start it there and to
+copy its embeddings would take about as long as its answer on a core."""
 
 TRIAL = Share(cpus=0.01, gpus=0.0)
 """The share of a trial whose training runs in Ray Train workers."""
@@ -63,8 +71,15 @@ def trial_share(job: Job, capacity: Capacity, team: Team) -> Share:
     """The share that the Tune trial of ``job`` requests."""
     if together(job, team):
         return TRIAL
+    if is_long_question(job):
+        return Share(cpus=1.0, gpus=min(1.0, _gpus(capacity, team)))
     on_gpu = _gpus(capacity, team) if job.kind in ON_GPU else 0.0
     return Share(cpus=1.0 + loaders(job, capacity, team), gpus=on_gpu)
+
+
+def is_long_question(job: Job) -> bool:
+    """Whether ``job`` is a question that takes a GPU, on clusters with GPUs."""
+    return job.kind in ON_GPU_IF_LONG and job_work(job) > LONG
 
 
 def job_share(job: Job, capacity: Capacity, team: Team) -> Share:
@@ -105,7 +120,7 @@ def _cores(capacity: Capacity, gpus: float) -> float:
 
 
 def _gpus(capacity: Capacity, team: Team) -> float:
-    """Number of GPUs that a training worker, or a job of a kind in `ON_GPU`, takes."""
+    """Number of GPUs that a training worker, or another job on a GPU, takes."""
     if team.gpus is not None:
         return team.gpus
     return 1.0 if capacity.most.gpus else 0.0

@@ -9,7 +9,7 @@ from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.declare.kind import MOST_CLASSES
 from mi_ray.experiments.images.census import Census
 from mi_ray.experiments.images.inventory import inventory
-from mi_ray.experiments.images.missing import missing_files
+from mi_ray.experiments.images.missing import missing_files, unreadable_files
 from mi_ray.experiments.plan.fit import refuse_unfit
 from mi_ray.experiments.plan.forecast import forecast, forecast_search, notes
 from mi_ray.experiments.plan.plan import Cell
@@ -38,6 +38,8 @@ def print_cells(order: Order, census: Census) -> None:
         print(*forecast_search(known.study.search(known.grid), known.plan, known.store, census.counts), sep="\n")
     for absent in missing_files(order.questions):
         print(f"missing   {absent}")
+    for fault in unreadable_files(order.questions):
+        print(f"unusable  {fault}")
 
 
 def assumed(order: Order, census: Census) -> Iterator[str]:

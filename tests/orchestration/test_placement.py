@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import pytest
 
-from mi_ray.experiments.declare import CDP, Embedding, Labelled, LinearEvaluation, SameClass, Training
+from mi_ray.experiments.declare import (
+    CDP,
+    Embedding,
+    Estimation,
+    Geometry,
+    Labelled,
+    LinearEvaluation,
+    NearestNeighbours,
+    SameClass,
+    Training,
+)
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.declare.counts import Counts
+from mi_ray.experiments.plan.cost import job_work
 from mi_ray.experiments.plan.plan import Job, build, group
 from mi_ray.orchestration.cluster import Capacity, Share
-from mi_ray.orchestration.placement import Occupancy, Team, job_share, loaders, refuse_what_cannot_fit, training_slots
+from mi_ray.orchestration.placement import (
+    LONG,
+    ON_GPU,
+    ON_GPU_IF_LONG,
+    Occupancy,
+    Team,
+    job_share,
+    loaders,
+    refuse_what_cannot_fit,
+    training_slots,
+)
 
 LAPTOP = Capacity((Share(2, 0),))
 NODES = Capacity((Share(4, 0), Share(4, 1), Share(4, 1)))
@@ -170,3 +191,38 @@ def test_moments_by_worker_ask_for_as_many_workers():
     refuse_what_cannot_fit(by_worker, LAPTOP, Team(workers=2))
     with pytest.raises(Refused, match="workers: 1 is not allowed; allowed: 2, the batch_norm_parts of a training"):
         refuse_what_cannot_fit(by_worker, LAPTOP, Team())
+
+
+# Questions
+
+
+def questions(data: CDP, arch: str) -> list[Job]:
+    """A job for each kind of question to one encoder."""
+    embedding = Embedding(encoder=Training(data=data, pairing=SameClass(task="color"), arch=arch))
+    asked = [
+        LinearEvaluation(embedding=embedding, task="color"),
+        NearestNeighbours(embedding=embedding, task="color"),
+        Geometry(embedding=embedding, pairing=SameClass(task="color")),
+        Estimation(embedding=embedding, pairing=SameClass(task="color")),
+    ]
+    return [job for job in group(build(asked, lambda data: "d").cells.values()) if job.kind not in ON_GPU]
+
+
+LARGE = CDP(train_images=10**6, validation_images=10**5, test_images=10**5)
+
+
+def test_every_question_takes_a_gpu_only_if_a_core_would_need_more_than_a_minute():
+    few, many = (
+        questions(CDP(train_images=1024, validation_images=1024, test_images=1024), "resnet10t"),
+        questions(LARGE, "resnet50"),
+    )
+    assert {job.kind for job in few} == {job.kind for job in many} == ON_GPU_IF_LONG
+    for job in [*few, *many]:
+        assert job_share(job, NODES, Team()).gpus == (job_work(job) > LONG), job.kind
+    assert [job_share(job, NODES, Team()).gpus for job in many] == 4 * [1]
+    assert {job_share(job, LAPTOP, Team()) for job in many} == {Share(1, 0)}
+
+
+def test_a_long_question_takes_the_part_of_a_gpu_that_a_training_takes_but_never_two():
+    long = questions(LARGE, "resnet50")[0]
+    assert [job_share(long, NODES, Team(gpus=gpus)).gpus for gpus in (0, 0.25, 1, 2)] == [0, 0.25, 1, 1]

@@ -58,6 +58,11 @@ class LabelledDataset:
         return not isinstance(self.reader, PackagedArrays)
 
     @property
+    def has_files(self) -> bool:
+        """Whether every image has a file of its own."""
+        return isinstance(self.reader, ClassTree)
+
+    @property
     def needs_class_list(self) -> bool:
         """Whether the user must name a file that lists the classes."""
         return isinstance(self.reader, ClassTree) and self.reader.needs_class_list

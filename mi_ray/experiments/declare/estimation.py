@@ -96,8 +96,8 @@ class Estimation(EmbeddingQuestion):
         critics = self.critics * (fitted + 2 * read**2 * encoder.out)
         if not isinstance(self.pairing, SameClass):
             return float(critics)
-        columns = sizes.classes(self.task) * len(self.penalties)
-        return critics + probe_work(sizes.width, sizes.counts.train, columns)
+        classes = sizes.classes(self.task)
+        return critics + probe_work(sizes.width, sizes.counts.train, classes, len(self.penalties))
 
 
 def refuse_other_pairs(frozen: Frozen, pairing: Pairing) -> None:

@@ -51,5 +51,4 @@ class LinearEvaluation(EmbeddingQuestion):
 
     def work(self, sizes: Sizes) -> float:
         """Fitting the probes."""
-        columns = sizes.classes(self.task) * len(self.penalties)
-        return probe_work(sizes.width, sizes.counts.train, columns)
+        return probe_work(sizes.width, sizes.counts.train, sizes.classes(self.task), len(self.penalties))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from math import log2
 from typing import Literal, assert_never, get_args
 
-from mi_ray.compute.choices import Mix, is_colour
+from mi_ray.compute.choices import Form, Mix, is_colour
 from mi_ray.compute.images.catalogue import DATASETS, Dataset
 from mi_ray.compute.images.readers import ClassTree
 from mi_ray.experiments.declare.checks import at_least, instance, one_of, refuse, within
@@ -30,6 +30,7 @@ HALVED = tuple(name for name, dataset in DATASETS.items() if dataset.has_halves)
 OWN_SHARE = 0.2
 """Share of validation images, and of test images, that is assumed of a user's own images."""
 Half = Literal["", "first", "second"]
+CropsFrom = Literal["auto", "photograph", "square"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +114,9 @@ class Labelled:
 
     ``half`` keeps the first or second half of the classes (CIFAR-5A, 5B, 50A, 50B; Table X), ``domain`` one domain of
     PACS. ``held_out`` is the share of a class that validation gets, and test, where there is no official one.
-    ``matte``: the colour that transparent pixels become.
+    ``matte``: the colour that transparent pixels become. ``crops``: whether views are cropped from the whole
+    ``photograph``, as public recipes do, or from its centre ``square`` of ``side`` pixels; ``auto``: photographs of
+    image files, squares of all other data sets.
     ``negatives``: the set D- that training draws its negatives from; the images themselves if None.
     """
 
@@ -125,6 +128,7 @@ class Labelled:
     half: Half = ""
     domain: str = ""
     matte: str = "white"
+    crops: CropsFrom = "auto"
     negatives: Labelled | Noise | Crops | None = None
     seed: int = 0
 
@@ -139,6 +143,10 @@ class Labelled:
         if DATASETS[self.name].needs_class_list and not self.class_list:
             raise refuse("class_list", self.class_list, "the file with the 100 wnids")
         _colour("matte", self.matte)
+        one_of("crops", self.crops, get_args(CropsFrom))
+        if self.crops == "photograph" and not DATASETS[self.name].has_files:
+            having = ", ".join(name for name, dataset in DATASETS.items() if dataset.has_files)
+            raise refuse("crops", self.crops, f"auto or square for {self.name}; photographs are of {having}")
         instance("negatives", self.negatives, Labelled, Noise, Crops, type(None))
         if isinstance(self.negatives, Labelled) and self.negatives.negatives is not None:
             raise refuse("negatives", self.negatives.negatives, "None: negatives have no negatives")
@@ -170,6 +178,13 @@ class Labelled:
     def layer(self) -> Values:
         """Parameters: every field by the name that people use, and a short name of the negatives."""
         return _parameters(self) | {"negatives": negatives_name(self.negatives)}
+
+    @property
+    def form(self) -> Form:
+        """Where views are taken from."""
+        if self.crops == "auto":
+            return "photograph" if DATASETS[self.name].has_files else "square"
+        return self.crops
 
     @property
     def sibling(self) -> Labelled:

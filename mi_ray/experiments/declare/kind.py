@@ -20,7 +20,12 @@ FORWARD_AND_BACKWARD = 3
 STEP_OVERHEAD = 1e9
 """Operations that the fixed cost of one optimiser step is worth: small K_tr makes long jobs."""
 
-PROBE_PASSES = 40
+PROBE_PASSES, MANY_CLASSES_PASSES, MANY = 40, 100, 100
+"""Passes over the rows that fitting a probe takes, up to so ``MANY`` classes and beyond (`compute.probes.logistic`)."""
+
+SOFTMAX = 100
+"""Columns of h that the softmax of a score costs as much as."""
+
 MOST_CLASSES = 100
 """Classes that a folder is assumed to have until it is read."""
 
@@ -94,6 +99,7 @@ class Kind(Protocol):
         ...
 
 
-def probe_work(width: int, images: int, columns: int) -> float:
-    """Operations of fitting linear probes with ``columns`` outputs in all to h [images, width]."""
-    return PROBE_PASSES * 4 * images * width * columns
+def probe_work(width: int, images: int, classes: int, penalties: int = 1) -> float:
+    """Operations of fitting linear probes of ``classes`` for each of ``penalties`` to h [images, width]."""
+    passes = MANY_CLASSES_PASSES if classes > MANY else PROBE_PASSES
+    return passes * 4.0 * images * (width + SOFTMAX) * classes * penalties

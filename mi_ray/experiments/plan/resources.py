@@ -16,8 +16,20 @@ import torch
 from torch import Tensor
 
 from mi_ray.compute.choices import Stem
+from mi_ray.compute.images.labelled import RESIDENT_BUDGET
 from mi_ray.compute.training.networks import blank, forward_flops, width
-from mi_ray.experiments.declare import Checkpoint, Data, Embedding, Encoder, Training, Views, data_of, encoder_of, side
+from mi_ray.experiments.declare import (
+    Checkpoint,
+    Data,
+    Embedding,
+    Encoder,
+    Labelled,
+    Training,
+    Views,
+    data_of,
+    encoder_of,
+    side,
+)
 from mi_ray.experiments.declare.counts import Counts
 from mi_ray.experiments.declare.images import LEAST_SIDE, counts, has_image_files
 from mi_ray.experiments.declare.kind import FORWARD_AND_BACKWARD
@@ -25,9 +37,6 @@ from mi_ray.experiments.plan.cost import DEFAULT_RATE
 from mi_ray.experiments.plan.fit import input_side
 from mi_ray.experiments.plan.forecast import H100_FLOPS, H100_STEP_SECONDS
 from mi_ray.experiments.plan.plan import UNPREPARED, Cell
-
-RESIDENT_BUDGET = 4 * 2**30
-"""Bytes of images up to which a set of image files is decoded once and kept, rather than streamed."""
 
 LOADER_VIEWS = 250.0
 """Views that one loader core is assumed to make in a second, from photographs, at a side of 224 pixels."""
@@ -100,9 +109,9 @@ def array_bytes(data: Data, held: Counts) -> int:
 
 def is_streamed(data: Data, held: Counts) -> bool:
     """Whether views are decoded from image files: photographs that are cropped, or squares beyond `RESIDENT_BUDGET`."""
-    if not has_image_files(data):
+    if not isinstance(data, Labelled) or not has_image_files(data):
         return False
-    return getattr(data, "crops", "square") != "square" or array_bytes(data, held) > RESIDENT_BUDGET
+    return data.form == "photograph" or array_bytes(data, held) > RESIDENT_BUDGET
 
 
 def stored_bytes(data: Data, held: Counts, *, in_bucket: bool) -> int:

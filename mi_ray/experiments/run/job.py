@@ -60,7 +60,7 @@ def compute(
     if not cells:
         return
     started, clock = time.time(), time.monotonic()
-    results = _results(cells, attempts, data, store, device, leaving)
+    results = _results(cells, attempts, data, store, device, leaving, loaders)
     seconds = (time.monotonic() - clock) / len(cells)
     for cell, result in zip(cells, results, strict=True):
         refuse_numbers(f"result of {cell.kind}", result)
@@ -89,7 +89,7 @@ def compute_together(
     if not workers.from_first(attempt is not None):
         return
     started, clock = time.time(), time.monotonic()
-    result = trained(cell.declaration, data, attempt, device, workers, leaving)
+    result = trained(cell.declaration, data, attempt, device, workers, leaving, loaders)
     if attempt:
         manifest = _manifest(cell, device, started, time.monotonic() - clock) | {"workers": workers.size}
         attempt.publish(manifest, result=result, declaration=story(cell.declaration))
@@ -103,25 +103,26 @@ def _results(
     store: Store,
     device: torch.device,
     leaving: Callable[[], bool],
+    loaders: int,
 ) -> list[Values]:
     """The results of the cells of a job; they are of one kind, with one upstream."""
     cell, attempt, upstream = cells[0], attempts[cells[0].key], cells[0].upstream or ""
     match cell.declaration:
         case Training() as training:
-            return [trained(training, data, attempt, device, leaving=leaving)]
+            return [trained(training, data, attempt, device, leaving=leaving, loaders=loaders)]
         case Checkpoint() as checkpoint:
             return [read_back(checkpoint, attempt, store, cell.upstream)]
         case (Embedding() | Views()) as frozen:
-            return [embedded(frozen, data, attempt, store, upstream, device)]
+            return [embedded(frozen, data, attempt, store, upstream, device, loaders)]
         case Estimation() as estimation:
-            return [estimated(estimation, data, attempt, h_of(upstream, store))]
+            return [estimated(estimation, data, attempt, h_of(upstream, store), device)]
         case LinearEvaluation():
             evaluations = [cell.declaration for cell in cells if isinstance(cell.declaration, LinearEvaluation)]
-            return evaluated(evaluations, data, h_of(upstream, store))
+            return evaluated(evaluations, data, h_of(upstream, store), device)
         case NearestNeighbours() as neighbours:
-            return [voted(neighbours, data, h_of(upstream, store))]
+            return [voted(neighbours, data, h_of(upstream, store), device)]
         case Geometry() as geometry:
-            return [measured(geometry, data, h_of(upstream, store))]
+            return [measured(geometry, data, h_of(upstream, store), device)]
         case OwnQuestion() as question:
             return [answered(question, data, h_of(upstream, store))]
         case _:

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from mi_ray.compute.generated.photographs import refuse_flat
-from mi_ray.compute.images.image_set import ImageSet, refuse_equal, refuse_single
+from mi_ray.compute.images.alike import refuse_equal, refuse_single
+from mi_ray.compute.images.image_set import ImageSet
 from tests.compute.miniatures import read
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mi_ray.compute.images.labelled import RESIDENT_BUDGET
 from mi_ray.compute.training import networks
 from mi_ray.experiments.declare import (
     CDP,
@@ -31,7 +32,6 @@ from mi_ray.experiments.plan.plan import Cell, build
 from mi_ray.experiments.plan.resources import (
     LOADER_VIEWS,
     PROCESS_BYTES,
-    RESIDENT_BUDGET,
     Machine,
     activation_bytes,
     array_bytes,
