@@ -7,8 +7,8 @@ from safetensors.numpy import load_file, save_file
 from mi_ray.compute.numerics.mapped_files import created_arrays, mapped_arrays, metadata_of
 
 ARRAYS = {
-    "h": np.arange(12, dtype=np.float32).reshape(3, 4), "labels": np.array([2, 1]), "pixels": np.zeros((2, 3), np.uint8),
-    "none": np.zeros((0, 5)), "flags": np.array([True, False]),
+    "h": np.arange(12, dtype=np.float32).reshape(3, 4), "labels": np.array([2, 1]),
+    "pixels": np.zeros((2, 3), np.uint8), "none": np.zeros((0, 5)), "flags": np.array([True, False]),
 }  # fmt: skip
 
 

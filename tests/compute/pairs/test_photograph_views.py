@@ -80,7 +80,7 @@ def test_colours_that_are_turned_off_stay(field):
 
 
 @pytest.mark.parametrize(
-    "view", [plain, SimCLRView(crop_min_scale=None, flip=0), SimCLRView(crop_min_scale=1.0, flip=0)]
+    "view", [plain, SimCLRView(crop_min_scale=None, flip=0.0), SimCLRView(crop_min_scale=1.0, flip=0.0)]
 )
 def test_a_view_that_crops_nothing_takes_the_plain_view(view):
     crops = crops_of(view, np.array([[500, 375]]), size=32, seed=0, rows=Rows.all(1), share=0.875)
