@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -128,7 +129,7 @@ class _Objective:
     ) -> None:
         self.x, self.n_classes, self.n_penalties = x, tuple(n_classes), len(penalties)
         self.n_problems = len(n_classes) * len(penalties)
-        self._options = {"dtype": x.dtype, "device": x.device}
+        self._options: dict[str, Any] = {"dtype": x.dtype, "device": x.device}
         stops = [MANY_CLASSES if c > MANY else FEW_CLASSES for c in n_classes for _ in penalties]
         self.tolerance = torch.tensor([stop.tolerance for stop in stops], **self._options)
         self.iterations = torch.tensor([iterations or stop.iterations for stop in stops], device=x.device)
