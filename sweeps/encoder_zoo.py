@@ -18,11 +18,16 @@ with the accuracy almost perfectly and better than any other measure, in Pearson
 - A row of Tables VI to IX, such as ``SwAV`` or ``DeiTB``: its file in the folder ``checkpoints``, as
   ``compute/frozen/published.py`` calls it. The paper names no variants; these match its accuracies best.
 - ``timm:ARCH``: ``ARCH.safetensors`` in that folder, the ``model.safetensors`` that timm publishes for it.
-- ``file:PATH:ARCH``: any file of a known layout that holds the timm encoder ARCH. Images are shown as timm states.
+- ``file:PATH:ARCH``: any file that holds the timm encoder ARCH below some prefix. Images are shown as timm states.
 
-``paper`` has the 29 encoders on ImageNet-100 (Tables VI and VIII), ``paper-1k`` 27 of them on ImageNet-1k (VII and IX;
-its images take some 200 GB of memory). K_est is 256 and 512 there, read off the largest printed estimates; the paper
-gives no other setting. A pickle that needs code to be read is refused until ``--axis allow_code=yes``.
+A file may hold several encoders, such as raw and averaged weights: ``--axis weights=raw``, ``averaged``, or the prefix
+of one. Without it the one that its method publishes is read, and a file of no known method is refused.
+
+``paper`` has the 29 encoders on ImageNet-100 (Tables VI and VIII), ``paper-1k`` 27 of them on ImageNet-1k (VII and IX).
+Photographs are read from their files, so that memory does not grow with their number; h of ImageNet-1k and of two views
+of it takes 565 GiB of the store. ``dataset`` may also be ``folder``, class folders below ``root``. K_est is 256 and 512
+there, read off the largest printed estimates; the paper gives no other setting. A pickle that needs code to be read is
+refused until ``--axis allow_code=yes``.
 """
 
 from collections.abc import Mapping
@@ -56,7 +61,7 @@ from mi_ray.experiments.declare.measures import ALIGNMENT, BALANCED_ACCURACY, NO
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import FEW_IMAGES
-from sweeps.shared_axes import ARCH, CDPAxes, EstimationAxes, with_axes
+from sweeps.shared_axes import ARCH, CDPAxes, EstimationAxes, LabelledAxes, with_axes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,9 +93,10 @@ LARGEST = ("SwinB", "PiTB")
 """Encoders that Table IX leaves out."""
 
 
-@with_axes(CDPAxes(), EstimationAxes())
+@with_axes(CDPAxes(), LabelledAxes(root="data/imagenet", side=224), EstimationAxes())
 def trial(
     images: CDPAxes,
+    labelled: LabelledAxes,
     estimation: EstimationAxes,
     *,
     encoder: str,
@@ -101,25 +107,23 @@ def trial(
     temperature: float = Training.temperature,
     views: int = Training.views,
     learning_rate: float = Training.learning_rate,
-    root: str = "data/imagenet",
-    class_list: str = "data/imagenet100_wnids.txt",
-    side: int = 224,
     checkpoints: str = "data/checkpoints",
+    weights: str = Checkpoint.weights,
     allow_code: bool = Checkpoint.allow_code,
     views_per_image: int = Views.per_image,
     batches: int = Estimation.batches,
 ) -> tuple[Question, ...]:
     """One encoder's linear accuracy and all other measures.
 
-    ``arch`` to ``learning_rate`` set encoders that are trained here, ``images`` CDP images, ``root`` to ``side`` any
-    other ``dataset``.
+    ``arch`` to ``learning_rate`` set encoders that are trained here, ``images`` CDP images, ``labelled`` any other
+    ``dataset``, ``weights`` and ``allow_code`` encoders in files.
     """
-    data = images.declared() if dataset == "cdp" else photographs(dataset, root, class_list, side)
+    data = images.declared() if dataset == "cdp" else labelled.applied(photographs(dataset))
     settings = {"arch": arch, "k_tr": k_tr, "temperature": temperature, "learning_rate": learning_rate, "seed": seed}
     read = (
         trained_here(encoder, data, views, settings)
         if encoder in OURS
-        else read_from_file(encoder, data, checkpoints, allow_code=allow_code)
+        else read_from_file(encoder, data, checkpoints, weights=weights, allow_code=allow_code)
     )
     same_class, simclr = SameClass(task="all" if isinstance(data, CDP) else "class"), SimCLR()
     plain, viewed = Embedding(encoder=read), Views(encoder=read, pairing=simclr, per_image=views_per_image, seed=seed)
@@ -132,11 +136,11 @@ def trial(
     )
 
 
-def photographs(dataset: str, root: str, class_list: str, side: int) -> Labelled:
+def photographs(dataset: str) -> Labelled:
     """A labelled data set; only ImageNet-100 has a list of classes."""
     one_of("dataset", dataset, ["cdp", *get_args(Dataset)])
-    name = cast(Dataset, dataset)
-    return Labelled(name=name, root=root, class_list=class_list if dataset == "imagenet-100" else "", side=side)
+    class_list = "data/imagenet100_wnids.txt" if dataset == "imagenet-100" else ""
+    return Labelled(name=cast(Dataset, dataset), class_list=class_list)
 
 
 def trained_here(name: str, data: Data, views: int, settings: Mapping[str, Any]) -> Checkpoint:
@@ -148,16 +152,16 @@ def trained_here(name: str, data: Data, views: int, settings: Mapping[str, Any])
     return Checkpoint(data=data, arch=training.arch, source=training, layout=recipe.layout, name=name)
 
 
-def read_from_file(name: str, data: Data, folder: str, *, allow_code: bool) -> Checkpoint:
+def read_from_file(name: str, data: Data, folder: str, *, weights: str, allow_code: bool) -> Checkpoint:
     """A published encoder by the name of its row, or one in a file by ``timm:ARCH`` or ``file:PATH:ARCH``."""
     if name in PUBLISHED:
         row = PUBLISHED[name]
         return Checkpoint(
             data=data, arch=row.arch, source=f"{folder}/{row.file}", layout=row.layout, input=row.trained_on,
-            allow_code=allow_code, name=name,
+            weights=weights, allow_code=allow_code, name=name,
         )  # fmt: skip
     arch, path = _arch_and_path(name, folder)
-    return Checkpoint(data=data, arch=arch, source=path, allow_code=allow_code, name=name)
+    return Checkpoint(data=data, arch=arch, source=path, weights=weights, allow_code=allow_code, name=name)
 
 
 def _arch_and_path(name: str, folder: str) -> tuple[str, str]:

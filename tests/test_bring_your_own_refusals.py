@@ -12,6 +12,7 @@ import timm
 import torch
 from PIL import Image
 
+from mi_ray.compute.training.networks import encoder
 from mi_ray.experiments.declare import (
     Checkpoint,
     Embedding,
@@ -131,6 +132,17 @@ def half_a_file():
     evaluate()
 
 
+def lfs_pointer():
+    Path("weights/moco.pth").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    read = Checkpoint(data=PHOTOS, arch="resnet10t", source="weights/moco.pth", name="moco")
+    refuse_missing_files([LinearEvaluation(embedding=Embedding(encoder=read), task="class")])
+
+
+def two_encoders():
+    raw, ema = (encoder("resnet10t", seed=seed).state_dict() for seed in (0, 1))
+    saved({"state_dict": raw, "state_dict_ema": ema})
+
+
 def trained(pairing):
     return Training(data=PHOTOS, pairing=pairing, arch="resnet10t")
 
@@ -195,6 +207,8 @@ PROVOKED = {
     "images of a side that the encoder does not take": other_side,
     "no such file": missing_checkpoint,
     "a pickle that needs code": lambda: saved(in_moco() | {"args": argparse.Namespace(lr=0.1)}),
+    "a Git LFS pointer": lfs_pointer,
+    "raw and averaged weights, and no choice": two_encoders,
     "a pickled module, code allowed": lambda: saved(timm.create_model("resnet10t"), allow_code=True),
     "another architecture": lambda: evaluate(arch="resnet18"),
     "NaN or infinity in a weight": lambda: with_values(torch.nan),

@@ -14,6 +14,9 @@ from PIL import ImageColor
 Mix = Literal["linear", "additive"]
 """Combination of a digit and the photograph behind it."""
 
+Form = Literal["square", "photograph"]
+"""Whether views are taken from the centre square of an image, or cropped from the whole photograph."""
+
 Precision = Literal["auto", "bfloat16", "float32"]
 """Number type of the networks; ``auto`` is bfloat16 on hardware that computes it faster."""
 
@@ -22,19 +25,33 @@ Stem = Literal["imagenet", "cifar"]
 ``cifar``: one 3 x 3 convolution of stride 1 and no pooling, for images of 32 pixels (Chen et al. 2020, App. B.9)."""
 
 Layout = Literal["flat", "swav", "dino", "moco", "moco-v3", "supcon", "vissl"]
-"""Names of the encoder's tensors in a checkpoint file. ``flat``: the encoder's own names, as in files of torchvision,
-timm, the hubs of DINO and Barlow Twins, VISSL's converter and our ``encoder.safetensors``; otherwise below the prefixes
-of the method's public code. ``module.`` (DDP) may precede any name."""
+"""Names of the encoder's tensors in a checkpoint file. ``flat``: the encoder's own names, below any prefix or none, as in
+files of torchvision, timm, Lightning, solo-learn, Barlow Twins, VICReg, SimSiam and our ``encoder.safetensors``;
+otherwise below the prefixes of the method's public code. ``module.`` (DDP) and ``_orig_mod.`` (torch.compile) may stand
+anywhere."""
+
+Weights = Literal["raw", "averaged"]
+"""Which encoder of a checkpoint file that holds several: the trained one, or the running average of it over the training
+(EMA, a momentum encoder, a teacher)."""
+
+
+Interpolation = Literal["bilinear", "bicubic"]
 
 
 @dataclass(frozen=True)
 class Input:
     """The input of an encoder in its training: square images of ``size`` pixels, 0..1, less ``mean``, over ``std``
-    (RGB)."""
+    (RGB).
+
+    ``share`` and ``interpolation`` say how its evaluation makes the square of a photograph: the central square with
+    this share of the short side, resized. Centre squares that are given are only resized, by linear interpolation.
+    """
 
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    share: float = 0.875
+    interpolation: Interpolation = "bilinear"
 
 
 def is_colour(text: object) -> bool:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, get_args
+from typing import Any, ClassVar, get_args
 
-from mi_ray.compute.choices import Input, Layout, Stem
-from mi_ray.experiments.declare.checks import at_least, instance, one_of, refuse
+from mi_ray.compute.choices import Input, Layout, Stem, Weights
+from mi_ray.experiments.declare.checks import at_least, did_you_mean, instance, one_of, refuse
 from mi_ray.experiments.declare.identity import contents, flat, own_fields
 from mi_ray.experiments.declare.images import Data
 from mi_ray.experiments.declare.kind import STEP_OVERHEAD, Sizes, Values
 from mi_ray.experiments.declare.training import Training, known_arch
+
+INPUT_LATER: Values = {"share": Input.share, "interpolation": Input.interpolation}
+"""Fields that `Input` did not have at first, at the value at which they do not enter a key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +22,9 @@ class Checkpoint:
     """An encoder in a file of ``layout``: a published one at path ``source``, or a training of this system written in
     that layout and read back.
 
-    ``hidden`` and ``out`` size the critics of its estimations, as a training's projector does. ``allow_code`` lets a
+    ``weights``: which encoder of a file that holds several: ``raw``, ``averaged`` (a running average over the training:
+    EMA, a momentum encoder, a teacher), the prefix of one, such as ``student.backbone.``, or, if empty, the one that
+    its method publishes. ``hidden`` and ``out`` size the critics of its estimations, as a training's projector does. ``allow_code`` lets a
     pickle run code; the file's sha256 is the checkpoint's identity. Images are resized and normalised as ``input``
     states; if it is None, as timm states for ``arch``, and not at all for a training of this system.
     """
@@ -30,6 +35,7 @@ class Checkpoint:
     layout: Layout = "flat"
     stem: Stem = "imagenet"
     input: Input | None = None
+    weights: str = ""
     allow_code: bool = False
     hidden: int = 512
     out: int = 128
@@ -39,6 +45,9 @@ class Checkpoint:
     protocol: ClassVar[int] = 1
     LABELS: ClassVar[frozenset[str]] = frozenset({"name", "source", "allow_code"})
     """Fields that say where the file is and how people call it; they do not enter the key."""
+    LATER: ClassVar[dict[str, Any]] = {"weights": ""}
+    """Fields added after the first release, with the value that restores the earlier behaviour: at that value a field
+    does not enter the key, so that keys stay the same."""
 
     subject: ClassVar[str] = ""
     company: ClassVar[str] = ""
@@ -49,6 +58,12 @@ class Checkpoint:
         instance("source", self.source, Training, str)
         one_of("layout", self.layout, get_args(Layout))
         one_of("stem", self.stem, get_args(Stem))
+        instance("weights", self.weights, str)
+        if self.weights not in ("", *get_args(Weights)) and not self.weights.endswith("."):
+            near = did_you_mean(self.weights, get_args(Weights))
+            raise refuse("weights", self.weights, f"'', raw, averaged, or a prefix that ends with a dot{near}")
+        if isinstance(self.source, Training) and self.weights:
+            raise refuse("weights", self.weights, "'' for a training, whose file holds one encoder")
         instance("input", self.input, Input, type(None))
         at_least("hidden", self.hidden, 1)
         at_least("out", self.out, 1)
@@ -68,8 +83,12 @@ class Checkpoint:
         return self
 
     def science(self) -> Values:
-        """The fields but for `LABELS`; for a file its sha256, by whose contents the layout is recognised."""
+        """The fields but for `LABELS` and those of `LATER` at their earlier value; for a file its sha256, by whose
+        contents the layout is recognised."""
         own = {name: value for name, value in own_fields(self).items() if name not in self.LABELS}
+        if self.input is not None:
+            own["input"] = {n: v for n, v in own["input"].items() if n not in INPUT_LATER or v != INPUT_LATER[n]}
+        own = {name: value for name, value in own.items() if not (name in self.LATER and value == self.LATER[name])}
         if isinstance(self.source, str):
             own["sha256"] = contents(Path(self.source))
             del own["layout"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from mi_ray.experiments.declare.checkpoint import Encoder
+    from mi_ray.experiments.declare.counts import Counts
 
 Values = dict[str, Any]
 
@@ -30,7 +31,7 @@ MOST_CLASSES = 100
 
 
 class Sizes(Protocol):
-    """Sizes of a network, measured on shapes when they are asked for (`plan.cost`)."""
+    """Sizes of a network, measured on shapes when they are asked for, and of its images (`plan.cost`)."""
 
     @property
     def forward(self) -> float:
@@ -40,6 +41,15 @@ class Sizes(Protocol):
     @property
     def width(self) -> int:
         """Width of h."""
+        ...
+
+    @property
+    def counts(self) -> Counts:
+        """Images of each split: counted if the files have been listed, else as declared."""
+        ...
+
+    def classes(self, task: str) -> int:
+        """Classes of a downstream task; `MOST_CLASSES` while nobody knows."""
         ...
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import assert_never
 
+from mi_ray.compute.frozen.file_kinds import format_of
 from mi_ray.compute.images import catalogue
 from mi_ray.experiments.declare import (
     BUNDLED,
@@ -44,7 +45,7 @@ def missing_files(questions: Iterable[Question]) -> list[str]:
     encoders = dict.fromkeys(map(encoder_of, questions))
     absent = {line for data in dict.fromkeys(map(data_of, encoders)) for line in missing(data)}
     for encoder in encoders:
-        if isinstance(encoder, Checkpoint) and isinstance(encoder.source, str) and not Path(encoder.source).is_file():
+        if isinstance(encoder, Checkpoint) and isinstance(encoder.source, str) and not Path(encoder.source).exists():
             absent.add(f"{f'checkpoint {encoder.name}'.strip()}: {encoder.source}")
     return sorted(absent)
 
@@ -57,9 +58,24 @@ def refuse_missing(data: Data) -> None:
 
 
 def refuse_missing_files(questions: Iterable[Question]) -> None:
-    """Refuse questions with missing images or checkpoints; the message names the first."""
+    """Refuse questions with missing images or checkpoints, or checkpoints of no known format; the message names the
+    first."""
     listed = list(questions)
     for data in dict.fromkeys(map(data_of, listed)):
         refuse_missing(data)
     for line in missing_files(listed):
         raise Refused(f"{line} is not there; allowed: an existing file")
+    for line in unreadable_files(listed):
+        raise Refused(line)
+
+
+def unreadable_files(questions: Iterable[Question]) -> list[str]:
+    """What each checkpoint file is that no encoder can be read from (`format_of`); only its first bytes are read."""
+    faults: dict[str, None] = {}
+    for encoder in dict.fromkeys(map(encoder_of, questions)):
+        if isinstance(encoder, Checkpoint) and isinstance(encoder.source, str) and Path(encoder.source).exists():
+            try:
+                format_of(Path(encoder.source))
+            except (ValueError, OSError) as fault:
+                faults[str(fault)] = None
+    return list(faults)

@@ -27,7 +27,10 @@ def read_back(declaration: Checkpoint, attempt: Attempt, store: Store, upstream:
         torch.save(laid_out(state, declaration.layout), attempt.payload / FILE)
     path = Path(declaration.source) if isinstance(declaration.source, str) else attempt.payload / FILE
     file = checkpoint_files.read_state(path, allow_code=declaration.allow_code)
-    state = checkpoint_files.encoder_state(file.tensors, declaration.arch, stem=declaration.stem, file=path)
-    save_tensors(state, attempt.payload / ENCODER)
-    layout = checkpoint_files.layout_of(file.tensors, declaration.arch, stem=declaration.stem)
-    return {"sha256": file.sha256, "layout": layout, "ran_code": file.ran_code, "tensors": len(state)}
+    read = checkpoint_files.read_encoder(
+        file.tensors, declaration.arch, stem=declaration.stem, file=path, weights=declaration.weights
+    )
+    save_tensors(read.state, attempt.payload / ENCODER)
+    found = {"layout": read.layout, "prefix": read.prefix, "naming": read.naming, "averaged": read.averaged}
+    counts = {"ran_code": file.ran_code, "tensors": len(read.state)}
+    return {"sha256": file.sha256} | found | {"others": ", ".join(read.others)} | counts

@@ -13,7 +13,6 @@ from mi_ray.compute.estimation.own import OwnCritic
 from mi_ray.compute.estimation.probe import ProbeCritic
 from mi_ray.compute.estimation.problem import Problem
 from mi_ray.compute.estimation.samples import Origin, Sample, flattened
-from mi_ray.compute.images.duplicates import identities_of_pixels
 from mi_ray.compute.images.image_set import SPLITS, ImageSet
 from mi_ray.experiments.declare import Estimation, SameClass
 from mi_ray.experiments.declare.kind import Values
@@ -63,7 +62,7 @@ def estimated(
 
 def origin_of(images: ImageSet, names: Sequence[str]) -> Origin:
     """Identities, sources and names of the images of a split."""
-    return Origin(identities=identities_of_pixels(images.images), sources=images.sources, names=names)
+    return Origin(identities=images.identities, sources=images.sources, names=names)
 
 
 def critic_settings(declaration: Estimation) -> Settings:

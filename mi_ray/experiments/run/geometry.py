@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mi_ray.compute.images.duplicates import distinct_rows, identities_of_pixels
+from mi_ray.compute.images.duplicates import distinct_rows
 from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.compute.probes import geometry
 from mi_ray.experiments.declare import Geometry, SameClass
@@ -38,7 +38,7 @@ def of_classes(
 ) -> geometry.OfClasses:
     """Geometry by the pairs that the estimate draws: of different images, classes weighted as declared."""
     labels = labelled(pairing.task, images)[0]
-    rows = distinct_rows(identities_of_pixels(images.images), labels)
+    rows = distinct_rows(images.identities, labels)
     is_share_of_rows = pairing.prior == "empirical" and len(rows) == len(images)
     prior = None if is_share_of_rows else label_channel(pairing, images).prior
     sampling = geometry.Sampling(labels=labels[rows], prior=prior, redraw=pairing.redraw)

@@ -88,7 +88,7 @@ def key(declaration, digest=DIGEST):
 @pytest.mark.parametrize("declaration", [*OTHERWISE, *PAIRINGS], ids=lambda d: type(d).__name__)
 def test_the_tables_here_name_every_field(declaration):
     own = {field.name for field in fields(declaration)} - UPSTREAM_FIELDS
-    tied = {"arch"} if declaration is CHECKPOINT else set()  # to that of its training
+    tied = {"arch", "weights"} if declaration is CHECKPOINT else set()  # to its training
     assert own - getattr(declaration, "LABELS", set()) - tied == set((OTHERWISE | PAIRINGS)[declaration])
 
 
@@ -110,6 +110,7 @@ def test_a_checkpoint_file_is_known_by_its_contents_wherever_it_lies(tmp_path):
     assert key(a) == key(b) == key(replace(a, name="SwAV", allow_code=True))
     assert len({key(a), key(c), key(gone), key(CHECKPOINT), key(replace(a, arch="resnet18"))}) == 5
     assert key(replace(a, layout="moco")) == key(a)
+    assert len({key(replace(a, weights=weights)) for weights in ("", "raw", "averaged", "student.")}) == 4
 
 
 @pytest.mark.parametrize("question", [EMBEDDING, ESTIMATION, EVALUATION, GEOMETRY], ids=lambda d: type(d).__name__)

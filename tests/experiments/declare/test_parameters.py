@@ -99,7 +99,7 @@ OTHERWISE = {
     "digits": "/other", "backgrounds": "/other", "name": "cifar-100", "root": "/other", "class_list": "/other",
     "half": "second", "matte": "black", "domain": "sketch", "negatives": Crops(), "canvas": 64, "source": "other.pth",
     "pairing": SameClass(task="position"), "penalties": (0.5,), "size": 64, "mean": (0.1, 0.2, 0.3),
-    "std": (0.1, 0.2, 0.3), "own": (Cosine(),),
+    "std": (0.1, 0.2, 0.3), "own": (Cosine(),), "weights": "averaged",
 }  # fmt: skip
 """Another value of fields that are neither numbers nor booleans."""
 
@@ -163,6 +163,7 @@ FREE = {
     ("Labelled", "domain"): Labelled(name="pacs", domain="photo"),
     ("Checkpoint", "arch"): FILE,
     ("Checkpoint", "source"): FILE,
+    ("Checkpoint", "weights"): FILE,
 }
 """Declarations in which a field is free to change that others tie."""
 
