@@ -36,7 +36,7 @@ HISTORY_BYTES = 2**30
 
 FEWEST = 3
 LEAST = -60.0
-"""Least log probability in a gradient of several blocks: products of numbers below 1e-38 are 70 times slower on CPUs."""
+"""Least log probability in a gradient of several blocks: products of numbers below 1e-38 take 70 times as long."""
 
 ARMIJO = 1e-4
 HALVINGS = 6
