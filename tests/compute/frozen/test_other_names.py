@@ -1,6 +1,7 @@
 """Encoders under the names of CLIP and of Hugging Face's transformers, against small networks with those names."""
 
 import copy
+import re
 
 import pytest
 import timm
@@ -27,7 +28,10 @@ class Block(nn.Module):
     def __init__(self, width, heads, quick):
         super().__init__()
         self.attn, self.ln_1, self.ln_2 = nn.MultiheadAttention(width, heads), nn.LayerNorm(width), nn.LayerNorm(width)
-        self.mlp, self.quick = nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)}), quick
+        self.mlp, self.quick = (
+            nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)}),
+            quick,
+        )
 
     def forward(self, x):
         normed = self.ln_1(x)
@@ -45,7 +49,9 @@ class Visual(nn.Module):
         self.class_embedding = nn.Parameter(torch.randn(width) * 0.1)
         self.positional_embedding = nn.Parameter(torch.randn((side // patch) ** 2 + 1, width) * 0.1)
         self.ln_pre, self.ln_post = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.transformer = nn.ModuleDict({"resblocks": nn.ModuleList(Block(width, heads, quick) for _ in range(layers))})
+        self.transformer = nn.ModuleDict(
+            {"resblocks": nn.ModuleList(Block(width, heads, quick) for _ in range(layers))}
+        )
         self.proj = nn.Parameter(torch.randn(width, 512) * 0.1)
 
     def forward(self, x):
@@ -58,8 +64,9 @@ class Visual(nn.Module):
 
 
 TEXT = {
-    "token_embedding.weight": torch.rand(5, 8), "positional_embedding": torch.rand(4, 8), "logit_scale": torch.tensor(4.6),
-    "transformer.resblocks.0.ln_1.weight": torch.ones(8), "text_projection": torch.rand(8, 512), "ln_final.weight": torch.ones(8),
+    "token_embedding.weight": torch.rand(5, 8), "positional_embedding": torch.rand(4, 8),
+    "logit_scale": torch.tensor(4.6), "transformer.resblocks.0.ln_1.weight": torch.ones(8),
+    "text_projection": torch.rand(8, 512), "ln_final.weight": torch.ones(8),
 }  # fmt: skip
 """Tensors of CLIP beside its image encoder."""
 
@@ -86,14 +93,13 @@ def test_a_clip_transformer_of_another_size_is_refused():
     with pytest.raises(ValueError, match="missing"):
         encoder_state(state, "vit_base_patch32_clip_224")
     state = below("visual.", Visual(True, layers=1, side=256).state_dict())
-    with pytest.raises(ValueError, match="missing|misshapen"):
+    with pytest.raises(ValueError, match=r"missing|misshapen"):
         encoder_state(state, "vit_base_patch32_clip_224")
 
 
 def test_the_resnet_of_clip_is_read_through_timms_filter():
-    """`ModifiedResNet`: three convolutions in the stem, pooling before a convolution of stride, pooling by attention."""
+    """`ModifiedResNet`: three convolutions in the stem, pooling before strides, and by attention at the end."""
     f_e = timm.create_model("resnet50_clip", num_classes=0)
-    import re
 
     def named(name):
         name = re.sub(r"^stem\.conv(\d)\.(conv|bn)\.", lambda m: f"{m[2]}{m[1]}.", name)
@@ -105,7 +111,11 @@ def test_the_resnet_of_clip_is_read_through_timms_filter():
 
     state = f_e.state_dict()
     theirs = below("visual.", {named(name): tensor for name, tensor in state.items()})
-    assert {"visual.conv3.weight", "visual.layer1.0.downsample.0.weight", "visual.attnpool.q_proj.weight"} < theirs.keys()
+    assert {
+        "visual.conv3.weight",
+        "visual.layer1.0.downsample.0.weight",
+        "visual.attnpool.q_proj.weight",
+    } < theirs.keys()
     read = read_encoder(theirs | TEXT, "resnet50_clip")
     assert read.prefix == "visual." and all(torch.equal(read.state[name], tensor) for name, tensor in state.items())
 

@@ -1,5 +1,5 @@
-"""State dicts of torchvision's own encoders load into those of timm that compute the same: proved on outputs, with random
-weights and random statistics of BatchNorm."""
+"""State dicts of torchvision's own encoders load into those of timm that compute the same: proved on outputs, with
+random weights and random statistics of BatchNorm."""
 
 import copy
 
@@ -33,7 +33,9 @@ def randomised(network, side):
     norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
     for layer in norms:
         layer.momentum = 1.0
-    for block in network.modules():  # branches smaller than what they are added to, or rounding grows from block to block
+    for (
+        block
+    ) in network.modules():  # branches smaller than what they are added to, or rounding grows from block to block
         if getattr(block, "use_res_connect", False) and hasattr(block, "block"):
             block.block[-1][1].weight.data.mul_(0.1)
     if norms:
@@ -56,7 +58,9 @@ def built(constructor, arch):
     for name, tensor in network.state_dict().items():
         width = (3 / tensor[0].numel()) ** 0.5 if tensor.ndim > 1 else 0.3
         if tensor.is_floating_point():
-            tensor.uniform_(-width, width, generator=generator).add_(float(tensor.ndim == 1 and name.endswith("weight")))
+            tensor.uniform_(-width, width, generator=generator).add_(
+                float(tensor.ndim == 1 and name.endswith("weight"))
+            )
     return network
 
 
@@ -75,7 +79,9 @@ def headless(network):
 
 def assert_same_outputs(network, state, arch, side):
     """Relative distance below 1e-5 in 32 bits, or 1e-7 in 64 where rounding alone moves h by more than that."""
-    f_e = copy.deepcopy(blank(arch)) if arch.startswith(("vit", "vgg")) else timm.create_model(arch, num_classes=0).eval()
+    f_e = (
+        copy.deepcopy(blank(arch)) if arch.startswith(("vit", "vgg")) else timm.create_model(arch, num_classes=0).eval()
+    )
     f_e.load_state_dict(state, assign=True)
     x = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(1))
     for kind, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-7)):
@@ -199,7 +205,7 @@ def test_a_tensor_too_many_or_too_few_is_refused_in_every_family():
         with pytest.raises(ValueError, match="unexpected"):
             encoder_state(state | {"features.9.0.extra.weight": torch.rand(2)}, arch)
         del state["features.3.0.norm1.weight" if "swin" in arch else "features.3.conv.0.1.weight"]
-        with pytest.raises(ValueError, match="missing|unexpected|misshapen"):
+        with pytest.raises(ValueError, match=r"missing|unexpected|misshapen"):
             encoder_state(state, arch)
 
 
