@@ -41,6 +41,7 @@ def run(order: Order) -> int:
 
     The imports are here since they take seconds, which ``--help`` and a mistyped flag need not wait for.
     """
+    from mi_ray.experiments.images.census import Census
     from mi_ray.running import refusals
     from mi_ray.running.dry_run import print_cells, print_images
     from mi_ray.running.figures import refuse_unknown_draw
@@ -50,11 +51,14 @@ def run(order: Order) -> int:
     refusals.refuse_unknown_panels(order)
     refuse_unknown_draw(order.study)
     order.store.refuse_if_unreachable()
+    census = Census(order.store, measures_files=order.store.bucket is not None)
     if order.options.dry_run:
-        print_cells(order)
+        print_cells(order, census)
         return DONE
     refusals.refuse_absent_files(order)
-    print_images(order)
+    print_images(order, census)
+    order = order.renewed(refusals.known_digests(order), census.counts)
+    refusals.refuse_what_lacks_room(order)
     refusals.refuse_jobs_too_large(order)
     order.store.prepare()
     with driver_lock(order.store):
@@ -86,6 +90,10 @@ def flags_of(study: Study) -> argparse.ArgumentParser:
     add(
         "--gpus", type=float, help="GPUs of each of them and of an embedding, such as 0.5 (1 where the cluster has any)"
     )
+    add(
+        "--loaders", type=int, metavar="N",
+        help="CPU cores that decode images for each of them (as many as it needs and a node has)",
+    )  # fmt: skip
     add("--store", default="runs", metavar="PLACE", help="of finished cells: a folder, s3://… or gs://… (%(default)s)")
     add("--tracking-uri", help="MLflow tracking URI (SQLite in the store)")
     return parser

@@ -23,9 +23,11 @@ with the accuracy almost perfectly and better than any other measure, in Pearson
 A file may hold several encoders, such as raw and averaged weights: ``--axis weights=raw``, ``averaged``, or the prefix
 of one. Without it the one that its method publishes is read, and a file of no known method is refused.
 
-``paper`` has the 29 encoders on ImageNet-100 (Tables VI and VIII), ``paper-1k`` 27 of them on ImageNet-1k (VII and IX;
-its images take some 200 GB of memory). K_est is 256 and 512 there, read off the largest printed estimates; the paper
-gives no other setting. A pickle that needs code to be read is refused until ``--axis allow_code=yes``.
+``paper`` has the 29 encoders on ImageNet-100 (Tables VI and VIII), ``paper-1k`` 27 of them on ImageNet-1k (VII and IX).
+Photographs are read from their files, so that memory does not grow with their number; h of ImageNet-1k and of two views
+of it takes 565 GiB of the store. ``dataset`` may also be ``folder``, class folders below ``root``. K_est is 256 and 512
+there, read off the largest printed estimates; the paper gives no other setting. A pickle that needs code to be read is
+refused until ``--axis allow_code=yes``.
 """
 
 from collections.abc import Mapping
@@ -59,7 +61,7 @@ from mi_ray.experiments.declare.measures import ALIGNMENT, BALANCED_ACCURACY, NO
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import FEW_IMAGES
-from sweeps.shared_axes import ARCH, CDPAxes, EstimationAxes, with_axes
+from sweeps.shared_axes import ARCH, CDPAxes, EstimationAxes, LabelledAxes, with_axes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +93,10 @@ LARGEST = ("SwinB", "PiTB")
 """Encoders that Table IX leaves out."""
 
 
-@with_axes(CDPAxes(), EstimationAxes())
+@with_axes(CDPAxes(), LabelledAxes(root="data/imagenet", side=224), EstimationAxes())
 def trial(
     images: CDPAxes,
+    labelled: LabelledAxes,
     estimation: EstimationAxes,
     *,
     encoder: str,
@@ -104,9 +107,6 @@ def trial(
     temperature: float = Training.temperature,
     views: int = Training.views,
     learning_rate: float = Training.learning_rate,
-    root: str = "data/imagenet",
-    class_list: str = "data/imagenet100_wnids.txt",
-    side: int = 224,
     checkpoints: str = "data/checkpoints",
     weights: str = Checkpoint.weights,
     allow_code: bool = Checkpoint.allow_code,
@@ -115,10 +115,10 @@ def trial(
 ) -> tuple[Question, ...]:
     """One encoder's linear accuracy and all other measures.
 
-    ``arch`` to ``learning_rate`` set encoders that are trained here, ``images`` CDP images, ``root`` to ``side`` any
-    other ``dataset``, ``weights`` and ``allow_code`` encoders in files.
+    ``arch`` to ``learning_rate`` set encoders that are trained here, ``images`` CDP images, ``labelled`` any other
+    ``dataset``, ``weights`` and ``allow_code`` encoders in files.
     """
-    data = images.declared() if dataset == "cdp" else photographs(dataset, root, class_list, side)
+    data = images.declared() if dataset == "cdp" else labelled.applied(photographs(dataset))
     settings = {"arch": arch, "k_tr": k_tr, "temperature": temperature, "learning_rate": learning_rate, "seed": seed}
     read = (
         trained_here(encoder, data, views, settings)
@@ -136,11 +136,11 @@ def trial(
     )
 
 
-def photographs(dataset: str, root: str, class_list: str, side: int) -> Labelled:
+def photographs(dataset: str) -> Labelled:
     """A labelled data set; only ImageNet-100 has a list of classes."""
     one_of("dataset", dataset, ["cdp", *get_args(Dataset)])
-    name = cast(Dataset, dataset)
-    return Labelled(name=name, root=root, class_list=class_list if dataset == "imagenet-100" else "", side=side)
+    class_list = "data/imagenet100_wnids.txt" if dataset == "imagenet-100" else ""
+    return Labelled(name=cast(Dataset, dataset), class_list=class_list)
 
 
 def trained_here(name: str, data: Data, views: int, settings: Mapping[str, Any]) -> Checkpoint:

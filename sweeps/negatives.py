@@ -19,9 +19,15 @@ other domain. Digits are easy, so only a tenth of D's 901 images train; the rest
 choice of training images changes accuracy by more than D- does. Each seed therefore splits D anew, and D- are compared
 within seeds. The paper states no more than the data sets; its preset trains for 1000 epochs by the recipe for CIFAR-10
 in `recipes`.
+
+``data`` may also be a whole data set (``cifar-10``, ``cifar-100``, ``imagenet-100``, ``imagenet-1k``, or ``folder``:
+class folders of your own). It has no sibling. ``root`` is that of D, ``pacs`` the folder of PACS.
+
+    python sweeps/negatives.py --axis data=folder --axis root=PATH --axis side=64 --axis negatives=own,apart,crops
 """
 
 from dataclasses import replace
+from typing import assert_never
 
 from mi_ray.compute.choices import Stem
 from mi_ray.compute.images.catalogue import Dataset
@@ -35,19 +41,26 @@ from mi_ray.experiments.declare import (
     SimCLR,
     Training,
 )
-from mi_ray.experiments.declare.checks import one_of
+from mi_ray.experiments.declare.checks import one_of, refuse
 from mi_ray.experiments.declare.measures import ACCURACY
 from mi_ray.experiments.declare.training import OptimizerName
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
-from sweeps.shared_axes import ARCH
+from sweeps.recipes import BENCHMARKS
+from sweeps.shared_axes import ARCH, LabelledAxes, with_axes
 
-DATA: dict[str, Dataset] = {"digits-5A": "digits", "cifar-5A": "cifar-10", "cifar-50A": "cifar-100"}
+HALVES: dict[str, Dataset] = {"digits-5A": "digits", "cifar-5A": "cifar-10", "cifar-50A": "cifar-100"}
+"""Names of D that is the first half of a data set's classes."""
+WHOLE = {name: benchmark.data for name, benchmark in BENCHMARKS.items() if isinstance(benchmark.data, Labelled)}
+"""D that is a whole data set."""
+DATA = (*HALVES, *WHOLE)
 PACS = {"cartoon": "cartoon", "art": "art_painting", "photo": "photo", "sketch": "sketch"}
 NEGATIVES = ("own", "apart", "sibling", "crops", *PACS, "noise")
 
 
+@with_axes(LabelledAxes(held_out=0.45))
 def trial(
+    labelled: LabelledAxes,
     *,
     negatives: str,
     data: str = "digits-5A",
@@ -59,24 +72,26 @@ def trial(
     views: int = 10_000,
     optimizer: OptimizerName = Training.optimizer,
     learning_rate: float = Training.learning_rate,
-    held_out: float = 0.45,
+    pacs: str = "data/pacs",
 ) -> tuple[Question, ...]:
     """One row of the table: the linear accuracy on D of an encoder that is trained on D against ``negatives``."""
     training = Training(
-        data=images(data, negatives, held_out, seed), pairing=SimCLR(), arch=arch, stem=stem, k_tr=k_tr,
+        data=images(data, negatives, labelled, seed, pacs), pairing=SimCLR(), arch=arch, stem=stem, k_tr=k_tr,
         temperature=temperature, views=views, optimizer=optimizer, learning_rate=learning_rate, seed=seed,
     )  # fmt: skip
     return (LinearEvaluation(embedding=Embedding(encoder=training), task="class"),)
 
 
-def images(data: str, negatives: str, held_out: float, seed: int) -> Labelled:
-    """D, the first half of the classes, with its D-. ``seed`` splits both, and draws noise and crops."""
-    one_of("data", data, list(DATA))
-    own = Labelled(name=DATA[data], half="first", held_out=held_out, seed=seed)
-    return replace(own, negatives=negatives_called(negatives, own))
+def images(data: str, negatives: str, axes: LabelledAxes, seed: int, pacs: str = "data/pacs") -> Labelled:
+    """D, half of the classes or all, with its D-. ``seed`` splits both, and draws noise and crops."""
+    one_of("data", data, DATA)
+    named = WHOLE[data] if data in WHOLE else Labelled(name=HALVES[data], half="first")
+    own = axes.applied(replace(named, seed=seed))
+    assert isinstance(own, Labelled)
+    return replace(own, negatives=negatives_called(negatives, own, pacs))
 
 
-def negatives_called(name: str, own: Labelled) -> Labelled | Noise | Crops | None:
+def negatives_called(name: str, own: Labelled, pacs: str = "data/pacs") -> Labelled | Noise | Crops | None:
     """The images of the D- called ``name``, where D is ``own``; Refused unless it is one of `NEGATIVES`."""
     one_of("negatives", name, NEGATIVES)
     match name:
@@ -85,20 +100,39 @@ def negatives_called(name: str, own: Labelled) -> Labelled | Noise | Crops | Non
         case "apart":
             return own
         case "sibling":
+            if not own.half:
+                raise refuse("negatives", name, f"another set with all classes of {own.name}, which have no sibling")
             return own.sibling
         case "crops":
             return Crops(seed=own.seed)
         case "noise":
             return Noise(seed=own.seed)
         case _:
-            return Labelled(name="pacs", root="data/pacs", domain=PACS[name], held_out=own.held_out, seed=own.seed)
+            return Labelled(name="pacs", root=pacs, domain=PACS[name], held_out=own.held_out, seed=own.seed)
 
 
 def names_of(data: Labelled) -> tuple[str, str]:
     """The names of D and D- in the table."""
     own = replace(data, negatives=None)
-    negatives = next(name for name in NEGATIVES if negatives_called(name, own) == data.negatives)
-    return next(name for name, whole in DATA.items() if whole == data.name), negatives
+    halves = {name: half for half, name in HALVES.items()}
+    return halves[data.name] if data.half else data.name, name_of_negatives(data.negatives, own)
+
+
+def name_of_negatives(negatives: Labelled | Noise | Crops | None, own: Labelled) -> str:
+    """The name of a D- in the table, where D is ``own``."""
+    match negatives:
+        case None:
+            return "own"
+        case Noise():
+            return "noise"
+        case Crops():
+            return "crops"
+        case Labelled(name="pacs"):
+            return next(name for name, domain in PACS.items() if domain == negatives.domain)
+        case Labelled():
+            return "apart" if negatives == own else "sibling"
+        case _:
+            assert_never(negatives)
 
 
 STUDY = Study(

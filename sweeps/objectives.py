@@ -20,6 +20,11 @@ those of pairing ``all`` in `infomin_grid`: one store trains them once.
 The paper's ``augmented`` cells are other methods of other authors (SWD, MoCHi, HCA). Its preset takes SimCLR's
 augmentation with colour jitter of full strength instead, where Tian et al. (2020) see the best accuracy. Temperatures
 of its SimCLR encoders are the best in Tables IV and V; the recipes are in `recipes`.
+
+``data`` is ``cdp``, ``cifar-10``, ``cifar-100``, ``imagenet-100``, ``imagenet-1k``, or ``folder``: class folders of
+your own. ``views`` replaces the recipe's number of views.
+
+    python sweeps/objectives.py --axis data=folder --axis root=PATH --axis side=64 --axis views=200000 --dry-run
 """
 
 from mi_ray.experiments.declare import (
@@ -39,14 +44,15 @@ from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, NOMINAL
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import BENCHMARKS, FEW_QUESTIONS, Benchmark, benchmark_called, benchmark_of
-from sweeps.shared_axes import ARCH, EstimationAxes, with_axes
+from sweeps.shared_axes import ARCH, EstimationAxes, LabelledAxes, with_axes
 
 UNSUPERVISED, SUPERVISED = ("simclr", "augmented"), ("class", "supcon")
 OBJECTIVES = UNSUPERVISED + SUPERVISED
 
 
-@with_axes(EstimationAxes())
+@with_axes(LabelledAxes(), EstimationAxes())
 def trial(
+    images: LabelledAxes,
     estimation: EstimationAxes,
     *,
     objective: str,
@@ -54,13 +60,16 @@ def trial(
     arch: str = ARCH,
     seed: int = 0,
     share: float = 1.0,
+    views: int | None = None,
 ) -> tuple[Question, ...]:
-    """One cell of the table: an encoder trained with ``objective`` on a ``share`` of the benchmark's views."""
-    benchmark = benchmark_called(data)
+    """One cell of the table: an encoder trained with ``objective`` on a ``share`` of the benchmark's ``views``."""
+    benchmark = benchmark_called(data, images)
     pairing, loss = pairing_and_loss(objective, benchmark)
     supervised = objective in SUPERVISED
     temperature = benchmark.supervised_temperature if supervised else benchmark.temperature
-    training = benchmark.training(pairing, arch, seed=seed, temperature=temperature, share=share, objective=loss)
+    training = benchmark.training(
+        pairing, arch, seed=seed, temperature=temperature, share=share, views=views, objective=loss
+    )
     frozen = Embedding(encoder=training)
     return (
         LinearEvaluation(embedding=frozen, task=benchmark.task),

@@ -1,17 +1,20 @@
 """Scales of presets on CDP images, and a training recipe for each data set of the tables.
 
 The paper names data sets, encoders and temperatures. The rest of a recipe is that of the closest public code, on
-cosine-annealed SGD: CIFAR-10 as SupContrast (1000 epochs; lr .05 at a batch of 256; temperature .5, supervised .1),
-ImageNet-100 and ImageNet-1k as VNE of the paper's own lab (lr .4 for a batch of 256), for 400 and 100 epochs. K_Tr
-follows from the losses that Tables IV and V print: at most 256 pairs for CIFAR-10 and some 128 for ImageNet-100.
+cosine-annealed SGD: CIFAR-10 and, with the same settings, CIFAR-100 as SupContrast (1000 epochs; lr .05 at a batch of
+256; temperature .5, supervised .1), ImageNet-100 and ImageNet-1k as VNE of the paper's own lab (lr .4 for a batch of
+256), for 400 and 100 epochs. K_Tr follows from the losses that Tables IV and V print: at most 256 pairs for CIFAR-10
+and some 128 for ImageNet-100. ``folder``, class folders of the user's own below ``root``, has ImageNet-100's recipe on
+a tenth of its views, 80 epochs of as many images; ``views`` should follow the number of images.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mi_ray.compute.choices import Stem
 from mi_ray.experiments.declare import CDP, Data, Labelled, NTXent, Objective, Pairing, SimCLR, Training, color_jitter
 from mi_ray.experiments.declare.checks import one_of
 from mi_ray.experiments.declare.training import OptimizerName
+from sweeps.shared_axes import LabelledAxes
 
 FEW_QUESTIONS = {"critic_steps": (20,), "k_est": (1024,), "critics": (2,)}
 FEW_IMAGES = {"train_images": (2048,), "test_images": (1024,), **FEW_QUESTIONS}
@@ -53,9 +56,10 @@ class Benchmark:
         seed: int,
         temperature: float | None = None,
         share: float = 1.0,
+        views: int | None = None,
         objective: Objective | None = None,
     ) -> Training:
-        """Training by this recipe on a ``share`` of its views; by default NT-Xent at its temperature."""
+        """Training by this recipe on a ``share`` of ``views``, or of its own; by default NT-Xent at its temperature."""
         return Training(
             data=self.data,
             pairing=pairing,
@@ -64,7 +68,7 @@ class Benchmark:
             objective=objective or NTXent(),
             k_tr=self.k_tr,
             temperature=temperature or self.temperature,
-            views=round(share * self.views),
+            views=round(share * (views or self.views)),
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
             seed=seed,
@@ -79,31 +83,43 @@ def _cdp(title: str, data: CDP, views: int) -> Benchmark:
     )  # fmt: skip
 
 
+CIFAR_10 = Benchmark(
+    title="CIFAR-10", data=Labelled(name="cifar-10"), stem="cifar", k_tr=256, temperature=0.5, views=100_000_000,
+    learning_rate=0.05,
+)  # fmt: skip
+IMAGENET_100 = Benchmark(
+    title="ImageNet-100",
+    data=Labelled(name="imagenet-100", root="data/imagenet", side=224, class_list="data/imagenet100_wnids.txt"),
+    k_tr=128, temperature=0.3, views=100_000_000, learning_rate=0.2,
+)  # fmt: skip
+
 BENCHMARKS = {
     "cdp": _cdp("CDP", CDP(), 100_000),
     "cdp-small": _cdp("CDP, small", CDP(train_images=2048, validation_images=1024, test_images=1024), 2_000),
-    "cifar-10": Benchmark(
-        title="CIFAR-10", data=Labelled(name="cifar-10"), stem="cifar", k_tr=256, temperature=0.5, views=100_000_000,
-        learning_rate=0.05,
-    ),
-    "imagenet-100": Benchmark(
-        title="ImageNet-100",
-        data=Labelled(name="imagenet-100", root="data/imagenet", side=224, class_list="data/imagenet100_wnids.txt"),
-        k_tr=128, temperature=0.3, views=100_000_000, learning_rate=0.2,
-    ),
+    "cifar-10": CIFAR_10,
+    "cifar-100": replace(CIFAR_10, title="CIFAR-100", data=Labelled(name="cifar-100")),
+    "imagenet-100": IMAGENET_100,
     "imagenet-1k": Benchmark(
         title="ImageNet-1k", data=Labelled(name="imagenet-1k", root="data/imagenet", side=224), k_tr=256,
         temperature=0.2, views=256_000_000, learning_rate=0.4,
     ),
+    "folder": replace(
+        IMAGENET_100, title="class folders", data=Labelled(name="folder", root="data/folder", side=224),
+        views=10_000_000,
+    ),
 }  # fmt: skip
 
 
-def benchmark_called(name: str) -> Benchmark:
-    """The benchmark of a name; refuses any other name."""
+def benchmark_called(name: str, axes: LabelledAxes | None = None) -> Benchmark:
+    """The benchmark of a name, its images with ``axes``; refuses any other name."""
     one_of("data", name, list(BENCHMARKS))
-    return BENCHMARKS[name]
+    benchmark = BENCHMARKS[name]
+    return replace(benchmark, data=axes.applied(benchmark.data)) if axes else benchmark
 
 
 def benchmark_of(data: Data) -> str:
-    """The name of the benchmark with these images."""
+    """The name of the benchmark of these images. A labelled set is known by its name, since ``root``, ``side`` and the
+    like are axes; CDP images by all fields."""
+    if isinstance(data, Labelled):
+        return data.name
     return next(name for name, benchmark in BENCHMARKS.items() if benchmark.data == data)

@@ -9,7 +9,10 @@ from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import Any, TypeVar, get_type_hints
 
-from mi_ray.experiments.declare import CDP, Embedding, Estimation, Pairing, Views
+from mi_ray.compute.images.catalogue import DATASETS
+from mi_ray.experiments.declare import CDP, Data, Embedding, Estimation, Labelled, Pairing, Views
+from mi_ray.experiments.declare.checks import refuse
+from mi_ray.experiments.declare.images import CropsFrom
 
 Result = TypeVar("Result")
 ARCH = "resnet10t"
@@ -32,6 +35,28 @@ class CDPAxes:
             canvas=self.canvas, digits=self.digits, backgrounds=self.backgrounds, train_images=self.train_images,
             validation_images=self.test_images, test_images=self.test_images, **settings,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledAxes:
+    """Axes of labelled images, named like the fields of `Labelled`; None leaves a field as the study has it."""
+
+    root: str | None = None
+    class_list: str | None = None
+    side: int | None = None
+    held_out: float | None = None
+    matte: str | None = None
+    crops: CropsFrom | None = None
+
+    def applied(self, data: Data) -> Data:
+        """The declaration of labelled images with the axes that are set; Refused for an axis that the images lack."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        for name, value in given.items():
+            if not isinstance(data, Labelled):
+                raise refuse(name, value, f"nothing with {type(data).__name__} images; {name} is of labelled images")
+            if name == "class_list" and not DATASETS[data.name].needs_class_list:
+                raise refuse(name, value, f"nothing with {data.name}, which has no list of classes")
+        return replace(data, **given) if isinstance(data, Labelled) else data
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,9 @@ ahead of every measure without classes; the loss agrees least, since its scale d
 
 The laptop's images are CDP, the task ``all``, on half the views of `objectives`. SimCLR's crops and flips change that
 task's attributes, which is no problem: the study compares encoders of different quality. Six encoders say little about
-a correlation; the table gives its interval.
+a correlation; the table gives its interval. ``data`` is any benchmark of `recipes`, such as class folders of your own:
+
+    python sweeps/temperature.py --axis data=folder --axis root=PATH --axis side=64 --axis views=200000 --dry-run
 """
 
 from mi_ray.experiments.declare import (
@@ -29,13 +31,14 @@ from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, LOSS, TOLERAN
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import FEW_QUESTIONS, benchmark_called
-from sweeps.shared_axes import ARCH, EstimationAxes, with_axes
+from sweeps.shared_axes import ARCH, EstimationAxes, LabelledAxes, with_axes
 
 AUGMENTATION = SimCLR()
 
 
-@with_axes(EstimationAxes())
+@with_axes(LabelledAxes(), EstimationAxes())
 def trial(
+    images: LabelledAxes,
     estimation: EstimationAxes,
     *,
     temperature: float,
@@ -43,16 +46,17 @@ def trial(
     arch: str = ARCH,
     seed: int = 0,
     share: float = 1.0,
+    views: int | None = None,
 ) -> tuple[Question, ...]:
-    """One row of the table: an encoder trained at ``temperature`` on a ``share`` of the benchmark's views."""
-    benchmark = benchmark_called(data)
-    training = benchmark.training(AUGMENTATION, arch, seed=seed, temperature=temperature, share=share)
+    """One row of the table: an encoder trained at ``temperature`` on a ``share`` of the benchmark's ``views``."""
+    benchmark = benchmark_called(data, images)
+    training = benchmark.training(AUGMENTATION, arch, seed=seed, temperature=temperature, share=share, views=views)
     plain, classes = Embedding(encoder=training), SameClass(task=benchmark.task)
-    views = Views(encoder=training, pairing=AUGMENTATION, seed=seed)
+    viewed = Views(encoder=training, pairing=AUGMENTATION, seed=seed)
     return (
         LinearEvaluation(embedding=plain, task=benchmark.task),
         Geometry(embedding=plain, pairing=classes),
-        estimation.declared(views, AUGMENTATION, seed=seed),
+        estimation.declared(viewed, AUGMENTATION, seed=seed),
         estimation.declared(plain, classes, seed=seed),
     )
 

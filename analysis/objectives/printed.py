@@ -56,8 +56,11 @@ def lines_of(rows: pd.DataFrame, quantity: str) -> Iterator[list[str]]:
             nominal = [with_spread(row["mean"], row["spread"], 2) for _, row in entries.iterrows()]
             statements = entries[STATEMENT].fillna("")
             entropy_bits = alike[CLASS_ENTROPY.name].iloc[0]
-            title = f"{_place(settings, place)}, H(C) = {entropy_bits:.4g} bits"
-            yield [title, *(text or value for text, value in zip(statements, nominal, strict=True))]
+            known = f"H(C) = {entropy_bits:.4g} bits" if pd.notna(entropy_bits) else ""
+            yield [
+                ", ".join(filter(None, [_place(settings, place), known])),
+                *(text or value for text, value in zip(statements, nominal, strict=True)),
+            ]
 
 
 def comparisons(differences: pd.DataFrame) -> list[list[str]]:

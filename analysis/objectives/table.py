@@ -21,6 +21,9 @@ QUANTITIES = {ACCURACY: ("evaluation", BALANCED_ACCURACY), ESTIMATE: ("estimatio
 """The kind of cell and the measure of each quantity."""
 
 NAMES = {"simclr": "L_SimCLR", "augmented": "L_aug,best-known", "class": "L_class", "supcon": "L_SupCon"}
+COUNTED = "counted_entropy_bits"
+"""Column of H(C) as estimations report it, until it is merged with the declared one."""
+
 COMPARISONS = {
     ("class", "simclr"): "every",
     ("supcon", "class"): "every",
@@ -38,12 +41,14 @@ def table(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
         part = over_seeds(cells, places, measure.name, measure.error)
         if quantity == ESTIMATE:
             part = part.join(certificates_over_seeds(cells, places).drop(columns=places))
+            part[COUNTED] = over_seeds(cells, places, CLASS_ENTROPY.name)["mean"]
         part.insert(0, "quantity", quantity)
         parts.append(part)
     first = list(dict.fromkeys(name for part in parts for name in places_of(part)))
     tidy = pd.concat(parts, ignore_index=True)
     benchmarks = [BENCHMARKS[name] for name in tidy["data"]]
-    tidy[CLASS_ENTROPY.name] = [entropy_bits(benchmark.data, benchmark.task) for benchmark in benchmarks]
+    declared = pd.Series([entropy_bits(benchmark.data, benchmark.task) for benchmark in benchmarks], dtype=float)
+    tidy[CLASS_ENTROPY.name] = declared.fillna(tidy.pop(COUNTED))  # of class folders only the files tell it
     return tidy[[*first, *tidy.columns.difference(first, sort=False)]]
 
 

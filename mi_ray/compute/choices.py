@@ -14,6 +14,9 @@ from PIL import ImageColor
 Mix = Literal["linear", "additive"]
 """Combination of a digit and the photograph behind it."""
 
+Form = Literal["square", "photograph"]
+"""Whether views are taken from the centre square of an image, or cropped from the whole photograph."""
+
 Precision = Literal["auto", "bfloat16", "float32"]
 """Number type of the networks; ``auto`` is bfloat16 on hardware that computes it faster."""
 
@@ -32,14 +35,23 @@ Weights = Literal["raw", "averaged"]
 (EMA, a momentum encoder, a teacher)."""
 
 
+Interpolation = Literal["bilinear", "bicubic"]
+
+
 @dataclass(frozen=True)
 class Input:
     """The input of an encoder in its training: square images of ``size`` pixels, 0..1, less ``mean``, over ``std``
-    (RGB)."""
+    (RGB).
+
+    ``share`` and ``interpolation`` say how its evaluation makes the square of a photograph: the central square with
+    this share of the short side, resized. Centre squares that are given are only resized, by linear interpolation.
+    """
 
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    share: float = 0.875
+    interpolation: Interpolation = "bilinear"
 
 
 def is_colour(text: object) -> bool:

@@ -31,9 +31,10 @@ START_SECONDS = 600
 
 
 def train_together(
-    job: Job, data: PreparedData, store: Store, *, workers: int, each: Share, retries: int, folder: Path
+    job: Job, data: PreparedData, store: Store, *, workers: int, each: Share, loaders: int, retries: int, folder: Path
 ) -> str:
-    """Train with ``workers`` Ray Train workers of size ``each``; returns "" or the error that a retry would repeat.
+    """Train with ``workers`` Ray Train workers of size ``each``, in which ``loaders`` processes decode images; returns
+    "" or the error that a retry would repeat.
 
     If a worker dies, Train ends all workers and starts them again from the newest checkpoint, at most ``retries``
     times; after that its exception is raised. ``folder``: node-local folder for Train's own state.
@@ -41,7 +42,7 @@ def train_together(
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(START_SECONDS))
     trainer = TorchTrainer(
         worker_loop,  # type: ignore[arg-type]
-        train_loop_config={"job": job, "data": data, "store": store},
+        train_loop_config={"job": job, "data": data, "store": store, "loaders": loaders},
         torch_config=AtNodeAddress(),
         scaling_config=ScalingConfig(
             num_workers=workers, use_gpu=each.gpus > 0, resources_per_worker={"CPU": each.cpus, "GPU": each.gpus}
@@ -75,6 +76,7 @@ def worker_loop(config: dict[str, Any]) -> str:
                 device=get_device(),
                 workers=Workers.here(),
                 leaving=is_preempted,
+                loaders=config["loaders"],
             )
     except Diverged as error:
         return f"{type(error).__name__}: {error}"

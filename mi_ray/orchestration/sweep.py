@@ -19,7 +19,7 @@ from mi_ray.experiments.plan.queue import Queue
 from mi_ray.experiments.run.job import compute
 from mi_ray.experiments.run.serial import DataByDigest, Listener
 from mi_ray.experiments.store.store import Store
-from mi_ray.orchestration.cluster import Capacity, Share
+from mi_ray.orchestration.cluster import Capacity
 from mi_ray.orchestration.data_parallel import train_together
 from mi_ray.orchestration.dependent_trials import DependentTrials, Relay
 from mi_ray.orchestration.pickling import pickle_own_by_value
@@ -27,6 +27,7 @@ from mi_ray.orchestration.placement import (
     ONE_WORKER,
     Occupancy,
     Team,
+    loaders,
     refuse_what_cannot_fit,
     together,
     training_slots,
@@ -52,7 +53,7 @@ def run_on_ray(
 
     A failed job blocks only the jobs that depend on it. Refused, before any job starts, if one cannot fit the cluster.
     """
-    work = Computing(dict(data), store, team, worker_share(capacity, team))
+    work = Computing(dict(data), store, team, capacity)
     run_trials(jobs, work, store, listener, capacity=capacity, team=team)
 
 
@@ -66,20 +67,22 @@ class Computing:
     data: DataByDigest
     store: Store
     team: Team
-    worker: Share
+    capacity: Capacity
 
     def __call__(self, job: Job, folder: Path) -> str:
         """Compute a job; returns "" or an error that a retry would repeat. ``folder``: node-local scratch folder."""
-        images = self.data[job.cells[0].data_digest]
+        images, decoding = self.data[job.cells[0].data_digest], loaders(job, self.capacity, self.team)
         if together(job, self.team):
+            each = worker_share(self.capacity, self.team, decoding)
             return train_together(
-                job, images, self.store, workers=self.team.workers, each=self.worker, retries=RETRIES, folder=folder
-            )
+                job, images, self.store, workers=self.team.workers, each=each, loaders=decoding, retries=RETRIES,
+                folder=folder,
+            )  # fmt: skip
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         on_gpu = torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES")
         device = torch.device("cuda" if on_gpu else "cpu")
         with leaving_in_order():
-            compute(job, images, self.store, device=device, leaving=is_preempted)
+            compute(job, images, self.store, device=device, leaving=is_preempted, loaders=decoding)
         return ""
 
 
@@ -98,7 +101,7 @@ def run_trials(
         return
     refuse_what_cannot_fit(table.values(), capacity, team)
     pickle_own_by_value(table.values())
-    slots = training_slots(capacity, team)
+    slots = training_slots(capacity, team, table.values())
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(slots, int(capacity.most.cpus)))
     queue = Queue(table.values(), store, slots=slots)
     with scratch_folder(store) as scratch:

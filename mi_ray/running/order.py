@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from mi_ray.experiments.declare import Data, Question, data_of
 from mi_ray.experiments.declare.checks import Refused, refuse
 from mi_ray.experiments.declare.identity import cell_key
-from mi_ray.experiments.plan.plan import UNPREPARED, Plan, build
+from mi_ray.experiments.plan.plan import UNPREPARED, CountsOf, Plan, build, uncounted
 from mi_ray.experiments.plan.search import Round
 from mi_ray.experiments.plan.study import Axes, Study
 from mi_ray.experiments.store.store import Store
@@ -29,7 +29,8 @@ DigestOf = Callable[[Data], str | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The flags of a study's command, parsed. ``axes``: overrides of the preset; ``gpus`` None: the cluster decides."""
+    """The flags of a study's command, parsed. ``axes``: overrides of the preset; ``gpus`` None: the cluster decides;
+    ``loaders`` None: as many as a training needs and a node has."""
 
     preset: str
     axes: Axes
@@ -39,6 +40,7 @@ class Options:
     address: str | None
     workers: int
     gpus: float | None
+    loaders: int | None
     store: str
     tracking_uri: str | None
 
@@ -49,18 +51,19 @@ class Options:
 
     @property
     def team(self) -> Team:
-        """The number of workers that train one encoder together, and the GPUs of each; `Refused` if invalid."""
+        """The number of workers that train one encoder together, and the GPUs and loaders of each; `Refused` if
+        invalid."""
         from mi_ray.orchestration.placement import Team
 
-        return Team(workers=self.workers, gpus=self.gpus)
+        return Team(workers=self.workers, gpus=self.gpus, loaders=self.loaders)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """Everything that a run needs to know.
 
-    ``rounds``: the questions known by now, in one round unless the study searches; ``whole``: the plan of all of them;
-    ``plan``: the part of it that ``--only`` selects.
+    ``counts_of``: what the images hold, as far as it was counted. ``rounds``: the questions known by now, in one round
+    unless the study searches; ``whole``: the plan of all of them; ``plan``: the part of it that ``--only`` selects.
     """
 
     study: Study
@@ -68,6 +71,7 @@ class Order:
     options: Options
     store: Store
     digest_of: DigestOf
+    counts_of: CountsOf
     rounds: Sequence[Round]
     whole: Plan
     plan: Plan
@@ -87,25 +91,33 @@ class Order:
         """Why a search asks each of its rounds; empty for other studies."""
         return [known.title for known in self.rounds if known.title]
 
-    def renewed(self, digest_of: DigestOf | None = None) -> Order:
-        """The same order by what the store holds now and, if given, by other digests of images."""
-        return order_of(self.study, self.grid, self.options, self.store, digest_of or self.digest_of)
+    def renewed(self, digest_of: DigestOf | None = None, counts_of: CountsOf | None = None) -> Order:
+        """The same order by what the store holds now and, if given, by other digests or counts of images."""
+        return order_of(
+            self.study, self.grid, self.options, self.store, digest_of or self.digest_of, counts_of or self.counts_of
+        )
 
 
 def order_of(
-    study: Study, grid: Axes, options: Options, store: Store, digest_of: DigestOf = lambda data: None
+    study: Study,
+    grid: Axes,
+    options: Options,
+    store: Store,
+    digest_of: DigestOf = lambda data: None,
+    counts_of: CountsOf = uncounted,
 ) -> Order:
     """The order as far as the store tells; `Refused` where ``--only`` matches no cell. Reads no images."""
     if study.searches and options.only:
         raise refuse("only", options.only, "nothing in a search, which needs every cell of a round to go on")
     rounds = rounds_of(study, grid, digest_of, store)
-    whole = build(questions_of(rounds), digest_of)
+    whole = build(questions_of(rounds), digest_of, counts_of)
     plan = whole.only(options.only) if options.only else whole
     if not plan.cells:
         names = [whole.name(cell) for cell in whole.cells.values()]
         raise refuse("only", options.only, f"a pattern that matches a cell, such as {names[0]!r}")
     return Order(
-        study=study, grid=grid, options=options, store=store, digest_of=digest_of, rounds=rounds, whole=whole, plan=plan
+        study=study, grid=grid, options=options, store=store, digest_of=digest_of, counts_of=counts_of, rounds=rounds,
+        whole=whole, plan=plan,
     )  # fmt: skip
 
 

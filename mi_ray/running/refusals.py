@@ -10,6 +10,9 @@ from mi_ray.experiments.declare.checks import one_of, refuse
 from mi_ray.experiments.images.missing import refuse_missing_files
 from mi_ray.experiments.images.prepared import prepared
 from mi_ray.experiments.plan.fit import refuse_unfit
+from mi_ray.experiments.plan.plan import Cell
+from mi_ray.experiments.plan.room import Site, refuse_no_room
+from mi_ray.running.machine import this_machine
 from mi_ray.running.order import DigestOf, Order
 
 
@@ -41,15 +44,37 @@ def refuse_absent_files(order: Order) -> None:
 def refuse_jobs_too_large(order: Order) -> None:
     """Refuse jobs that would wait for ever, before images are made; one core or one GPU is always there."""
     options = order.options
-    if options.on == "here" or (options.workers, options.gpus) == (1, None):
+    if options.on == "here" or (options.workers, options.gpus, options.loaders) == (1, None, None):
         return
     from mi_ray.orchestration.cluster import connected, local
     from mi_ray.orchestration.placement import refuse_what_cannot_fit
 
     team = options.team
-    jobs = order.renewed(known_digests(order)).plan.missing_jobs(order.store)
+    jobs = order.plan.missing_jobs(order.store)
     with connected(options.address) if options.address else nullcontext(local()) as capacity:
         refuse_what_cannot_fit(jobs, capacity, team)
+
+
+def refuse_what_lacks_room(order: Order) -> None:
+    """Refuse cells that the store's disk or this machine's memory cannot hold, before images are made."""
+    refuse_no_room(missing_cells(order), site_of(order))
+
+
+def missing_cells(order: Order) -> list[Cell]:
+    """The cells that the store does not hold."""
+    return [cell for job in order.plan.missing_jobs(order.store) for cell in job.cells]
+
+
+def site_of(order: Order) -> Site:
+    """The store and the machine of an order. The nodes of a cluster at an address are other machines."""
+    from torch.cuda import is_available
+
+    options, store = order.options, order.store
+    on_gpu = is_available() and options.gpus != 0
+    return Site(
+        store=store.name, in_bucket=store.bucket is not None, machine=this_machine(store.root),
+        is_node=options.address is None, slots=options.slots, loaders=options.loaders, on_gpu=on_gpu,
+    )  # fmt: skip
 
 
 def known_digests(order: Order) -> DigestOf:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
 
+from mi_ray.experiments.declare import Data, Labelled, OwnImages
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.running.clock import Accounting
@@ -18,7 +20,7 @@ def run_order(order: Order) -> int:
     """Run everything that an order asks for and print the summary; returns the exit code."""
     recording = Recording(order)
     try:
-        images = {data: prepare(data, order.store) for data in order.data}
+        images = {data: prepare(data, order.store, Reading(data)) for data in order.data}
     except BaseException:
         recording.give_up()
         raise
@@ -32,6 +34,26 @@ def run_order(order: Order) -> int:
         message = "interrupted; what is committed is kept, the same command goes on"
         print(f"{order.study.name}: {message}", file=sys.stderr)
     return code
+
+
+class Reading:
+    """Tells every `TELLS` seconds how many photographs of a data set have been read; nothing of a small one."""
+
+    TELLS = 10.0
+
+    def __init__(self, data: Data) -> None:
+        self._name = data.name if isinstance(data, Labelled | OwnImages) else "images"
+        self._read, self._began = 0, time.monotonic()
+        self._told = self._began
+
+    def __call__(self, images: int) -> None:
+        """Count ``images`` more."""
+        self._read += images
+        now = time.monotonic()
+        if now - self._told >= self.TELLS:
+            self._told = now
+            rate = self._read / (now - self._began)
+            print(f"images    {self._name}: {self._read:,} read and checked, {rate:,.0f} a second", flush=True)
 
 
 class Rounds:

@@ -32,7 +32,7 @@ class Runner:
     def run(self, jobs: Sequence[Job], listener: Listener, set_slots: Callable[[int], None]) -> None:
         """Run all jobs. ``set_slots`` is called with the number of jobs that the cluster runs side by side."""
         if self._options.on == "here":
-            run_here(jobs, self._images, self._store, listener)
+            run_here(jobs, self._images, self._store, listener, loaders=self._options.loaders)
             return
         from mi_ray.orchestration.cluster import capacity, connected
         from mi_ray.orchestration.placement import training_slots
@@ -43,5 +43,5 @@ class Runner:
             end_in_order_on_sigterm()
             self._is_connected = True
         room, team = capacity(), self._options.team
-        set_slots(training_slots(room, team))
+        set_slots(training_slots(room, team, jobs))
         run_on_ray(jobs, self._images, self._store, listener, capacity=room, team=team)

@@ -117,3 +117,20 @@ def test_a_second_setting_makes_rows_of_its_own() -> None:
     tidy, compared = table(plan, cells), differences(plan, cells)
     assert len(tidy[tidy["quantity"] == ESTIMATE]) == 8 and len(tidy[tidy["quantity"] == ACCURACY]) == 4
     assert [len(part.lines) for part in printed(tidy, compared)] == [1, 2, 4]
+
+
+def test_class_folders_are_told_apart_by_root_and_side_and_have_the_entropy_that_was_counted() -> None:
+    grid = STUDY.grid("smoke", {"seed": (0, 1), "data": ("folder",), "root": ("/a", "/b"), "side": (64, 224)})
+    plan = build(STUDY.questions(grid), lambda data: f"{data.root}{data.side}")
+    tidy = table(plan, cells := mirrored_frame(plan, results(AS_PRINTED)))
+    estimates = tidy[tidy["quantity"] == ESTIMATE]
+    assert len(estimates) == 4 * 4 and set(estimates["class_entropy_bits"]) == {6.0}
+    titles = {line[0] for line in printed(tidy, differences(plan, cells))[0].lines}
+    assert len(titles) == 4 and "class folders, resnet10t, side=64, root=/a" in titles
+
+
+def test_a_missing_estimate_of_class_folders_is_printed_without_an_entropy() -> None:
+    plan = plan_of(seed=(0,), data=("folder",))
+    cells = mirrored_frame(plan, results(AS_PRINTED))
+    part = printed(table(plan, cells[cells["kind"] != "estimation"]), differences(plan, cells))[1]
+    assert [row[0] for row in part.lines] == ["class folders, resnet10t"]

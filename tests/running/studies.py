@@ -29,8 +29,8 @@ SMALL = Study(
 )
 
 OPTIONS = Options(
-    preset="all", axes={}, only=None, dry_run=False, on="here", address=None, workers=1, gpus=None, store="runs",
-    tracking_uri=None,
+    preset="all", axes={}, only=None, dry_run=False, on="here", address=None, workers=1, gpus=None, loaders=None,
+    store="runs", tracking_uri=None,
 )  # fmt: skip
 
 

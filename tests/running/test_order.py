@@ -15,9 +15,22 @@ from tests.running.studies import OPTIONS, SMALL, order_in, trial
 
 def test_flags_become_options_and_absent_ones_defaults():
     assert options_of(SMALL, []) == replace(OPTIONS, on="ray")
-    flags = ["--axis", "seed=1,2", "--only", "training*", "--workers", "2", "--gpus", "0.5", "--store", "s3://b/p"]
+    flags = [
+        "--axis",
+        "seed=1,2",
+        "--only",
+        "training*",
+        "--workers",
+        "2",
+        "--gpus",
+        "0.5",
+        "--loaders",
+        "3",
+        "--store",
+        "s3://b/p",
+    ]
     assert options_of(SMALL, [*flags, "--dry-run", "--address", "auto", "--tracking-uri", "http://h"]) == replace(
-        OPTIONS, on="ray", axes={"seed": (1, 2)}, only="training*", workers=2, gpus=0.5, store="s3://b/p",
+        OPTIONS, on="ray", axes={"seed": (1, 2)}, only="training*", workers=2, gpus=0.5, loaders=3, store="s3://b/p",
         dry_run=True, address="auto", tracking_uri="http://h",
     )  # fmt: skip
 

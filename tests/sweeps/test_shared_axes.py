@@ -9,25 +9,26 @@ from typing import Any
 
 import pytest
 
-from mi_ray.experiments.declare import CDP, Estimation
+from mi_ray.experiments.declare import CDP, Estimation, Labelled, data_of
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.axis_values import axes_of
-from sweeps.shared_axes import CDPAxes, EstimationAxes, with_axes
+from sweeps.shared_axes import CDPAxes, EstimationAxes, LabelledAxes, with_axes
 
 IMAGES = {"canvas", "digits", "backgrounds", "train_images", "test_images"}
 CRITICS = {"k_est", "critics", "critic_steps"}
 TRAINING = {"arch", "seed", "k_tr", "temperature", "views", "learning_rate"}
 SEARCH = {"objective", "task", "candidates", "generation", "short_views", "noise_seeds", "fresh_seeds"}
-FILES = {"dataset", "root", "class_list", "side", "checkpoints", "weights", "allow_code", "views_per_image", "batches"}
+LABELLED = {"root", "class_list", "side", "held_out", "matte", "crops"}
+FILES = {"dataset", "checkpoints", "weights", "allow_code", "views_per_image", "batches"}
 AXES = {
     "augmentation_search": IMAGES | CRITICS | TRAINING | SEARCH,
-    "encoder_zoo": IMAGES | CRITICS | TRAINING | FILES | {"encoder"},
+    "encoder_zoo": IMAGES | CRITICS | TRAINING | FILES | LABELLED | {"encoder"},
     "infomin_grid": IMAGES | CRITICS | TRAINING | {"pairing", "task", "mix", "background_weight", "redraw"},
     "infomin_strength": IMAGES | CRITICS | TRAINING | {"augmentation", "task"},
     "small_batch": IMAGES | CRITICS | TRAINING - {"learning_rate"} | {"base_learning_rate", "batches"},
-    "objectives": CRITICS | {"objective", "data", "arch", "seed", "share"},
-    "temperature": CRITICS | {"temperature", "data", "arch", "seed", "share"},
-    "negatives": TRAINING | {"negatives", "data", "stem", "optimizer", "held_out"},
+    "objectives": CRITICS | LABELLED | {"objective", "data", "arch", "seed", "share", "views"},
+    "temperature": CRITICS | LABELLED | {"temperature", "data", "arch", "seed", "share", "views"},
+    "negatives": TRAINING | LABELLED | {"negatives", "data", "stem", "optimizer", "pacs"},
 }
 
 
@@ -62,3 +63,38 @@ def test_values_of_shared_axes_are_read_by_the_hints_of_their_group() -> None:
         axes["canvas"].parse("wide")
     with pytest.raises(TypeError, match="width"):
         trial(task="all", width=3)
+
+
+GIVEN = {"root": "/photographs", "side": 96, "held_out": 0.2, "matte": "black"}
+STUDIES_OF_LABELLED_IMAGES = [
+    ("objectives", {"data": "folder", "objective": "class"}),
+    ("temperature", {"data": "folder", "temperature": 0.2}),
+    ("negatives", {"data": "folder", "negatives": "apart"}),
+    ("encoder_zoo", {"dataset": "folder", "encoder": "timm:resnet18"}),
+]
+
+
+@pytest.mark.parametrize(("name", "chosen"), STUDIES_OF_LABELLED_IMAGES)
+def test_every_study_of_labelled_images_takes_class_folders_of_ones_own(name: str, chosen: dict[str, Any]) -> None:
+    for question in import_module(f"sweeps.{name}").STUDY.trial(**chosen, **GIVEN):
+        data = data_of(question)
+        assert isinstance(data, Labelled) and data.name == "folder" and data.class_list == ""
+        assert {field: getattr(data, field) for field in GIVEN} == GIVEN
+
+
+@pytest.mark.parametrize(("name", "chosen"), STUDIES_OF_LABELLED_IMAGES)
+def test_imagenet_100_keeps_its_folder_and_list_unless_they_are_named(name: str, chosen: dict[str, Any]) -> None:
+    axis = "dataset" if "dataset" in chosen else "data"
+    trial = import_module(f"sweeps.{name}").STUDY.trial
+    (data,) = {data_of(question) for question in trial(**chosen | {axis: "imagenet-100"})}
+    assert (data.root, data.class_list, data.side) == ("data/imagenet", "data/imagenet100_wnids.txt", 224)
+    (data,) = {data_of(question) for question in trial(**chosen | {axis: "imagenet-100"}, class_list="mine", side=64)}
+    assert (data.root, data.class_list, data.side) == ("data/imagenet", "mine", 64)
+
+
+def test_an_axis_that_the_images_do_not_have_is_refused_by_name() -> None:
+    with pytest.raises(Refused, match="side: 64 is not allowed; allowed: nothing with CDP images"):
+        LabelledAxes(side=64).applied(CDP())
+    with pytest.raises(Refused, match=r"class_list: .* allowed: nothing with folder, which has no list of classes"):
+        LabelledAxes(class_list="mine").applied(Labelled(name="folder"))
+    assert LabelledAxes().applied(CDP()) == CDP()

@@ -14,6 +14,7 @@ from mi_ray.experiments.plan.study import Study
 from mi_ray.launch import launch
 from sweeps import infomin_grid, negatives, objectives, temperature
 from sweeps.recipes import BENCHMARKS, benchmark_called, benchmark_of
+from sweeps.shared_axes import LabelledAxes
 
 STUDIES = {study.name: study for study in (objectives.STUDY, temperature.STUDY, negatives.STUDY)}
 TRAININGS = {
@@ -87,7 +88,7 @@ def test_every_negative_set_of_a_seed_shares_its_split_and_another_seed_splits_a
 
 
 def test_the_sibling_holds_the_other_half_of_the_classes() -> None:
-    sibling = negatives.images("cifar-50A", "sibling", 0.1, 0).negatives
+    sibling = negatives.images("cifar-50A", "sibling", LabelledAxes(), 0).negatives
     assert (sibling.name, sibling.half, sibling.negatives) == ("cifar-100", "second", None)
 
 
@@ -123,6 +124,7 @@ def test_the_paper_can_be_listed_without_its_images_and_says_which_are_missing(
         (objectives.STUDY, {"data": ("svhn",)}),
         (negatives.STUDY, {"negatives": ("cats",)}),
         (negatives.STUDY, {"data": ("digits",)}),
+        (negatives.STUDY, {"data": ("folder",), "negatives": ("sibling",)}),
     ],
 )
 def test_a_name_that_no_table_has_is_refused(study: Study, axes: dict[str, tuple]) -> None:
@@ -133,3 +135,21 @@ def test_a_name_that_no_table_has_is_refused(study: Study, axes: dict[str, tuple
 def test_a_share_of_views_is_that_of_the_benchmark() -> None:
     assert {one.views for one in trainings(temperature.STUDY, "laptop")} == {50_000}
     assert benchmark_called("cdp").views == 100_000
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_benchmark_and_its_objectives_are_known_again_at_any_side_root_and_share(name: str) -> None:
+    is_cdp = name.startswith("cdp")
+    axes = {} if is_cdp else {"root": ("/elsewhere",), "side": (64,), "held_out": (0.2,), "matte": ("red",)}
+    questions = objectives.STUDY.questions(
+        objectives.STUDY.grid("laptop", {"data": (name,), "views": (9_000,), **axes})
+    )
+    found = [(benchmark_of(one.data), objectives.objective_of(one), one.views) for one in map(training_of, questions)]
+    assert set(found) == {(name, objective, 9_000) for objective in objectives.OBJECTIVES}
+
+
+@pytest.mark.parametrize("data", negatives.DATA)
+def test_d_and_its_negatives_are_known_again_at_any_root(data: str) -> None:
+    axes = LabelledAxes(root="/elsewhere", held_out=0.2)
+    for name in set(negatives.NEGATIVES) - ({"sibling"} if data in negatives.WHOLE else set()):
+        assert negatives.names_of(negatives.images(data, name, axes, 3, pacs="/pacs")) == (data, name)

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from mi_ray.compute.numerics.axes import PrincipalAxes
+from mi_ray.compute.numerics.blocks import tensor_of
 from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.compute.seeding import stream
 
@@ -161,7 +162,7 @@ def _loudest(name: str, h: np.ndarray, components: int, rng: np.random.Generator
     if components < 1:
         raise ValueError(f"components: {components} must be at least 1")
     refuse_rows(name, h)
-    rows = torch.from_numpy(np.ascontiguousarray(h)).double()
+    rows = tensor_of(np.ascontiguousarray(h)).double()
     loudest = PrincipalAxes(rows)(rows)[:, -components:].numpy()
     deviation = loudest.std(0)
     heard = deviation > SILENT

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
+from mi_ray.compute.numerics.blocks import CPU, Rows, rows_within, slices
 from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.compute.pairs.couples import Couple
 from mi_ray.compute.seeding import stream
@@ -69,6 +70,13 @@ class Critics(nn.Module):
         hidden = torch.baddbmm(self.hidden_bias, h, self.hidden_weight).relu_()
         return torch.baddbmm(self.out_bias, hidden, self.out_weight)
 
+    @torch.inference_mode()
+    def projections(self, h: Float[Tensor, "n width"] | Rows) -> Float[Tensor, "seeds n out"]:
+        """z of every critic of the same rows, in blocks."""
+        seeds, _, hidden = self.hidden_weight.shape
+        rows = rows_within(seeds * max(h.shape[1], hidden) * self.hidden_weight.element_size())
+        return torch.cat([self(h[part].expand(seeds, -1, -1)) for part in slices(len(h), rows)], dim=1)
+
 
 @dataclass(frozen=True, eq=False)
 class Fit:
@@ -89,8 +97,8 @@ def ignore(step: int, train_bits: float, validation_bits: float) -> None:
     """The default progress callback: does nothing."""
 
 
-Split = tuple[Float[Tensor, "_ width"], Couple]
-"""Embeddings on softened principal axes and how they pair."""
+Split = tuple[Float[Tensor, "_ width"] | Rows, Couple]
+"""Embeddings on softened principal axes, as a tensor or made when they are read, and how they pair."""
 
 
 def fit_critics(
@@ -98,15 +106,18 @@ def fit_critics(
     validation: Split,
     settings: Settings,
     report: Report = ignore,
+    device: torch.device = CPU,
 ) -> Fit:
     """Ascend Eq. 4 on train, and stop each critic on validation.
 
     Critics share no pairs, gradient or patience; the fit ends when the last has settled. ``report`` is called at every
-    check. NotFinite if an embedding is not finite, ArithmeticError if the loss of a critic is not.
+    check. ``device``: that of the critics and of the rows, as they are read. NotFinite if an embedding is not finite,
+    ArithmeticError if the loss of a critic is not.
     """
     for split, (rows, _) in (("train", train), ("validation", validation)):
-        refuse_rows(f"{split} embeddings", rows)
-    critics, k, seeds = Critics(train[0].shape[1], settings), settings.k, settings.seeds
+        if isinstance(rows, Tensor):  # `Rows` look at their embeddings whenever they make rows of them
+            refuse_rows(f"{split} embeddings", rows)
+    critics, k, seeds = Critics(train[0].shape[1], settings).to(device), settings.k, settings.seeds
     optimizer = adamw(critics, settings.weight_decay)
     held = [_draw(validation[1], k, seeds, "validation pairs", batch) for batch in range(VALIDATION_BATCHES)]
     every = max(1, settings.steps // CHECKS)
@@ -165,7 +176,8 @@ class _Kept:
     def keep_better(self, critics: Critics, step: int, train_bits: np.ndarray, validation_bits: np.ndarray) -> None:
         better = (validation_bits > self.validation_bits) & ~self.settled
         for name, value in critics.state_dict().items():
-            self.state[name][torch.from_numpy(better)] = value[torch.from_numpy(better)]
+            chosen = torch.from_numpy(better).to(value.device)
+            self.state[name][chosen] = value[chosen]
         self.steps[better] = step
         self.train_bits[better], self.validation_bits[better] = train_bits[better], validation_bits[better]
         self.settled |= step - self.steps >= self.patience
@@ -181,7 +193,7 @@ def _draw(couple: Couple, k: int, seeds: Sequence[int], purpose: str, counter: i
     return torch.from_numpy(np.stack(drawn))
 
 
-def _losses(critics: Critics, h: Tensor, rows: Tensor) -> Float[Tensor, " seeds"]:
+def _losses(critics: Critics, h: Tensor | Rows, rows: Tensor) -> Float[Tensor, " seeds"]:
     """L_InfoNCE of each critic on its pairs, in nats."""
     z = critics(h[rows]).unflatten(1, (2, -1))
     return torch.stack([nt_xent(x, y, temperature=t) for (x, y), t in zip(z, critics.temperature, strict=True)])
@@ -189,4 +201,4 @@ def _losses(critics: Critics, h: Tensor, rows: Tensor) -> Float[Tensor, " seeds"
 
 def _bits(losses: Tensor, k: int) -> Float64[np.ndarray, " seeds"]:
     """Eq. 4 of each critic."""
-    return nominal_bound_bits(k) - losses.detach().double().numpy() / NATS_PER_BIT
+    return nominal_bound_bits(k) - losses.detach().double().cpu().numpy() / NATS_PER_BIT

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from mi_ray.compute.estimation.critics import Fit, Report, Settings, fit_critics, ignore
 from mi_ray.compute.estimation.problem import FitData, Problem
 from mi_ray.compute.estimation.readings import Pairs, Readings, Scores, read, score
+from mi_ray.compute.estimation.samples import Sample
 from mi_ray.compute.numerics.axes import PrincipalAxes
+from mi_ray.compute.numerics.blocks import Rows, tensor_of
+from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.theory.certificate import Reading
 
 OFFSET_PAIRS = 1024
@@ -52,8 +53,9 @@ class LearnedCritics:
 
     def fit(self, data: FitData) -> FittedCritics:
         """Fit the critics on train, stop each on validation, and fit the NWJ offsets there."""
-        train, validation = (_softened(data.axes, sample.h) for sample in (data.train, data.validation))
-        fit = fit_critics((train, data.train.couple), (validation, data.validation.couple), self.settings, self.report)
+        train, validation = (_softened(data.axes, sample) for sample in (data.train, data.validation))
+        pairs = (train, data.train.couple), (validation, data.validation.couple)
+        fit = fit_critics(*pairs, self.settings, self.report, data.device)
         scores = _scores(fit, validation, data.pairs("validation", OFFSET_PAIRS))
         return FittedCritics(fit=fit, axes=data.axes, offsets=[critic.nwj.best_offset for critic in scores])
 
@@ -68,18 +70,21 @@ class FittedCritics:
 
     def read(self, problem: Problem) -> Learned:
         """Read the critics once on the test pairs."""
-        scores = _scores(self.fit, _softened(self.axes, problem.samples["test"].h), problem.pairs)
+        scores = _scores(self.fit, _softened(self.axes, problem.samples["test"]), problem.pairs)
         return Learned(readings=read(scores, problem.pairs, self.offsets), scores=scores, fit=self.fit)
 
 
-def _softened(axes: PrincipalAxes, h: np.ndarray) -> Tensor:
-    return axes.softened(torch.from_numpy(h))
+def _softened(axes: PrincipalAxes, sample: Sample) -> Rows:
+    """The rows of a split on softened axes, on their device; NotFinite if an embedding is not finite."""
+    h = tensor_of(sample.h)
+    refuse_rows("h", h)
+    return Rows(h, axes.softened, device=axes.device)
 
 
 @torch.inference_mode()
-def _scores(fit: Fit, rows: Tensor, pairs: Pairs) -> list[Scores]:
+def _scores(fit: Fit, rows: Rows, pairs: Pairs) -> list[Scores]:
     """The scores of each critic on ``pairs`` of ``rows`` [n, width]."""
     critics = fit.critics
-    z = critics(rows.expand(len(critics.temperature), -1, -1))
+    z = critics.projections(rows)
     temperatures = critics.temperature.tolist()
     return [score(critic_z, pairs, temperature=t) for critic_z, t in zip(z, temperatures, strict=True)]

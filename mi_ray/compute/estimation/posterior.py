@@ -4,7 +4,7 @@ is sum_c p(c|x) p(c|y) / p(c). The probe sees labels, as same-class sampling doe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -15,13 +15,17 @@ from torch import Tensor
 
 from mi_ray.compute.estimation.readings import Pairs
 from mi_ray.compute.numerics.axes import PrincipalAxes
+from mi_ray.compute.numerics.blocks import rows_within, slices
 from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.compute.numerics.jackknife import Mean, Nwj, Sums, cross_counts, numbered, over_pairs, per_source, units
 from mi_ray.compute.numerics.strata import Labels
+from mi_ray.compute.numerics.uncertainty import Sources
 from mi_ray.compute.probes.logistic import Probes, fit_probes
 from mi_ray.theory.channel import LabelChannel
 
 Posterior = Float64[np.ndarray, "n classes"]
+Read = Callable[[np.ndarray], np.ndarray]
+"""A function that returns a row [classes] for each image."""
 
 
 SOFTNESS = tuple(np.geomspace(0.5, 4, 7))
@@ -44,8 +48,11 @@ class PosteriorModel:
     doubt: float
 
     def __call__(self, h: Float[Tensor, "n width"]) -> Posterior:
-        logits = self.probes.logits(h, 0)[:, self.penalty].double().numpy()
-        return _posterior(logits, self.shift, self.prior, self.softness, self.doubt)
+        return np.concatenate([self._of(logits) for _, logits in self.probes.blocks(h, 0)])
+
+    def _of(self, logits: Float[Tensor, "n penalties classes"]) -> Posterior:
+        chosen = logits[:, self.penalty].double().cpu().numpy()
+        return _posterior(chosen, self.shift, self.prior, self.softness, self.doubt)
 
 
 def fit_posterior(
@@ -60,25 +67,27 @@ def fit_posterior(
     """Fit p(c | h) on train; penalty and softness are those of the best likelihood on validation.
 
     ``sources`` [m] of validation; ``prior`` [C]: chance of each class among the pairs. Class shares of train
-    that differ are corrected; a class absent from train keeps its doubt.
+    that differ are corrected; a class absent from train keeps its doubt. ``axes``: those of h, if already known; their
+    device computes.
     """
     h, labels = train
     classes = np.asarray(prior)
     probes = fit_probes(h, [torch.from_numpy(labels)], [len(classes)], penalties, axes=axes)
     with np.errstate(divide="ignore"):
         shift = np.log(_over(classes, np.bincount(labels, minlength=len(classes)) / len(labels)))
-    logits = probes.logits(validation[0], 0).double().numpy()
-    rows = np.arange(len(logits))
-
     doubt = 1 / (len(np.unique(sources)) + 2)
+    models = [
+        PosteriorModel(probes, penalty, shift, classes, softness, doubt)
+        for penalty, softness in product(range(len(penalties)), SOFTNESS)
+    ]
+    chances = [_chances(models, logits, validation[1][rows]) for rows, logits in probes.blocks(validation[0], 0)]
+    losses = [-np.log(of_labels).mean() for of_labels in np.concatenate(chances, axis=1)]
+    return models[int(np.argmin(losses))]
 
-    def loss(choice: tuple[int, float]) -> float:
-        penalty, softness = choice
-        p = _posterior(logits[:, penalty], shift, classes, softness, doubt)
-        return float(-np.log(p[rows, validation[1]]).mean())
 
-    penalty, softness = min(product(range(len(penalties)), SOFTNESS), key=loss)
-    return PosteriorModel(probes, penalty, shift, classes, softness, doubt)
+def _chances(models: Sequence[PosteriorModel], logits: Tensor, labels: np.ndarray) -> Float64[np.ndarray, "models n"]:
+    """The probability that each model gives to the labels of some rows."""
+    return np.stack([model._of(logits)[np.arange(len(labels)), labels] for model in models])
 
 
 def _posterior(logits: np.ndarray, shift: np.ndarray, prior: np.ndarray, softness: float, doubt: float) -> Posterior:
@@ -95,48 +104,84 @@ def confused(
 ) -> Posterior:
     """p(c | predicted class) of the rows ``p``, which keeps their predicted class alone.
 
-    The confusion matrix is counted on other rows, ``held`` with their ``labels``, with one pseudo-count of the prior
-    for each prediction. By the data-processing inequality its reading is a lower bound of that of h.
+    By the data-processing inequality its reading is a lower bound of that of h. ``held``, ``labels``: other rows, which
+    `confusion` is counted on.
     """
-    for rows in (held, p):
-        refuse_rows("p", rows)
+    return confusion(predicted(held), labels, prior)[predicted(p)]
+
+
+def predicted(p: Posterior) -> Int64[np.ndarray, " n"]:
+    """The likeliest class of each row; NotFinite if a value of p is not."""
+    refuse_rows("p", p)
+    return p.argmax(1)
+
+
+def confusion(
+    predictions: Int64[np.ndarray, " m"], labels: Int64[np.ndarray, " m"], prior: Float64[np.ndarray, " classes"]
+) -> Float64[np.ndarray, "classes classes"]:
+    """p(c | predicted class), a row for each prediction, counted with one pseudo-count of the prior each."""
     counts = np.tile(prior, (len(prior), 1))
-    np.add.at(counts, (held.argmax(1), labels), 1.0)
-    return (counts / counts.sum(1, keepdims=True))[p.argmax(1)]
+    np.add.at(counts, (predictions, labels), 1.0)
+    return counts / counts.sum(1, keepdims=True)
 
 
-def score_posterior(p: Posterior, pairs: Pairs, channel: LabelChannel) -> Nwj:
+def score_posterior(
+    p: Posterior, pairs: Pairs, channel: LabelChannel, row_of: Int64[np.ndarray, " images"] | None = None
+) -> Nwj:
     """The NWJ bound of the critic log((1 - r) sum_c p(c|x) p(c|y) / p(c) + r), r the chance of a redraw.
 
-    The sum over all cross pairs factorises over classes: the cost is linear in pairs. NotFinite if a value of p is not.
+    The sum over all cross pairs factorises over classes: the cost is linear in pairs, which are read in blocks.
+    ``row_of``: the row of p that each image has, if images share rows (`confusion`); else p has a row for each image.
+    NotFinite if a value of p is not.
     """
     refuse_rows("p", p)
     x, y = pairs.x.ravel(), pairs.y.ravel()
     source, size = numbered(pairs.sources)
     of_x, of_y = source[x], source[y]
-    weighted = _over(p, np.asarray(channel.prior))
-    stays, anew = 1 - channel.redraw, channel.redraw
-    ratio = stays * (weighted[x] * p[y]).sum(1) + anew
-    all_x, all_y = weighted[x].sum(0), p[y].sum(0)
+    stays, anew, prior = 1 - channel.redraw, channel.redraw, np.asarray(channel.prior)
+    at = np.arange(len(p)) if row_of is None else row_of
+
+    def of(side: np.ndarray) -> np.ndarray:
+        return p[at[side]]
+
+    def weighted(side: np.ndarray) -> np.ndarray:
+        return _over(p[at[side]], prior)
+
+    classes, at_once = p.shape[1], rows_within(p.shape[1] * p.itemsize)
+    blocks = list(slices(len(x), at_once))
+    ratio = stays * np.concatenate([(weighted(x[b]) * of(y[b])).sum(1) for b in blocks]) + anew
+    all_x, all_y = sum(weighted(x[b]).sum(0) for b in blocks), sum(of(y[b]).sum(0) for b in blocks)
     counts = cross_counts(of_x, of_y, size)
-    per_x = stays * weighted[x] @ all_y + anew * len(y) - ratio
-    per_y = stays * p[y] @ all_x + anew * len(x) - ratio
+    per_x = np.concatenate([stays * weighted(x[b]) @ all_y for b in blocks]) + anew * len(y) - ratio
+    per_y = np.concatenate([stays * of(y[b]) @ all_x for b in blocks]) + anew * len(x) - ratio
     same = of_x == of_y
-    both = stays * (_by_source(weighted[x], of_x, size) * _by_source(p[y], of_y, size)).sum(1)
+    both = stays * _shared([(weighted, x), (of, y)], source, size, classes, at_once)
     both += anew * counts.as_both + anew * per_source(np.ones(same.sum()), of_x[same], size)
     both -= per_source(ratio[same], of_x[same], size)
     cross = Sums(float(per_x.sum()), per_source(per_x, of_x, size), per_source(per_y, of_y, size), both)
-    worst = float(np.log(stays * (weighted[x] * p[np.roll(y, 1)]).sum(1) + anew).min())
+    misplaced = np.roll(y, 1)
+    worst = min(float(np.log(stays * (weighted(x[b]) * of(misplaced[b])).sum(1) + anew).min()) for b in blocks)
     f = np.log(ratio)
     return Nwj(over_pairs(f, of_x, of_y, size), Mean(cross, counts), worst, units(f, x, y, source))
+
+
+def _shared(
+    sides: Sequence[tuple[Read, np.ndarray]], source: Sources, size: int, classes: int, at_once: int
+) -> Float64[np.ndarray, " g"]:
+    """For each source [g], the inner product of the sums over its x and over its y, ``at_once`` sources at a time.
+    ``sides``: how rows are read, and the images, of x and of y."""
+    products = []
+    for part in slices(size, at_once):
+        totals = np.zeros((2, part.stop - part.start, classes))
+        for total, (rows, images) in zip(totals, sides, strict=True):
+            number = source[images] - part.start
+            here = np.flatnonzero((number >= 0) & (number < total.shape[0]))
+            for block in slices(len(here), at_once):
+                np.add.at(total, number[here[block]], rows(images[here[block]]))
+        products.append((totals[0] * totals[1]).sum(1))
+    return np.concatenate(products)
 
 
 def _over(p: np.ndarray, chances: np.ndarray) -> np.ndarray:
     """p / chances, and 0 of a class without a chance."""
     return np.divide(p, chances, out=np.zeros(p.shape), where=chances > 0)
-
-
-def _by_source(rows: np.ndarray, source: np.ndarray, size: int) -> Float64[np.ndarray, "g classes"]:
-    totals = np.zeros((size, rows.shape[1]))
-    np.add.at(totals, source, rows)
-    return totals

@@ -6,12 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from mi_ray.compute.estimation.posterior import Posterior, PosteriorModel, confused, fit_posterior, score_posterior
+from mi_ray.compute.estimation.posterior import (
+    Posterior,
+    PosteriorModel,
+    confusion,
+    fit_posterior,
+    predicted,
+    score_posterior,
+)
 from mi_ray.compute.estimation.problem import FitData, Outcome, Problem
-from mi_ray.compute.estimation.readings import read_nwj
-from mi_ray.compute.numerics.strata import Labels
+from mi_ray.compute.estimation.readings import Pairs, only_used, read_nwj
+from mi_ray.compute.estimation.samples import Sample
+from mi_ray.compute.numerics.blocks import KEPT, tensor_of
+from mi_ray.compute.numerics.jackknife import Nwj
 from mi_ray.theory.channel import LabelChannel
 from mi_ray.theory.information import bits
 
@@ -24,19 +32,20 @@ class ProbeCritic:
 
     def fit(self, data: FitData) -> FittedProbe:
         """Fit the probe on train, choose and calibrate it on validation, and fit its NWJ offsets there."""
-        train, validation = ((torch.from_numpy(split.h), split.labels) for split in (data.train, data.validation))
+        train, validation = ((tensor_of(split.h), split.labels) for split in (data.train, data.validation))
         sources = data.validation.origin.independent
-        prior = data.channel.prior
+        channel, prior = data.channel, data.channel.prior
         model = fit_posterior(train, validation, sources, prior, penalties=self.penalties, axes=data.axes)
         p = model(validation[0])
-        hard = confused(p, validation[1], np.asarray(prior), p)
-        offset, hard_offset = (score_posterior(rows, data.held, data.channel).best_offset for rows in (p, hard))
-        seen = score_posterior(model(train[0]), data.seen, data.channel)
+        predictions = predicted(p)
+        table = confusion(predictions, validation[1], np.asarray(prior))
+        offset = score_posterior(p, data.held, channel).best_offset
+        hard_offset = score_posterior(table, data.held, channel, predictions).best_offset
+        seen = _score(model, data.train, data.seen, channel)
         return FittedProbe(
             model=model,
-            channel=data.channel,
-            held=p,
-            held_labels=data.validation.labels,
+            channel=channel,
+            table=table,
             offset=offset,
             confusion_offset=hard_offset,
             train_bits=bits(seen.value(offset)),
@@ -45,23 +54,30 @@ class ProbeCritic:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FittedProbe:
-    """A frozen probe with its offsets, and the ``held`` validation rows that its confusions are counted on."""
+    """A frozen probe with its offsets, and the ``table`` of its confusions on validation."""
 
     model: PosteriorModel
     channel: LabelChannel
-    held: Posterior
-    held_labels: Labels
+    table: Posterior
     offset: float
     confusion_offset: float
     train_bits: float
 
     def read(self, problem: Problem) -> Outcome:
         """Read the probe on the test pairs: ``probe`` by its probabilities, ``confusion`` by its predictions alone."""
-        p = self.model(torch.from_numpy(problem.samples["test"].h))
-        hard = confused(self.held, self.held_labels, np.asarray(self.channel.prior), p)
-        soft, of_predictions = (score_posterior(rows, problem.pairs, self.channel) for rows in (p, hard))
+        p = self.model(tensor_of(problem.samples["test"].h))
+        soft = score_posterior(p, problem.pairs, self.channel)
+        of_predictions = score_posterior(self.table, problem.pairs, self.channel, predicted(p))
         bounds = {
             "probe": read_nwj([soft], [self.offset]),
             "confusion": read_nwj([of_predictions], [self.confusion_offset]),
         }
         return Outcome(bounds=bounds, train_bits={"probe": self.train_bits})
+
+
+def _score(model: PosteriorModel, sample: Sample, pairs: Pairs, channel: LabelChannel) -> Nwj:
+    """The NWJ bound over ``pairs`` of a split; only rows in pairs are asked for if p of all rows would not be kept."""
+    h = sample.h
+    if len(h) * len(channel.prior) * 8 > KEPT:
+        h, pairs = only_used(h, pairs)
+    return score_posterior(model(tensor_of(h)), pairs, channel)

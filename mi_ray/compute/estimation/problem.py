@@ -12,6 +12,7 @@ import torch
 from mi_ray.compute.estimation.readings import Pairs, draw_pairs
 from mi_ray.compute.estimation.samples import Sample, Samples, image_channel
 from mi_ray.compute.numerics.axes import PrincipalAxes
+from mi_ray.compute.numerics.blocks import CPU, tensor_of
 from mi_ray.theory.certificate import Reading
 from mi_ray.theory.channel import LabelChannel
 
@@ -31,7 +32,7 @@ class FitData:
     """The data that a critic is given: it is fitted on ``train`` and selected on ``validation``.
 
     ``channel``: the label channel of the pairs, or, for pairs of views, the channel of their images. ``k_est`` and
-    ``batches``: the number of pairs per test batch and of test batches.
+    ``batches``: the number of pairs per test batch and of test batches. ``device``: where critics are fitted and read.
     """
 
     train: Sample
@@ -40,11 +41,12 @@ class FitData:
     k_est: int
     batches: int
     seed: int
+    device: torch.device = CPU
 
     @cached_property
     def axes(self) -> PrincipalAxes:
-        """Principal axes of the train embeddings."""
-        return PrincipalAxes(torch.from_numpy(self.train.h))
+        """Principal axes of the train embeddings, on the device."""
+        return PrincipalAxes(tensor_of(self.train.h), self.device)
 
     @cached_property
     def held(self) -> Pairs:
@@ -66,7 +68,8 @@ class Problem:
     """I(h_X; h_Y) of the test embeddings, to be read on ``batches`` batches of ``k_est`` positive pairs.
 
     ``labels``: the label channel that the pairs share, or None for pairs of views (T_SimCLR, Fig. 1b), which share an
-    image: `samples.flattened` then gives ``samples``. ``seed`` draws the pairs.
+    image: `samples.flattened` then gives ``samples``. ``seed`` draws the pairs. ``device``: where critics are fitted
+    and read.
     """
 
     samples: Samples
@@ -74,6 +77,7 @@ class Problem:
     k_est: int
     batches: int
     seed: int
+    device: torch.device = CPU
 
     @cached_property
     def channel(self) -> LabelChannel:
@@ -90,6 +94,7 @@ class Problem:
             k_est=self.k_est,
             batches=self.batches,
             seed=self.seed,
+            device=self.device,
         )
 
     @cached_property

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
+from mi_ray.compute.numerics.blocks import rows_within, slices
 from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.compute.numerics.jackknife import (
     Mean,
@@ -36,7 +37,7 @@ from mi_ray.theory.certificate import Reading
 from mi_ray.theory.information import bits, nominal_bound_bits, strict_bound_bits
 
 TILE = 512
-"""Rows of the kernel that exist at once."""
+"""Most rows of the kernel that exist at once; fewer if they have more than `blocks.BLOCK` bytes."""
 
 FLOAT32_NATS = 80.0
 """Depth to which float32 keeps small numbers; the kernel spans 2 / temperature."""
@@ -130,25 +131,25 @@ def kernel_sums(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sums of exp((cos - 1) / temperature) from every image: over the images of each batch, and over y of its source.
 
-    ``counts`` [n, 2 batches]: how often each image is x, then y, of a batch. The first sums [n, 2 batches] leave out an
-    image's term with itself, which is 1 and would drown a small sum.
+    Computed on the device of ``unit``. ``counts`` [n, 2 batches]: how often each image is x, then y, of a batch. The
+    first sums [n, 2 batches] leave out an image's term with itself, which is 1 and would drown a small sum.
     """
     dtype = torch.float32 if 2 / temperature < FLOAT32_NATS else torch.float64
-    unit, weights, group = unit.to(dtype), torch.from_numpy(counts).to(dtype), torch.from_numpy(source)
+    unit = unit.to(dtype)
+    weights, group = torch.from_numpy(counts).to(unit), torch.from_numpy(source).to(unit.device)
     as_y = weights[:, batches:].sum(1)
     sums, own = [], []
-    for start in range(0, len(unit), TILE):
-        rows = slice(start, start + TILE)
-        kernel = ((unit[rows] @ unit.T - 1) / temperature).exp_()
-        kernel.diagonal(start).zero_()
+    for rows in slices(len(unit), min(TILE, rows_within(len(unit) * unit.element_size()))):
+        kernel = (unit[rows] @ unit.T).sub_(1).div_(temperature).exp_()
+        kernel.diagonal(rows.start).zero_()
         sums.append(kernel @ weights)
         own.append(kernel.mul_(group[rows, None] == group) @ as_y)
-    alone = as_y.double().numpy()
-    return torch.cat(sums).double().numpy(), torch.cat(own).double().numpy() + alone
+    totals, of_source, alone = (part.double().cpu().numpy() for part in (torch.cat(sums), torch.cat(own), as_y))
+    return totals, of_source + alone
 
 
 def _positive(unit: Tensor, pairs: Pairs, temperature: float) -> Float64[np.ndarray, "batches k"]:
-    cosine = (unit[pairs.x.ravel()] * unit[pairs.y.ravel()]).sum(1).double().numpy()
+    cosine = (unit[pairs.x.ravel()] * unit[pairs.y.ravel()]).sum(1).double().cpu().numpy()
     return ((cosine - 1) / temperature).reshape(pairs.x.shape)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mi_ray.compute.choices import Input, Layout, Stem
+from mi_ray.compute.choices import Input, Interpolation, Layout, Stem
 from mi_ray.compute.frozen.file_tensors import CheckpointState, read_state
 from mi_ray.compute.frozen.finding import WRAPPERS, Found, found_encoders, grouped
 from mi_ray.compute.frozen.matching import completed, facts_of
@@ -178,7 +178,8 @@ def _published(found: list[Found]) -> Found | None:
 
 @lru_cache(maxsize=64)
 def input_of(arch: str) -> Input:
-    """The input that timm states for ``arch`` with stem ``imagenet``: its size in pixels, mean and standard deviation.
-    A pretrained tag in the name (``.dino``) can change all three."""
+    """The input that timm states for ``arch`` with stem ``imagenet``: its size in pixels, mean, standard deviation, and
+    crop of a photograph. A pretrained tag in the name (``.dino``) can change all of them."""
     facts = facts_of(blank(arch))
-    return Input(facts["input_size"][-1], facts["mean"], facts["std"])
+    interpolation: Interpolation = "bicubic" if facts["interpolation"] == "bicubic" else "bilinear"
+    return Input(facts["input_size"][-1], facts["mean"], facts["std"], facts["crop_pct"], interpolation)

@@ -10,11 +10,9 @@ from jaxtyping import Float32
 from torch import nn
 
 from mi_ray.compute.choices import Input
+from mi_ray.compute.frozen.plain_views import batch_size, freeze, plain_batches
 from mi_ray.compute.images.image_set import ImageSet
-from mi_ray.compute.images.pixels import as_trained, pixels
 from mi_ray.compute.numerics.finite import refuse_rows
-
-BATCH = 256
 
 
 @torch.inference_mode()
@@ -25,20 +23,22 @@ def embed(
     device: torch.device,
     input: Input | None = None,
     names: Sequence[str] = (),
+    loaders: int = 0,
+    out: Float32[np.ndarray, "n width"] | None = None,
 ) -> Float32[np.ndarray, "n width"]:
-    """Embed every image of a split in evaluation mode and float32. Returns h [n, width].
+    """Embed every image of a split in evaluation mode and float32. Returns h [n, width], which is ``out`` if given.
 
-    ``input``: the input of the encoder's training, if it was not trained here. NotFinite if an embedding is not finite;
-    it names the images by ``names`` [n], or by number.
+    ``input``: the input of the encoder's training, if it was not trained here; ``loaders``: processes that decode
+    streamed images. NotFinite if an embedding is not finite; it names the images by ``names`` [n], or by number.
     """
     freeze(encoder, device)
-    images = torch.from_numpy(data.images)
-    parts = [encoder(as_trained(pixels(part.to(device)), input)).float().cpu() for part in images.split(BATCH)]
-    h = torch.cat(parts)
-    refuse_rows("embeddings", h, names)
-    return h.numpy()
-
-
-def freeze(encoder: nn.Module, device: torch.device) -> None:
-    """Prepare an encoder for embedding: on ``device``, channels last, in evaluation mode."""
-    encoder.to(device).to(memory_format=torch.channels_last).eval()
+    batch, done = batch_size(encoder, input.size if input else data.side, device), 0
+    for x in plain_batches(data, batch, device=device, input=input, loaders=loaders):
+        rows = encoder(x).float().cpu().numpy()
+        if out is None:
+            out = np.empty((len(data), rows.shape[1]), dtype=np.float32)
+        out[done : done + len(rows)] = rows
+        done += len(rows)
+    assert out is not None and done == len(data)
+    refuse_rows("embeddings", torch.from_numpy(out), names)
+    return out

@@ -31,13 +31,15 @@ DOMAINS = ("art_painting", "cartoon", "photo", "sketch")
 class LabelledDataset:
     """The facts about a data set that are known before its files are read.
 
-    ``n_classes``: number of classes, None if only the files tell; ``n_images``: number of images of all parts, possibly
-    a guess, which predicts the work; ``has_halves``: whether either half of the classes can be used alone (Table X).
+    ``n_classes``: number of classes, None if only the files tell; ``n_images``: number of images of all parts, which
+    predicts the work (a guess if only the files tell); ``n_test``: number of those in an official test part;
+    ``has_halves``: whether either half of the classes can be used alone (Table X).
     """
 
     n_classes: int | None
     n_images: int
     reader: Reader
+    n_test: int = 0
     has_halves: bool = False
 
     @property
@@ -54,6 +56,11 @@ class LabelledDataset:
     def needs_root(self) -> bool:
         """Whether the data set is read from a folder, which the user must name."""
         return not isinstance(self.reader, PackagedArrays)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether every image has a file of its own."""
+        return isinstance(self.reader, ClassTree)
 
     @property
     def needs_class_list(self) -> bool:
@@ -110,7 +117,7 @@ def digits() -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
 
 DATASETS: Mapping[Dataset, LabelledDataset] = {
     "cifar-10": LabelledDataset(
-        n_classes=10, n_images=60_000, has_halves=True,
+        n_classes=10, n_images=60_000, n_test=10_000, has_halves=True,
         reader=LargeFiles(
             files=tuple(
                 f"cifar-10-batches-py/{file}"
@@ -120,13 +127,13 @@ DATASETS: Mapping[Dataset, LabelledDataset] = {
         ),
     ),
     "cifar-100": LabelledDataset(
-        n_classes=100, n_images=60_000, has_halves=True,
+        n_classes=100, n_images=60_000, n_test=10_000, has_halves=True,
         reader=LargeFiles(
             files=tuple(f"cifar-100-python/{file}" for file in ("train", "test", "meta")), parts=cifar_100
         ),
     ),
     "stl-10": LabelledDataset(
-        n_classes=10, n_images=13_000,
+        n_classes=10, n_images=13_000, n_test=8_000,
         reader=LargeFiles(
             files=tuple(
                 f"stl10_binary/{file}"
@@ -136,11 +143,11 @@ DATASETS: Mapping[Dataset, LabelledDataset] = {
         ),
     ),
     "svhn": LabelledDataset(
-        n_classes=10, n_images=99_289,
+        n_classes=10, n_images=99_289, n_test=26_032,
         reader=LargeFiles(files=("train_32x32.mat", "test_32x32.mat"), parts=svhn, labels="labels"),
     ),
     "mnist": LabelledDataset(
-        n_classes=10, n_images=70_000,
+        n_classes=10, n_images=70_000, n_test=10_000,
         reader=LargeFiles(
             files=tuple(
                 f"MNIST/raw/{part}-{kind}-ubyte"
@@ -150,10 +157,11 @@ DATASETS: Mapping[Dataset, LabelledDataset] = {
         ),
     ),
     "imagenet-1k": LabelledDataset(
-        n_classes=1000, n_images=1_331_167, reader=ClassTree(folders={"train": "train", "test": "val"})
+        n_classes=1000, n_images=1_331_167, n_test=50_000,
+        reader=ClassTree(folders={"train": "train", "test": "val"}),
     ),
     "imagenet-100": LabelledDataset(
-        n_classes=100, n_images=133_000,
+        n_classes=100, n_images=131_689, n_test=5_000,
         reader=ClassTree(folders={"train": "train", "test": "val"}, needs_class_list=True),
     ),
     "pacs": LabelledDataset(

@@ -8,6 +8,9 @@ drops the lower 8 bits of 16-bit colour. All other images are refused by the nam
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader, BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -64,17 +67,46 @@ def read_image(path: Path, field: str, matte: str = WHITE, max_pixels: int | Non
     ``field``: the field of the declaration that the refusal names. The file is opened here because PIL maps a path to
     memory, in which case it mixes up the rows of a turned TIFF.
     """
+    with refusals(f"{field}: {path}"), open(path, "rb") as file:
+        return _decoded(file, matte, max_pixels, 1)
+
+
+def decode_bytes(content: bytes, called: str, matte: str = WHITE, divisor: int = 1) -> Image.Image:
+    """Decode the content of a file as an upright RGB image; ValueError as in `read_image`, which begins with
+    ``called``.
+
+    A JPEG may be decoded at 1/``divisor`` of its size (1, 2, 4 or 8), where a block of 8 x 8 pixels is averaged before
+    it is computed; other formats keep their size.
+    """
+    with refusals(called):
+        return _decoded(BytesIO(content), matte, None, divisor)
+
+
+def shows_matte(content: bytes) -> bool:
+    """Whether the matte can show in the image of a file, which has a channel or a value for transparency."""
+    with Image.open(BytesIO(content), formats=FORMATS) as image:
+        return bool(image.has_transparency_data)
+
+
+@contextmanager
+def refusals(called: str) -> Iterator[None]:
+    """Turn every failure inside the block into a ValueError that begins with ``called``."""
     try:
-        with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
-            if max_pixels is not None and image.width * image.height > max_pixels:
-                size = f"{image.width}x{image.height}"
-                raise Unreadable(f"has {size} pixels; allowed: at most {max_pixels:,}")
-            return to_rgb(image, matte)
+        yield
     except Unreadable as error:
-        raise ValueError(f"{field}: {path} {error}") from error
+        raise ValueError(f"{called} {error}") from error
     except Exception as error:  # a corrupt file makes PIL's readers raise almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{field}: {path} cannot be decoded ({reason}); allowed: intact images") from error
+        raise ValueError(f"{called} cannot be decoded ({reason}); allowed: intact images") from error
+
+
+def _decoded(file: BytesIO | BufferedReader, matte: str, max_pixels: int | None, divisor: int) -> Image.Image:
+    with Image.open(file, formats=FORMATS) as image:
+        if max_pixels is not None and image.width * image.height > max_pixels:
+            raise Unreadable(f"has {image.width}x{image.height} pixels; allowed: at most {max_pixels:,}")
+        if divisor > 1:
+            image.draft(image.mode, (max(1, image.width // divisor), max(1, image.height // divisor)))
+        return to_rgb(image, matte)
 
 
 def to_rgb(image: Image.Image, matte: str = WHITE) -> Image.Image:

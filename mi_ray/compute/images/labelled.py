@@ -7,23 +7,32 @@ validation alone, or both (PACS, a plain folder, scikit-learn's digits).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from math import isqrt
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 from PIL import Image
 
+from mi_ray.compute.choices import Form
+from mi_ray.compute.images.alike import refuse_alike, refuse_equal, refuse_single
 from mi_ray.compute.images.catalogue import DATASETS, Dataset, catalogue_of
 from mi_ray.compute.images.class_folders import ClassFolders
 from mi_ray.compute.images.decode import WHITE
-from mi_ray.compute.images.image_set import SPLITS, ImageSet, refuse_equal, refuse_single
+from mi_ray.compute.images.image_set import SPLITS, ImageSet, Photographs, Squares, Streamed, in_order, square
 from mi_ray.compute.images.readers import Catalogue, of_files
+from mi_ray.compute.images.scan import Report, scan
 from mi_ray.compute.images.splits import Sizes, deal, parts_of, refuse_scarce, sizes_of, strata
 
-BYTE_BUDGET = 16 * 2**30
-CHUNK = 256
-"""Images that a thread decodes before it takes the next ones."""
+RESIDENT_BUDGET = 4 * 2**30
+"""Bytes of squares that are decoded once and stay resident; larger sets of files are streamed."""
+
+ARRAY_BUDGET = 16 * 2**30
+"""Bytes of squares that are made of images without files of their own, which cannot be streamed."""
+
+
+def ignore(images: int) -> None:
+    """The default progress callback: does nothing."""
 
 
 def load(
@@ -37,20 +46,24 @@ def load(
     classes: range | None = None,
     domain: str | None = None,
     matte: str = WHITE,
-    byte_budget: int = BYTE_BUDGET,
-    threads: int = 4,
+    form: Form = "square",
+    byte_budget: int | None = None,
+    report: Report = ignore,
 ) -> tuple[dict[str, ImageSet], tuple[str, ...]]:
     """Read the data set ``name`` below ``root``: its splits and the names of its classes; same arguments, same bytes.
 
-    images: the centre square, resized to ``side`` pixels with antialiasing (untouched if it already has that size),
-    transparent pixels over ``matte``; attributes: class, then PACS's domain; sources: the image's place in the data
-    set. ``held_out``: the share of every class that validation gets if the data set has no validation part, and test if
-    it has no test part. ``class_list``: the file of wnids that make ImageNet-100. ``root``: ignored for ``digits``,
-    which scikit-learn ships, and needed otherwise.
+    images: by ``form`` the centre square, resized to ``side`` pixels with antialiasing (untouched if it has that size
+    already), or the whole photograph, which is streamed; transparent pixels over ``matte``. Squares that need more than
+    ``byte_budget`` (None: `RESIDENT_BUDGET`, or `ARRAY_BUDGET` of images without files) are streamed too.
+    attributes: class, then PACS's domain; sources: the image's place in the data set. ``held_out``: the share of every
+    class that validation gets if the data set has no validation part, and test if it has no test part. ``class_list``:
+    the file of wnids that make ImageNet-100. ``root``: ignored for ``digits``, which scikit-learn ships, and needed
+    otherwise. ``report``: hears how many images have been read.
     ``classes``: keep only these classes and number them from 0 (`halves`); ``domain``: keep only this domain of PACS.
     Both select after the splits are made, so a kept image stays in its split.
     FileNotFoundError if files are missing; ValueError if a file is corrupt, a class has too few images, the data set
-    lacks a class or the domain, a split's images are (nearly) equal, or the images need more than ``byte_budget``.
+    lacks a class or the domain, a split's images are (nearly) equal, or images without files
+    of their own need more than ``byte_budget``.
     """
     if not 0 < held_out < 0.5:
         raise ValueError(f"held_out: {held_out} is not allowed; allowed: a share above 0 and below 0.5")
@@ -65,22 +78,38 @@ def load(
     rows = _rows_of_splits(name, catalogue, _kept(catalogue, chosen, domain), held_out, seed)
     n = sum(map(len, rows.values()))
     needed = n * 3 * side**2
-    if needed > byte_budget:
+    from_files = catalogue.root is not None
+    byte_budget = byte_budget or (RESIDENT_BUDGET if from_files else ARRAY_BUDGET)
+    if form == "photograph" and not from_files:
+        raise ValueError(f"crops: photograph is not allowed for {name}; allowed: square")
+    if needed > byte_budget and not from_files:
         raise ValueError(
             f"{name}: {n:,} images x 3 x {side} x {side} = {needed:,} bytes ({needed / 2**30:.1f} GiB);"
-            f" allowed: at most {byte_budget:,} (choose a smaller side, or raise byte_budget)"
+            f" allowed: at most {byte_budget:,}, such as side {_fitting_side(n, byte_budget)}"
         )
     splits: dict[str, ImageSet] = {}
     kept_classes = tuple(known[label] for label in chosen)
     for split in SPLITS:
-        images = decoded(catalogue.read, rows[split], side, threads)
-        names = tuple(map(catalogue.name, rows[split].tolist()))
-        refuse_equal(f"{name}: {split}", images, names)
         attributes = catalogue.attributes[rows[split]]
         attributes[:, 0] = (attributes[:, 0] - chosen.start) // chosen.step
-        splits[split] = ImageSet(images, attributes, rows[split], names)
-        refuse_single(f"{name}: {split}", splits[split], kept_classes)
+        called = f"{name}: {split}"
+        if form == "photograph" or needed > byte_budget:
+            seen = scan(name, catalogue, rows[split], side=side, matte=matte, report=report)
+            refuse_alike(called, seen.identities, seen.extent, seen.encoded.names)
+            images: Streamed = (Photographs if form == "photograph" else Squares)(seen.encoded, side)
+            splits[split] = ImageSet(images, attributes, rows[split], seen.encoded.names, seen.identities)
+        else:
+            pixels = decoded(catalogue.read, rows[split], side)
+            names = tuple(map(catalogue.name, rows[split].tolist()))
+            refuse_equal(called, pixels, names)
+            splits[split] = ImageSet(pixels, attributes, rows[split], names)
+        refuse_single(called, splits[split], kept_classes)
     return splits, kept_classes
+
+
+def _fitting_side(n: int, byte_budget: int) -> int:
+    """The largest side of n images within a budget, in steps of 32 pixels but at least that."""
+    return max(32, isqrt(byte_budget // (3 * n)) // 32 * 32)
 
 
 def planned(name: Dataset, folders: ClassFolders, *, held_out: float, domain: str | None = None) -> dict[str, int]:
@@ -141,25 +170,16 @@ def _sizes(name: Dataset, catalogue: Catalogue, kept: Bool[np.ndarray, " n"], he
 
 
 def decoded(
-    read: Callable[[int], Image.Image], rows: Sequence[int] | Int64[np.ndarray, " m"], side: int, threads: int = 4
+    read: Callable[[int], Image.Image], rows: Sequence[int] | Int64[np.ndarray, " m"], side: int
 ) -> UInt8[np.ndarray, "m 3 side side"]:
-    """The centre squares of the RGB images that ``read`` returns for ``rows``, resized to ``side`` pixels with
-    antialiasing; a square that already has that size keeps its pixels.
-
-    Each thread decodes `CHUNK` images at a time; the first error is raised.
-    """
+    """The centre squares (`square`) of the RGB images that ``read`` returns for ``rows``, decoded by a thread for each
+    core; the first error is raised."""
     images = np.empty((len(rows), 3, side, side), dtype=np.uint8)
 
-    def fill(start: int) -> None:
-        for place in range(start, min(start + CHUNK, len(rows))):
-            image = read(int(rows[place]))
-            short = min(image.size)
-            left, top = (image.width - short) // 2, (image.height - short) // 2
-            square = image.crop((left, top, left + short, top + short))
-            resized = square.resize((side, side), Image.Resampling.BILINEAR)
-            images[place] = np.asarray(resized).transpose(2, 0, 1)
+    def fill(chunk: Int64[np.ndarray, " m"]) -> None:
+        for place in chunk.tolist():
+            images[place] = square(read(int(rows[place])), side)
 
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(fill, range(0, len(rows), CHUNK)):
-            pass
+    for _ in in_order(fill, len(rows)):
+        pass
     return images

@@ -26,7 +26,8 @@ class Catalogue:
     ``n_validation`` images of the official validation part, then the ``n_test`` images of the official test part.
 
     ``read(i)`` returns image i as upright RGB, ``name(i)`` its name for people. ``values``: the names of each
-    attribute's values; the first attribute is the class.
+    attribute's values; the first attribute is the class. ``root``: the folder that image i is the file ``name(i)`` of;
+    None if images have no files of their own.
     """
 
     read: Callable[[int], Image.Image]
@@ -35,6 +36,7 @@ class Catalogue:
     values: tuple[tuple[str, ...], ...]
     n_validation: int
     n_test: int
+    root: Path | None = None
 
 
 def numbered(name: str) -> Callable[[int], str]:
@@ -134,7 +136,7 @@ def of_files(name: str, folders: ClassFolders, *, by_domain: bool, matte: str = 
     def name_of(i: int) -> str:
         return Path(paths[i]).relative_to(folders.root).as_posix()
 
-    return Catalogue(read, name_of, attributes, values, n["validation"], n["test"])
+    return Catalogue(read, name_of, attributes, values, n["validation"], n["test"], folders.root)
 
 
 def wnids(class_list: Path) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from mi_ray.compute.numerics.blocks import CPU, rows_within
 from mi_ray.compute.numerics.finite import refuse_rows
 
 FAR = 20.0
@@ -25,11 +26,13 @@ class Standardiser:
     if and only if it has the same value in all rows.
     """
 
-    def __init__(self, h: Float[Tensor, "n width"]) -> None:
-        """``h``: the rows from which mean and standard deviation (denominator n - 1) are computed; NotFinite if a value
-        is not finite."""
+    def __init__(self, h: Float[Tensor, "n width"], device: torch.device = CPU) -> None:
+        """``h``: the rows from which mean and standard deviation (denominator n - 1) are computed, on ``device``; they
+        may lie elsewhere. NotFinite if a value is not finite."""
         refuse_rows("h", h)
-        self._origin, self._span = _halved(h[:1]), torch.ones(h.shape[1], dtype=torch.float64)
+        self._device = device
+        self._origin = _halved(h[:1].to(device))
+        self._span = torch.ones(h.shape[1], dtype=torch.float64, device=device)
         self._mean, self._deviation = torch.zeros_like(self._span), torch.ones_like(self._span)
         self._span = torch.stack([self._relative(part).abs().amax(0) for part in h.split(ROWS)]).amax(0)
         self._span[self._span == 0] = torch.inf
@@ -40,8 +43,8 @@ class Standardiser:
         self._deviation[self._span.isinf()] = torch.inf
 
     def __call__(self, h: Float[Tensor, "n width"], far: float = torch.inf) -> Float[Tensor, "n width"]:
-        """Standardised h, clipped to +-``far``, in the number type of h, but at least float32. NotFinite if a value is
-        not finite."""
+        """Standardised h on the device, clipped to +-``far``, in the number type of h, but at least float32. NotFinite
+        if a value is not finite."""
         refuse_rows("h", h)
         dtype = torch.promote_types(h.dtype, torch.float32)
         return torch.cat([self._standard(part).clamp(-far, far).to(dtype) for part in h.split(ROWS)])
@@ -50,7 +53,7 @@ class Standardiser:
         return (self._relative(h) - self._mean) / self._deviation
 
     def _relative(self, h: Tensor) -> Float64[Tensor, "n width"]:
-        return (_halved(h) - self._origin) / self._span
+        return (_halved(h.to(self._device)) - self._origin) / self._span
 
 
 def _halved(h: Tensor) -> Float64[Tensor, "n width"]:
@@ -59,13 +62,22 @@ def _halved(h: Tensor) -> Float64[Tensor, "n width"]:
 
 
 class PrincipalAxes:
-    """Standardises embeddings and rotates them to the principal axes of the train embeddings."""
+    """Standardises embeddings and rotates them to the principal axes of the train embeddings, on one device.
 
-    def __init__(self, h: Float[Tensor, "n width"]) -> None:
-        """``h``: the train embeddings; NotFinite if a value is not finite."""
-        self._standardiser = Standardiser(h)
-        standard = self._standard(h)
-        self._variances, self._rotation = eigen(standard.T @ standard / len(h))
+    Statistics are computed in blocks of rows. Coordinates of many rows are asked for in blocks too (`blocks.Rows`).
+    """
+
+    def __init__(self, h: Float[Tensor, "n width"], device: torch.device = CPU) -> None:
+        """``h``: the train embeddings, which may lie elsewhere than on ``device``; NotFinite if a value is not
+        finite."""
+        self.device = device
+        self._standardiser = Standardiser(h, device)
+        width = h.shape[1]
+        first, *others = h.split(rows_within(width * max(4, h.element_size())))
+        products = self._products(first)
+        for part in others:
+            products += self._products(part)
+        self._variances, self._rotation = eigen(products / len(h))
 
     def __call__(self, h: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
         """Coordinates on the axes, which preserve distances between standardised h. NotFinite if a value of h is not
@@ -79,6 +91,10 @@ class PrincipalAxes:
 
     def _standard(self, h: Tensor) -> Tensor:
         return self._standardiser(h, FAR)
+
+    def _products(self, h: Tensor) -> Float[Tensor, "width width"]:
+        standard = self._standard(h)
+        return standard.T @ standard
 
 
 def eigen(covariance: Float[Tensor, "width width"]) -> tuple[Tensor, Tensor]:

@@ -6,10 +6,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from math import isfinite
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mi_ray.theory.listing import listed
+
+ROWS = 8192
+"""Number of rows that are looked at at a time."""
 
 _ALLOWED = "allowed: finite numbers"
 
@@ -18,14 +21,19 @@ class NotFinite(ValueError):
     """A value is NaN or infinite. The message names the place and the first such values, and counts the rest."""
 
 
-def refuse_rows(name: str, rows: np.ndarray | Tensor, names: Sequence[str] = ()) -> None:
+def refuse_rows(name: str, rows: np.ndarray | Tensor, names: Sequence[str] = (), first: int = 0) -> None:
     """Raise NotFinite unless every value of ``rows`` [n, ...] is finite. The message lists the bad rows, by ``names``
-    [n] if given, else by number."""
-    numbers = rows if isinstance(rows, Tensor) else torch.from_numpy(np.ascontiguousarray(rows))
-    finite = numbers.isfinite().flatten(1).all(1) if numbers.ndim > 1 else numbers.isfinite()
-    if bad_rows := torch.nonzero(~finite).flatten().tolist():
-        shown = listed([names[row] if names else f"row {row}" for row in bad_rows])
-        raise NotFinite(f"{name}: {len(bad_rows)} of {len(numbers)} rows hold NaN or infinity ({shown}); {_ALLOWED}")
+    [n] if given, else by number, from ``first`` on."""
+    finite = np.concatenate([_finite(rows[i : i + ROWS]) for i in range(0, max(1, len(rows)), ROWS)])
+    if bad_rows := np.flatnonzero(~finite).tolist():
+        shown = listed([names[row] if names else f"row {first + row}" for row in bad_rows])
+        raise NotFinite(f"{name}: {len(bad_rows)} of {len(rows)} rows hold NaN or infinity ({shown}); {_ALLOWED}")
+
+
+def _finite(rows: np.ndarray | Tensor) -> NDArray[np.bool_]:
+    """Whether each row is finite."""
+    finite = rows.isfinite().cpu().numpy() if isinstance(rows, Tensor) else np.isfinite(rows)
+    return finite.reshape(len(rows), -1).all(1) if finite.size else np.ones(len(rows), dtype=bool)
 
 
 def refuse_tensors(name: str, tensors: Mapping[str, Tensor], limits: Callable[[], Collection[str]] = tuple) -> None:

@@ -184,14 +184,20 @@ def adjust_saturation(rgb: Tensor, factor: Tensor) -> Tensor:
 
 def shift_hue(rgb: Tensor, turns: Tensor) -> Tensor:
     """Turn the hue of HSV by ``turns`` [n, 1, 1, 1] of a circle at constant saturation and value."""
-    red, green, blue = rgb.split(1, dim=1)
-    value = rgb.amax(1, keepdim=True)
-    chroma = value - rgb.amin(1, keepdim=True)
-    sector = torch.where(value == red, green - blue, torch.where(value == green, blue - red, red - green))
-    sector = sector / chroma.clamp(min=1e-8) + torch.where(value == red, 0.0, torch.where(value == green, 2.0, 4.0))
-    offsets = torch.tensor([5.0, 3.0, 1.0], device=rgb.device).view(1, 3, 1, 1)
-    distance = (offsets + sector + 6 * turns).remainder(6)
-    return value - chroma * torch.minimum(distance, 4 - distance).clamp(0, 1)
+    red, green, blue = rgb.unbind(1)
+    value = torch.maximum(torch.maximum(red, green), blue)
+    chroma = value - torch.minimum(torch.minimum(red, green), blue)
+    is_red, is_green = value == red, value == green
+    sector = torch.where(is_red, green - blue, torch.where(is_green, blue - red, red - green))
+    sector.div_(chroma.clamp(min=1e-8)).add_(torch.where(is_red, 0.0, torch.where(is_green, 2.0, 4.0)))
+    shift, turned = 6 * turns[:, 0], torch.empty_like(rgb)
+    for channel, offset in enumerate((5.0, 3.0, 1.0)):
+        # modulo 6, in steps that the processor vectorises; at a multiple of 6 both sides are clamped to 0
+        distance = (offset + sector).add_(shift)
+        distance.sub_((distance / 6).floor_().mul_(6))
+        distance = torch.minimum(distance, 4 - distance).clamp_(0, 1)
+        torch.sub(value, distance.mul_(chroma), out=turned[:, channel])
+    return turned
 
 
 def _grey(rgb: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from mi_ray.compute.images.image_set import SPLITS
+from mi_ray.compute.numerics.blocks import CPU, tensor_of
 from mi_ray.compute.numerics.jackknife import jackknife_standard_error
 from mi_ray.compute.numerics.strata import Labels, Strata
 from mi_ray.compute.numerics.uncertainty import Sources, clustered_standard_error
@@ -44,15 +45,17 @@ def evaluate_linearly(
     sources: NDArray[np.int64],
     *,
     penalties: Sequence[float],
+    device: torch.device = CPU,
 ) -> list[LinearAccuracy]:
     """Fit the probes of all tasks together and score each on test rows, which no fit or choice has used.
 
     h: per split [n, width]; labels: per task and split [n]; ``sources`` [n of test]. Each task takes the penalty with
-    the best validation accuracy, the largest such penalty on a tie. Source: Sec. IV, Fig. 6.
+    the best validation accuracy, the largest such penalty on a tie. ``device``: where the probes are fitted and scored.
+    Source: Sec. IV, Fig. 6.
     """
-    rows = {split: torch.from_numpy(h[split]) for split in SPLITS}
+    rows = {split: tensor_of(h[split]) for split in SPLITS}
     train_labels = [torch.from_numpy(task["train"]) for task in labels]
-    probes = fit_probes(rows["train"], train_labels, n_classes, sorted(penalties))
+    probes = fit_probes(rows["train"], train_labels, n_classes, sorted(penalties), device=device)
     return [_score(probes, task, n, rows, labels[task], sources, sorted(penalties)) for task, n in enumerate(n_classes)]
 
 
@@ -89,7 +92,7 @@ def _score(
     penalties: Sequence[float],
 ) -> LinearAccuracy:
     hits = {
-        split: (probes.logits(rows[split], task).argmax(2) == torch.from_numpy(labels[split])[:, None]).numpy()
+        split: (probes.predictions(rows[split], task) == torch.from_numpy(labels[split])[:, None]).numpy()
         for split in SPLITS
     }
     validation = hits["validation"].mean(0)

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from scipy.sparse import csr_array
 
+from mi_ray.compute.numerics.blocks import CPU, Rows, rows_within, slices, tensor_of
 from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.compute.numerics.jackknife import jackknife_standard_error
 from mi_ray.compute.numerics.sphere import directions
@@ -24,7 +25,7 @@ Embeddings = Float[np.ndarray, "n width"]
 """h [n, width], finite, any scale; a row of zeros has no direction and is refused with ValueError."""
 
 ROWS = 256
-"""Rows of the distance matrix that exist at once: memory is linear in n."""
+"""Most rows of the distance matrix that exist at once; fewer if they have more than `blocks.BLOCK` bytes."""
 
 SOME = 1e-12
 """Chance of two different rows above which there is a pair; below it is rounding."""
@@ -74,11 +75,11 @@ class OfClasses:
     tolerance: Estimated
 
 
-def of_classes(h: Embeddings, sampling: Sampling, sources: Sources) -> OfClasses:
+def of_classes(h: Embeddings, sampling: Sampling, sources: Sources, device: torch.device = CPU) -> OfClasses:
     """`alignment`, `uniformity` and `tolerance` under ``sampling``; the first is 2 - 2 `tolerance`."""
-    inner = tolerance(h, sampling, sources)
+    inner = tolerance(h, sampling, sources, device)
     aligned = Estimated(value=2 - 2 * inner.value, standard_error=2 * inner.standard_error)
-    return OfClasses(alignment=aligned, uniformity=uniformity(h, sources, sampling), tolerance=inner)
+    return OfClasses(alignment=aligned, uniformity=uniformity(h, sources, sampling, device), tolerance=inner)
 
 
 def alignment(h: Embeddings, x: Int64[np.ndarray, " k"], y: Int64[np.ndarray, " k"], sources: Sources) -> Estimated:
@@ -87,12 +88,12 @@ def alignment(h: Embeddings, x: Int64[np.ndarray, " k"], y: Int64[np.ndarray, " 
     ``x``, ``y``: [k] indices into the rows; ``sources``: [n].
     """
     unit = _unit(h)
-    distances = ((unit[x] - unit[y]) ** 2).sum(1)
+    distances = ((_some(unit, x) - _some(unit, y)) ** 2).sum(1)
     error = paired_standard_error(distances, sources[x], sources[y])
     return Estimated(value=float(distances.mean()), standard_error=error)
 
 
-def tolerance(h: Embeddings, sampling: Sampling, sources: Sources) -> Estimated:
+def tolerance(h: Embeddings, sampling: Sampling, sources: Sources, device: torch.device = CPU) -> Estimated:
     """Expected h_x . h_y of pairs of ``sampling`` (Wang & Liu 2021, with pairs of one class): -1 to 1, in closed form.
 
     Pairs are of distinct images; an image's pair with itself would move a tolerance T to T + (1 - T) / m with m images
@@ -105,12 +106,14 @@ def tolerance(h: Embeddings, sampling: Sampling, sources: Sources) -> Estimated:
         chances = rows if prior is None else np.asarray(prior)[strata.classes[classes]]
         return _pair_terms(chances, rows, totals, vectors=redraw > 0)
 
-    whole, without = strata.sums(_unit(h), terms)
-    error = jackknife_standard_error(_expected(without, redraw))
-    return Estimated(value=float(_expected(whole[None], redraw)[0]), standard_error=error)
+    unit = _unit(h, device)
+    whole, without = strata.sums(lambda rows: _some(unit, rows), terms, lambda sums: _expected(sums, redraw))
+    return Estimated(value=float(_expected(whole[None], redraw)[0]), standard_error=jackknife_standard_error(without))
 
 
-def uniformity(h: Embeddings, sources: Sources, sampling: Sampling | None = None) -> Estimated:
+def uniformity(
+    h: Embeddings, sources: Sources, sampling: Sampling | None = None, device: torch.device = CPU
+) -> Estimated:
     """log of the mean of exp(-2 |h_i - h_j|^2) over pairs i != j (Wang & Isola 2020, t = 2): -8 to 0.
 
     i and j are drawn independently, each as an image of a pair of ``sampling`` is, until they differ: by class, then
@@ -121,7 +124,7 @@ def uniformity(h: Embeddings, sources: Sources, sampling: Sampling | None = None
     alike = Sampling(labels=np.zeros(len(h), dtype=np.int64), prior=(1.0,))
     drawn = alike if sampling is None or sampling.prior is None else sampling
     strata = Strata.of(drawn.labels, sources)
-    total, without = _potentials(_unit(h), strata, np.asarray(drawn.prior)[strata.classes])
+    total, without = _potentials(_unit(h, device), strata, np.asarray(drawn.prior)[strata.classes])
     return Estimated(value=float(np.log(total)), standard_error=jackknife_standard_error(np.log(without)))
 
 
@@ -133,7 +136,7 @@ class OfViews:
     uniformity: Estimated
 
 
-def of_views(h: Float[np.ndarray, "n per_image width"], sources: Sources) -> OfViews:
+def of_views(h: Float[np.ndarray, "n per_image width"], sources: Sources, device: torch.device = CPU) -> OfViews:
     """`alignment` over all pairs of distinct views of an image, and `uniformity` over the first view of each.
 
     ``sources``: [n]. Of the m views of an image the mean of |h_v - h_w|^2 is 2 (m - |sum of h_v|^2 / m) / (m - 1).
@@ -141,21 +144,41 @@ def of_views(h: Float[np.ndarray, "n per_image width"], sources: Sources) -> OfV
     n, m, width = h.shape
     if m < 2:
         raise ValueError(f"h: {m} view of each image forms no pair")
-    totals = _unit(h.reshape(n * m, width)).reshape(n, m, width).sum(1)
-    distances = 2 * (m - (totals**2).sum(1) / m) / (m - 1)
+    unit = _unit(h.reshape(n * m, width), device)
+    squares = [
+        (unit[m * part.start : m * part.stop].cpu().numpy().reshape(-1, m, width).sum(1) ** 2).sum(1)
+        for part in slices(n, rows_within(8 * m * width))
+    ]
+    distances = 2 * (m - np.concatenate(squares) / m) / (m - 1)
     error = clustered_standard_error(distances, sources)
     return OfViews(
         alignment=Estimated(value=float(distances.mean()), standard_error=error),
-        uniformity=uniformity(h[:, 0], sources),
+        uniformity=uniformity(h[:, 0], sources, device=device),
     )
 
 
-def _unit(h: np.ndarray) -> Float64[np.ndarray, "n width"]:
+def _unit(h: np.ndarray, device: torch.device = CPU) -> Rows:
+    """h / |h| of each row in float64."""
     refuse_rows("h", h)
     silent = ~h.any(1)
     if silent.any():
         raise ValueError(f"h: row {int(silent.argmax())} has no direction")
-    return directions(torch.from_numpy(h.astype(np.float64))).numpy()
+    return Rows(tensor_of(h), lambda rows: directions(rows.double()), device=device)
+
+
+def _some(unit: Rows, rows: Int64[np.ndarray, " m"]) -> Float64[np.ndarray, "m width"]:
+    return unit[torch.from_numpy(rows)].cpu().numpy()
+
+
+def _potential(unit: Rows, rows: slice) -> Float64[np.ndarray, "m n"]:
+    """exp(-2 |h_i - h_j|^2) of some rows with all rows."""
+    some, potentials = unit[rows], []
+    for part in slices(len(unit), rows_within(8 * unit.shape[1])):
+        if unit.device.type == "cpu":
+            potentials.append(np.exp(4 * (some.numpy() @ unit[part].numpy().T - 1)))
+        else:
+            potentials.append((some @ unit[part].T).sub_(1).mul_(4).exp_().cpu().numpy())
+    return np.hstack(potentials)
 
 
 def _pair_terms(
@@ -178,7 +201,7 @@ def _expected(terms: Float64[np.ndarray, "m t"], redraw: float) -> Float64[np.nd
 
 
 def _potentials(
-    unit: Float64[np.ndarray, "n width"], strata: Strata, chances: Float64[np.ndarray, " c"]
+    unit: Rows, strata: Strata, chances: Float64[np.ndarray, " c"]
 ) -> tuple[float, Float64[np.ndarray, " s"]]:
     """The mean of exp(-2 |h_i - h_j|^2) over i != j, and that without each source; nan where no pair is left.
 
@@ -198,7 +221,7 @@ def _potentials(
 
 
 def _weighted(
-    unit: Float64[np.ndarray, "n width"],
+    unit: Rows,
     strata: Strata,
     weight: Float64[np.ndarray, " c"],
     left: Float64[np.ndarray, " g"],
@@ -212,16 +235,16 @@ def _weighted(
     places = (strata.source_of, strata.class_of)
     change = csr_array((left - weight[strata.class_of], places), shape=(strata.n_sources, c))
     blocks, touching = np.zeros((c, c)), np.zeros(n)
-    for start in range(0, n, ROWS):
-        rows = slice(start, start + ROWS)
-        potential = np.exp(4 * (unit[rows] @ unit.T - 1))
+    for rows in slices(n, min(ROWS, rows_within(8 * n))):
+        potential = _potential(unit, rows)
         itself = np.arange(len(potential))
-        potential[itself, start + itself] = 0
+        potential[itself, rows.start + itself] = 0
         sums = potential @ of_class
         np.add.at(blocks, strata.label[rows], sums)
         own = np.where(strata.source[rows, None] == strata.source, potential, 0.0) @ left[strata.group]
         others = sums @ weight + (change[strata.source[rows]] * sums).sum(1)
         touching[rows] = left[strata.group[rows]] * (2 * others - own)
     total = weight @ blocks @ weight
-    heavier = 2 * change @ (blocks @ weight) + (change * (change @ blocks)).sum(1)
+    squares = [(change[part] * (change[part] @ blocks)).sum(1) for part in slices(strata.n_sources, rows_within(8 * c))]
+    heavier = 2 * change @ (blocks @ weight) + np.concatenate(squares)
     return float(total), total + heavier - np.bincount(strata.source, touching)

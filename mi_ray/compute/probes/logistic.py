@@ -1,23 +1,50 @@
-"""Multinomial logistic probes on frozen embeddings: all tasks and penalties in one matrix product per iteration."""
+"""Multinomial logistic probes on frozen embeddings: all tasks and penalties in one matrix product per iteration.
+
+Rows are read in blocks, so that scores of all images, classes and penalties never exist at once. A pass over n rows is
+4 n (width + 1) columns operations, with a column for each class of each penalty, and a fit needs about one pass for
+each iteration (`Stop`). Memory beyond h: the rows on principal axes if they fit (`blocks.KEPT`), three
+matrices of `blocks.BLOCK`, and about 30 of [width + 1, columns], of which 20 are the curvature pairs of limited-memory
+BFGS.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from mi_ray.compute.numerics.axes import PrincipalAxes
+from mi_ray.compute.numerics.blocks import CPU, Rows, rows_within, slices
 from mi_ray.compute.numerics.finite import refuse_rows
 
 HISTORY = 10
+"""Most curvature pairs of limited-memory BFGS."""
+
+HISTORY_BYTES = 2**30
+"""Memory of the curvature pairs (1 GiB); at least `FEWEST` are kept whatever their size."""
+
+FEWEST = 3
 ARMIJO = 1e-4
 HALVINGS = 6
-TOLERANCE = 3e-4
-"""A problem stops when an iteration lowers its loss by less than this share."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A problem stops after ``iterations``, or when one lowers its loss by less than the share ``tolerance``."""
+
+    iterations: int
+    tolerance: float
+
+
+MANY = 100
+"""Classes beyond which a task stops by `MANY_CLASSES`."""
+
+FEW_CLASSES = Stop(iterations=40, tolerance=3e-4)
+MANY_CLASSES = Stop(iterations=100, tolerance=3e-5)
+"""A thousand classes settle later: of 10 images each, at width 128, a stop as of few classes loses 0.6 points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +60,20 @@ class Probes:
 
         NotFinite if an embedding or a score is not finite: argmax over NaN would return class 0.
         """
-        scores = torch.einsum("nd,dpc->npc", _with_intercept(self.axes(h)), self.weights[task])
-        refuse_rows("logits", scores)
-        return scores
+        return torch.cat([scores for _, scores in self.blocks(h, task)])
+
+    def blocks(self, h: Float[Tensor, "n width"], task: int) -> Iterator[tuple[slice, Tensor]]:
+        """`logits` of some rows at a time, with the slice of these rows."""
+        refuse_rows("h", h)
+        weights = self.weights[task]
+        for rows in slices(len(h), _block(weights.flatten(1))):
+            scores = torch.einsum("nd,dpc->npc", _with_intercept(self.axes(h[rows])), weights)
+            refuse_rows("logits", scores, first=rows.start)
+            yield rows, scores
+
+    def predictions(self, h: Float[Tensor, "n width"], task: int) -> Int64[Tensor, "n penalties"]:
+        """The class of the highest score under every penalty, on the CPU; NotFinite as `logits`."""
+        return torch.cat([scores.argmax(2).cpu() for _, scores in self.blocks(h, task)])
 
 
 def fit_probes(
@@ -45,42 +83,73 @@ def fit_probes(
     penalties: Sequence[float],
     *,
     axes: PrincipalAxes | None = None,
-    iterations: int = 40,
+    iterations: int | None = None,
+    device: torch.device = CPU,
 ) -> Probes:
     """Minimise mean cross-entropy + penalty/2 |W|^2 for every (task, penalty) at once.
 
-    h: [n, width]; labels: one [n] tensor per task; ``axes``: those of h, if already known. The problems share a matrix
-    product but nothing else: step sizes and curvature are kept per problem (limited-memory BFGS), so a probe does not
-    depend on the other problems. NotFinite if an embedding is not finite.
+    h: [n, width]; labels: one [n] tensor per task; ``axes``: those of h, if already known, whose device then computes
+    instead of ``device``. ``iterations``: by default `FEW_CLASSES` or `MANY_CLASSES` of the task. The problems share a
+    matrix product but nothing else: step sizes and curvature are kept per problem (limited-memory BFGS), so a probe
+    does not depend on the other problems. NotFinite if an embedding is not finite.
     """
-    axes = axes or PrincipalAxes(h)
-    problem = _Objective(_with_intercept(axes(h)), labels, n_classes, penalties)
-    return Probes(axes, problem.split(minimise(problem, iterations)))
+    axes = axes or PrincipalAxes(h, device)
+    rows = Rows(h, lambda part: _with_intercept(axes(part)), device=axes.device)
+    problem = _Objective(rows, labels, n_classes, penalties, iterations)
+    return Probes(axes, problem.split(minimise(problem)))
 
 
 def _with_intercept(x: Tensor) -> Tensor:
     return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
 
 
+def _block(weights: Float[Tensor, "inputs columns"]) -> int:
+    """Number of rows of a block whose inputs and scores [rows, columns] are both within the budget."""
+    return rows_within(max(weights.shape) * weights.element_size())
+
+
 class _Objective:
-    """The stacked problems: columns of W ordered by task, then penalty, then class."""
+    """The stacked problems: columns of W ordered by task, then penalty, then class. ``x``: [n, width + 1]."""
 
     def __init__(
-        self, x: Tensor, labels: Sequence[Tensor], n_classes: Sequence[int], penalties: Sequence[float]
+        self,
+        x: Rows,
+        labels: Sequence[Tensor],
+        n_classes: Sequence[int],
+        penalties: Sequence[float],
+        iterations: int | None = None,
     ) -> None:
         self.x, self.n_classes, self.n_penalties = x, tuple(n_classes), len(penalties)
         self.n_problems = len(n_classes) * len(penalties)
-        sizes = torch.tensor([c for c in n_classes for _ in penalties])
-        self.problem_of_column = torch.arange(self.n_problems).repeat_interleave(sizes)
-        self.penalty = torch.tensor(list(penalties), dtype=x.dtype).repeat(len(n_classes))[self.problem_of_column]
-        self.preconditioner = 1 / (x.square().mean(0)[:, None] / 4 + self.penalty)
+        self._options = {"dtype": x.dtype, "device": x.device}
+        stops = [MANY_CLASSES if c > MANY else FEW_CLASSES for c in n_classes for _ in penalties]
+        self.tolerance = torch.tensor([stop.tolerance for stop in stops], **self._options)
+        self.iterations = torch.tensor([iterations or stop.iterations for stop in stops], device=x.device)
+        sizes = torch.tensor([c for c in n_classes for _ in penalties], device=x.device)
+        self.problem_of_column = torch.arange(self.n_problems, device=x.device).repeat_interleave(sizes)
+        self.penalty = torch.tensor(list(penalties), **self._options).repeat(len(n_classes))[self.problem_of_column]
+        self._labels = [y.to(x.device) for y in labels]
+        self._rows = _block(self.zeros())
+        (squares,) = _summed((x[rows].square().sum(0),) for rows in self.blocks())
+        self.preconditioner = 1 / ((squares / len(x))[:, None] / 4 + self.penalty)
         """Inverse of a bound on the curvature along each axis: [width + 1, columns]."""
         self.preconditioner[-1] = 4  # the intercept is not penalised
-        self._targets = [one_hot(y, c).to(x.dtype)[:, None] for y, c in zip(labels, n_classes, strict=True)]
+
+    def blocks(self) -> Iterator[slice]:
+        """The rows, a block at a time."""
+        return slices(len(self.x), self._rows)
+
+    def zeros(self) -> Tensor:
+        """Weights [width + 1, columns] of zero."""
+        return torch.zeros(self.x.shape[1], len(self.problem_of_column), **self._options)
+
+    def per_problem(self, value: float) -> Tensor:
+        """``value`` for each problem."""
+        return torch.full((self.n_problems,), value, **self._options)
 
     def dot(self, a: Tensor, b: Tensor) -> Tensor:
         """Inner product of each problem's columns: [width + 1, columns] twice -> [problems]."""
-        return torch.zeros(self.n_problems, dtype=a.dtype).index_add_(0, self.problem_of_column, (a * b).sum(0))
+        return self.per_problem(0.0).index_add_(0, self.problem_of_column, (a * b).sum(0))
 
     def spread(self, values: Tensor) -> Tensor:
         """One value per problem -> one value per column."""
@@ -92,33 +161,49 @@ class _Objective:
         return tuple(b.reshape(len(b), self.n_penalties, c) for b, c in zip(blocks, self.n_classes, strict=True))
 
     def __call__(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss [problems] and its gradient [width + 1, columns]."""
-        losses, residuals = [], []
-        for block, target in zip(self.split(self.x @ weights), self._targets, strict=True):
-            log_p = block.log_softmax(dim=2)
-            losses.append(-(log_p * target).sum(2).mean(0))
-            residuals.append((log_p.exp_() - target).flatten(1))
-        gradient = self.x.T @ torch.cat(residuals, dim=1) / len(self.x)
+        """Loss [problems] and its gradient [width + 1, columns]: one pass over the rows."""
+        losses, products = _summed(self._terms(weights, rows) for rows in self.blocks())
         shrunk = weights * self.penalty
         shrunk[-1] = 0
-        return torch.cat(losses) + self.dot(shrunk, weights) / 2, gradient + shrunk
+        n = len(self.x)
+        return losses / n + self.dot(shrunk, weights) / 2, products / n + shrunk
+
+    def _terms(self, weights: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
+        """The sums over some rows of the cross-entropy [problems] and of its gradient [width + 1, columns]."""
+        x, losses = self.x[rows], []
+        scores = x @ weights
+        for block, labels in zip(self.split(scores), self._labels, strict=True):
+            label = labels[rows, None, None].expand(-1, self.n_penalties, 1)
+            log_p = block.log_softmax(dim=2)
+            losses.append(-log_p.gather(2, label).squeeze(2).sum(0))
+            block.copy_(log_p.exp_().scatter_add_(2, label, torch.full(label.shape, -1.0, **self._options)))
+        return torch.cat(losses), x.T @ scores
 
 
-def minimise(objective: _Objective, iterations: int) -> Tensor:
-    """The weights [width + 1, columns] that minimise the losses, by limited-memory BFGS; a problem stops by
-    `TOLERANCE`."""
-    weights = torch.zeros(objective.x.shape[1], len(objective.problem_of_column), dtype=objective.x.dtype)
+def _summed(terms: Iterator[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    """The sum of each member of the tuples; the first tuple is written to."""
+    totals = next(terms)
+    for term in terms:
+        for total, value in zip(totals, term, strict=True):
+            total += value
+    return totals
+
+
+def minimise(objective: _Objective) -> Tensor:
+    """The weights [width + 1, columns] that minimise the losses, by limited-memory BFGS until each `Stop`."""
+    weights = objective.zeros()
+    history = max(FEWEST, min(HISTORY, HISTORY_BYTES // (2 * weights.nbytes)))
     loss, gradient = objective(weights)
     pairs: list[tuple[Tensor, Tensor, Tensor]] = []
-    active = torch.ones_like(loss, dtype=torch.bool)
-    for _ in range(iterations):
+    active = objective.iterations > 0
+    for iteration in range(1, int(objective.iterations.max()) + 1):
         direction = _direction(objective, gradient, pairs) * objective.spread(active)
         moved, new_loss, new_gradient = _line_search(objective, weights, loss, gradient, direction)
         step, change = moved - weights, new_gradient - gradient
         curvature = objective.dot(step, change)
         inverse = torch.where(curvature > 1e-12, 1 / curvature.clamp(min=1e-12), 0.0)
-        pairs = [*pairs[-HISTORY + 1 :], (step, change, inverse)]
-        active &= loss - new_loss > TOLERANCE * loss
+        pairs = [*pairs[-history + 1 :], (step, change, inverse)]
+        active &= (loss - new_loss > objective.tolerance * loss) & (iteration < objective.iterations)
         weights, loss, gradient = moved, new_loss, new_gradient
         if not active.any():
             break
@@ -132,7 +217,7 @@ def _direction(objective: _Objective, gradient: Tensor, pairs: list[tuple[Tensor
         alpha = inverse * objective.dot(step, q)
         q -= objective.spread(alpha) * change
         alphas.append(alpha)
-    scale = torch.ones(objective.n_problems, dtype=objective.x.dtype)
+    scale = objective.per_problem(1.0)
     if pairs:
         _, change, inverse = pairs[-1]
         size = objective.dot(change, objective.preconditioner * change)

@@ -11,7 +11,7 @@ from typing import ClassVar, assert_never
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mi_ray.compute.images.image_set import ImageSet
@@ -61,11 +61,11 @@ class SupConLoss:
 class NTXentAgainstLoss:
     """NT-Xent whose negatives come from another data set D- (Appendix C, Table X). No estimate by Eq. 4.
 
-    negatives: uint8 [m, 3, side, side], the images of D-, with the side of the training images. A step draws K - 1 of
-    them and views each twice, so that a denominator has 1 + 2(K - 1) = 2K - 1 terms, as in Eq. 3.
+    negatives: the images of D-, with the side of the training images. A step draws K - 1 of them and views each twice,
+    so that a denominator has 1 + 2(K - 1) = 2K - 1 terms, as in Eq. 3.
     """
 
-    negatives: UInt8[np.ndarray, "m 3 side side"]
+    negatives: ImageSet
     estimates: ClassVar[bool] = False
 
     def __call__(self, z: Projections, indices: Indices, *, temperature: float, workers: Workers = ALONE) -> Scalar:
@@ -93,10 +93,11 @@ def refuse_misfit(objective: Loss, data: ImageSet, workers: Workers = ALONE) -> 
                 raise ValueError(
                     f"workers: {workers.size} is not allowed with negatives of another data set; allowed: 1"
                 )
-            side = data.images.shape[-1]
-            if not len(objective.negatives) or objective.negatives.shape[-1] != side:
+            given = objective.negatives
+            if not len(given) or given.side != data.side:
                 raise ValueError(
-                    f"negatives: {objective.negatives.shape} is not allowed; allowed: [m, 3, {side}, {side}]"
+                    f"negatives: {len(given)} images of {given.side} pixels are not allowed; allowed: one or more, of"
+                    f" {data.side} pixels"
                 )
         case _:
             assert_never(objective)

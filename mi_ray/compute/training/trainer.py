@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -9,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from mi_ray.compute.images.image_set import ImageSet
-from mi_ray.compute.images.pixels import pixels
 from mi_ray.compute.numerics.precision import autocast
 from mi_ray.compute.pairs.augmentation import Rows, View
-from mi_ray.compute.pairs.couples import Couple, Indices
+from mi_ray.compute.pairs.couples import Couple
+from mi_ray.compute.pairs.feed import Request, feed_of
 from mi_ray.compute.seeding import stream
 from mi_ray.compute.training.objectives import NT_XENT, Loss, refuse_misfit
 from mi_ray.compute.training.schedule import warmup_cosine
@@ -24,7 +25,8 @@ class Trainer:
 
     Step ``s`` draws its pairs and views from (seed, s) alone, so that a run resumed from `state` continues bit for bit.
     Negatives from D- have a random stream of their own, so that pairs and views do not depend on the loss. They pass
-    through the networks together with the pairs: batch normalisation takes its moments over D and D-.
+    through the networks together with the pairs: batch normalisation takes its moments over D and D-. Streamed images
+    are decoded by ``loaders`` processes, whose number changes no number.
 
     ``workers`` that train together share the pairs of each step. All draw the same pairs, so that their number changes
     only the order of sums.
@@ -51,6 +53,7 @@ class Trainer:
         objective: Loss = NT_XENT,
         workers: Workers = ALONE,
         batch_norm_parts: int = 1,
+        loaders: int = 0,
     ) -> None:
         """``k_tr`` counts positive pairs per step over all workers; ``dtype`` is the networks' autocast type. The loss
         is float32.
@@ -63,14 +66,19 @@ class Trainer:
         self.networks = nn.ModuleDict({"encoder": encoder, "projector": projector})
         self.networks.to(device).to(memory_format=torch.channels_last).train()
         self._project = workers.together(nn.Sequential(encoder, projector), device, batch_norm_parts=batch_norm_parts)
-        self._images = torch.from_numpy(data.images).to(device)
-        self._negatives = None if objective.negatives is None else torch.from_numpy(objective.negatives).to(device)
         self.objective, self.device = objective, device
-        self._couple, self._view, self._seed, self._dtype = couple, view, seed, dtype
+        self._couple, self._seed, self._dtype = couple, seed, dtype
         self.k_tr, self.steps, self._temperature = k_tr, steps, temperature
         self._learning_rate, self._warmup = learning_rate, warmup_steps
         self._optimizer = _optimizer(self.networks, optimizer, learning_rate, weight_decay)
         self.step_number = 0
+        self._pairs = lru_cache(maxsize=2)(self._drawn_pairs)
+        self._views = feed_of(data, self._pairs, view, steps=steps, device=device, loaders=loaders)
+        self._negative_views = (
+            None
+            if objective.negatives is None
+            else feed_of(objective.negatives, self._negatives, view, steps=steps, device=device, loaders=loaders)
+        )
 
     def step(self) -> Tensor:
         """Take an optimiser step; returns the loss of this worker's pairs in nats, on the device."""
@@ -85,21 +93,26 @@ class Trainer:
 
     def loss(self) -> Tensor:
         """The loss of this worker's pairs at the next step, in nats, with its graph."""
-        rng = stream(self._seed, "pairs", self.step_number)
-        indices = np.concatenate(self._couple(self.k_tr, rng))[self._rows.places]
-        views = self._viewed(self._images, indices, rng, self._rows)
-        if self._negatives is not None:
-            # two views each of k_tr - 1 images of D-, drawn uniformly and independently
-            negative_rng = stream(self._seed, "negatives", self.step_number)
-            drawn = negative_rng.integers(len(self._negatives), size=self.k_tr - 1)
-            views = torch.cat([views, self._viewed(self._negatives, np.tile(drawn, 2), negative_rng)])
+        indices = self._pairs(self.step_number).indices
+        views = self._views(self.step_number)
+        if self._negative_views is not None:
+            views = torch.cat([views, self._negative_views(self.step_number)])
         with autocast(views.device, self._dtype):
             z = self._project(views)
         return self.objective(z, indices, temperature=self._temperature, workers=self.workers)
 
-    def _viewed(self, images: Tensor, indices: Indices, rng: np.random.Generator, rows: Rows | None = None) -> Tensor:
-        chosen = images[torch.from_numpy(indices).to(images.device)]
-        return self._view(pixels(chosen), int(rng.integers(2**63)), rows)
+    def _drawn_pairs(self, step: int) -> Request:
+        """This worker's share of the pairs of a step."""
+        rng = stream(self._seed, "pairs", step)
+        indices = np.concatenate(self._couple(self.k_tr, rng))[self._rows.places]
+        return Request(indices, int(rng.integers(2**63)), self._rows)
+
+    def _negatives(self, step: int) -> Request:
+        """Two views each of k_tr - 1 images of D-, drawn uniformly and independently."""
+        assert self.objective.negatives is not None
+        rng = stream(self._seed, "negatives", step)
+        drawn = np.tile(rng.integers(len(self.objective.negatives), size=self.k_tr - 1), 2)
+        return Request(drawn, int(rng.integers(2**63)), Rows.all(len(drawn)))
 
     def state(self) -> dict[str, Tensor]:
         """The tensors that the next step depends on, by name. They share the trainer's memory, so save them first."""

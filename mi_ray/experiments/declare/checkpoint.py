@@ -13,6 +13,9 @@ from mi_ray.experiments.declare.images import Data
 from mi_ray.experiments.declare.kind import STEP_OVERHEAD, Sizes, Values
 from mi_ray.experiments.declare.training import Training, known_arch
 
+INPUT_LATER: Values = {"share": Input.share, "interpolation": Input.interpolation}
+"""Fields that `Input` did not have at first, at the value at which they do not enter a key."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
@@ -84,6 +87,8 @@ class Checkpoint:
         """The fields but for `LABELS` and those of `LATER` at their earlier value; for a file its sha256, by whose
         contents the layout is recognised."""
         own = {name: value for name, value in own_fields(self).items() if name not in self.LABELS}
+        if self.input is not None:
+            own["input"] = {n: v for n, v in own["input"].items() if n not in INPUT_LATER or v != INPUT_LATER[n]}
         own = {name: value for name, value in own.items() if not (name in self.LATER and value == self.LATER[name])}
         if isinstance(self.source, str):
             own["sha256"] = contents(Path(self.source))

@@ -42,7 +42,7 @@ class Embedding:
 
     def work(self, sizes: Sizes) -> float:
         """One forward pass of every image."""
-        return self.encoder.data.n_images * sizes.forward
+        return sizes.counts.images * sizes.forward
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ class Views:
 
     def work(self, sizes: Sizes) -> float:
         """One forward pass of every view."""
-        return self.per_image * self.encoder.data.n_images * sizes.forward
+        return self.per_image * sizes.counts.images * sizes.forward
 
 
 Frozen = Embedding | Views

@@ -9,8 +9,8 @@ from mi_ray.compute.estimation.critic import Critic, refuse_names
 from mi_ray.experiments.declare.checks import Refused, at_least, instance, one_of, positive, refuse, within
 from mi_ray.experiments.declare.embedding import Embedding, EmbeddingQuestion, Frozen, Views
 from mi_ray.experiments.declare.identity import flat, own_fields
-from mi_ray.experiments.declare.images import n_classes, tasks, test_images, train_images
-from mi_ray.experiments.declare.kind import FORWARD_AND_BACKWARD, MOST_CLASSES, Sizes, Values, probe_work
+from mi_ray.experiments.declare.images import tasks
+from mi_ray.experiments.declare.kind import FORWARD_AND_BACKWARD, Sizes, Values, probe_work
 from mi_ray.experiments.declare.own.base import UNKEYED, refuse_unkeyed
 from mi_ray.experiments.declare.pairings import Pairing, SameClass, pairing_name
 
@@ -92,12 +92,12 @@ class Estimation(EmbeddingQuestion):
         encoder = self.encoder
         critic_size = sizes.width * encoder.hidden + encoder.hidden * encoder.out
         fitted = FORWARD_AND_BACKWARD * 2 * self.k_fit * self.steps * 2 * critic_size
-        read = min(test_images(encoder.data), 2 * self.batches * self.k_est)
+        read = min(sizes.counts.test, 2 * self.batches * self.k_est)
         critics = self.critics * (fitted + 2 * read**2 * encoder.out)
         if not isinstance(self.pairing, SameClass):
             return float(critics)
-        columns = (n_classes(encoder.data, self.task) or MOST_CLASSES) * len(self.penalties)
-        return critics + probe_work(sizes.width, train_images(encoder.data), columns)
+        classes = sizes.classes(self.task)
+        return critics + probe_work(sizes.width, sizes.counts.train, classes, len(self.penalties))
 
 
 def refuse_other_pairs(frozen: Frozen, pairing: Pairing) -> None:

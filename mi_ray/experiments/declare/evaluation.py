@@ -9,8 +9,8 @@ from mi_ray.experiments.declare.checks import instance, one_of
 from mi_ray.experiments.declare.embedding import Embedding, EmbeddingQuestion
 from mi_ray.experiments.declare.estimation import refuse_penalties
 from mi_ray.experiments.declare.identity import flat, own_fields
-from mi_ray.experiments.declare.images import n_classes, tasks, train_images
-from mi_ray.experiments.declare.kind import MOST_CLASSES, Sizes, Values, probe_work
+from mi_ray.experiments.declare.images import tasks
+from mi_ray.experiments.declare.kind import Sizes, Values, probe_work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,5 +51,4 @@ class LinearEvaluation(EmbeddingQuestion):
 
     def work(self, sizes: Sizes) -> float:
         """Fitting the probes."""
-        columns = (n_classes(self.encoder.data, self.task) or MOST_CLASSES) * len(self.penalties)
-        return probe_work(sizes.width, train_images(self.encoder.data), columns)
+        return probe_work(sizes.width, sizes.counts.train, sizes.classes(self.task), len(self.penalties))

@@ -8,7 +8,6 @@ from typing import ClassVar
 from mi_ray.experiments.declare.embedding import EmbeddingQuestion, Frozen
 from mi_ray.experiments.declare.estimation import pairing_layer, refuse_other_pairs, task_of_pairs
 from mi_ray.experiments.declare.identity import flat, own_fields
-from mi_ray.experiments.declare.images import test_images
 from mi_ray.experiments.declare.kind import Sizes, Values
 from mi_ray.experiments.declare.pairings import Pairing
 
@@ -50,4 +49,4 @@ class Geometry(EmbeddingQuestion):
 
     def work(self, sizes: Sizes) -> float:
         """Distances between all test images."""
-        return 2.0 * test_images(self.encoder.data) ** 2 * sizes.width
+        return 2.0 * sizes.counts.test**2 * sizes.width

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from math import log2
 from typing import Literal, assert_never, get_args
 
-from mi_ray.compute.choices import Mix, is_colour
+from mi_ray.compute.choices import Form, Mix, is_colour
 from mi_ray.compute.images.catalogue import DATASETS, Dataset
+from mi_ray.compute.images.readers import ClassTree
 from mi_ray.experiments.declare.checks import at_least, instance, one_of, refuse, within
+from mi_ray.experiments.declare.counts import Counts
 from mi_ray.experiments.declare.identity import flat, own_fields
 from mi_ray.experiments.declare.kind import Values
 from mi_ray.experiments.declare.own.images import OwnImages
@@ -25,7 +27,10 @@ LEAST_SIDE = 32
 CLASS = ("class",)
 HALVED = tuple(name for name, dataset in DATASETS.items() if dataset.has_halves)
 """Data sets whose first or second half of classes can be declared."""
+OWN_SHARE = 0.2
+"""Share of validation images, and of test images, that is assumed of a user's own images."""
 Half = Literal["", "first", "second"]
+CropsFrom = Literal["auto", "photograph", "square"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +73,9 @@ class CDP:
         return tuple(task.name for task in TASKS)
 
     @property
-    def n_images(self) -> int:
-        """Images of all splits."""
-        return self.train_images + self.validation_images + self.test_images
+    def counts(self) -> Counts:
+        """Images of each split."""
+        return Counts(train=self.train_images, validation=self.validation_images, test=self.test_images)
 
     def n_classes(self, task: str) -> int:
         """Classes of a downstream task."""
@@ -109,7 +114,9 @@ class Labelled:
 
     ``half`` keeps the first or second half of the classes (CIFAR-5A, 5B, 50A, 50B; Table X), ``domain`` one domain of
     PACS. ``held_out`` is the share of a class that validation gets, and test, where there is no official one.
-    ``matte``: the colour that transparent pixels become.
+    ``matte``: the colour that transparent pixels become. ``crops``: whether views are cropped from the whole
+    ``photograph``, as public recipes do, or from its centre ``square`` of ``side`` pixels; ``auto``: photographs of
+    image files, squares of all other data sets.
     ``negatives``: the set D- that training draws its negatives from; the images themselves if None.
     """
 
@@ -121,6 +128,7 @@ class Labelled:
     half: Half = ""
     domain: str = ""
     matte: str = "white"
+    crops: CropsFrom = "auto"
     negatives: Labelled | Noise | Crops | None = None
     seed: int = 0
 
@@ -135,6 +143,10 @@ class Labelled:
         if DATASETS[self.name].needs_class_list and not self.class_list:
             raise refuse("class_list", self.class_list, "the file with the 100 wnids")
         _colour("matte", self.matte)
+        one_of("crops", self.crops, get_args(CropsFrom))
+        if self.crops == "photograph" and not DATASETS[self.name].has_files:
+            having = ", ".join(name for name, dataset in DATASETS.items() if dataset.has_files)
+            raise refuse("crops", self.crops, f"auto or square for {self.name}; photographs are of {having}")
         instance("negatives", self.negatives, Labelled, Noise, Crops, type(None))
         if isinstance(self.negatives, Labelled) and self.negatives.negatives is not None:
             raise refuse("negatives", self.negatives.negatives, "None: negatives have no negatives")
@@ -146,9 +158,15 @@ class Labelled:
         return CLASS if self.domain else DATASETS[self.name].tasks
 
     @property
-    def n_images(self) -> int:
-        """Images of all splits; a folder's number is a guess."""
-        return DATASETS[self.name].n_images // (2 if self.half else 1)
+    def counts(self) -> Counts:
+        """Images of each split, from the facts about the data set; of a folder and of one domain they are guesses."""
+        row, of_domain = DATASETS[self.name], len(DATASETS[self.name].domains) if self.domain else 1
+        parts = (2 if self.half else 1) * of_domain
+        exact, classes = row.n_classes is not None and of_domain == 1, self.n_classes("class")
+        own = Counts.of_shares(
+            row.n_images // parts, self.held_out, test=row.n_test // parts, classes=classes, exact=exact
+        )
+        return replace(own, negatives=negative_images(self.negatives))
 
     def n_classes(self, task: str) -> int | None:
         """Classes of a downstream task; None for a folder, which has to be read first."""
@@ -160,6 +178,13 @@ class Labelled:
     def layer(self) -> Values:
         """Parameters: every field by the name that people use, and a short name of the negatives."""
         return _parameters(self) | {"negatives": negatives_name(self.negatives)}
+
+    @property
+    def form(self) -> Form:
+        """Where views are taken from."""
+        if self.crops == "auto":
+            return "photograph" if DATASETS[self.name].has_files else "square"
+        return self.crops
 
     @property
     def sibling(self) -> Labelled:
@@ -204,14 +229,29 @@ def side(data: Data) -> int:
     return data.side
 
 
-def train_images(data: Data) -> int:
-    """Images for training, or of all splits: an upper bound."""
-    return data.train_images if isinstance(data, CDP) else data.n_images
+def counts(data: Data) -> Counts:
+    """Images and classes as far as the declaration tells them; a guess for images that have to be read first."""
+    if isinstance(data, OwnImages):
+        return Counts.of_shares(data.n_images, OWN_SHARE, classes=data.n_classes("class"), exact=False)
+    return data.counts
 
 
-def test_images(data: Data) -> int:
-    """Images of the test split; a fifth of all where the declaration does not state it."""
-    return data.test_images if isinstance(data, CDP) else data.n_images // 5
+def has_image_files(data: Data) -> bool:
+    """Whether every image is a file of its own, in class folders."""
+    return isinstance(data, Labelled) and isinstance(DATASETS[data.name].reader, ClassTree)
+
+
+def negative_images(negatives: Labelled | Noise | Crops | None) -> int:
+    """Images of the set D-, as far as the declaration tells: of a labelled set those for training."""
+    match negatives:
+        case None:
+            return 0
+        case Noise() | Crops():
+            return negatives.images
+        case Labelled():
+            return negatives.counts.train
+        case _:
+            assert_never(negatives)
 
 
 def negatives_name(negatives: Labelled | Noise | Crops | None) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from mi_ray.experiments.declare.checkpoint import Encoder
+    from mi_ray.experiments.declare.counts import Counts
 
 Values = dict[str, Any]
 
@@ -19,13 +20,18 @@ FORWARD_AND_BACKWARD = 3
 STEP_OVERHEAD = 1e9
 """Operations that the fixed cost of one optimiser step is worth: small K_tr makes long jobs."""
 
-PROBE_PASSES = 40
+PROBE_PASSES, MANY_CLASSES_PASSES, MANY = 40, 100, 100
+"""Passes over the rows that fitting a probe takes, up to so ``MANY`` classes and beyond (`compute.probes.logistic`)."""
+
+SOFTMAX = 100
+"""Columns of h that the softmax of a score costs as much as."""
+
 MOST_CLASSES = 100
 """Classes that a folder is assumed to have until it is read."""
 
 
 class Sizes(Protocol):
-    """Sizes of a network, measured on shapes when they are asked for (`plan.cost`)."""
+    """Sizes of a network, measured on shapes when they are asked for, and of its images (`plan.cost`)."""
 
     @property
     def forward(self) -> float:
@@ -35,6 +41,15 @@ class Sizes(Protocol):
     @property
     def width(self) -> int:
         """Width of h."""
+        ...
+
+    @property
+    def counts(self) -> Counts:
+        """Images of each split: counted if the files have been listed, else as declared."""
+        ...
+
+    def classes(self, task: str) -> int:
+        """Classes of a downstream task; `MOST_CLASSES` while nobody knows."""
         ...
 
 
@@ -84,6 +99,7 @@ class Kind(Protocol):
         ...
 
 
-def probe_work(width: int, images: int, columns: int) -> float:
-    """Operations of fitting linear probes with ``columns`` outputs in all to h [images, width]."""
-    return PROBE_PASSES * 4 * images * width * columns
+def probe_work(width: int, images: int, classes: int, penalties: int = 1) -> float:
+    """Operations of fitting linear probes of ``classes`` for each of ``penalties`` to h [images, width]."""
+    passes = MANY_CLASSES_PASSES if classes > MANY else PROBE_PASSES
+    return passes * 4.0 * images * (width + SOFTMAX) * classes * penalties

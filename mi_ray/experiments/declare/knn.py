@@ -60,4 +60,4 @@ class NearestNeighbours(EmbeddingQuestion):
 
     def work(self, sizes: Sizes) -> float:
         """The cosines of every image with every train image."""
-        return 2.0 * self.encoder.data.n_images**2 * sizes.width
+        return 2.0 * sizes.counts.images**2 * sizes.width

@@ -6,35 +6,35 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import assert_never
 
+from mi_ray.compute.generated.photographs import photograph_sizes
 from mi_ray.compute.images import catalogue
 from mi_ray.compute.images.class_folders import ClassFolders, counted
 from mi_ray.compute.images.image_files import image_files
-from mi_ray.compute.images.labelled import planned
-from mi_ray.compute.images.photographs import photograph_sizes
 from mi_ray.compute.images.readers import ClassTree, LargeFiles, PackagedArrays
 from mi_ray.experiments.declare import BUNDLED, CDP, Data, Labelled, OwnImages, Question, data_of, n_classes
 from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.images.census import Census
 from mi_ray.experiments.images.missing import missing
-from mi_ray.experiments.images.render import class_list
 
 LISTED = 12
 """Most classes that are listed one by one; of more, the smallest and the largest are."""
 
 
-def inventory(questions: Iterable[Question]) -> list[str]:
+def inventory(questions: Iterable[Question], census: Census) -> list[str]:
     """Lines about every existing folder: splits, classes, images of each, and skipped files.
 
-    Refuses layouts that fit nothing or are ambiguous, and classes with too few images; opens no image.
+    ``census``: lists the class folders. Refuses layouts that fit nothing or are ambiguous, and classes with too few
+    images; opens no image.
     """
     declared = [data for data in dict.fromkeys(map(data_of, questions)) if not missing(data)]
     try:
-        lines = dict.fromkeys(line for data in declared for line in _lines(data))
+        lines = dict.fromkeys(line for data in declared for line in _lines(data, census))
     except (FileNotFoundError, ValueError) as error:
         raise Refused(str(error)) from error
     return [line.encode(errors="backslashreplace").decode() for line in lines]
 
 
-def _lines(data: Data) -> Iterator[str]:
+def _lines(data: Data, census: Census) -> Iterator[str]:
     match data:
         case CDP():
             if data.backgrounds != BUNDLED:
@@ -42,9 +42,9 @@ def _lines(data: Data) -> Iterator[str]:
                 yield f"images    backgrounds {root}: {sum(sizes.values())} images ({_listed(sizes)})"
                 yield from _skipped(f"backgrounds {root}", image_files(root).skipped)
         case Labelled():
-            yield from _labelled(data)
+            yield from _labelled(data, census)
             if isinstance(data.negatives, Labelled):
-                yield from _labelled(data.negatives)
+                yield from _labelled(data.negatives, census)
         case OwnImages():
             read = f" from {len(data.files())} files" if data.files() else ""
             yield f"images    {data.name}: made by {type(data).__name__}{read}"
@@ -52,16 +52,14 @@ def _lines(data: Data) -> Iterator[str]:
             assert_never(data)
 
 
-def _labelled(data: Labelled) -> Iterator[str]:
+def _labelled(data: Labelled, census: Census) -> Iterator[str]:
     match reader := catalogue.DATASETS[data.name].reader:
         case PackagedArrays():
             return
         case LargeFiles():
             yield f"images    {data.name} {data.root}: {n_classes(data, 'class')} classes, official train and test part"
         case ClassTree():
-            folders = catalogue.found_in(data.name, Path(data.root), class_list(data))
-            sizes = planned(data.name, folders, held_out=data.held_out, domain=data.domain or None)
-            yield from _class_folders(f"{data.name} {data.root}", folders, sizes)
+            yield from _class_folders(f"{data.name} {data.root}", census.folders(data), census.splits(data))
         case _:
             assert_never(reader)
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from mi_ray.compute.images.image_set import SPLITS, ImageSet, refuse_equal
+from mi_ray.compute.images.alike import refuse_equal
+from mi_ray.compute.images.image_set import SPLITS, ImageSet
 from mi_ray.experiments.declare import OwnImages
 from mi_ray.experiments.declare.checks import error_line
 
@@ -23,8 +24,10 @@ def own_splits(data: OwnImages) -> dict[str, ImageSet]:
             raise ValueError(f"{called}: {split} is {type(splits[split]).__name__}; allowed: an ImageSet")
         _refuse_malformed(f"{called}: {split}", splits[split], data)
         names = tuple(splits[split].names) or tuple(f"{data.name} {split} {i}" for i in range(len(splits[split])))
-        refuse_equal(f"{called}: {split}", splits[split].images, names)
-        splits[split] = replace(splits[split], names=names)
+        pixels = splits[split].images
+        assert isinstance(pixels, np.ndarray)  # anything else is malformed
+        refuse_equal(f"{called}: {split}", pixels, names)
+        splits[split] = replace(splits[split], names=names, known=None)
     return {split: splits[split] for split in SPLITS}
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mi_ray.compute.images.duplicates import Identities, distinct_rows, identities_of_pixels, merged_sources
+from mi_ray.compute.images.duplicates import Identities, distinct_rows, merged_sources
 from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.compute.numerics.uncertainty import Sources
 from mi_ray.compute.pairs.augmentation import Rows, SimCLRView, View, plain
@@ -74,7 +74,7 @@ def _within_class(pairing: SameClass, images: ImageSet, rows: Indices) -> Couple
 
 def independent_sources(images: ImageSet) -> Sources:
     """Sources [n] of a split, where those that share an image are one: what a standard error counts."""
-    return merged_sources(images.sources, identities_of_pixels(images.images))
+    return merged_sources(images.sources, images.identities)
 
 
 def view(pairing: Pairing) -> View:

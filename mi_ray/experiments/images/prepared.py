@@ -6,10 +6,16 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from mi_ray.compute.images.image_set import ImageSet, content_digest
+from mi_ray.compute.images.labelled import ignore
+from mi_ray.compute.images.pack import index_of, pack, packed
+from mi_ray.compute.images.scan import Report
 from mi_ray.experiments.declare import Data
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.declare.identity import canonical, own_fields
@@ -19,7 +25,7 @@ from mi_ray.experiments.store.bucket import Bucket, Published
 from mi_ray.experiments.store.files import MANIFEST, fsync, read_json, sha256, write_json
 from mi_ray.experiments.store.store import Store
 
-GENERATOR = 2
+GENERATOR = 3
 """Version of `render`. Raise it if a declaration gives other pixels than before, or if other files are written. Images
 that are made again with the same pixels keep their digest, and thus their cells."""
 
@@ -34,31 +40,55 @@ class PreparedData:
     bucket: Bucket | None = None
 
     def split(self, name: str) -> ImageSet:
-        """Load a split; ValueError if its file has changed since it was prepared."""
-        return ImageSet.load(self._intact(f"{name}.safetensors"))
+        """Map a split into memory; ValueError if its file has changed since it was prepared.
 
-    def names(self, split: str) -> tuple[str, ...]:
+        In a bucket, the shards of streamed images are downloaded to this node first.
+        """
+        path = self._intact(f"{name}.safetensors")
+        shards = [file for file in self._files if file.startswith(f"{name}-") and file.endswith(".shard")]
+        if not shards:
+            return ImageSet.load(path)
+        # every image is held against its digest when it is read, so that shards are not read twice
+        folder = tuple(self._local_path(file, is_checked=False) for file in sorted(shards))
+        return ImageSet.load(path, packed(self._intact(index_of(name)), folder))
+
+    def names(self, split: str) -> Sequence[str]:
         """Names of the images of a split, in its order: paths below the data set's root, or ``digits image 17``.
 
         ValueError if the file of names has changed since it was prepared.
         """
+        if _names_file(split) not in self._files:
+            return self.split(split).names
         return tuple(read_json(self._intact(_names_file(split))))
+
+    @property
+    def _files(self) -> dict[str, str]:
+        """sha256 of every file, by name."""
+        return read_json(self._manifest_folder / MANIFEST)["files"]
+
+    @property
+    def _manifest_folder(self) -> Path:
+        """The folder on this node that holds the manifest, downloaded from the bucket if there is one."""
+        if self.bucket is None:
+            return self.folder
+        published = Published(self.bucket, f"data/{self.folder.name}")
+        return published.fetch_manifest(self.bucket.cache / published.name)
 
     def _intact(self, name: str) -> Path:
         """The path of a prepared file on this node; ValueError if its sha256 has changed since it was prepared."""
         path = self._local_path(name)
-        if sha256(path) != read_json(path.parent / MANIFEST)["files"][path.name]:
+        if sha256(path) != self._files[path.name]:
             place = f"{self.bucket.address}/data/{self.folder.name}" if self.bucket else self.folder
             raise ValueError(f"data: {path} has changed since it was prepared; remove {place} to make it again")
         return path
 
-    def _local_path(self, name: str) -> Path:
-        """The path of a prepared file on this node, downloaded from the bucket if there is one."""
-        if self.bucket is None:
-            return self.folder / name
-        published = Published(self.bucket, f"data/{self.folder.name}")
-        folder = published.fetch_manifest(self.bucket.cache / published.name)
-        published.fetch_file(folder, name, read_json(folder / MANIFEST)["files"][name])
+    def _local_path(self, name: str, *, is_checked: bool = True) -> Path:
+        """The path of a prepared file on this node, downloaded from the bucket if there is one. A file that is there
+        already is held against its sha256 unless ``is_checked`` is false."""
+        folder = self._manifest_folder
+        if self.bucket is not None and (is_checked or not (folder / name).is_file()):
+            published = Published(self.bucket, f"data/{self.folder.name}")
+            published.fetch_file(folder, name, self._files[name])
         return folder / name
 
 
@@ -75,10 +105,13 @@ def prepared(data: Data, store: Store) -> PreparedData | None:
         return None
 
 
-def prepare(data: Data, store: Store) -> PreparedData:
-    """The images, made if this store lacks them; `Refused` names a missing folder or a corrupt image.
+def prepare(data: Data, store: Store, report: Report = ignore) -> PreparedData:
+    """The images, made if this store lacks them; `Refused` names a missing folder or a corrupt image. ``report`` hears
+    how many photographs have been read.
 
-    They are made in a folder of this process, which is then renamed and published unless another process was first.
+    Resident images are saved as pixels. Of streamed images an index is saved: the files stay in place, or are packed
+    into shards for a bucket, whose nodes may not see the folder. All is made in a folder of this process, which is then
+    renamed and published unless another process was first.
     """
     refuse_missing(data)
     if (existing := prepared(data, store)) is not None:
@@ -89,17 +122,22 @@ def prepare(data: Data, store: Store) -> PreparedData:
     partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
     partial.mkdir(parents=True)
     try:
-        splits = render(data)
+        splits = render(data, report)
     except (FileNotFoundError, ValueError) as error:
         shutil.rmtree(partial)
         raise Refused(str(error)) from error
     for name, split in splits.items():
-        split.save(partial / f"{name}.safetensors")
-        write_json(partial / _names_file(name), split.names)
-        for file in (f"{name}.safetensors", _names_file(name)):
+        files = [f"{name}.safetensors"]
+        split.save(partial / files[0])
+        if isinstance(split.images, np.ndarray):
+            files.append(_names_file(name))
+            write_json(partial / _names_file(name), tuple(split.names))
+        elif store.bucket:
+            files += pack(split.images.encoded, partial, name)
+        for file in files:
             fsync(partial / file)
-    files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
-    write_json(partial / MANIFEST, {"digest": content_digest(splits), "declaration": own_fields(data), "files": files})
+    sums = {path.name: sha256(path) for path in sorted(partial.iterdir())}
+    write_json(partial / MANIFEST, {"digest": content_digest(splits), "declaration": own_fields(data), "files": sums})
     if store.bucket:
         published = Published(store.bucket, f"data/{folder.name}")
         published.stage(partial)

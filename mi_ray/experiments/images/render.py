@@ -7,17 +7,20 @@ from typing import assert_never
 
 import numpy as np
 
-from mi_ray.compute.images import catalogue, cdp, negatives
-from mi_ray.compute.images import labelled as datasets
-from mi_ray.compute.images.drawings import mnist_drawings, mnist_files, scikit_learn_drawings, split_drawings
-from mi_ray.compute.images.image_set import SPLITS, ImageSet
-from mi_ray.compute.images.photographs import (
+from mi_ray.compute.generated import cdp, negatives
+from mi_ray.compute.generated.drawings import mnist_drawings, mnist_files, scikit_learn_drawings, split_drawings
+from mi_ray.compute.generated.photographs import (
     folder_photographs,
     photograph_files,
     refuse_flat,
     scikit_learn_photographs,
 )
+from mi_ray.compute.images import catalogue
+from mi_ray.compute.images import labelled as datasets
+from mi_ray.compute.images.image_set import SPLITS, ImageSet
+from mi_ray.compute.images.labelled import ignore
 from mi_ray.compute.images.readers import numbered
+from mi_ray.compute.images.scan import Report
 from mi_ray.experiments.declare import BUNDLED, CDP, Crops, Data, Labelled, Noise, OwnImages
 from mi_ray.experiments.images.own import own_splits
 
@@ -25,19 +28,20 @@ NEGATIVES = "negatives"
 """An additional split: the set D- that a training draws its negatives from."""
 
 
-def render(data: Data) -> dict[str, ImageSet]:
+def render(data: Data, report: Report = ignore) -> dict[str, ImageSet]:
     """The splits of the declared images, and ``negatives`` if the declaration has another set D-.
 
-    FileNotFoundError if a file is missing; ValueError if a file is corrupt.
+    ``report`` hears how many photographs have been read. FileNotFoundError if a file is missing; ValueError if a file
+    is corrupt.
     """
     match data:
         case CDP():
             return _cdp(data)
         case Labelled():
-            splits = _labelled(data)
-            return (
-                splits if data.negatives is None else splits | {NEGATIVES: negative_images(data.negatives, data.side)}
-            )
+            splits = _labelled(data, report)
+            if data.negatives is None:
+                return splits
+            return splits | {NEGATIVES: negative_images(data.negatives, data.side, report)}
         case OwnImages():
             return own_splits(data)
         case _:
@@ -86,7 +90,7 @@ def _cdp(data: CDP) -> dict[str, ImageSet]:
     }  # fmt: skip
 
 
-def _labelled(data: Labelled) -> dict[str, ImageSet]:
+def _labelled(data: Labelled, report: Report) -> dict[str, ImageSet]:
     splits, _ = datasets.load(
         data.name,
         Path(data.root),
@@ -97,15 +101,17 @@ def _labelled(data: Labelled) -> dict[str, ImageSet]:
         classes=datasets.halves(data.name)[data.half == "second"] if data.half else None,
         domain=data.domain or None,
         matte=data.matte,
+        form=data.form,
+        report=report,
     )
     return splits
 
 
-def negative_images(declared: Labelled | Noise | Crops, side: int) -> ImageSet:
+def negative_images(declared: Labelled | Noise | Crops, side: int, report: Report = ignore) -> ImageSet:
     """The set D-; noise and crops are each of a source of their own and have no labels."""
     match declared:
         case Labelled():
-            return _labelled(declared)["train"]
+            return _labelled(declared, report)["train"]
         case Noise():
             name, images = "noise", negatives.noise(declared.images, side, declared.seed)
         case Crops():

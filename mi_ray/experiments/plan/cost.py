@@ -8,13 +8,16 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from mi_ray.compute.training.networks import forward_flops, width
-from mi_ray.experiments.declare import Declaration, Encoder, encoder_of
+from mi_ray.experiments.declare import Declaration, Encoder, encoder_of, n_classes
+from mi_ray.experiments.declare.counts import Counts
+from mi_ray.experiments.declare.images import counts
+from mi_ray.experiments.declare.kind import MOST_CLASSES
 from mi_ray.experiments.plan.fit import input_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mi_ray.experiments.plan.plan import Job
+    from mi_ray.experiments.plan.plan import Cell, Job
     from mi_ray.experiments.store.store import CommittedCell
 
 DEFAULT_RATE = 7e10
@@ -23,9 +26,11 @@ DEFAULT_RATE = 7e10
 
 @dataclass(frozen=True)
 class EncoderSizes:
-    """Sizes of an encoder, measured on shapes (`declare.kind.Sizes`); ValueError names an arch that cannot be built."""
+    """Sizes of an encoder, measured on shapes, and of its images (`declare.kind.Sizes`); ValueError names an arch that
+    cannot be built."""
 
     encoder: Encoder
+    counts: Counts
 
     @property
     def forward(self) -> float:
@@ -38,16 +43,27 @@ class EncoderSizes:
         """Width of h."""
         return width(self.encoder.arch, self.encoder.stem)
 
+    def classes(self, task: str) -> int:
+        """Classes of a downstream task: declared, else counted, else `MOST_CLASSES`."""
+        return n_classes(self.encoder.data, task) or self.counts.classes or MOST_CLASSES
+
 
 @lru_cache(maxsize=4096)
-def predicted_work(declaration: Declaration) -> float:
-    """Floating-point operations of a cell, roughly."""
-    return declaration.work(EncoderSizes(encoder_of(declaration)))
+def predicted_work(declaration: Declaration, counted: Counts | None = None) -> float:
+    """Floating-point operations of a cell, roughly; ``counted``: what its images hold, if that is known better than
+    the declaration tells."""
+    encoder = encoder_of(declaration)
+    return declaration.work(EncoderSizes(encoder, counted or counts(encoder.data)))
+
+
+def cell_work(cell: Cell) -> float:
+    """Floating-point operations of a cell with the images that were counted."""
+    return predicted_work(cell.declaration, cell.counts)
 
 
 def job_work(job: Job) -> float:
     """Floating-point operations of all cells of a job."""
-    return sum(predicted_work(cell.declaration) for cell in job.cells)
+    return sum(map(cell_work, job.cells))
 
 
 def rates(cells: Iterable[CommittedCell]) -> dict[str, float]:

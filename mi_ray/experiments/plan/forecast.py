@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from mi_ray.experiments.declare import BUNDLED, CDP, Declaration, Question, Training, training_of
-from mi_ray.experiments.plan.cost import DEFAULT_RATE, predicted_work, rates
-from mi_ray.experiments.plan.plan import Plan, build
+from mi_ray.experiments.declare import BUNDLED, CDP, Question, Training, training_of
+from mi_ray.experiments.plan.cost import DEFAULT_RATE, cell_work, rates
+from mi_ray.experiments.plan.plan import Cell, CountsOf, Plan, build, uncounted
 from mi_ray.experiments.plan.search import Search
 from mi_ray.experiments.store.store import Store
 
@@ -38,10 +38,10 @@ class Prices:
 
     rates: Mapping[str, float]
 
-    def seconds(self, declaration: Declaration) -> float:
+    def seconds(self, cell: Cell) -> float:
         """Core seconds of a cell; a kind without a rate runs at the median rate of the others."""
         unseen = median(self.rates.values()) if self.rates else DEFAULT_RATE
-        return predicted_work(declaration) / self.rates.get(declaration.kind, unseen)
+        return cell_work(cell) / self.rates.get(cell.kind, unseen)
 
     @property
     def source(self) -> str:
@@ -57,10 +57,10 @@ def prices(plan: Plan, store: Store) -> Prices:
 def forecast(plan: Plan, store: Store) -> Iterator[str]:
     """A line per cell with its state and predicted core time, then the sum; in GPU-hours too where it needs a GPU."""
     known = prices(plan, store)
-    missing = [cell.declaration for cell in plan.cells.values() if not store.has(cell.key)]
+    missing = [cell for cell in plan.cells.values() if not store.has(cell.key)]
     for cell in plan.cells.values():
         done = store.has(cell.key)
-        seconds = "" if done else f"{known.seconds(cell.declaration):7.0f} s"
+        seconds = "" if done else f"{known.seconds(cell):7.0f} s"
         yield f"{'done' if done else 'to do':<8}{seconds:>10}  {plan.name(cell)}"
     to_do = sum(map(known.seconds, missing))
     yield (
@@ -83,17 +83,15 @@ def notes(questions: Iterable[Question]) -> Iterator[str]:
         )
 
 
-def on_a_gpu(declarations: Iterable[Declaration], known: Prices) -> Iterator[str]:
+def on_a_gpu(cells: Iterable[Cell], known: Prices) -> Iterator[str]:
     """One line with GPU-hours of encoders and core-hours of questions; none if cores suffice."""
-    listed = list(declarations)
-    encoders = [declaration for declaration in listed if declaration.kind in ENCODERS]
+    listed = list(cells)
+    encoders = [cell for cell in listed if cell.kind in ENCODERS]
     if sum(map(known.seconds, encoders)) < NEEDS_A_GPU:
         return
-    steps = [encoder.steps if isinstance(encoder, Training) else 0 for encoder in encoders]
-    seconds = (
-        predicted_work(encoder) / H100_FLOPS + n * H100_STEP_SECONDS for encoder, n in zip(encoders, steps, strict=True)
-    )
-    hours = sum(seconds) / 3600
+    declared = [cell.declaration for cell in encoders]
+    steps = sum(encoder.steps for encoder in declared if isinstance(encoder, Training))
+    hours = (sum(map(cell_work, encoders)) / H100_FLOPS + steps * H100_STEP_SECONDS) / 3600
     others = sum(known.seconds(each) for each in listed if each.kind not in ENCODERS) / 3600
     yield (
         f"about {_hours(hours)} GPU-hours on one H100 (assumed {H100_FLOPS / 1e12:g} TFLOP/s achieved and"
@@ -102,12 +100,12 @@ def on_a_gpu(declarations: Iterable[Declaration], known: Prices) -> Iterator[str
     )
 
 
-def forecast_search(search: Search, plan: Plan, store: Store) -> Iterator[str]:
+def forecast_search(search: Search, plan: Plan, store: Store, counts_of: CountsOf = uncounted) -> Iterator[str]:
     """Cost of a whole search from an empty store: least if all candidates but the default are hopeless, and most."""
     known = prices(plan, store)
     least, most = [], []
     for questions, fewest, largest in search.stages.values():
-        cells_of_stage = [cell.declaration for cell in build(questions, lambda data: None).cells.values()]
+        cells_of_stage = list(build(questions, lambda data: None, counts_of).cells.values())
         least += cells_of_stage * fewest
         most += cells_of_stage * largest
     minutes = [sum(map(known.seconds, cells)) / 60 for cells in (least, most)]

@@ -9,10 +9,14 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from mi_ray.experiments.declare import TAKEN, Data, Declaration, OwnImages, Question, data_of, refuse_faults, upstream
+from mi_ray.experiments.declare.counts import Counts
 from mi_ray.experiments.declare.identity import canonical, cell_key, own_fields
 from mi_ray.experiments.declare.parameters import parameters
 from mi_ray.experiments.plan.sheets import Words, distinct_names, text_of
 from mi_ray.experiments.store.store import Store
+
+CountsOf = Callable[[Data], Counts | None]
+"""What images hold; None while only their declaration tells."""
 
 UNPREPARED = "unprepared"
 """Placeholder digest of images that are not prepared yet; cells with it can be listed, but not computed."""
@@ -20,12 +24,16 @@ UNPREPARED = "unprepared"
 
 @dataclass(frozen=True)
 class Cell:
-    """One encoder, embedding or question: its key, its declaration, and the key of the upstream cell that it needs."""
+    """One encoder, embedding or question: its key, its declaration, and the key of the upstream cell that it needs.
+
+    ``counts``: what its images hold, None while only the declaration tells; it enters predictions and no key.
+    """
 
     key: str
     declaration: Declaration
     upstream: str | None
     data_digest: str
+    counts: Counts | None = None
 
     @property
     def kind(self) -> str:
@@ -102,10 +110,17 @@ class Plan:
         return group(cell for cell in self.cells.values() if cell.key not in held)
 
 
-def build(questions: Iterable[Question], digest_of: Callable[[Data], str | None]) -> Plan:
+def uncounted(data: Data) -> None:
+    """Counts of images that nobody has counted."""
+
+
+def build(
+    questions: Iterable[Question], digest_of: Callable[[Data], str | None], counts_of: CountsOf = uncounted
+) -> Plan:
     """The plan of ``questions``: every question with its embedding and encoder, each cell once.
 
     ``digest_of``: the digest of images, None if they are not prepared; their declaration then enters the cell keys.
+    ``counts_of``: what images hold, None if only their declaration tells.
     """
     cells: dict[str, Cell] = {}
     listed = list(questions)
@@ -117,7 +132,8 @@ def build(questions: Iterable[Question], digest_of: Callable[[Data], str | None]
         for declaration in _line(question):
             key = cell_key(declaration, content)
             above = upstream(declaration)
-            cells.setdefault(key, Cell(key, declaration, cell_key(above, content) if above else None, digest))
+            needed = cell_key(above, content) if above else None
+            cells.setdefault(key, Cell(key, declaration, needed, digest, counts_of(data)))
     return Plan(cells)
 
 

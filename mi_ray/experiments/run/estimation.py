@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
 from mi_ray.compute.estimation.critics import Settings
 from mi_ray.compute.estimation.estimate import estimate
 from mi_ray.compute.estimation.learned import LearnedCritics
@@ -11,7 +13,6 @@ from mi_ray.compute.estimation.own import OwnCritic
 from mi_ray.compute.estimation.probe import ProbeCritic
 from mi_ray.compute.estimation.problem import Problem
 from mi_ray.compute.estimation.samples import Origin, Sample, flattened
-from mi_ray.compute.images.duplicates import identities_of_pixels
 from mi_ray.compute.images.image_set import SPLITS, ImageSet
 from mi_ray.experiments.declare import Estimation, SameClass
 from mi_ray.experiments.declare.kind import Values
@@ -24,8 +25,10 @@ from mi_ray.experiments.store.files import append_line
 from mi_ray.experiments.store.store import Attempt
 
 
-def estimated(declaration: Estimation, data: PreparedData, attempt: Attempt, h: Embedded) -> Values:
-    """Post-training MI estimation: of same-class pairs against their label channel, or of views."""
+def estimated(
+    declaration: Estimation, data: PreparedData, attempt: Attempt, h: Embedded, device: torch.device
+) -> Values:
+    """Post-training MI estimation on ``device``: of same-class pairs against their label channel, or of views."""
     splits, names = {split: data.split(split) for split in SPLITS}, names_of(data, h)
     origins = {split: origin_of(splits[split], names[split]) for split in SPLITS}
     pairing, progress = declaration.pairing, Progress(attempt)
@@ -47,14 +50,19 @@ def estimated(declaration: Estimation, data: PreparedData, attempt: Attempt, h: 
     else:
         samples = {split: flattened(h[split], origins[split]) for split in SPLITS}
     problem = Problem(
-        samples=samples, labels=labels, k_est=declaration.k_est, batches=declaration.batches, seed=settings.seeds[0]
+        samples=samples,
+        labels=labels,
+        k_est=declaration.k_est,
+        batches=declaration.batches,
+        seed=settings.seeds[0],
+        device=device,
     )
     return result(estimate(problem, LearnedCritics(settings=settings, report=report), *others))
 
 
 def origin_of(images: ImageSet, names: Sequence[str]) -> Origin:
     """Identities, sources and names of the images of a split."""
-    return Origin(identities=identities_of_pixels(images.images), sources=images.sources, names=names)
+    return Origin(identities=images.identities, sources=images.sources, names=names)
 
 
 def critic_settings(declaration: Estimation) -> Settings:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import isnan
 
+import torch
+
 from mi_ray.compute.estimation.samples import shared
 from mi_ray.compute.images.image_set import SPLITS, ImageSet
 from mi_ray.compute.probes.accuracy import evaluate_linearly
@@ -19,8 +21,10 @@ from mi_ray.experiments.run.estimation import origin_of
 from mi_ray.theory.audit import overlap_reason
 
 
-def evaluated(declarations: Sequence[LinearEvaluation], data: PreparedData, h: Embedded) -> list[Values]:
-    """Linear evaluation of several tasks, their probes fitted together."""
+def evaluated(
+    declarations: Sequence[LinearEvaluation], data: PreparedData, h: Embedded, device: torch.device
+) -> list[Values]:
+    """Linear evaluation of several tasks, their probes fitted together on ``device``."""
     splits, names = {split: data.split(split) for split in SPLITS}, names_of(data, h)
     labels = [
         {split: labelled(declaration.task, images) for split, images in splits.items()} for declaration in declarations
@@ -31,6 +35,7 @@ def evaluated(declarations: Sequence[LinearEvaluation], data: PreparedData, h: E
         [by_split["train"][1] for by_split in labels],
         independent_sources(splits["test"]),
         penalties=declarations[0].penalties,
+        device=device,
     )
     note = touched_note(splits, names)
     results = [{f"{LINEAR}{name}": value for name, value in asdict(accuracy).items()} for accuracy in accuracies]

@@ -25,7 +25,7 @@ from mi_ray.experiments.declare import (
 from mi_ray.experiments.declare.identity import story
 from mi_ray.experiments.declare.kind import Values
 from mi_ray.experiments.images.prepared import PreparedData
-from mi_ray.experiments.plan.cost import predicted_work
+from mi_ray.experiments.plan.cost import cell_work
 from mi_ray.experiments.plan.plan import Cell, Job
 from mi_ray.experiments.run.checkpoint import read_back
 from mi_ray.experiments.run.embedding import embedded, h_of
@@ -47,10 +47,12 @@ def compute(
     *,
     device: torch.device,
     leaving: Callable[[], bool] = staying,
+    loaders: int = 0,
 ) -> None:
     """Compute every cell of ``job`` that the store does not hold yet and commit each.
 
-    Raises what the mathematics raises; what was committed before stays. Raises Leaving, with a checkpoint in the store,
+    ``loaders``: processes that decode streamed images beside this one; the numbers do not depend on them. Raises what
+    the mathematics raises; what was committed before stays. Raises Leaving, with a checkpoint in the store,
     when the machine is found ``leaving`` in the middle of a training.
     """
     attempts = {cell.key: store.attempt(cell.key) for cell in job.cells if not store.has(cell.key)}
@@ -58,7 +60,7 @@ def compute(
     if not cells:
         return
     started, clock = time.time(), time.monotonic()
-    results = _results(cells, attempts, data, store, device, leaving)
+    results = _results(cells, attempts, data, store, device, leaving, loaders)
     seconds = (time.monotonic() - clock) / len(cells)
     for cell, result in zip(cells, results, strict=True):
         refuse_numbers(f"result of {cell.kind}", result)
@@ -74,10 +76,12 @@ def compute_together(
     device: torch.device,
     workers: Workers,
     leaving: Callable[[], bool] = staying,
+    loaders: int = 0,
 ) -> None:
     """Train the encoder of ``job`` with other workers, each of which calls this; the first of them commits it.
 
-    Raises Leaving on all workers when any of their machines is.
+    ``loaders``: processes of each worker that decode streamed images. Raises Leaving on all workers when
+    any of their machines is.
     """
     (cell,) = job.cells
     assert isinstance(cell.declaration, Training)
@@ -85,7 +89,7 @@ def compute_together(
     if not workers.from_first(attempt is not None):
         return
     started, clock = time.time(), time.monotonic()
-    result = trained(cell.declaration, data, attempt, device, workers, leaving)
+    result = trained(cell.declaration, data, attempt, device, workers, leaving, loaders)
     if attempt:
         manifest = _manifest(cell, device, started, time.monotonic() - clock) | {"workers": workers.size}
         attempt.publish(manifest, result=result, declaration=story(cell.declaration))
@@ -99,25 +103,26 @@ def _results(
     store: Store,
     device: torch.device,
     leaving: Callable[[], bool],
+    loaders: int,
 ) -> list[Values]:
     """The results of the cells of a job; they are of one kind, with one upstream."""
     cell, attempt, upstream = cells[0], attempts[cells[0].key], cells[0].upstream or ""
     match cell.declaration:
         case Training() as training:
-            return [trained(training, data, attempt, device, leaving=leaving)]
+            return [trained(training, data, attempt, device, leaving=leaving, loaders=loaders)]
         case Checkpoint() as checkpoint:
             return [read_back(checkpoint, attempt, store, cell.upstream)]
         case (Embedding() | Views()) as frozen:
-            return [embedded(frozen, data, attempt, store, upstream, device)]
+            return [embedded(frozen, data, attempt, store, upstream, device, loaders)]
         case Estimation() as estimation:
-            return [estimated(estimation, data, attempt, h_of(upstream, store))]
+            return [estimated(estimation, data, attempt, h_of(upstream, store), device)]
         case LinearEvaluation():
             evaluations = [cell.declaration for cell in cells if isinstance(cell.declaration, LinearEvaluation)]
-            return evaluated(evaluations, data, h_of(upstream, store))
+            return evaluated(evaluations, data, h_of(upstream, store), device)
         case NearestNeighbours() as neighbours:
-            return [voted(neighbours, data, h_of(upstream, store))]
+            return [voted(neighbours, data, h_of(upstream, store), device)]
         case Geometry() as geometry:
-            return [measured(geometry, data, h_of(upstream, store))]
+            return [measured(geometry, data, h_of(upstream, store), device)]
         case OwnQuestion() as question:
             return [answered(question, data, h_of(upstream, store))]
         case _:
@@ -135,7 +140,7 @@ def _manifest(cell: Cell, device: torch.device, started: float, seconds: float) 
         "precision": str(precision).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "workers": 1,
-        "work": predicted_work(cell.declaration),
+        "work": cell_work(cell),
         "seconds": seconds,
         "started_at": started,
         "committed_at": time.time(),

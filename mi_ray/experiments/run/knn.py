@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.compute.probes.nearest import evaluate_nearest
 from mi_ray.experiments.declare.kind import Values
@@ -12,8 +14,8 @@ from mi_ray.experiments.run.embedding import Embedded, names_of
 from mi_ray.experiments.run.evaluation import touched_note, without_unknown_errors
 
 
-def voted(declaration: NearestNeighbours, data: PreparedData, h: Embedded) -> Values:
-    """kNN accuracy on the test images, the number of neighbours chosen on validation."""
+def voted(declaration: NearestNeighbours, data: PreparedData, h: Embedded, device: torch.device) -> Values:
+    """kNN accuracy on the test images, the number of neighbours chosen on validation; ``device`` compares images."""
     splits, names = {split: data.split(split) for split in SPLITS}, names_of(data, h)
     classes = {split: labelled(declaration.task, images) for split, images in splits.items()}
     accuracy = evaluate_nearest(
@@ -23,6 +25,7 @@ def voted(declaration: NearestNeighbours, data: PreparedData, h: Embedded) -> Va
         independent_sources(splits["test"]),
         neighbours=declaration.neighbours,
         temperature=declaration.temperature,
+        device=device,
     )
     result = {
         KNN_ACCURACY.name: accuracy.accuracy,

@@ -14,4 +14,5 @@ def answered(declaration: OwnQuestion, data: PreparedData, h: Embedded) -> Value
     """The numbers of an answer, and a note on test images that are in other splits; Refused unless they are exactly
     those of its measures, and finite."""
     splits, names = {split: data.split(split) for split in SPLITS}, names_of(data, h)
-    return declaration.checked(declaration.answer(h, splits, names)) | touched_note(splits, names)
+    listed = {split: tuple(texts) for split, texts in names.items()}
+    return declaration.checked(declaration.answer(h, splits, listed)) | touched_note(splits, names)

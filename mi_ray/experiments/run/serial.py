@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from mi_ray.experiments.declare.checks import error_line
 from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.plan.queue import Queue
+from mi_ray.experiments.plan.resources import loaders_of
 from mi_ray.experiments.run.job import compute
 from mi_ray.experiments.store.store import Store
 
@@ -31,15 +33,21 @@ class Listener(Protocol):
     def tick(self) -> None: ...
 
 
-def run_here(jobs: Iterable[Job], data: DataByDigest, store: Store, listener: Listener) -> None:
-    """Run every job whose upstream cell is committed or becomes so. A failed job blocks only its downstream jobs."""
+def run_here(
+    jobs: Iterable[Job], data: DataByDigest, store: Store, listener: Listener, *, loaders: int | None = None
+) -> None:
+    """Run every job whose upstream cell is committed or becomes so. A failed job blocks only its downstream jobs.
+
+    ``loaders``: processes that decode streamed images; None: as many as needed, and as the cores beside this process.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
-    queue = Queue(jobs, store)
+    queue, spare = Queue(jobs, store), (os.cpu_count() or 1) - 1
     while (job := queue.take()) is not None:
         listener.started(job)
         try:
-            compute(job, data[job.cells[0].data_digest], store, device=device)
+            decoding = loaders_of(job.cells[0], loaders, spare, on_gpu=device.type == "cuda")
+            compute(job, data[job.cells[0].data_digest], store, device=device, loaders=decoding)
         except (Exception, SystemExit) as error:  # a question of a user's own may call exit()
             queue.fail(job)
             listener.failed(job, error_line(error))

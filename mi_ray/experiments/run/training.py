@@ -39,8 +39,10 @@ def trained(
     device: torch.device,
     workers: Workers = ALONE,
     leaving: Callable[[], bool] = staying,
+    loaders: int = 0,
 ) -> Values:
-    """Train an encoder and its projector; the worker with the attempt saves both.
+    """Train an encoder and its projector; the worker with the attempt saves both. ``loaders``: processes
+    that decode streamed images.
 
     Raises what `train` raises, and Diverged if a weight or statistic is not finite at the end, which the loss of the
     last step need not show.
@@ -72,6 +74,7 @@ def trained(
         objective=objective_of(declaration, data, images),
         workers=workers,
         batch_norm_parts=declaration.batch_norm_parts,
+        loaders=loaders,
     )
     history = train(trainer, attempt, leaving)
     refuse_divergence(trainer, declaration)
@@ -119,6 +122,6 @@ def objective_of(declaration: Training, data: PreparedData, images: ImageSet) ->
             return SupConLoss(labelled(declaration.objective.task, images)[0])
         case NTXent():
             apart = isinstance(declaration.data, Labelled) and declaration.data.negatives is not None
-            return NTXentAgainstLoss(data.split(NEGATIVES).images) if apart else NT_XENT
+            return NTXentAgainstLoss(data.split(NEGATIVES)) if apart else NT_XENT
         case _:
             assert_never(declaration.objective)

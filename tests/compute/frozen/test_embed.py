@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from mi_ray.compute.choices import Input, archs
-from mi_ray.compute.frozen import embed as embeddings
+from mi_ray.compute.frozen import plain_views
 from mi_ray.compute.frozen.embed import embed
 from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.compute.images.pixels import MEAN, STD, pixels
@@ -56,13 +56,13 @@ def test_an_embedding_does_not_depend_on_its_batch(monkeypatch):
     f_e, data = lived_in(), images()
     whole = embed(f_e, data, device=CPU)
     alone = np.concatenate([embed(f_e, rows(data, [i]), device=CPU) for i in range(len(data))])
-    monkeypatch.setattr(embeddings, "BATCH", 4)
+    monkeypatch.setattr(plain_views, "BATCH", 4)
     np.testing.assert_allclose(embed(f_e, data, device=CPU), whole, atol=1e-5)
     np.testing.assert_allclose(alone, whole, atol=1e-5)
 
 
 def test_embeddings_come_in_the_order_of_their_images(monkeypatch):
-    monkeypatch.setattr(embeddings, "BATCH", 3)
+    monkeypatch.setattr(plain_views, "BATCH", 3)
     f_e, data = lived_in(), images()
     order = np.random.default_rng(1).permutation(len(data))
     h = embed(f_e, data, device=CPU)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mi_ray.compute.images.image_set import ImageSet, refuse_equal, refuse_single
-from mi_ray.compute.images.photographs import refuse_flat
+from mi_ray.compute.generated.photographs import refuse_flat
+from mi_ray.compute.images.alike import refuse_equal, refuse_single
+from mi_ray.compute.images.image_set import ImageSet
 from tests.compute.miniatures import read
 
 

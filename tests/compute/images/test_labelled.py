@@ -8,7 +8,7 @@ from torchvision import datasets as torchvision_datasets
 from torchvision.transforms.functional import center_crop, resize
 
 from mi_ray.compute.images.catalogue import DOMAINS
-from mi_ray.compute.images.image_set import SPLITS, content_digest
+from mi_ray.compute.images.image_set import SPLITS, Squares, content_digest
 from tests.compute.miniatures import (
     EVERY,
     OFFICIAL,
@@ -63,11 +63,11 @@ def test_the_test_split_is_the_official_test_part_whatever_the_seed(tmp_path, mo
 @pytest.mark.parametrize("name", EVERY)
 def test_the_same_arguments_give_the_same_bytes_and_another_seed_others(tmp_path, monkeypatch, name):
     options = miniature(name, tmp_path, monkeypatch)
-    one, two, alone, other = (
+    one, two, other = (
         content_digest(read(name, tmp_path, **options, **more)[0])
-        for more in ({}, {}, {"threads": 1}, {"seed": 1})
+        for more in ({}, {}, {"seed": 1})
     )  # fmt: skip
-    assert one == two == alone != other
+    assert one == two != other
 
 
 @pytest.mark.parametrize(("name", "native"), [("cifar-10", 32), ("cifar-100", 32), ("stl-10", 96)])
@@ -238,13 +238,13 @@ def test_shrinking_is_antialiased(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [lambda content: b"no image", lambda content: content[: len(content) // 2]])
-@pytest.mark.parametrize("threads", [1, 4])
-def test_a_corrupt_image_is_refused_by_name(tmp_path, damage, threads):
+@pytest.mark.parametrize("form", ["square", "photograph"])
+def test_a_corrupt_image_is_refused_by_name(tmp_path, damage, form):
     tree(tmp_path, ("cat", "dog"), TRAIN)
     path = tmp_path / "dog" / "dog_5.JPEG"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=f"folder: {path} cannot be decoded"):
-        read("folder", tmp_path, threads=threads)
+        read("folder", tmp_path, form=form)
 
 
 def test_a_class_with_too_few_images_is_refused_by_name(tmp_path):
@@ -267,14 +267,25 @@ def test_a_class_that_is_scarce_in_one_domain_is_refused_by_both_names(tmp_path)
         read("pacs", tmp_path)
 
 
-def test_images_beyond_the_byte_budget_are_refused_with_the_sum(tmp_path):
+def test_squares_of_files_beyond_the_byte_budget_are_streamed_with_the_same_pixels_and_digest(tmp_path):
     tree(tmp_path, ("cat", "dog"), TRAIN)
     need = 2 * TRAIN * 3 * 64**2
-    assert len(read("folder", tmp_path, side=64, byte_budget=need)[0]["train"]) == 8
-    with pytest.raises(
-        ValueError, match=r"16 images x 3 x 64 x 64 = 196,608 bytes \(0\.0 GiB\); allowed: at most 196,607"
-    ):
-        read("folder", tmp_path, side=64, byte_budget=need - 1)
+    resident, _ = read("folder", tmp_path, side=64, byte_budget=need)
+    streamed, _ = read("folder", tmp_path, side=64, byte_budget=need - 1)
+    for split, images in resident.items():
+        assert isinstance(images.images, np.ndarray)
+        assert isinstance(streamed[split].images, Squares)
+        every = np.arange(len(images))
+        np.testing.assert_array_equal(streamed[split].pixels(every), images.images)
+        np.testing.assert_array_equal(streamed[split].identities, images.identities)
+        assert list(streamed[split].names) == list(images.names)
+    assert content_digest(streamed) == content_digest(resident)
+
+
+def test_images_without_files_beyond_the_byte_budget_are_refused_with_the_sum_and_a_side_that_fits():
+    need = 1797 * 3 * 64**2
+    with pytest.raises(ValueError, match=r"1,797 images x 3 x 64 x 64 = 22,081,536 bytes .* such as side 32"):
+        read("digits", side=64, byte_budget=need - 1)
 
 
 @pytest.mark.parametrize("held_out", [0.0, -0.1, 0.5, 1.0])

@@ -11,7 +11,8 @@ from PIL import Image
 from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.experiments.declare import CDP, Embedding, Labelled, LinearEvaluation, SameClass, Training
 from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.images.inventory import inventory
+from mi_ray.experiments.images import inventory as inventories
+from mi_ray.experiments.images.census import Census
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.store.store import Store
 from tests.compute.miniatures import WNIDS, imagenet, pacs
@@ -30,6 +31,10 @@ STUDY = Study(name="photos", trial=trial, axes={"held_out": (0.25,)}, presets={"
               matrix=Matrix(row="task", column="held_out", panels={"evaluation": "linear_accuracy"}))
 launch(STUDY)
 """
+
+
+def inventory(questions):
+    return inventories.inventory(questions, Census(Store(Path("no store"))))
 
 
 def questions_of(*data):

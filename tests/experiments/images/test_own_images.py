@@ -8,6 +8,7 @@ import pytest
 
 from mi_ray.experiments.declare import CDP, Embedding, Training
 from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.images.census import Census
 from mi_ray.experiments.images.inventory import inventory
 from mi_ray.experiments.images.missing import missing
 from mi_ray.experiments.images.prepared import prepare, prepared
@@ -22,7 +23,7 @@ def test_the_digest_of_own_images_follows_their_pixels(tmp_path):
     first, again, other = (prepare(data, store).digest for data in (Ramps(), Ramps(), Ramps(seed=1)))
     assert first == again != other
     assert prepared(Ramps(), store).names("test")[0] == "ramps test 0"
-    assert inventory([Length(embedding=Embedding(encoder=replace(TRAINING, data=Ramps())))]) == [
+    assert inventory([Length(embedding=Embedding(encoder=replace(TRAINING, data=Ramps())))], Census(store)) == [
         "images    ramps: made by Ramps"
     ]
 

@@ -171,7 +171,8 @@ def test_the_matte_changes_the_pixels_of_transparent_images_alone(store, linked,
         see_through.putalpha(100)
         see_through.save(path.with_suffix(".png"))
     white, black = (
-        prepare(Labelled(name="folder", root=str(linked), held_out=0.25, matte=matte), store) for matte in MATTES
+        prepare(Labelled(name="folder", root=str(linked), held_out=0.25, matte=matte, crops="square"), store)
+        for matte in MATTES
     )
     assert white.split("train").images.mean() > black.split("train").images.mean() + 20
 

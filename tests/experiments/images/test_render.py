@@ -51,7 +51,7 @@ def test_declared_negatives_are_a_split_of_their_own(negatives, tmp_path):
 def test_every_image_has_the_name_of_its_file(tmp_path):
     tree(tmp_path / "photos" / "train", ("cat", "dog"), 8)
     tree(tmp_path / "photos" / "test", ("cat", "dog"), 2, "png")
-    data = Labelled(name="folder", root=str(tmp_path / "photos"), held_out=0.25)
+    data = Labelled(name="folder", root=str(tmp_path / "photos"), held_out=0.25, crops="square")
     made = prepare(data, Store(tmp_path / "store"))
     for split in SPLITS:
         images = made.split(split)
@@ -59,7 +59,7 @@ def test_every_image_has_the_name_of_its_file(tmp_path):
             with Image.open(tmp_path / "photos" / name) as file:
                 square = file.convert("RGB").crop((5, 0, 35, 30)).resize((32, 32), Image.Resampling.BILINEAR)
             np.testing.assert_array_equal(image, np.asarray(square).transpose(2, 0, 1))
-    assert made.names("test") == (
+    assert tuple(made.names("test")) == (
         "test/cat/cat_0.png",
         "test/cat/cat_1.png",
         "test/dog/dog_0.png",
@@ -146,7 +146,7 @@ def test_a_checkpoint_that_is_no_checkpoint_is_refused_by_its_first_bytes(tmp_pa
     path = tmp_path / "swav.pth"
     path.write_text("<!DOCTYPE html><html></html>")
     encoder = Checkpoint(data=DIGITS, arch="resnet18", source=str(path), name="SwAV")
-    question = LinearEvaluation(embedding=Embedding(encoder=encoder), task="digit")
+    question = LinearEvaluation(embedding=Embedding(encoder=encoder), task="class")
     assert missing_files([question]) == []
     with pytest.raises(Refused, match=r"swav\.pth cannot be read \(an HTML page"):
         refuse_missing_files([question])

@@ -61,7 +61,7 @@ def test_a_search_costs_least_if_all_but_the_default_are_hopeless_and_most_if_no
 
     def minutes(questions):
         cells = build(questions, lambda data: None).cells.values()
-        return sum(prices(plan, store).seconds(cell.declaration) for cell in cells) / 60
+        return sum(prices(plan, store).seconds(cell) for cell in cells) / 60
 
     short, full = minutes(search.quick(search.default, 0)), minutes(search.thorough(search.default, 0))
     assert (least, most) == (round(10 * short + full), round(10 * short + (8 + 6) * full))

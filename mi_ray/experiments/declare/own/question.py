@@ -121,7 +121,7 @@ class OwnQuestion(Own, ABC):
 
     def work(self, sizes: Sizes) -> float:
         """Operations of the answer, so that long jobs start first; unless overridden, those of a linear probe."""
-        return probe_work(sizes.width, self.encoder.data.n_images, MOST_CLASSES)
+        return probe_work(sizes.width, sizes.counts.images, sizes.counts.classes or MOST_CLASSES)
 
     def checked(self, answer: Mapping[str, float]) -> Values:
         """The numbers of an answer as floats; Refused where a name is not a measure's, lacks, or is not finite."""

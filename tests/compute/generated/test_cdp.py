@@ -7,11 +7,11 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from mi_ray.compute.images import drawings
-from mi_ray.compute.images.cdp import render
-from mi_ray.compute.images.drawings import mnist_drawings, scikit_learn_drawings, split_drawings
+from mi_ray.compute.generated import drawings
+from mi_ray.compute.generated.cdp import render
+from mi_ray.compute.generated.drawings import mnist_drawings, scikit_learn_drawings, split_drawings
+from mi_ray.compute.generated.photographs import scikit_learn_photographs
 from mi_ray.compute.images.image_set import SPLITS, ImageSet, content_digest
-from mi_ray.compute.images.photographs import scikit_learn_photographs
 from mi_ray.theory.tasks import COLORS, DIGITS, POSITIONS, Task
 
 DRAWINGS = scikit_learn_drawings()

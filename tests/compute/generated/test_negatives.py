@@ -6,11 +6,11 @@ import sklearn.datasets
 from scipy.stats import chisquare
 from sklearn.utils import Bunch
 
+from mi_ray.compute.generated.negatives import crops, noise
+from mi_ray.compute.generated.photographs import scikit_learn_photographs
 from mi_ray.compute.images.catalogue import DOMAINS
 from mi_ray.compute.images.image_set import SPLITS, ImageSet, content_digest
 from mi_ray.compute.images.labelled import halves
-from mi_ray.compute.images.negatives import crops, noise
-from mi_ray.compute.images.photographs import scikit_learn_photographs
 from tests.compute.miniatures import cifar, miniature, pacs, read
 
 BAND = 448

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from mi_ray.compute.generated.photographs import scikit_learn_photographs
 from mi_ray.compute.images.labelled import decoded
-from mi_ray.compute.images.photographs import scikit_learn_photographs
 from mi_ray.compute.seeding import stream
 
 Images = UInt8[np.ndarray, "n 3 side side"]

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
 from mi_ray.compute.choices import Mix
-from mi_ray.compute.images.drawings import Drawings
+from mi_ray.compute.generated.drawings import Drawings
+from mi_ray.compute.generated.photographs import Photograph
 from mi_ray.compute.images.image_set import ImageSet
-from mi_ray.compute.images.photographs import Photograph
 from mi_ray.compute.seeding import stream
 from mi_ray.theory.tasks import ATTRIBUTES, VALUES_PER_ATTRIBUTE
 

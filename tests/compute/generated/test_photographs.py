@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mi_ray.compute.images import photographs
-from mi_ray.compute.images.cdp import render
-from mi_ray.compute.images.drawings import scikit_learn_drawings, split_drawings
+from mi_ray.compute.generated import photographs
+from mi_ray.compute.generated.cdp import render
+from mi_ray.compute.generated.drawings import scikit_learn_drawings, split_drawings
+from mi_ray.compute.generated.photographs import folder_photographs
 from mi_ray.compute.images.image_set import SPLITS
-from mi_ray.compute.images.photographs import folder_photographs
 
 DRAWINGS = scikit_learn_drawings()
 PARTS = split_drawings(DRAWINGS, seed=0)

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_ray.compute.generated.drawings import PARTS
+from mi_ray.compute.images.alike import FLAT
 from mi_ray.compute.images.decode import WHITE, read_image
-from mi_ray.compute.images.drawings import PARTS
 from mi_ray.compute.images.image_files import SUFFIXES, image_files
-from mi_ray.compute.images.image_set import FLAT, SPLITS
+from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.compute.seeding import stream
 
 TRIED = 32

@@ -1,0 +1,212 @@
+"""Encoded photographs: files, or parts of shards, that are read and decoded when a view needs them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, assert_never, overload
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torchvision.io import ImageReadMode, decode_jpeg
+
+from mi_ray.compute.images.crops import Crops, Sizes
+from mi_ray.compute.images.decode import WHITE, decode_bytes
+
+DIVISORS = (8, 4, 2)
+"""Reductions at which a JPEG can be decoded."""
+
+JPEG = b"\xff\xd8\xff"
+"""The first bytes of a JPEG."""
+
+
+@dataclass(frozen=True, eq=False)
+class Names(Sequence[str]):
+    """Texts in two arrays, which a file can hold: ``letters``, the bytes of all, and where each text ends."""
+
+    letters: UInt8[np.ndarray, " letters"]
+    ends: Int64[np.ndarray, " n"]
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Names:
+        """The same texts; names of files may hold any bytes."""
+        encoded = [os.fsencode(text) for text in texts]
+        letters = np.frombuffer(b"".join(encoded), dtype=np.uint8)
+        return cls(letters, np.cumsum([len(text) for text in encoded], dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(len(self)))]
+        if not -len(self) <= place < len(self):
+            raise IndexError(place)
+        place %= len(self)
+        start = int(self.ends[place - 1]) if place else 0
+        return os.fsdecode(self.letters[start : int(self.ends[place])].tobytes())
+
+
+@dataclass(frozen=True, eq=False)
+class InPlace:
+    """Files below ``root``, by their paths relative to it."""
+
+    root: Path
+    names: Sequence[str]
+
+    def read(self, i: int) -> bytes:
+        """The content of file i."""
+        with open(os.path.join(self.root, self.names[i]), "rb") as file:
+            return file.read()
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """Parts of the files ``shards``: file i is ``lengths[i]`` bytes of shard ``shard[i]`` from ``offset[i]``."""
+
+    shards: tuple[Path, ...]
+    shard: NDArray[np.int32]
+    offset: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+    @cached_property
+    def _mapped(self) -> tuple[NDArray[np.uint8], ...]:
+        return tuple(np.memmap(path, dtype=np.uint8, mode="r") for path in self.shards)
+
+    def read(self, i: int) -> bytes:
+        """The content of file i."""
+        start = int(self.offset[i])
+        return self._mapped[int(self.shard[i])][start : start + int(self.lengths[i])].tobytes()
+
+
+def digest_of(content: bytes) -> bytes:
+    """16 bytes that identify the content of a file."""
+    return blake2b(content, digest_size=16).digest()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Encoded:
+    """n encoded photographs. ``names``: of the files, for people; ``digests``: `digest_of` each file when the set was
+    prepared; ``sizes``: width and height of the upright photograph; ``field``: name of the data set, for refusals;
+    transparent pixels become ``matte``.
+    """
+
+    files: InPlace | Packed
+    names: Sequence[str]
+    digests: UInt8[np.ndarray, "n 16"]
+    sizes: Sizes
+    field: str
+    matte: str = WHITE
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def called(self, i: int) -> str:
+        """The beginning of a refusal of file i."""
+        match self.files:
+            case InPlace():
+                return f"{self.field}: {os.path.join(self.files.root, self.names[i])}"
+            case Packed():
+                return f"{self.field}: {self.names[i]}"
+            case _:
+                assert_never(self.files)
+
+    def content(self, i: int) -> bytes:
+        """The bytes of file i; ValueError if it is not there, or has changed since the set was prepared."""
+        try:
+            content = self.files.read(i)
+        except (OSError, ValueError) as error:  # numpy raises ValueError for an empty shard
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ValueError(
+                f"{self.called(i)} cannot be read on {os.uname().nodename} ({reason}); allowed: files that every node"
+                " reads at this path, or a store in a bucket, which packs them"
+            ) from error
+        if digest_of(content) != self.digests[i].tobytes():
+            raise ValueError(
+                f"{self.called(i)} has changed since the images were prepared; allowed: the files of then (run the"
+                " command again to prepare them anew)"
+            )
+        return content
+
+    def photograph(self, i: int, divisor: int = 1) -> Image.Image:
+        """Photograph i, upright and in RGB; of a JPEG, at 1/``divisor`` of its size (`decode_bytes`)."""
+        return decode_bytes(self.content(i), self.called(i), self.matte, divisor)
+
+    def pixels(self, i: int, divisor: int = 1) -> UInt8[Tensor, "3 height width"]:
+        """The pixels of `photograph`, with the colours of a pixel side by side in memory.
+
+        torchvision decodes a JPEG in two thirds of PIL's time, to the same pixels, but not at a reduced size.
+        """
+        content = self.content(i)
+        if divisor == 1 and content.startswith(JPEG):
+            with suppress(RuntimeError):  # a kind of JPEG that it does not know
+                known = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+                pixels = decode_jpeg(known, ImageReadMode.UNCHANGED, apply_exif_orientation=True)
+                if len(pixels) == 3:  # four are CMYK; one is grey
+                    return pixels
+        photograph = decode_bytes(content, self.called(i), self.matte, divisor)
+        return torch.from_numpy(np.array(photograph)).permute(2, 0, 1)
+
+    def crops(self, rows: Int64[np.ndarray, " m"], crops: Crops) -> UInt8[Tensor, "m 3 size size"]:
+        """A region of each of the photographs ``rows``; one that follows itself is decoded once."""
+        views = torch.empty((len(rows), 3, crops.size, crops.size), dtype=torch.uint8)
+        last: tuple[int, int] | None = None
+        for place, row in enumerate(rows.tolist()):
+            box = tuple(crops.boxes[place].tolist())
+            wanted = (row, _divisor(box, crops.size))
+            if wanted != last:
+                photograph, last = self.pixels(*wanted), wanted
+            view = _resized(photograph, box, tuple(self.sizes[row].tolist()), crops)
+            views[place] = view.flip(-1) if crops.mirrored[place] else view
+        return views
+
+
+def _divisor(box: tuple[int, ...], size: int) -> int:
+    """The largest reduction at which the region still has ``size`` pixels: what is left is reduced by antialiasing."""
+    _, _, width, height = box
+    return next((divisor for divisor in DIVISORS if min(width, height) >= divisor * size), 1)
+
+
+def _resized(
+    photograph: UInt8[Tensor, "3 height width"], box: tuple[int, ...], whole: tuple[int, ...], crops: Crops
+) -> UInt8[Tensor, "3 size size"]:
+    """A region ``box`` of the ``whole`` photograph, which may have been decoded at a reduced size.
+
+    torch resizes bytes with antialiasing several times faster than PIL; both average over the same triangle.
+    """
+    height, width = photograph.shape[1:]
+    across, down = width / whole[0], height / whole[1]
+    left, top, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
+    x, y = min(round(left * across), width - 1), min(round(top * down), height - 1)
+    region = photograph[:, y : max(y + 1, round(bottom * down)), x : max(x + 1, round(right * across))]
+    # copied as it lies in memory: torch's fast path takes colours side by side, without gaps
+    contiguous = region[None].contiguous(memory_format=torch.channels_last)
+    mode = "bicubic" if crops.bicubic else "bilinear"
+    return interpolate(contiguous, size=(crops.size, crops.size), mode=mode, antialias=True)[0]
+
+
+def state_of(encoded: Encoded) -> dict[str, NDArray[Any]]:
+    """The arrays of ``encoded`` that a file holds; not where the files are."""
+    names = encoded.names if isinstance(encoded.names, Names) else Names.of(encoded.names)
+    return {
+        "letters": names.letters,
+        "ends": names.ends,
+        "digests": encoded.digests,
+        "sizes": encoded.sizes,
+    }

@@ -1,0 +1,162 @@
+"""Feeds of a training: the views of each step on the device, from resident or from streamed images.
+
+A step's request names images, the seed of their views, and the rows of the batch that are viewed here. Resident and
+streamed squares give the same views, bit for bit, with any number of loader processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol, assert_never, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mi_ray.compute.images.crops import PLAIN_SHARE
+from mi_ray.compute.images.image_set import ImageSet, Photographs, Squares, Streamed
+from mi_ray.compute.images.pixels import pixels
+from mi_ray.compute.pairs.augmentation import Rows, View
+from mi_ray.compute.pairs.couples import Indices
+from mi_ray.compute.pairs.loader import chunk_rows, computed
+from mi_ray.compute.pairs.photograph_views import crops_of, viewed
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """The views of a step: image ``indices`` [n], the ``seed`` of their views, and their ``rows`` of the batch."""
+
+    indices: Indices
+    seed: int
+    rows: Rows
+
+
+Requests = Callable[[int], Request]
+"""The request of each step, a function of its number; every request has as many rows."""
+
+
+@runtime_checkable
+class Feed(Protocol):
+    """Gives the views of a step, float32 [n, 3, side, side] on the device."""
+
+    def __call__(self, step: int) -> Float[Tensor, "n 3 side side"]: ...
+
+
+def feed_of(
+    images: ImageSet, requests: Requests, view: View, *, steps: int, device: torch.device, loaders: int = 0
+) -> Feed:
+    """The feed of a training of ``steps`` steps. ``loaders``: processes that decode streamed images, or 0 for none."""
+    match images.images:
+        case np.ndarray():
+            return ResidentFeed(torch.from_numpy(images.images).to(device), requests, view)
+        case Squares() | Photographs():
+            return StreamedFeed(images.images, requests, view, steps=steps, device=device, loaders=loaders)
+        case _:
+            assert_never(images.images)
+
+
+@dataclass(frozen=True, eq=False)
+class ResidentFeed:
+    """Views of images that lie on the device, uint8 [n, 3, side, side]."""
+
+    images: Tensor
+    requests: Requests
+    view: View
+
+    def __call__(self, step: int) -> Float[Tensor, "n 3 side side"]:
+        """The views of a step."""
+        request = self.requests(step)
+        chosen = self.images[torch.from_numpy(request.indices).to(self.images.device)]
+        return self.view(pixels(chosen), request.seed, request.rows)
+
+
+class StreamedFeed:
+    """Views of encoded photographs, which loader processes decode ahead, a part of a step at a time."""
+
+    def __init__(
+        self, images: Streamed, requests: Requests, view: View, *, steps: int, device: torch.device, loaders: int
+    ) -> None:
+        self._images, self._requests, self._view = images, requests, view
+        self._steps, self._device, self._loaders = steps, device, loaders
+        self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._parts: Iterator[Tensor] = iter(())
+        self._next: int | None = None
+
+    def __call__(self, step: int) -> Float[Tensor, "n 3 side side"]:
+        """The views of a step. Steps in order are decoded ahead; any other step begins anew from there."""
+        request = self._requests(step)
+        starts = range(0, len(request.indices), chunk_rows(self._images.side))
+        order = torch.from_numpy(_grouped(request))
+        if self._next != step:
+            self._parts = computed(
+                _Parts(self._images, self._requests, self._view, viewed_here=self._copies is None),
+                ((ahead, start) for ahead in range(step, self._steps) for start in starts),
+                loaders=self._loaders,
+                device=self._device,
+            )
+        self._next = step + 1
+        batch = self._copied([next(self._parts) for _ in starts], order)
+        match self._images:
+            case Squares():
+                return self._view(pixels(batch), request.seed, request.rows)
+            case Photographs():
+                is_finished = self._copies is None
+                return batch if is_finished else viewed(batch, self._view, request.seed, request.rows)
+            case _:
+                assert_never(self._images)
+
+    def _copied(self, parts: list[Tensor], order: Tensor) -> Tensor:
+        """The parts of a step on the device, each row in its place. A GPU copies them on a stream of their own, while
+        it still computes the step before."""
+        if self._copies is None:
+            return _placed(parts, order)
+        with torch.cuda.stream(self._copies):
+            batch = _placed([part.to(self._device, non_blocking=True) for part in parts], order.to(self._device))
+        current = torch.cuda.current_stream(self._device)
+        current.wait_stream(self._copies)
+        batch.record_stream(current)
+        return batch
+
+
+def _grouped(request: Request) -> Indices:
+    """An order of a request's rows in which all views of an image are neighbours, so that it is decoded once."""
+    return np.argsort(request.indices, kind="stable")
+
+
+def _placed(parts: list[Tensor], order: Tensor) -> Tensor:
+    """The rows of the parts, each in its place in ``order``."""
+    first = parts[0]
+    memory = torch.channels_last if first.is_floating_point() else torch.contiguous_format
+    batch = torch.empty((len(order), *first.shape[1:]), dtype=first.dtype, device=first.device, memory_format=memory)
+    for part, places in zip(parts, order.split(len(first)), strict=True):
+        batch[places] = part
+    return batch
+
+
+class _Parts:
+    """The work of a loader process: the rows of a step from ``start`` on, as pixels or, on a CPU, as finished views."""
+
+    def __init__(self, images: Streamed, requests: Requests, view: View, *, viewed_here: bool) -> None:
+        self._images, self._view, self._viewed_here = images, view, viewed_here
+        self._request = lru_cache(maxsize=2)(requests)  # the parts of a step share its draws
+
+    def __call__(self, task: tuple[int, int]) -> Tensor:
+        step, start = task
+        request = self._request(step)
+        part = _grouped(request)[start : start + chunk_rows(self._images.side)]
+        chosen = request.indices[part]
+        match self._images:
+            case Squares():
+                return torch.from_numpy(self._images.pixels(chosen))
+            case Photographs(encoded, side):
+                rows = Rows(request.rows.places[part], request.rows.batch)
+                crops = crops_of(
+                    self._view, encoded.sizes[chosen], size=side, seed=request.seed, rows=rows, share=PLAIN_SHARE
+                )
+                cropped = encoded.crops(chosen, crops)
+                return viewed(cropped, self._view, request.seed, rows) if self._viewed_here else cropped
+            case _:
+                assert_never(self._images)

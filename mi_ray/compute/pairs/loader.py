@@ -1,0 +1,56 @@
+"""Work of loader processes: torch's DataLoader over tasks, each a function of its task alone.
+
+Tasks come out in order, whatever the number of processes, so that numbers do not depend on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+Task = TypeVar("Task")
+
+AHEAD = 2
+"""Tasks that each process prepares ahead; with the bytes of a task they bound the memory of a loader."""
+
+CHUNK_BYTES = 8 * 2**20
+"""Bytes of decoded pixels in a task."""
+
+MOST_ROWS = 256
+
+
+def chunk_rows(side: int) -> int:
+    """Rows of ``side`` pixels in a task, 1 to `MOST_ROWS`."""
+    return max(1, min(MOST_ROWS, CHUNK_BYTES // (3 * side**2)))
+
+
+class _Tasks(Dataset, Generic[Task]):
+    def __init__(self, work: Callable[[Task], Tensor]) -> None:
+        self._work = work
+
+    def __getitem__(self, task: Task) -> Tensor:
+        return self._work(task)
+
+
+def computed(
+    work: Callable[[Task], Tensor], tasks: Iterable[Task], *, loaders: int, device: torch.device
+) -> Iterator[Tensor]:
+    """``work`` of every task in order, by ``loaders`` processes, or by this one if there are none. For a GPU the
+    results lie in pinned memory, from which they are copied while it computes."""
+    is_apart = loaders > 0
+    loader: DataLoader[Tensor] = DataLoader(
+        _Tasks(work),
+        sampler=tasks,
+        batch_size=None,
+        num_workers=loaders,
+        prefetch_factor=AHEAD if is_apart else None,
+        # a forked process shares the memory of this one, and needs no pickle of a user's own couples and views
+        multiprocessing_context="fork" if is_apart else None,
+        pin_memory=device.type == "cuda",
+        generator=torch.Generator(),  # torch's own keeps its state
+    )
+    return iter(loader)
