@@ -26,7 +26,8 @@ from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from mi_ray.compute.pairs.augmentation import Draws, Rows, jitter_colours, random_grayscale
+from mi_ray.compute.pairs.augmentation import Draws, Rows, SimCLRView, jitter_colours, random_grayscale
+from mi_ray.compute.pairs.photograph_views import recoloured
 
 SIDE, RESIZED = 224, 256
 Box = tuple[int, int, int, int]
@@ -192,7 +193,7 @@ def on_float(views: Tensor) -> Tensor:
 
 
 def mi_ray(rows: int, layout: torch.memory_format) -> Callable[[Tensor], Tensor]:
-    """mi_ray's operations on batches of ``rows`` rows."""
+    """mi_ray's operations on views of resident squares, on batches of ``rows`` rows."""
     mean, std = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
 
     def change(views: Tensor) -> Tensor:
@@ -205,8 +206,13 @@ def mi_ray(rows: int, layout: torch.memory_format) -> Callable[[Tensor], Tensor]
         return torch.cat(parts)
 
     layouts = {torch.channels_last: "channels-last", torch.contiguous_format: "row-major"}
-    change.__doc__ = f"mi_ray, {rows} rows at a time, {layouts[layout]}"
+    change.__doc__ = f"mi_ray, squares, {rows} rows at a time, {layouts[layout]}"
     return change
+
+
+def photographs(views: Tensor) -> Tensor:
+    """mi_ray, photographs"""
+    return recoloured(views, SimCLRView(), int(torch.randint(10**6, ())), Rows.all(len(views)))
 
 
 def only_normalise(views: Tensor) -> Tensor:
@@ -216,7 +222,7 @@ def only_normalise(views: Tensor) -> Tensor:
 
 COLOURS = (
     on_pil, on_uint8, on_float, mi_ray(64, torch.channels_last), mi_ray(64, torch.contiguous_format),
-    mi_ray(8, torch.channels_last), mi_ray(8, torch.contiguous_format), mi_ray(1, torch.contiguous_format),
+    mi_ray(8, torch.channels_last), mi_ray(8, torch.contiguous_format), mi_ray(1, torch.contiguous_format), photographs,
     only_normalise,
 )  # fmt: skip
 
