@@ -53,8 +53,8 @@ def test_a_region_is_the_one_that_torchvision_cuts_out_and_resizes(tmp_path, box
     content = jpeg(scene(500, 375))
     photographs = encoded(tmp_path / "p", {"a.jpg": content})
     mode = "bicubic" if bicubic else "bilinear"
-    wanted = by_torchvision(Image.open(io.BytesIO(content)).convert("RGB"), box, 64, mode)
-    assert (crop(photographs, 0, box, 64, bicubic=bicubic) - wanted).abs().max() <= 1
+    wanted = by_torchvision(Image.open(io.BytesIO(content)).convert("RGB"), box, 224, mode)
+    assert (crop(photographs, 0, box, 224, bicubic=bicubic) - wanted).abs().max() <= 1
 
 
 def test_a_mirrored_region_is_the_region_from_right_to_left(tmp_path):
