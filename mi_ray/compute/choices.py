@@ -25,13 +25,13 @@ Stem = Literal["imagenet", "cifar"]
 ``cifar``: one 3 x 3 convolution of stride 1 and no pooling, for images of 32 pixels (Chen et al. 2020, App. B.9)."""
 
 Layout = Literal["flat", "swav", "dino", "moco", "moco-v3", "supcon", "vissl"]
-"""Names of the encoder's tensors in a checkpoint file. ``flat``: the encoder's own names, below any prefix or none, as in
-files of torchvision, timm, Lightning, solo-learn, Barlow Twins, VICReg, SimSiam and our ``encoder.safetensors``;
+"""Names of the encoder's tensors in a checkpoint file. ``flat``: the encoder's own names, below any prefix or none, as
+in files of torchvision, timm, Lightning, solo-learn, Barlow Twins, VICReg, SimSiam and our ``encoder.safetensors``;
 otherwise below the prefixes of the method's public code. ``module.`` (DDP) and ``_orig_mod.`` (torch.compile) may stand
 anywhere."""
 
 Weights = Literal["raw", "averaged"]
-"""Which encoder of a checkpoint file that holds several: the trained one, or the running average of it over the training
+"""Which encoder of a checkpoint file that holds several: the trained one, or its running average over the training
 (EMA, a momentum encoder, a teacher)."""
 
 

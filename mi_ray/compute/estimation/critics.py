@@ -45,13 +45,17 @@ class Settings:
 
 
 class Critics(nn.Module):
-    """The projector's MLP, freshly initialised for each seed, with a learnable temperature each: stacked weights."""
+    """The projector's MLP, freshly initialised for each seed, with a learnable temperature each: stacked weights.
+
+    Weights are drawn on the CPU: critics of one seed are the same on every device.
+    """
 
     def __init__(self, width: int, settings: Settings) -> None:
         super().__init__()
         layers = []
         for seed in settings.seeds:
-            mlp = projector(width, hidden=settings.hidden, out=settings.out, seed=seed, purpose="critic")
+            with CPU:
+                mlp = projector(width, hidden=settings.hidden, out=settings.out, seed=seed, purpose="critic")
             linear = [layer for layer in mlp if isinstance(layer, nn.Linear)]
             layers.append(
                 [tensor for layer in linear for tensor in (layer.weight.detach().T, layer.bias.detach()[None])]
@@ -59,7 +63,7 @@ class Critics(nn.Module):
         hidden_weight, hidden_bias, out_weight, out_bias = (torch.stack(stack) for stack in zip(*layers, strict=True))
         self.hidden_weight, self.hidden_bias = nn.Parameter(hidden_weight), nn.Parameter(hidden_bias)
         self.out_weight, self.out_bias = nn.Parameter(out_weight), nn.Parameter(out_bias)
-        self.log_temperature = nn.Parameter(torch.full((len(layers),), log(settings.temperature)))
+        self.log_temperature = nn.Parameter(torch.full((len(layers),), log(settings.temperature), device=CPU))
 
     @property
     def temperature(self) -> Float[Tensor, " seeds"]:

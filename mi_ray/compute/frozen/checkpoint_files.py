@@ -43,8 +43,8 @@ PUBLISHED_CHOICE: tuple[tuple[str, str], ...] = (
     (r"^classy_state_dict\.base_model\.", r"^classy_state_dict\.loss\."),
     (r"(^|\.)(backbone|encoder)\.$", r"(^|\.)(momentum_(backbone|encoder)|(backbone|encoder)_momentum)\.$"),
 )
-"""Prefix of the encoder that a method's own evaluation takes, and of the one that it leaves: DINO, MoCo, MoCo-v3, VISSL,
-solo-learn (`main_linear.py`) and lightly (its benchmarks)."""
+"""Prefix of the encoder that a method's own evaluation takes, and of the one that it leaves: DINO, MoCo, MoCo-v3,
+VISSL, solo-learn (`main_linear.py`) and lightly (its benchmarks)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,9 +81,9 @@ def recognise(keys: Iterable[str]) -> Layout:
         ("swav", "prototypes."),
         ("swav", "projection_head."),
     )
-    layout = next((layout for layout, mark in marks if any(name.startswith(mark) for name in names)), "flat")
-    is_simsiam = layout == "supcon" and any(name.startswith("predictor.") for name in names)
-    return "flat" if is_simsiam else layout
+    indicated = [layout for layout, mark in marks if any(name.startswith(mark) for name in names)]
+    is_simsiam = indicated[:1] == ["supcon"] and any(name.startswith("predictor.") for name in names)
+    return "flat" if is_simsiam or not indicated else indicated[0]
 
 
 def layout_of(tensors: Mapping[str, Tensor], arch: str, *, stem: Stem = "imagenet") -> Layout:

@@ -1,4 +1,4 @@
-"""The encoders in a file of tensors, found by matching: below which prefix does the file hold all that an encoder has?"""
+"""The encoders in a file of tensors, found by matching: below which prefixes does it hold all that an encoder has?"""
 
 from __future__ import annotations
 
@@ -113,8 +113,8 @@ def _as_written(path: str, names: Mapping[str, str]) -> str:
 
 
 def _continued(path: str, names: Mapping[str, object], expected: Mapping[str, object]) -> list[str]:
-    """A fault if blocks beyond the encoder's last stand elsewhere in the file, and none before them: the encoder is then
-    a part of a deeper one."""
+    """A fault if blocks beyond the encoder's last stand elsewhere in the file, and none before them: the encoder is
+    then a part of a deeper one."""
     tails: dict[str, set[str]] = {}
     last: Counter[str] = Counter()
     for name in expected:

@@ -56,10 +56,9 @@ def hint(names: Mapping[str, object], arch: str) -> str:
         r"^(.*\.)?(features\.\d+\.\d+\.|encoder\.layers\.encoder_layer_0\.|trunk_output\.)", text, re.MULTILINE
     ):
         twin = twin_of(arch)
-        of = f"the twin of {arch} is torchvision's {twin.constructor}" if twin else f"{arch} has no twin there"
-        return f"its names are torchvision's, and {of}; twins: {', '.join(TWINS)}" if not twin else (
-            f"its names are torchvision's, and {of}"
-        )  # fmt: skip
+        if twin:
+            return f"its names are torchvision's, and the twin of {arch} is torchvision's {twin.constructor}"
+        return f"its names are torchvision's, and {arch} has no twin there; twins: {', '.join(TWINS)}"
     return ""
 
 
@@ -85,7 +84,7 @@ def _filtered(own: State, encoder: nn.Module) -> dict[str, Tensor] | None:
 
 def _memory(tensor: Tensor) -> tuple[int, int, int]:
     """Where the numbers of a tensor are: views of one shape or another share it."""
-    return tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tensor.numel()
+    return tensor.untyped_storage().data_ptr(), int(tensor.storage_offset()), tensor.numel()
 
 
 def _named(own: State, modules: list[str] | tuple[str, ...]) -> dict[str, Tensor] | None:

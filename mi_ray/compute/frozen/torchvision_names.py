@@ -9,7 +9,7 @@ same shapes are not enough: timm's ``tf_`` encoders pad otherwise. Other encoder
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
@@ -77,7 +77,8 @@ TWINS: Mapping[str, Twin] = {
             f"regnet_{kind}_{size}": f"regnet{kind}_{code}{'_tv' if kind + code in ('x004', 'y008', 'y080') else ''}"
             for kind in "xy"
             for size, code in {
-                "400mf": "004", "800mf": "008", "1_6gf": "016", "3_2gf": "032", "8gf": "080", "16gf": "160", "32gf": "320",
+                "400mf": "004", "800mf": "008", "1_6gf": "016", "3_2gf": "032", "8gf": "080", "16gf": "160",
+                "32gf": "320",
             }.items()
         },
         modules=("stem", "trunk_output"),
@@ -86,7 +87,9 @@ TWINS: Mapping[str, Twin] = {
 }  # fmt: skip
 """The twins by their name in timm."""
 
-_SWAPS: Mapping[Family, tuple[tuple[str, str], ...]] = {
+Swap = str | Callable[[re.Match[str]], str]
+
+_SWAPS: Mapping[Family, tuple[tuple[str, Swap], ...]] = {
     "convnext": (
         (r"^features\.0\.", "stem."),
         (r"^features\.([246])\.", lambda m: f"stages.{int(m[1]) // 2}.downsample."),
@@ -137,7 +140,7 @@ _SWAPS: Mapping[Family, tuple[tuple[str, str], ...]] = {
         (r"^classifier\.6\.", "head.fc."),
     ),
     "mobile": (),
-}  # type: ignore[dict-item]
+}
 """Patterns of names in torchvision and their names in timm, in order of application."""
 
 _COMPUTED = ("relative_position_index", "relative_coords_table")

@@ -104,7 +104,9 @@ def _decoded(file: BytesIO | BufferedReader, matte: str, max_pixels: int | None,
     with Image.open(file, formats=FORMATS) as image:
         if max_pixels is not None and image.width * image.height > max_pixels:
             raise Unreadable(f"has {image.width}x{image.height} pixels; allowed: at most {max_pixels:,}")
-        if divisor > 1:
+        # a reduced size is rounded up: the part of a block at the right and the lower edge must stay there
+        is_whole = image.width % divisor == image.height % divisor == 0
+        if divisor > 1 and (is_whole or image.getexif().get(ExifTags.Base.Orientation, 1) == 1):
             image.draft(image.mode, (max(1, image.width // divisor), max(1, image.height // divisor)))
         return to_rgb(image, matte)
 

@@ -148,19 +148,19 @@ class Encoded:
         """Photograph i, upright and in RGB; of a JPEG, at 1/``divisor`` of its size (`decode_bytes`)."""
         return decode_bytes(self.content(i), self.called(i), self.matte, divisor)
 
-    def pixels(self, i: int, divisor: int = 1) -> UInt8[Tensor, "3 height width"]:
-        """The pixels of `photograph`, with the colours of a pixel side by side in memory.
+    def pixels(self, i: int) -> UInt8[Tensor, "3 height width"]:
+        """The pixels of `photograph` at its full size, with the colours of a pixel side by side in memory.
 
-        torchvision decodes a JPEG in two thirds of PIL's time, to the same pixels, but not at a reduced size.
+        torchvision decodes a JPEG in two thirds of PIL's time, to the same pixels.
         """
         content = self.content(i)
-        if divisor == 1 and content.startswith(JPEG):
+        if content.startswith(JPEG):
             with suppress(RuntimeError):  # a kind of JPEG that it does not know
                 known = torch.frombuffer(bytearray(content), dtype=torch.uint8)
                 pixels = decode_jpeg(known, ImageReadMode.UNCHANGED, apply_exif_orientation=True)
                 if len(pixels) == 3:  # four are CMYK; one is grey
                     return pixels
-        photograph = decode_bytes(content, self.called(i), self.matte, divisor)
+        photograph = decode_bytes(content, self.called(i), self.matte)
         return torch.from_numpy(np.array(photograph)).permute(2, 0, 1)
 
     def crops(self, rows: Int64[np.ndarray, " m"], crops: Crops) -> UInt8[Tensor, "m 3 size size"]:
@@ -168,37 +168,49 @@ class Encoded:
         views = torch.empty((len(rows), 3, crops.size, crops.size), dtype=torch.uint8)
         last: tuple[int, int] | None = None
         for place, row in enumerate(rows.tolist()):
-            box = tuple(crops.boxes[place].tolist())
-            wanted = (row, _divisor(box, crops.size))
-            if wanted != last:
-                photograph, last = self.pixels(*wanted), wanted
-            view = _resized(photograph, box, tuple(self.sizes[row].tolist()), crops)
+            left, top, width, height = crops.boxes[place].tolist()
+            box = (left, top, left + width, top + height)
+            divisor = _divisor(min(width, height), crops.size)
+            if (row, divisor) != last:
+                photograph = self.pixels(row) if divisor == 1 else self.photograph(row, divisor)
+                last = row, divisor
+            if isinstance(photograph, Tensor):
+                view = _resized(photograph, box, crops)
+            else:
+                view = _resized_from_reduced(photograph, box, int(self.sizes[row].max()), crops)
             views[place] = view.flip(-1) if crops.mirrored[place] else view
         return views
 
 
-def _divisor(box: tuple[int, ...], size: int) -> int:
-    """The largest reduction at which the region still has ``size`` pixels: what is left is reduced by antialiasing."""
-    _, _, width, height = box
-    return next((divisor for divisor in DIVISORS if min(width, height) >= divisor * size), 1)
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom."""
 
 
-def _resized(
-    photograph: UInt8[Tensor, "3 height width"], box: tuple[int, ...], whole: tuple[int, ...], crops: Crops
-) -> UInt8[Tensor, "3 size size"]:
-    """A region ``box`` of the ``whole`` photograph, which may have been decoded at a reduced size.
+def _divisor(extent: int, size: int) -> int:
+    """The largest reduction at which a region of ``extent`` pixels has ``size`` left: antialiasing reduces the rest."""
+    return next((divisor for divisor in DIVISORS if extent >= divisor * size), 1)
 
-    torch resizes bytes with antialiasing several times faster than PIL; both average over the same triangle.
-    """
-    height, width = photograph.shape[1:]
-    across, down = width / whole[0], height / whole[1]
-    left, top, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
-    x, y = min(round(left * across), width - 1), min(round(top * down), height - 1)
-    region = photograph[:, y : max(y + 1, round(bottom * down)), x : max(x + 1, round(right * across))]
+
+def _resized(photograph: UInt8[Tensor, "3 height width"], box: Box, crops: Crops) -> UInt8[Tensor, "3 size size"]:
+    """A region of a photograph. torch resizes bytes with antialiasing several times faster than PIL, to the same values
+    but for rounding."""
+    left, top, right, bottom = box
     # copied as it lies in memory: torch's fast path takes colours side by side, without gaps
-    contiguous = region[None].contiguous(memory_format=torch.channels_last)
+    region = photograph[None, :, top:bottom, left:right].contiguous(memory_format=torch.channels_last)
     mode = "bicubic" if crops.bicubic else "bilinear"
-    return interpolate(contiguous, size=(crops.size, crops.size), mode=mode, antialias=True)[0]
+    return interpolate(region, size=(crops.size, crops.size), mode=mode, antialias=True)[0]
+
+
+def _resized_from_reduced(
+    photograph: Image.Image, box: Box, longest: int, crops: Crops
+) -> UInt8[Tensor, "3 size size"]:
+    """A region of a photograph that was decoded at a reduced size; ``box`` and its ``longest`` side are those at full
+    size. PIL takes the edges of a region between pixels, torch does not."""
+    divisor = round(longest / max(photograph.size))
+    left, top, right, bottom = (edge / divisor for edge in box)
+    method = Image.Resampling.BICUBIC if crops.bicubic else Image.Resampling.BILINEAR
+    view = photograph.resize((crops.size, crops.size), method, box=(left, top, right, bottom))
+    return torch.from_numpy(np.array(view)).permute(2, 0, 1)
 
 
 def state_of(encoded: Encoded) -> dict[str, NDArray[Any]]:

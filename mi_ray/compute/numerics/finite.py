@@ -33,7 +33,7 @@ def refuse_rows(name: str, rows: np.ndarray | Tensor, names: Sequence[str] = (),
 def _finite(rows: np.ndarray | Tensor) -> NDArray[np.bool_]:
     """Whether each row is finite."""
     finite = rows.isfinite().cpu().numpy() if isinstance(rows, Tensor) else np.isfinite(rows)
-    return finite.reshape(len(rows), -1).all(1) if finite.size else np.ones(len(rows), dtype=bool)
+    return np.asarray(finite.reshape(len(rows), -1).all(1)) if finite.size else np.ones(len(rows), dtype=bool)
 
 
 def refuse_tensors(name: str, tensors: Mapping[str, Tensor], limits: Callable[[], Collection[str]] = tuple) -> None:

@@ -24,9 +24,10 @@ class Checkpoint:
 
     ``weights``: which encoder of a file that holds several: ``raw``, ``averaged`` (a running average over the training:
     EMA, a momentum encoder, a teacher), the prefix of one, such as ``student.backbone.``, or, if empty, the one that
-    its method publishes. ``hidden`` and ``out`` size the critics of its estimations, as a training's projector does. ``allow_code`` lets a
-    pickle run code; the file's sha256 is the checkpoint's identity. Images are resized and normalised as ``input``
-    states; if it is None, as timm states for ``arch``, and not at all for a training of this system.
+    its method publishes. ``hidden`` and ``out`` size the critics of its estimations, as a training's projector does.
+    ``allow_code`` lets a pickle run code; the file's sha256 is the checkpoint's identity. Images are resized and
+    normalised as ``input`` states; if it is None, as timm states for ``arch``, and not at all for a training of this
+    system.
     """
 
     data: Data

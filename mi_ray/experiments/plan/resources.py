@@ -87,10 +87,11 @@ class Disk:
 @dataclass(frozen=True, kw_only=True)
 class Memory:
     """Bytes of a node: ``resident`` images once, ``process`` for the largest job that runs on CPU cores, without its
-    ``loaders``."""
+    loaders; ``side_by_side``: networks and activations of the largest trainings that run at the same time."""
 
     resident: int
     process: int
+    side_by_side: int
 
 
 # Images
@@ -195,13 +196,16 @@ def _checkpoint_bytes(declaration: object) -> int:
     return CHECKPOINTS_KEPT * CHECKPOINT_COPIES * _encoder_bytes(declaration)
 
 
-def memory(missing: Iterable[Cell], *, on_gpu: bool) -> Memory:
-    """Bytes that a node needs for the ``missing`` cells; ``on_gpu``: networks are in the memory of a GPU."""
+def memory(missing: Iterable[Cell], *, on_gpu: bool, slots: int = 1) -> Memory:
+    """Bytes that a node needs for the ``missing`` cells; ``on_gpu``: networks are in the memory of a GPU; ``slots``:
+    jobs that run side by side."""
     cells = list(missing)
     held = {data_of(cell.declaration): counted(cell) for cell in cells}
     resident = sum(array_bytes(data, found) for data, found in held.items() if not is_streamed(data, found))
-    working = [_training_bytes(cell.declaration) for cell in cells if isinstance(cell.declaration, Training)]
-    return Memory(resident=resident, process=PROCESS_BYTES + (0 if on_gpu else max(working, default=0)))
+    trainings = [] if on_gpu else [cell.declaration for cell in cells if isinstance(cell.declaration, Training)]
+    working = sorted(map(_training_bytes, trainings), reverse=True)[:slots]
+    largest = max(working, default=0)
+    return Memory(resident=resident, process=PROCESS_BYTES + largest, side_by_side=sum(working))
 
 
 def _training_bytes(training: Training) -> int:

@@ -118,7 +118,7 @@ def _refuse_disk(missing: Sequence[Cell], site: Site) -> None:
 
 
 def _refuse_memory(missing: Sequence[Cell], site: Site) -> None:
-    needs, has = memory(missing, on_gpu=site.on_gpu), site.machine.memory
+    needs, has = memory(missing, on_gpu=site.on_gpu, slots=site.slots), site.machine.memory
     if needs.resident > IMAGES_SHARE * has:
         smaller = _smaller_images(missing, int(IMAGES_SHARE * has)) or "; fewer images"
         raise Refused(
@@ -129,6 +129,11 @@ def _refuse_memory(missing: Sequence[Cell], site: Site) -> None:
         raise Refused(
             f"memory: a training takes about {amount(needs.process)}, most of it for the activations of a step, this"
             f" machine has {amount(has)}; allowed: a GPU or a machine with more memory, a smaller side, arch or k_tr"
+        )
+    if needs.side_by_side > ROUGH * has:
+        raise Refused(
+            f"memory: trainings in {site.slots} processes take about {amount(needs.side_by_side)} together, this"
+            f" machine has {amount(has)}; allowed: --on here, one after another, or a machine with more memory"
         )
 
 

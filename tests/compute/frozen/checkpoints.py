@@ -47,6 +47,10 @@ def other(state):
     return {name: torch.zeros_like(tensor) for name, tensor in state.items()}
 
 
+def same(state, expected):
+    return all(torch.equal(state[name], tensor) for name, tensor in expected.items())
+
+
 def moco(state):
     queue = {"queue": torch.rand(4, 16), "queue_ptr": torch.zeros(1, dtype=torch.long)}
     q, k = state | mlp("fc"), other(state) | mlp("fc")

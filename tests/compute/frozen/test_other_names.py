@@ -1,6 +1,7 @@
 """Encoders under the names of CLIP and of Hugging Face's transformers, against small networks with those names."""
 
 import copy
+import re
 
 import pytest
 import timm
@@ -63,8 +64,9 @@ class Visual(nn.Module):
 
 
 TEXT = {
-    "token_embedding.weight": torch.rand(5, 8), "positional_embedding": torch.rand(4, 8), "logit_scale": torch.tensor(4.6),
-    "transformer.resblocks.0.ln_1.weight": torch.ones(8), "text_projection": torch.rand(8, 512), "ln_final.weight": torch.ones(8),
+    "token_embedding.weight": torch.rand(5, 8), "positional_embedding": torch.rand(4, 8),
+    "logit_scale": torch.tensor(4.6), "transformer.resblocks.0.ln_1.weight": torch.ones(8),
+    "text_projection": torch.rand(8, 512), "ln_final.weight": torch.ones(8),
 }  # fmt: skip
 """Tensors of CLIP beside its image encoder."""
 
@@ -91,14 +93,13 @@ def test_a_clip_transformer_of_another_size_is_refused():
     with pytest.raises(ValueError, match="missing"):
         encoder_state(state, "vit_base_patch32_clip_224")
     state = below("visual.", Visual(True, layers=1, side=256).state_dict())
-    with pytest.raises(ValueError, match="missing|misshapen"):
+    with pytest.raises(ValueError, match=r"missing|misshapen"):
         encoder_state(state, "vit_base_patch32_clip_224")
 
 
 def test_the_resnet_of_clip_is_read_through_timms_filter():
-    """`ModifiedResNet`: three convolutions in the stem, pooling before a convolution of stride, pooling by attention."""
+    """`ModifiedResNet`: three convolutions in the stem, pooling before strides, and by attention at the end."""
     f_e = timm.create_model("resnet50_clip", num_classes=0)
-    import re
 
     def named(name):
         name = re.sub(r"^stem\.conv(\d)\.(conv|bn)\.", lambda m: f"{m[2]}{m[1]}.", name)

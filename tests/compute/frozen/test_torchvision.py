@@ -1,5 +1,5 @@
-"""State dicts of torchvision's own encoders load into those of timm that compute the same: proved on outputs, with random
-weights and random statistics of BatchNorm."""
+"""State dicts of torchvision's own encoders load into those of timm that compute the same: proved on outputs, with
+random weights and random statistics of BatchNorm."""
 
 import copy
 
@@ -205,7 +205,7 @@ def test_a_tensor_too_many_or_too_few_is_refused_in_every_family():
         with pytest.raises(ValueError, match="unexpected"):
             encoder_state(state | {"features.9.0.extra.weight": torch.rand(2)}, arch)
         del state["features.3.0.norm1.weight" if "swin" in arch else "features.3.conv.0.1.weight"]
-        with pytest.raises(ValueError, match="missing|unexpected|misshapen"):
+        with pytest.raises(ValueError, match=r"missing|unexpected|misshapen"):
             encoder_state(state, arch)
 
 

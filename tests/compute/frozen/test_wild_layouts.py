@@ -1,27 +1,14 @@
 """Encoders are found in the files of other projects by matching tensors: state dicts of their true layout."""
 
-import copy
-
 import pytest
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torchvision import models
 
 from mi_ray.compute.frozen.checkpoint_files import encoder_state, read_encoder, read_state
 from mi_ray.compute.training.networks import encoder
-from tests.compute.frozen.checkpoints import (
-    RESNET,
-    assert_is,
-    below,
-    dino,
-    mlp,
-    moco,
-    moved,
-    other,
-    trained,
-    trained_on_cifar,
-)
+from tests.compute.frozen.checkpoints import RESNET, assert_is, below, mlp, other, same, trained, trained_on_cifar
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +35,7 @@ def lightning(state):
     return {
         "epoch": 3, "global_step": 90, "pytorch-lightning_version": "2.4.0", "state_dict": state,
         "optimizer_states": [{"state": {0: {"exp_avg": torch.rand(3)}}, "param_groups": []}], "lr_schedulers": [],
-        "loops": {"fit_loop": {"state_dict": {}}}, "callbacks": {}, "hparams_name": "kwargs", "hyper_parameters": {"lr": 0.1},
+        "loops": {"fit_loop": {"state_dict": {}}}, "callbacks": {}, "hyper_parameters": {"lr": 0.1},
     }  # fmt: skip
 
 
@@ -166,95 +153,6 @@ def test_lightlys_own_resnet_for_cifar_numbers_its_layers_otherwise():
     assert all(torch.equal(read.state[name], tensor) for name, tensor in f_e.state_dict().items())
 
 
-# Several encoders in one file
-
-
-def two(one="state_dict", two="state_dict_ema"):
-    raw, ema = trained().state_dict(), moved(encoder(RESNET, seed=5)).state_dict()
-    return below(f"{one}.", raw) | below(f"{two}.", ema), raw, ema
-
-
-def same(state, expected):
-    return all(torch.equal(state[name], tensor) for name, tensor in expected.items())
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("state_dict", "state_dict_ema"),
-        ("model", "model_ema"),
-        ("student", "teacher"),
-        ("online_network", "target_network"),
-        ("net", "ema_model"),
-        ("backbone.0", "backbone_avg.0"),
-    ],
-)
-def test_raw_and_averaged_weights_are_a_choice_and_no_default(names):
-    content, raw, ema = two(*names)
-    with pytest.raises(ValueError, match=r"^weights: '' is not allowed .*several encoders fit") as refused:
-        encoder_state(content, RESNET)
-    assert all(f"'{name}.'" in str(refused.value) for name in names)
-    assert "allowed: raw, averaged" in str(refused.value)
-    for weights, expected in [("raw", raw), ("averaged", ema), (f"{names[0]}.", raw), (f"{names[1]}.", ema)]:
-        read = read_encoder(content, RESNET, weights=weights)
-        assert same(read.state, expected)
-        assert read.averaged == (expected is ema)
-        assert read.others == (f"{names[expected is raw]}.",)
-
-
-@pytest.mark.parametrize(
-    ("wrap", "published", "left"),
-    [
-        (dino, "teacher.backbone.", "student.module.backbone."),
-        (moco, "state_dict.module.encoder_q.", "state_dict.module.encoder_k."),
-        (solo_learn, "state_dict.backbone.", "state_dict.momentum_backbone."),
-        (lightly, "state_dict.backbone.", "state_dict.backbone_momentum."),
-    ],
-)
-def test_a_known_method_has_its_own_choice_and_the_other_can_be_asked_for(tmp_path, wrap, published, left):
-    state = trained().state_dict()
-    torch.save(wrap(state), tmp_path / "file.pth")
-    tensors = read_state(tmp_path / "file.pth").tensors
-    read = read_encoder(tensors, RESNET)
-    assert same(read.state, state) and (read.prefix, read.others) == (published, (left,))
-    asked = read_encoder(tensors, RESNET, weights="raw" if read.averaged else "averaged")
-    assert same(asked.state, other(state)) and (asked.prefix, asked.others) == (left, (published,))
-    assert same(read_encoder(tensors, RESNET, weights=left).state, other(state))
-
-
-def test_encoders_of_the_same_bits_are_one():
-    content, raw, _ = two()
-    alike = below("state_dict.", raw) | below("state_dict_ema.", copy.deepcopy(raw))
-    read = read_encoder(alike, RESNET)
-    assert same(read.state, raw) and read.others == ()
-    assert same(encoder_state(alike, RESNET, weights="averaged"), raw)
-
-
-def test_two_raw_encoders_are_told_apart_by_prefix_alone():
-    content, raw, more = two("left", "right")
-    for weights in ("", "raw"):
-        with pytest.raises(ValueError, match=r"'left\.' \(raw\), 'right\.' \(raw\); allowed: one of these prefixes$"):
-            encoder_state(content, RESNET, weights=weights)
-    assert same(encoder_state(content, RESNET, weights="right."), more)
-
-
-@pytest.mark.parametrize("weights", ["averaged", "model."])
-def test_weights_that_are_not_there_are_refused(weights):
-    with pytest.raises(ValueError, match=rf"weights: '{weights}' is not allowed .*no such encoder.*'net\.' \(raw\)"):
-        encoder_state(below("net.", trained().state_dict()), RESNET, weights=weights)
-
-
-def test_an_average_of_pytorchs_is_known_by_its_counter():
-    f_e = trained()
-    average = AveragedModel(f_e, multi_avg_fn=get_ema_multi_avg_fn(0.9))
-    average.update_parameters(f_e)
-    average.update_parameters(moved(encoder(RESNET, seed=2)))
-    content = below("model.", f_e.state_dict()) | below("mean.", average.state_dict())
-    read = read_encoder(content, RESNET, weights="averaged")
-    assert read.prefix == "mean.module." and same(read.state, average.module.state_dict())
-    assert same(encoder_state(content, RESNET, weights="raw"), f_e.state_dict())
-
-
 # Half of an encoder is none
 
 
@@ -300,14 +198,3 @@ def test_two_halves_below_two_prefixes_are_no_encoder():
     state = trained().state_dict()
     halves = {f"{'one' if number % 2 else 'two'}.{name}": tensor for number, (name, tensor) in enumerate(state.items())}
     assert "missing" in refusal(halves)
-
-
-@pytest.mark.parametrize("inner", ["module", "ema", "ema_model.module"])
-def test_an_encoder_within_the_prefix_of_another_is_another(inner):
-    state = trained().state_dict()
-    content = state | below(f"{inner}.", other(state))
-    with pytest.raises(ValueError, match="several encoders fit"):
-        encoder_state(content, RESNET)
-    assert same(encoder_state(content, RESNET, weights=f"{inner}."), other(state))
-    if inner != "module":
-        assert same(encoder_state(content, RESNET, weights="raw"), state)

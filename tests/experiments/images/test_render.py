@@ -140,3 +140,13 @@ def test_images_that_make_no_sense_are_refused(fields, message):
 def test_a_task_must_be_one_of_the_images():
     with pytest.raises(Refused, match=r"task: 'color'.*class"):
         Training(data=DIGITS, pairing=SameClass(task="color"), arch="resnet10t")
+
+
+def test_a_checkpoint_that_is_no_checkpoint_is_refused_by_its_first_bytes(tmp_path):
+    path = tmp_path / "swav.pth"
+    path.write_text("<!DOCTYPE html><html></html>")
+    encoder = Checkpoint(data=DIGITS, arch="resnet18", source=str(path), name="SwAV")
+    question = LinearEvaluation(embedding=Embedding(encoder=encoder), task="class")
+    assert missing_files([question]) == []
+    with pytest.raises(Refused, match=r"swav\.pth cannot be read \(an HTML page"):
+        refuse_missing_files([question])

@@ -268,6 +268,15 @@ def test_a_training_whose_activations_no_core_can_hold_is_refused_without_a_gpu_
     refuse_no_room(cells, site(machine, on_gpu=True))
 
 
+def test_trainings_that_fit_one_after_another_alone_are_refused_with_how_to_run_them_so() -> None:
+    both = [cell for seed in (0, 1) for cell in cells_of(IMAGENET_100, LARGE, arch="resnet50", k_tr=128, seed=seed)]
+    machine = replace(AMPLE, memory=24 * GIB)
+    with pytest.raises(Refused, match=r"trainings in 2 processes take about 4\d\.\d GiB together.*--on here"):
+        refuse_no_room(both, site(machine))
+    refuse_no_room(both, site(machine, slots=1))
+    refuse_no_room(cells_of(IMAGENET_100, LARGE, arch="resnet50", k_tr=128), site(machine))
+
+
 @pytest.mark.parametrize(
     ("size", "text"),
     [(0, "0 B"), (1023, "1023 B"), (2**20, "1 MiB"), (18.5 * GIB, "18.5 GiB"), (1010 * GIB, "1,010 GiB")],

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from mi_ray.experiments.declare import Embedding, Labelled, NearestNeighbours, SimCLR, Training
 from mi_ray.experiments.declare.checks import Refused
@@ -36,7 +37,7 @@ def test_a_run_commits_the_accuracy_with_its_standard_error(run):
     result = store.read(cells["knn"].key).result
     assert 0.5 < result["knn_accuracy"] <= 1  # five digits: even pixels tell them, chance is .2
     assert 0 < result["knn_accuracy_standard_error"] < 0.1
-    assert result == voted(QUESTION, data, h_of(cells["embedding"].key, store))
+    assert result == voted(QUESTION, data, h_of(cells["embedding"].key, store), torch.device("cpu"))
 
 
 def test_the_result_is_that_of_its_neighbours_chosen_on_validation(run):
