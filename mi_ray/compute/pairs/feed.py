@@ -22,7 +22,7 @@ from mi_ray.compute.images.pixels import pixels
 from mi_ray.compute.pairs.augmentation import Rows, View
 from mi_ray.compute.pairs.couples import Indices
 from mi_ray.compute.pairs.loader import chunk_rows, computed
-from mi_ray.compute.pairs.photograph_views import crops_of, viewed
+from mi_ray.compute.pairs.photograph_views import crops_of, recoloured, rest_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +103,9 @@ class StreamedFeed:
             case Squares():
                 return self._view(pixels(batch), request.seed, request.rows)
             case Photographs():
-                is_finished = self._copies is None
-                return batch if is_finished else viewed(batch, self._view, request.seed, request.rows)
+                if self._copies is not None:
+                    batch = recoloured(batch, self._view, request.seed, request.rows)
+                return rest_of(self._view)(pixels(batch), request.seed, request.rows)
             case _:
                 assert_never(self._images)
 
@@ -129,15 +130,15 @@ def _grouped(request: Request) -> Indices:
 def _placed(parts: list[Tensor], order: Tensor) -> Tensor:
     """The rows of the parts, each in its place in ``order``."""
     first = parts[0]
-    memory = torch.channels_last if first.is_floating_point() else torch.contiguous_format
-    batch = torch.empty((len(order), *first.shape[1:]), dtype=first.dtype, device=first.device, memory_format=memory)
+    batch = torch.empty_like(first[:1].expand(len(order), -1, -1, -1), memory_format=torch.channels_last)
     for part, places in zip(parts, order.split(len(first)), strict=True):
         batch[places] = part
     return batch
 
 
 class _Parts:
-    """The work of a loader process: the rows of a step from ``start`` on, as pixels or, on a CPU, as finished views."""
+    """The work of a loader process: the rows of a step from ``start`` on, as pixels, on a CPU with their
+    colours changed."""
 
     def __init__(self, images: Streamed, requests: Requests, view: View, *, viewed_here: bool) -> None:
         self._images, self._view, self._viewed_here = images, view, viewed_here
@@ -157,6 +158,6 @@ class _Parts:
                     self._view, encoded.sizes[chosen], size=side, seed=request.seed, rows=rows, share=PLAIN_SHARE
                 )
                 cropped = encoded.crops(chosen, crops)
-                return viewed(cropped, self._view, request.seed, rows) if self._viewed_here else cropped
+                return recoloured(cropped, self._view, request.seed, rows) if self._viewed_here else cropped
             case _:
                 assert_never(self._images)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from mi_ray.compute.numerics.memory import give_back
+
 Task = TypeVar("Task")
 
 AHEAD = 2
@@ -42,6 +44,8 @@ def computed(
     """``work`` of every task in order, by ``loaders`` processes, or by this one if there are none. For a GPU the
     results lie in pinned memory, from which they are copied while it computes."""
     is_apart = loaders > 0
+    if is_apart:
+        give_back()
     loader: DataLoader[Tensor] = DataLoader(
         _Tasks(work),
         sampler=tasks,

@@ -123,10 +123,8 @@ def test_a_bucket_packs_the_files_and_a_node_without_the_folder_computes_the_sam
 @pytest.mark.parametrize("visit", [3, 13])
 def test_a_training_killed_in_the_middle_resumes_to_the_same_bytes(root, in_place, tmp_path, visit):
     store = tmp_path / "store"
-    environment = os.environ | {
-        failpoints.VARIABLE: f"train.step:kill@{visit}",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
+    variable = f"train.step:kill@{visit}"
+    environment = os.environ | {failpoints.VARIABLE: variable, "PYTHONPATH": os.pathsep.join(sys.path)}
     arguments = [os.path.dirname(__file__), str(store), str(root)]
     killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], env=environment, timeout=120)
     assert killed.returncode == -signal.SIGKILL
