@@ -6,6 +6,7 @@ Tasks come out in order, whatever the number of processes, so that numbers do no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 import torch
@@ -19,15 +20,21 @@ Task = TypeVar("Task")
 AHEAD = 2
 """Tasks that each process prepares ahead; with the bytes of a task they bound the memory of a loader."""
 
-CHUNK_BYTES = 8 * 2**20
+CHUNK_BYTES = 4 * 2**20
 """Bytes of decoded pixels in a task."""
 
 MOST_ROWS = 256
 
 
-def chunk_rows(side: int) -> int:
-    """Rows of ``side`` pixels in a task, 1 to `MOST_ROWS`."""
-    return max(1, min(MOST_ROWS, CHUNK_BYTES // (3 * side**2)))
+def parts_of(n: int, side: int) -> list[slice]:
+    """``n`` rows of ``side`` pixels in parts of at most `CHUNK_BYTES` and `MOST_ROWS`, one task each.
+
+    Parts are of one size, up to a row: torch hands out tasks in turns, and a process with small ones would wait.
+    """
+    most = max(1, min(MOST_ROWS, CHUNK_BYTES // (3 * side**2)))
+    number = max(1, -(-n // most))
+    edges = [n * i // number for i in range(number + 1)]
+    return [slice(start, end) for start, end in pairwise(edges)]
 
 
 class _Tasks(Dataset, Generic[Task]):

@@ -104,18 +104,19 @@ def _recoloured(
     factors = draws("jitter", lambda n, rng: jitter_factors(n, view.jitter_strength, view.jitter, rng))
     is_grey = draws("grayscale", lambda n, rng: rng.random((n, 1)))[:, 0] < view.grayscale
     is_jittered = np.any(factors != NEUTRAL, axis=1)
-    changed = np.flatnonzero(is_grey | is_jittered)
-    parts = changed[:, None] if cropped.device.type == "cpu" else changed[None]
     views = cropped.clone(memory_format=torch.preserve_format)
-    for part in parts if len(changed) else ():
-        chosen = torch.from_numpy(part).to(cropped.device)
-        rgb = cropped[chosen].contiguous().float().div_(255)
+    if cropped.device.type == "cpu":
+        parts = [slice(row, row + 1) for row in np.flatnonzero(is_grey | is_jittered).tolist()]
+    else:
+        parts = [slice(0, len(cropped))]
+    for part in parts:
+        rgb = torch.empty(cropped[part].shape, device=cropped.device).copy_(cropped[part]).div_(255)
         if is_jittered[part].any():
             jitter_in_place(rgb, torch.from_numpy(factors[part]).to(rgb))
         if is_grey[part].any():
             greys = torch.from_numpy(np.flatnonzero(is_grey[part])).to(rgb.device)
             rgb[greys] = _grey(rgb[greys]).expand(-1, 3, -1, -1)
-        views[chosen] = _bytes(rgb.mul_(255))
+        views[part] = rgb.mul_(255).round_()
     return views
 
 
