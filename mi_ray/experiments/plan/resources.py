@@ -39,7 +39,8 @@ from mi_ray.experiments.plan.forecast import H100_FLOPS, H100_STEP_SECONDS
 from mi_ray.experiments.plan.plan import UNPREPARED, Cell
 
 LOADER_VIEWS = 250.0
-"""Views that one loader core is assumed to make in a second, from photographs, at a side of 224 pixels."""
+"""Views that one loader core makes in a second, from photographs of ImageNet's sizes, at a side of 224 pixels: 214 to
+298 on an Intel Xeon (`benchmarks/README.md`); other processors are assumed alike."""
 
 IDLE = 0.25
 """Loader cores needed below which a training decodes its images itself."""
