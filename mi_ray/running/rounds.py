@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
+from mi_ray.compute.numerics.memory import give_back
 from mi_ray.experiments.declare import Data, Labelled, OwnImages
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import Job
@@ -24,6 +25,7 @@ def run_order(order: Order) -> int:
     except BaseException:
         recording.give_up()
         raise
+    give_back()
     digests = {data: prepared.digest for data, prepared in images.items()}
     with Runner(order.options, order.store, {made.digest: made for made in images.values()}) as runner:
         rounds = Rounds(order.renewed(digests.get), runner, recording)

@@ -9,6 +9,7 @@ from typing import assert_never
 import torch
 
 from mi_ray.compute.numerics.finite import refuse_numbers
+from mi_ray.compute.numerics.memory import give_back
 from mi_ray.compute.numerics.precision import number_type
 from mi_ray.compute.training.workers import Workers
 from mi_ray.experiments.declare import (
@@ -40,6 +41,10 @@ from mi_ray.experiments.run.training import trained
 from mi_ray.experiments.store.store import Attempt, Store
 
 
+LARGE = frozenset({"training", "embedding", "views"})
+"""Kinds of job whose activations take much memory, which the next job of this process may not need."""
+
+
 def compute(
     job: Job,
     data: PreparedData,
@@ -62,6 +67,8 @@ def compute(
     started, clock = time.time(), time.monotonic()
     results = _results(cells, attempts, data, store, device, leaving, loaders)
     seconds = (time.monotonic() - clock) / len(cells)
+    if job.kind in LARGE:
+        give_back()
     for cell, result in zip(cells, results, strict=True):
         refuse_numbers(f"result of {cell.kind}", result)
         manifest = _manifest(cell, device, started, seconds)
