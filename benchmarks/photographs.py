@@ -23,7 +23,7 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFile
 
 WNIDS = tuple(sorted(Path(__file__).with_name("imagenet100_wnids.txt").read_text().split()))
 TRAIN, TEST = 126_689, 5_000
@@ -32,6 +32,8 @@ MOST = 1300
 SHORT_CLASSES = 16
 LANDSCAPE, LANDSCAPES, PATTERN = 1300, 8, 384
 SPLITS = ("train", "val")
+
+ImageFile.MAXBLOCK = 2**24  # a progressive JPEG has to fit PIL's buffer, which is too small for much noise
 
 
 def counts(images: int = TRAIN + TEST) -> dict[str, list[int]]:

@@ -54,6 +54,12 @@ def test_the_largest_photographs_can_be_made(monkeypatch):
         assert max(width, height) >= 1150 and min(width, height) >= 100
 
 
+@pytest.mark.parametrize(("label", "number"), [(50, 516), (52, 870)])
+def test_progressive_files_may_have_more_bytes_than_pixels(label, number):
+    image = Image.open(io.BytesIO(file := encoded("train", label, number)))
+    assert image.info["progressive"] and len(file) > image.width * image.height
+
+
 def test_a_folder_is_read_as_imagenet_100_and_goes_on_where_it_stopped(tmp_path):
     write(tmp_path, 300, workers=1)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.JPEG")}

@@ -97,10 +97,11 @@ def proportional(pid: int) -> int:
 
 
 def role(pid: int) -> str:
-    """What a process is: the class of a Ray actor, ``multiprocessing`` for a child of Python's, or its program."""
+    """What a process is: the class of a Ray actor, ``multiprocessing`` for a child of Python's, or its program; the
+    name of its main thread where a title has overwritten that."""
     words = [word for word in _read(PROC / str(pid) / "cmdline").decode(errors="replace").split("\0") if word]
     if not words:
-        return "?"
+        return _read(PROC / str(pid) / "comm").decode(errors="replace").strip() or "?"
     if any("multiprocessing" in word for word in words):
         return "multiprocessing"
     if len(words) > 1 and os.path.basename(words[0]).startswith("python"):

@@ -24,7 +24,7 @@ from tests.scale.memory import MARK, Peaks, watched
 ROOT = Path(__file__).parents[2]
 GB, MB = 10**9, 10**6
 SIZES = ("tenth", "all")
-OBJECTIVES, ARCH, VIEWS = ("simclr", "class"), "test_vit", 20_000
+OBJECTIVES, ARCH, VIEWS = ("simclr", "class"), "test_vit", 6_400
 CELLS = {"training": 2, "embedding": 2, "evaluation": 2, "estimation": 2}
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * 3600)]

@@ -25,7 +25,7 @@ from mi_ray.compute.images.pixels import as_trained, pixels
 from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.compute.pairs.augmentation import Rows, View
 from mi_ray.compute.pairs.loader import computed
-from mi_ray.compute.pairs.photograph_views import crops_of, viewed
+from mi_ray.compute.pairs.photograph_views import crops_of, recoloured, rest_of
 from mi_ray.compute.seeding import stream
 
 BATCH = 256
@@ -137,9 +137,10 @@ def _views_of_photographs(
             view, images.encoded.sizes[chosen], size=size, seed=seed_of(v, b), rows=rows, share=PLAIN_SHARE
         )
         cropped = images.encoded.crops(chosen, crops)
-        return viewed(cropped, view, seed_of(v, b), rows) if device.type == "cpu" else cropped
+        return recoloured(cropped, view, seed_of(v, b), rows) if device.type == "cpu" else cropped
 
     for (b, v, start), part in zip(tasks, fetch(work, tasks), strict=True):
-        x = part.to(device, non_blocking=True)
-        finished = x if device.type == "cpu" else viewed(x, view, seed_of(v, b), batch_of(b, start)[1])
-        yield start, v, as_trained(finished, input)
+        x, rows = part.to(device, non_blocking=True), batch_of(b, start)[1]
+        if device.type != "cpu":
+            x = recoloured(x, view, seed_of(v, b), rows)
+        yield start, v, as_trained(rest_of(view)(pixels(x), seed_of(v, b), rows), input)

@@ -71,7 +71,7 @@ def read_image(path: Path, field: str, matte: str = WHITE, max_pixels: int | Non
         return _decoded(file, matte, max_pixels, 1)
 
 
-def decode_bytes(content: bytes, called: str, matte: str = WHITE, divisor: int = 1) -> Image.Image:
+def decode_bytes(content: bytes | bytearray, called: str, matte: str = WHITE, divisor: int = 1) -> Image.Image:
     """Decode the content of a file as an upright RGB image; ValueError as in `read_image`, which begins with
     ``called``.
 
@@ -82,7 +82,7 @@ def decode_bytes(content: bytes, called: str, matte: str = WHITE, divisor: int =
         return _decoded(BytesIO(content), matte, None, divisor)
 
 
-def shows_matte(content: bytes) -> bool:
+def shows_matte(content: bytes | bytearray) -> bool:
     """Whether the matte can show in the image of a file, which has a channel or a value for transparency."""
     with Image.open(BytesIO(content), formats=FORMATS) as image:
         return bool(image.has_transparency_data)

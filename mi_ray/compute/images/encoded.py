@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, assert_never, overload
 
@@ -70,10 +70,14 @@ class InPlace:
     root: Path
     names: Sequence[str]
 
-    def read(self, i: int) -> bytes:
+    def read(self, i: int) -> bytearray:
         """The content of file i."""
-        with open(os.path.join(self.root, self.names[i]), "rb") as file:
-            return file.read()
+        with open(os.path.join(self.root, self.names[i]), "rb", buffering=0) as file:
+            content = bytearray(os.fstat(file.fileno()).st_size)
+            size = 0
+            while size < len(content) and (read := file.readinto(memoryview(content)[size:])):
+                size += read
+            return content[:size] if size < len(content) else content
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,15 +93,15 @@ class Packed:
     def _mapped(self) -> tuple[NDArray[np.uint8], ...]:
         return tuple(np.memmap(path, dtype=np.uint8, mode="r") for path in self.shards)
 
-    def read(self, i: int) -> bytes:
+    def read(self, i: int) -> bytearray:
         """The content of file i."""
         start = int(self.offset[i])
-        return self._mapped[int(self.shard[i])][start : start + int(self.lengths[i])].tobytes()
+        return bytearray(self._mapped[int(self.shard[i])][start : start + int(self.lengths[i])].tobytes())
 
 
-def digest_of(content: bytes) -> bytes:
+def digest_of(content: bytes | bytearray) -> bytes:
     """16 bytes that identify the content of a file."""
-    return blake2b(content, digest_size=16).digest()
+    return sha256(content).digest()[:16]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -127,7 +131,7 @@ class Encoded:
             case _:
                 assert_never(self.files)
 
-    def content(self, i: int) -> bytes:
+    def content(self, i: int) -> bytearray:
         """The bytes of file i; ValueError if it is not there, or has changed since the set was prepared."""
         try:
             content = self.files.read(i)
@@ -156,7 +160,7 @@ class Encoded:
         content = self.content(i)
         if content.startswith(JPEG):
             with suppress(RuntimeError):  # a kind of JPEG that it does not know
-                known = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+                known = torch.frombuffer(content, dtype=torch.uint8)
                 pixels = decode_jpeg(known, ImageReadMode.UNCHANGED, apply_exif_orientation=True)
                 if len(pixels) == 3:  # four are CMYK; one is grey
                     return pixels
@@ -165,7 +169,8 @@ class Encoded:
 
     def crops(self, rows: Int64[np.ndarray, " m"], crops: Crops) -> UInt8[Tensor, "m 3 size size"]:
         """A region of each of the photographs ``rows``; one that follows itself is decoded once."""
-        views = torch.empty((len(rows), 3, crops.size, crops.size), dtype=torch.uint8)
+        shape = (len(rows), 3, crops.size, crops.size)
+        views = torch.empty(shape, dtype=torch.uint8, memory_format=torch.channels_last)
         last: tuple[int, int] | None = None
         for place, row in enumerate(rows.tolist()):
             left, top, width, height = crops.boxes[place].tolist()

@@ -21,8 +21,8 @@ from mi_ray.compute.images.image_set import ImageSet, Photographs, Squares, Stre
 from mi_ray.compute.images.pixels import pixels
 from mi_ray.compute.pairs.augmentation import Rows, View
 from mi_ray.compute.pairs.couples import Indices
-from mi_ray.compute.pairs.loader import chunk_rows, computed
-from mi_ray.compute.pairs.photograph_views import crops_of, viewed
+from mi_ray.compute.pairs.loader import computed, parts_of
+from mi_ray.compute.pairs.photograph_views import crops_of, recoloured, rest_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,23 +88,24 @@ class StreamedFeed:
     def __call__(self, step: int) -> Float[Tensor, "n 3 side side"]:
         """The views of a step. Steps in order are decoded ahead; any other step begins anew from there."""
         request = self._requests(step)
-        starts = range(0, len(request.indices), chunk_rows(self._images.side))
+        parts = parts_of(len(request.indices), self._images.side)
         order = torch.from_numpy(_grouped(request))
         if self._next != step:
             self._parts = computed(
                 _Parts(self._images, self._requests, self._view, viewed_here=self._copies is None),
-                ((ahead, start) for ahead in range(step, self._steps) for start in starts),
+                ((ahead, number) for ahead in range(step, self._steps) for number in range(len(parts))),
                 loaders=self._loaders,
                 device=self._device,
             )
         self._next = step + 1
-        batch = self._copied([next(self._parts) for _ in starts], order)
+        batch = self._copied([next(self._parts) for _ in parts], order)
         match self._images:
             case Squares():
                 return self._view(pixels(batch), request.seed, request.rows)
             case Photographs():
-                is_finished = self._copies is None
-                return batch if is_finished else viewed(batch, self._view, request.seed, request.rows)
+                if self._copies is not None:
+                    batch = recoloured(batch, self._view, request.seed, request.rows)
+                return rest_of(self._view)(pixels(batch), request.seed, request.rows)
             case _:
                 assert_never(self._images)
 
@@ -129,24 +130,24 @@ def _grouped(request: Request) -> Indices:
 def _placed(parts: list[Tensor], order: Tensor) -> Tensor:
     """The rows of the parts, each in its place in ``order``."""
     first = parts[0]
-    memory = torch.channels_last if first.is_floating_point() else torch.contiguous_format
-    batch = torch.empty((len(order), *first.shape[1:]), dtype=first.dtype, device=first.device, memory_format=memory)
-    for part, places in zip(parts, order.split(len(first)), strict=True):
+    batch = torch.empty_like(first[:1].expand(len(order), -1, -1, -1), memory_format=torch.channels_last)
+    for part, places in zip(parts, order.split([len(part) for part in parts]), strict=True):
         batch[places] = part
     return batch
 
 
 class _Parts:
-    """The work of a loader process: the rows of a step from ``start`` on, as pixels or, on a CPU, as finished views."""
+    """The work of a loader process: a part of the rows of a step, as pixels, on a CPU with their
+    colours changed."""
 
     def __init__(self, images: Streamed, requests: Requests, view: View, *, viewed_here: bool) -> None:
         self._images, self._view, self._viewed_here = images, view, viewed_here
         self._request = lru_cache(maxsize=2)(requests)  # the parts of a step share its draws
 
     def __call__(self, task: tuple[int, int]) -> Tensor:
-        step, start = task
+        step, number = task
         request = self._request(step)
-        part = _grouped(request)[start : start + chunk_rows(self._images.side)]
+        part = _grouped(request)[parts_of(len(request.indices), self._images.side)[number]]
         chosen = request.indices[part]
         match self._images:
             case Squares():
@@ -157,6 +158,6 @@ class _Parts:
                     self._view, encoded.sizes[chosen], size=side, seed=request.seed, rows=rows, share=PLAIN_SHARE
                 )
                 cropped = encoded.crops(chosen, crops)
-                return viewed(cropped, self._view, request.seed, rows) if self._viewed_here else cropped
+                return recoloured(cropped, self._view, request.seed, rows) if self._viewed_here else cropped
             case _:
                 assert_never(self._images)

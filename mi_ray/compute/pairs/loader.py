@@ -6,26 +6,35 @@ Tasks come out in order, whatever the number of processes, so that numbers do no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from mi_ray.compute.numerics.memory import give_back
+
 Task = TypeVar("Task")
 
 AHEAD = 2
 """Tasks that each process prepares ahead; with the bytes of a task they bound the memory of a loader."""
 
-CHUNK_BYTES = 8 * 2**20
+CHUNK_BYTES = 4 * 2**20
 """Bytes of decoded pixels in a task."""
 
 MOST_ROWS = 256
 
 
-def chunk_rows(side: int) -> int:
-    """Rows of ``side`` pixels in a task, 1 to `MOST_ROWS`."""
-    return max(1, min(MOST_ROWS, CHUNK_BYTES // (3 * side**2)))
+def parts_of(n: int, side: int) -> list[slice]:
+    """``n`` rows of ``side`` pixels in parts of at most `CHUNK_BYTES` and `MOST_ROWS`, one task each.
+
+    Parts are of one size, up to a row: torch hands out tasks in turns, and a process with small ones would wait.
+    """
+    most = max(1, min(MOST_ROWS, CHUNK_BYTES // (3 * side**2)))
+    number = max(1, -(-n // most))
+    edges = [n * i // number for i in range(number + 1)]
+    return [slice(start, end) for start, end in pairwise(edges)]
 
 
 class _Tasks(Dataset, Generic[Task]):
@@ -42,6 +51,8 @@ def computed(
     """``work`` of every task in order, by ``loaders`` processes, or by this one if there are none. For a GPU the
     results lie in pinned memory, from which they are copied while it computes."""
     is_apart = loaders > 0
+    if is_apart:
+        give_back()
     loader: DataLoader[Tensor] = DataLoader(
         _Tasks(work),
         sampler=tasks,

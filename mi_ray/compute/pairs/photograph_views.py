@@ -15,7 +15,6 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from mi_ray.compute.images.crops import Crops, Sizes, centred
-from mi_ray.compute.images.pixels import MEAN, STD, pixels
 from mi_ray.compute.pairs.augmentation import (
     ATTEMPTS,
     NEUTRAL,
@@ -25,6 +24,7 @@ from mi_ray.compute.pairs.augmentation import (
     SimCLRView,
     View,
     jitter_factors,
+    plain,
 )
 from mi_ray.compute.pairs.blur import BlurredView, random_blur
 
@@ -71,46 +71,57 @@ def resized_crops(sizes: Sizes, min_scale: float, draws: Draws) -> np.ndarray:
     return np.hstack([np.where(found, left_top, (whole - largest) // 2), extent]).astype(np.int64)
 
 
-def viewed(
+def recoloured(
     cropped: UInt8[Tensor, "n 3 size size"], view: View, seed: int, rows: Rows
-) -> Float[Tensor, "n 3 size size"]:
-    """Colours and blur of ``view`` on cropped photographs: centred float32 images, whose views are complete."""
+) -> UInt8[Tensor, "n 3 size size"]:
+    """Colours and blur of ``view`` on cropped photographs, as bytes like the images that public recipes view. A view
+    that is not SimCLR's is left to `rest_of`."""
     match view:
         case BlurredView():
-            images = recoloured(cropped, view.simclr, seed, rows)
-            return random_blur(
+            # random_blur takes any range of values; its kernel averages
+            images = recoloured(cropped, view.simclr, seed, rows).float()
+            blur = random_blur(
                 images, Draws(seed, rows), share=view.share, sigma_min=view.sigma_min, sigma_max=view.sigma_max
-            ).contiguous(memory_format=torch.channels_last)
+            )
+            return _bytes(blur)
         case SimCLRView():
-            return recoloured(cropped, view, seed, rows).contiguous(memory_format=torch.channels_last)
+            return _recoloured(cropped, view, Draws(seed, rows))
         case _:
-            return view(pixels(cropped), seed, rows)
+            return cropped
 
 
-def recoloured(
-    cropped: UInt8[Tensor, "n 3 size size"], view: SimCLRView, seed: int, rows: Rows
-) -> Float[Tensor, "n 3 size size"]:
-    """Colour jitter and grayscale of ``view`` with its draws, centred.
+def rest_of(view: View) -> View:
+    """What a view does to the pixels after `crops_of` and `recoloured`: nothing, unless it is a user's own."""
+    return plain if isinstance(view, SimCLRView | BlurredView) else view
 
-    A CPU takes one row at a time, as planes of colour, so that all steps find it in the cache, and leaves out rows that
-    keep their colours: four times as fast as whole batches. A GPU takes all rows at once.
+
+def _recoloured(
+    cropped: UInt8[Tensor, "n 3 size size"], view: SimCLRView, draws: Draws
+) -> UInt8[Tensor, "n 3 size size"]:
+    """Colour jitter and grayscale. A CPU takes one row at a time, as planes of colour, so that all steps find it in the
+    cache, and leaves rows that keep their colours: four times as fast as whole batches. A GPU takes all rows at once.
     """
-    draws = Draws(seed, rows)
-    jitters, greys = view.jitter * view.jitter_strength > 0, view.grayscale > 0
     factors = draws("jitter", lambda n, rng: jitter_factors(n, view.jitter_strength, view.jitter, rng))
     is_grey = draws("grayscale", lambda n, rng: rng.random((n, 1)))[:, 0] < view.grayscale
-    n, own = len(cropped), np.any(factors != NEUTRAL, axis=1)
-    centred_rows = []
-    for part in range(n) if cropped.device.type == "cpu" else [slice(0, n)]:
-        row = slice(part, part + 1) if isinstance(part, int) else part
-        rgb = cropped[row].contiguous().float().div_(255)
-        if jitters and own[row].any():
-            jitter_in_place(rgb, torch.from_numpy(factors[row]).to(rgb))
-        if greys and is_grey[row].any():
-            chosen = torch.from_numpy(np.flatnonzero(is_grey[row])).to(rgb.device)
-            rgb[chosen] = _grey(rgb[chosen]).expand(-1, 3, -1, -1)
-        centred_rows.append(rgb.sub_(MEAN).div_(STD))
-    return torch.cat(centred_rows)
+    is_jittered = np.any(factors != NEUTRAL, axis=1)
+    views = cropped.clone(memory_format=torch.preserve_format)
+    if cropped.device.type == "cpu":
+        parts = [slice(row, row + 1) for row in np.flatnonzero(is_grey | is_jittered).tolist()]
+    else:
+        parts = [slice(0, len(cropped))]
+    for part in parts:
+        rgb = torch.empty(cropped[part].shape, device=cropped.device).copy_(cropped[part]).div_(255)
+        if is_jittered[part].any():
+            jitter_in_place(rgb, torch.from_numpy(factors[part]).to(rgb))
+        if is_grey[part].any():
+            greys = torch.from_numpy(np.flatnonzero(is_grey[part])).to(rgb.device)
+            rgb[greys] = _grey(rgb[greys]).expand(-1, 3, -1, -1)
+        views[part] = rgb.mul_(255).round_()
+    return views
+
+
+def _bytes(values: Float[Tensor, "n 3 size size"]) -> UInt8[Tensor, "n 3 size size"]:
+    return values.round_().clamp_(0, 255).to(torch.uint8)
 
 
 def jitter_in_place(rgb: Float[Tensor, "n 3 h w"], factors: Float[Tensor, "n 4"]) -> None:

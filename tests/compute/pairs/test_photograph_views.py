@@ -9,9 +9,17 @@ from torchvision.transforms.v2 import RandomResizedCrop
 from mi_ray.compute.images.pixels import pixels
 from mi_ray.compute.pairs.augmentation import Draws, Rows, SimCLRView, plain
 from mi_ray.compute.pairs.blur import BlurredView
-from mi_ray.compute.pairs.photograph_views import crops_of, resized_crops, viewed
+from mi_ray.compute.pairs.photograph_views import crops_of, recoloured, resized_crops, rest_of
 
 N = 4000
+ROUNDING = 0.5 / 255 / 0.25 + 2e-5
+"""A byte rounds a value by half a level of 255; pixels are divided by .25."""
+
+
+def viewed(cropped, view, seed, rows):
+    return rest_of(view)(pixels(recoloured(cropped, view, seed, rows)), seed, rows)
+
+
 COLOURS = SimCLRView(crop_min_scale=None, flip=0.0, jitter_strength=1.0)
 
 
@@ -59,7 +67,7 @@ def test_a_view_does_not_depend_on_how_its_batch_is_cut(view):
         part = crops_of(view, sizes[places], rows=rows, **settings)
         np.testing.assert_array_equal(part.boxes, whole.boxes[places])
         np.testing.assert_array_equal(part.mirrored, whole.mirrored[places])
-        torch.testing.assert_close(viewed(cropped[places], view, 5, rows), finished[places], rtol=0, atol=2e-6)
+        torch.testing.assert_close(viewed(cropped[places], view, 5, rows), finished[places], rtol=0, atol=0)
 
 
 def test_colours_are_those_of_square_images_up_to_rounding():
@@ -68,7 +76,9 @@ def test_colours_are_those_of_square_images_up_to_rounding():
     cropped[:8] = cropped[:8, :1]  # grey
     cropped[8:10], cropped[10:12] = 0, 255
     rows = Rows.all(64)
-    torch.testing.assert_close(viewed(cropped, COLOURS, 3, rows), COLOURS(pixels(cropped), 3, rows), rtol=0, atol=2e-5)
+    torch.testing.assert_close(
+        viewed(cropped, COLOURS, 3, rows), COLOURS(pixels(cropped), 3, rows), rtol=0, atol=ROUNDING
+    )
 
 
 @pytest.mark.parametrize("field", ["jitter", "grayscale"])
@@ -76,7 +86,7 @@ def test_colours_that_are_turned_off_stay(field):
     others = {"jitter": {"grayscale": 0.0}, "grayscale": {"jitter": 0.0}}[field]
     off = SimCLRView(crop_min_scale=None, flip=0.0, **others, **{field: 0.0})
     cropped = torch.from_numpy(np.random.default_rng(1).integers(256, size=(8, 3, 8, 8), dtype=np.uint8))
-    torch.testing.assert_close(viewed(cropped, off, 0, Rows.all(8)), pixels(cropped), rtol=0, atol=1e-6)
+    torch.testing.assert_close(viewed(cropped, off, 0, Rows.all(8)), pixels(cropped), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
