@@ -19,7 +19,7 @@ ROOMS = tuple(path.name for path in (ROOT / "mi_ray").iterdir() if path.is_dir()
 
 PATH = re.compile(rf"(?<![\w/.~-])(?:{'|'.join((*FOLDERS, *ROOMS))})/[\w./-]*\.(?:py|md|sh|yaml|toml|png)\b(?![*/])")
 DOTTED = re.compile(r"(?<![\w/.@])(?:mi_ray|analysis|sweeps)(?:\.[A-Za-z_]\w*)+(?![\w/(-])")
-IMPORT = re.compile(r"^\s*from ((?:mi_ray|analysis|sweeps|tests)[\w.]*) import ([\w, ]+?)\s*(?:#.*)?$", re.M)
+IMPORT = re.compile(r"^\s*from ((?:mi_ray|analysis|sweeps|tests)\b[\w.]*) import ([\w, ]+?)\s*(?:#.*)?$", re.M)
 USERS_OWN = {"docs/bring-your-own.md", "tests/bring_your_own.py", "tests/docs/test_names.py"}
 """Files that name files of a reader's."""
 

@@ -135,7 +135,8 @@ class _Objective:
         self._options: dict[str, Any] = {"dtype": x.dtype, "device": x.device}
         stops = [MANY_CLASSES if c > MANY else FEW_CLASSES for c in n_classes for _ in penalties]
         self.tolerance = torch.tensor([stop.tolerance for stop in stops], **self._options)
-        self.iterations = torch.tensor([iterations or stop.iterations for stop in stops], device=x.device)
+        most = [stop.iterations if iterations is None else iterations for stop in stops]
+        self.iterations = torch.tensor(most, device=x.device)
         sizes = torch.tensor([c for c in n_classes for _ in penalties], device=x.device)
         self.problem_of_column = torch.arange(self.n_problems, device=x.device).repeat_interleave(sizes)
         self.penalty = torch.tensor(list(penalties), **self._options).repeat(len(n_classes))[self.problem_of_column]

@@ -98,13 +98,20 @@ def seen(encoder: PublishedEncoder) -> Input:
     return encoder.trained_on or input_of(encoder.arch)
 
 
-@pytest.mark.parametrize("arch", ["resnet50", "vit_small_patch16_224.dino", "deit_tiny_patch16_224.fb_in1k"])
-def test_input_is_that_of_imagenet(arch):
-    assert input_of(arch) == Input(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+@pytest.mark.parametrize(
+    ("arch", "share"),
+    [
+        ("resnet50", 0.95),
+        ("vit_small_patch16_224.dino", 0.9),
+        ("deit_tiny_patch16_224.fb_in1k", 0.9),
+    ],
+)
+def test_input_is_that_of_imagenet_and_the_crop_that_of_the_encoder(arch, share):
+    assert input_of(arch) == Input(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), share, "bicubic")
 
 
 def test_a_tag_decides_the_input():
-    assert input_of("vit_small_patch16_224.augreg_in21k_ft_in1k") == Input(224, (0.5,) * 3, (0.5,) * 3)
+    assert input_of("vit_small_patch16_224.augreg_in21k_ft_in1k") == Input(224, (0.5,) * 3, (0.5,) * 3, 0.9, "bicubic")
     assert input_of("test_resnet").size == 160
 
 

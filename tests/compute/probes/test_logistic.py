@@ -82,8 +82,8 @@ def test_they_predict_untouched_rows_as_scikit_learn_does():
 
 def test_they_come_as_close_to_scikit_learns_as_their_tolerance_is_small(monkeypatch):
     h, labels = tasks()
-    monkeypatch.setattr(probes, "TOLERANCE", 1e-6)
-    close = fit_probes(h, labels, CLASSES, PENALTIES, iterations=200)
+    monkeypatch.setattr(probes, "FEW_CLASSES", probes.Stop(iterations=200, tolerance=1e-6))
+    close = fit_probes(h, labels, CLASSES, PENALTIES)
     for task, y in enumerate(labels):
         for p, penalty in enumerate(PENALTIES):
             expected, optimum = scikit_learn(h, y, penalty)

@@ -100,6 +100,7 @@ OTHERWISE = {
     "half": "second", "matte": "black", "domain": "sketch", "negatives": Crops(), "canvas": 64, "source": "other.pth",
     "pairing": SameClass(task="position"), "penalties": (0.5,), "size": 64, "mean": (0.1, 0.2, 0.3),
     "std": (0.1, 0.2, 0.3), "own": (Cosine(),), "weights": "averaged",
+    "crops": "square", "interpolation": "bicubic",
 }  # fmt: skip
 """Another value of fields that are neither numbers nor booleans."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mi_ray.compute.images.image_set import SPLITS, ImageSet
 from mi_ray.experiments.declare import Embedding, Geometry, Labelled, LinearEvaluation, SameClass, Training
@@ -19,6 +20,7 @@ from mi_ray.experiments.store.files import MANIFEST, sha256, write_json
 CLASSES = np.array([0] * 60 + [1] * 30 + [2] * 6 + [3] * 2)
 ENCODER = Training(data=Labelled(name="pacs", root="images"), pairing=SameClass(task="class"), arch="resnet10t")
 DRAWN = 200_000
+CPU = torch.device("cpu")
 
 
 def images_of(classes: np.ndarray = CLASSES, sources: np.ndarray | None = None) -> ImageSet:
@@ -47,7 +49,7 @@ def embedded(images: ImageSet, seed: int = 0) -> np.ndarray:
 
 def geometry_of(folder: Path, pairing: SameClass, images: ImageSet, h: np.ndarray) -> dict[str, float]:
     geometry = Geometry(embedding=Embedding(encoder=ENCODER), pairing=pairing)
-    return measured(geometry, prepared(folder, {"test": images}), {"test": h})
+    return measured(geometry, prepared(folder, {"test": images}), {"test": h}, CPU)
 
 
 @pytest.mark.parametrize("redraw", [0.0, 0.3, 1.0])
@@ -96,10 +98,10 @@ def test_accuracies_weigh_classes_as_the_two_priors_do(tmp_path):
     splits = {split: images_of() for split in SPLITS}
     h = {split: embedded(images, seed) for seed, (split, images) in enumerate(splits.items())}
     data, question = prepared(tmp_path, splits), LinearEvaluation(embedding=Embedding(encoder=ENCODER), task="class")
-    (result,) = evaluated([question], data, h)
+    (result,) = evaluated([question], data, h, CPU)
     labels, n_classes = labelled("class", splits["test"])
     priors = [label_channel(SameClass(task="class", prior=p), splits["test"]).prior for p in ("uniform", "empirical")]
-    recalls = [_recall(question, tmp_path, splits, h, labels == c) for c in range(n_classes)]
+    recalls = [_recall(question, tmp_path, splits, h, np.flatnonzero(labels == c)) for c in range(n_classes)]
     assert result["linear_balanced_accuracy"] == pytest.approx(np.dot(priors[0], recalls))
     assert result["linear_accuracy"] == pytest.approx(np.dot(priors[1], recalls))
     assert result["linear_balanced_accuracy"] < result["linear_accuracy"]
@@ -116,7 +118,7 @@ def _recall(
 ) -> float:
     """Plain accuracy of the same probe on some of the test rows."""
     test = splits["test"]
-    part = ImageSet(test.images[rows], test.attributes[rows], test.sources[rows])
+    part = ImageSet(test.pixels(rows), test.attributes[rows], test.sources[rows])
     folder.joinpath("part").mkdir(exist_ok=True)
     data = prepared(folder / "part", {**splits, "test": part})
-    return evaluated([question], data, {**h, "test": h["test"][rows]})[0]["linear_accuracy"]
+    return evaluated([question], data, {**h, "test": h["test"][rows]}, CPU)[0]["linear_accuracy"]
