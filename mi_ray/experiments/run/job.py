@@ -40,7 +40,6 @@ from mi_ray.experiments.run.provenance import provenance
 from mi_ray.experiments.run.training import trained
 from mi_ray.experiments.store.store import Attempt, Store
 
-
 LARGE = frozenset({"training", "embedding", "views"})
 """Kinds of job whose activations take much memory, which the next job of this process may not need."""
 
