@@ -113,10 +113,10 @@ def test_photographs_of_different_colours_are_allowed(tmp_path):
 
 def test_a_class_whose_images_are_all_one_is_refused_by_name():
     images, labels = noise(12), np.repeat(np.arange(3), 4)[:, None]
-    made = ImageSet(images, labels, np.arange(12), tuple(f"{i}.png" for i in range(12)))
-    refuse_single("folder: test", made, ["cat", "dog", "owl"])
+    names = tuple(f"{i}.png" for i in range(12))
+    refuse_single("folder: test", ImageSet(images, labels, np.arange(12), names), ["cat", "dog", "owl"])
     images[4:8] = images[4]
     with pytest.raises(
         ValueError, match=r"^folder: test: all images of a class .* pixels: dog \(4, 4.png\); allowed: at"
     ):
-        refuse_single("folder: test", made, ["cat", "dog", "owl"])
+        refuse_single("folder: test", ImageSet(images, labels, np.arange(12), names), ["cat", "dog", "owl"])
