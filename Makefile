@@ -52,7 +52,7 @@ cluster-test:              ## a cluster of three network namespaces by `ray up`;
 	$(MAKE) setup EXTRAS=dev,cluster
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/cluster
 
-scale-test: $(READY)       ## a study of 131,689 photographs in 5 GB of memory; makes 13 GB of them in SCALE; about two hours on two cores
+scale-test: $(READY)       ## a study of 131,689 photographs in 5 GB of memory; makes 13 GB of them in SCALE; about an hour on two cores
 	$(BIN)/python benchmarks/photographs.py $(SCALE)/tenth --images 13000
 	$(BIN)/python benchmarks/photographs.py $(SCALE)/all
 	SCALE=$(abspath $(SCALE)) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m slow tests/scale

@@ -99,6 +99,9 @@ class StreamedFeed:
             )
         self._next = step + 1
         batch = self._copied([next(self._parts) for _ in parts], order)
+        if self._next == self._steps:
+            for _ in self._parts:  # the end of the tasks ends the processes, at once and not when memory is collected
+                raise AssertionError("no step is left")
         match self._images:
             case Squares():
                 return self._view(pixels(batch), request.seed, request.rows)

@@ -16,7 +16,7 @@ from mi_ray.compute.images.image_set import ImageSet, content_digest
 from mi_ray.compute.images.labelled import ignore
 from mi_ray.compute.images.pack import index_of, pack, packed
 from mi_ray.compute.images.scan import Report
-from mi_ray.experiments.declare import Data
+from mi_ray.experiments.declare import Data, Labelled
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.declare.identity import canonical, own_fields
 from mi_ray.experiments.images.missing import missing, refuse_missing
@@ -25,7 +25,7 @@ from mi_ray.experiments.store.bucket import Bucket, Published
 from mi_ray.experiments.store.files import MANIFEST, fsync, read_json, sha256, write_json
 from mi_ray.experiments.store.store import Store
 
-GENERATOR = 3
+GENERATOR = 2
 """Version of `render`. Raise it if a declaration gives other pixels than before, or if other files are written. Images
 that are made again with the same pixels keep their digest, and thus their cells."""
 
@@ -160,7 +160,10 @@ def _recipe(data: Data) -> str:
         read = [_fingerprint(folder, files) for folder, files in files_of(data)]
     except (FileNotFoundError, ValueError) as error:
         raise Refused(str(error)) from error
-    text = canonical({"generator": GENERATOR, "declaration": own_fields(data), "files": read})
+    declaration = own_fields(data)
+    if isinstance(data, Labelled) and data.form == "square":
+        del declaration["crops"]  # squares are those of before there was a choice
+    text = canonical({"generator": GENERATOR, "declaration": declaration, "files": read})
     return f"{type(data).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
 
 
