@@ -12,11 +12,13 @@ import timm
 import torch
 from PIL import Image
 
+from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.compute.training.networks import encoder
 from mi_ray.experiments.declare import (
     Checkpoint,
     Embedding,
     Estimation,
+    Labelled,
     LinearEvaluation,
     SameClass,
     SimCLR,
@@ -92,6 +94,13 @@ def equal_images():
 def broken_file():
     Path("photos/red-disc/07.png").write_bytes(b"no picture")
     prepared()
+
+
+def changed_photograph():
+    images = prepare(folder("photos", held_out=0.1), Store(Path("store")))
+    Image.new("RGB", (32, 32), "red").save("photos/red-disc/07.png")
+    for split in map(images.split, SPLITS):
+        split.pixels(np.arange(len(split)))
 
 
 def class_of_one_part():
@@ -202,7 +211,10 @@ PROVOKED = {
     "a broken file": broken_file,
     "a class of one part alone": class_of_one_part,
     "small images": lambda: prepared(side=16),
-    "more than 16 GiB decoded": lambda: prepared(side=16384),
+    "more than 16 GiB decoded, of images without files of their own": lambda: prepare(
+        Labelled(name="digits", side=2048), Store(Path("store"))
+    ),
+    "a photograph that changed during the study": changed_photograph,
     "an unknown name": lambda: Training(data=PHOTOS, pairing=SimCLR(), arch="resnet10"),
     "images of a side that the encoder does not take": other_side,
     "no such file": missing_checkpoint,
