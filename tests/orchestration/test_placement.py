@@ -16,7 +16,7 @@ from mi_ray.experiments.declare import (
     Training,
 )
 from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.declare.counts import Counts
+from mi_ray.experiments.declare.kind import Counts
 from mi_ray.experiments.plan.cost import job_work
 from mi_ray.experiments.plan.plan import Job, build, group
 from mi_ray.orchestration.cluster import Capacity, Share

@@ -13,7 +13,7 @@ from PIL import Image
 from mi_ray.compute.images import catalogue
 from mi_ray.experiments.declare import Embedding, Labelled, LinearEvaluation, SimCLR, Training
 from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.declare.counts import Counts
+from mi_ray.experiments.declare.kind import Counts
 from mi_ray.experiments.plan.plan import Job, build, group
 from mi_ray.experiments.plan.resources import Machine
 from mi_ray.experiments.run import serial

@@ -10,9 +10,8 @@ from mi_ray.compute.choices import Form, Mix, is_colour
 from mi_ray.compute.images.catalogue import DATASETS, Dataset
 from mi_ray.compute.images.readers import ClassTree
 from mi_ray.experiments.declare.checks import at_least, instance, one_of, refuse, within
-from mi_ray.experiments.declare.counts import Counts
 from mi_ray.experiments.declare.identity import flat, own_fields
-from mi_ray.experiments.declare.kind import Values
+from mi_ray.experiments.declare.kind import Counts, Values
 from mi_ray.experiments.declare.own.images import OwnImages
 from mi_ray.theory.tasks import TASKS, Task
 

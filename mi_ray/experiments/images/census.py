@@ -17,8 +17,8 @@ from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.compute.images.labelled import planned
 from mi_ray.experiments.declare import CDP, Data, Labelled
 from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.declare.counts import Counts
 from mi_ray.experiments.declare.images import counts, has_image_files
+from mi_ray.experiments.declare.kind import Counts
 from mi_ray.experiments.images.missing import missing
 from mi_ray.experiments.images.prepared import PreparedData, prepared
 from mi_ray.experiments.images.render import class_list

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from mi_ray.compute.training.networks import forward_flops, width
 from mi_ray.experiments.declare import Declaration, Encoder, encoder_of, n_classes
-from mi_ray.experiments.declare.counts import Counts
 from mi_ray.experiments.declare.images import counts
-from mi_ray.experiments.declare.kind import MOST_CLASSES
+from mi_ray.experiments.declare.kind import MOST_CLASSES, Counts
 from mi_ray.experiments.plan.fit import input_side
 
 if TYPE_CHECKING:

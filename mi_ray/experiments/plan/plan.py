@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from mi_ray.experiments.declare import TAKEN, Data, Declaration, OwnImages, Question, data_of, refuse_faults, upstream
-from mi_ray.experiments.declare.counts import Counts
 from mi_ray.experiments.declare.identity import canonical, cell_key, own_fields
+from mi_ray.experiments.declare.kind import Counts
 from mi_ray.experiments.declare.parameters import parameters
 from mi_ray.experiments.plan.sheets import Words, distinct_names, text_of
 from mi_ray.experiments.store.store import Store

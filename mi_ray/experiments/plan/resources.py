@@ -30,9 +30,8 @@ from mi_ray.experiments.declare import (
     encoder_of,
     side,
 )
-from mi_ray.experiments.declare.counts import Counts
 from mi_ray.experiments.declare.images import LEAST_SIDE, counts, has_image_files
-from mi_ray.experiments.declare.kind import FORWARD_AND_BACKWARD
+from mi_ray.experiments.declare.kind import FORWARD_AND_BACKWARD, Counts
 from mi_ray.experiments.plan.cost import DEFAULT_RATE
 from mi_ray.experiments.plan.fit import input_side
 from mi_ray.experiments.plan.forecast import H100_FLOPS, H100_STEP_SECONDS

@@ -7,8 +7,8 @@ from PIL import Image
 from mi_ray.compute.images import catalogue
 from mi_ray.experiments.declare import CDP, Embedding, Labelled, LinearEvaluation, Noise, SimCLR, Training
 from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.declare.counts import Counts
 from mi_ray.experiments.declare.images import counts
+from mi_ray.experiments.declare.kind import Counts
 from mi_ray.experiments.images.census import FILES_OF_A_THREAD, Census, bytes_of
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.cost import cell_work, predicted_work

@@ -25,8 +25,8 @@ from mi_ray.experiments.declare import (
     Views,
 )
 from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.declare.counts import Counts
 from mi_ray.experiments.declare.images import counts
+from mi_ray.experiments.declare.kind import Counts
 from mi_ray.experiments.plan.forecast import H100_FLOPS, H100_STEP_SECONDS
 from mi_ray.experiments.plan.plan import Cell, build
 from mi_ray.experiments.plan.resources import (
