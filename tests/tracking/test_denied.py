@@ -144,14 +144,14 @@ def test_a_password_in_a_tracking_uri_is_never_printed(tmp_path: Path) -> None:
 def test_images_that_are_refused_leave_no_sweep_running(
     sqlite_server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in map(str, range(10)):
-        (tmp_path / "digits" / name).mkdir(parents=True)
-        (tmp_path / "digits" / name / "a.png").write_text("no image")
+    (tmp_path / "photographs").mkdir()
+    for number in range(3):
+        (tmp_path / "photographs" / f"{number}.png").write_text("no image")
     flags = [*SMOKE, "--store", str(tmp_path / "store"), "--tracking-uri", sqlite_server.url]
     with pytest.raises(SystemExit) as left:
-        launch(STUDY, [*flags, "--axis", f"digits={tmp_path}/digits"])
+        launch(STUDY, [*flags, "--axis", f"backgrounds={tmp_path}/photographs"])
     recorder = mirror_of(sqlite_server)
     with reaching(sqlite_server.url):
         recorder.open()
         assert MlflowClient(sqlite_server.url).get_run(recorder.sweep_run_id).info.status == "FAILED"
-    assert left.value.code == 2 and "digits" in capsys.readouterr().err
+    assert left.value.code == 2 and "0.png cannot be decoded" in capsys.readouterr().err
