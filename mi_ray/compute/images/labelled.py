@@ -27,6 +27,9 @@ from mi_ray.compute.images.splits import Sizes, deal, parts_of, refuse_scarce, s
 RESIDENT_BUDGET = 4 * 2**30
 """Bytes of squares that are decoded once and stay resident; larger sets of files are streamed."""
 
+SIDE_STEP = 32
+"""Step of the sides that a refusal suggests."""
+
 ARRAY_BUDGET = 16 * 2**30
 """Bytes of squares that are made of images without files of their own, which cannot be streamed."""
 
@@ -62,8 +65,8 @@ def load(
     ``classes``: keep only these classes and number them from 0 (`halves`); ``domain``: keep only this domain of PACS.
     Both select after the splits are made, so a kept image stays in its split.
     FileNotFoundError if files are missing; ValueError if a file is corrupt, a class has too few images, the data set
-    lacks a class or the domain, a split's images are (nearly) equal, or images without files
-    of their own need more than ``byte_budget``.
+    lacks a class or the domain, a split's images are (nearly) equal, or images without files of their own need more
+    than ``byte_budget``.
     """
     if not 0 < held_out < 0.5:
         raise ValueError(f"held_out: {held_out} is not allowed; allowed: a share above 0 and below 0.5")
@@ -85,7 +88,7 @@ def load(
     if needed > byte_budget and not from_files:
         raise ValueError(
             f"{name}: {n:,} images x 3 x {side} x {side} = {needed:,} bytes ({needed / 2**30:.1f} GiB);"
-            f" allowed: at most {byte_budget:,}, such as side {_fitting_side(n, byte_budget)}"
+            f" allowed: at most {byte_budget:,}, such as side {largest_side(n, byte_budget)}"
         )
     splits: dict[str, ImageSet] = {}
     kept_classes = tuple(known[label] for label in chosen)
@@ -107,9 +110,9 @@ def load(
     return splits, kept_classes
 
 
-def _fitting_side(n: int, byte_budget: int) -> int:
-    """The largest side of n images within a budget, in steps of 32 pixels but at least that."""
-    return max(32, isqrt(byte_budget // (3 * n)) // 32 * 32)
+def largest_side(n: int, budget: int) -> int:
+    """The largest side, a multiple of `SIDE_STEP`, at which n images take at most ``budget`` bytes; 0 if none."""
+    return isqrt(budget // (3 * max(1, n))) // SIDE_STEP * SIDE_STEP
 
 
 def planned(name: Dataset, folders: ClassFolders, *, held_out: float, domain: str | None = None) -> dict[str, int]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, isqrt
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -30,7 +30,7 @@ from mi_ray.experiments.declare import (
     encoder_of,
     side,
 )
-from mi_ray.experiments.declare.images import LEAST_SIDE, counts, has_image_files
+from mi_ray.experiments.declare.images import counts, has_image_files
 from mi_ray.experiments.declare.kind import FORWARD_AND_BACKWARD, Counts
 from mi_ray.experiments.plan.cost import DEFAULT_RATE
 from mi_ray.experiments.plan.fit import input_side
@@ -56,8 +56,6 @@ CHECKPOINT_COPIES = 3
 CHECKPOINTS_KEPT = 2
 TRAINED_COPIES = CHECKPOINT_COPIES + 1
 """What a training holds in memory: these, and gradients."""
-
-SIDE_STEP = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,12 +117,6 @@ def stored_bytes(data: Data, held: Counts, *, in_bucket: bool) -> int:
     if is_streamed(data, held):
         return held.file_bytes if in_bucket else 0
     return array_bytes(data, held)
-
-
-def largest_side(held: Counts, budget: int) -> int:
-    """The largest side, a multiple of `SIDE_STEP`, at which the images take at most ``budget`` bytes; 0 if none."""
-    fitting = isqrt(budget // (3 * max(1, held.images + held.negatives))) // SIDE_STEP * SIDE_STEP
-    return fitting if fitting >= LEAST_SIDE else 0
 
 
 # Networks

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mi_ray.compute.images.labelled import largest_side
 from mi_ray.experiments.declare import CDP, data_of
 from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.declare.images import LEAST_SIDE
 from mi_ray.experiments.plan.plan import Cell
 from mi_ray.experiments.plan.resources import (
     LOADER_BYTES,
@@ -17,7 +19,6 @@ from mi_ray.experiments.plan.resources import (
     counted,
     disk,
     is_streamed,
-    largest_side,
     loaders_needed,
     loaders_of,
     memory,
@@ -147,5 +148,6 @@ def _smaller_images(missing: Sequence[Cell], budget: int) -> str:
     others = sum(stored_bytes(data, found, in_bucket=False) for data, found in resident.items() if data != largest)
     if isinstance(largest, CDP):
         return "; a smaller canvas or fewer train_images and test_images"
-    side = largest_side(resident[largest], budget - others) if budget > others else 0
-    return f"; --axis side={side} or less" if side else ""
+    held_images = resident[largest].images + resident[largest].negatives
+    side = largest_side(held_images, max(0, budget - others))
+    return f"; --axis side={side} or less" if side >= LEAST_SIDE else ""

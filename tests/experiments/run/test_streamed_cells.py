@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from mi_ray.compute.images.pixels import pixels
 from mi_ray.experiments.declare import (
     Embedding,
     Estimation,
@@ -25,6 +26,7 @@ from mi_ray.experiments.declare import (
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import build, group
 from mi_ray.experiments.run import loop
+from mi_ray.experiments.run.embedding import frozen_encoder, h_of
 from mi_ray.experiments.run.job import compute
 from mi_ray.experiments.store import failpoints
 from mi_ray.experiments.store.store import Store, store_at
@@ -156,8 +158,13 @@ def test_the_digest_of_photographs_follows_their_files_and_not_their_place(root,
 
 def test_embeddings_of_photographs_are_those_of_their_plain_views(root, tmp_path):
     store, questions = Store(tmp_path / "store"), declared(root)
-    store.prepare()
-    images = prepare(questions[0].encoder.data, store).split("test")
-    pixels = images.pixels(np.arange(len(images)))
-    assert pixels.shape == (len(images), 3, 32, 32)
-    assert len(np.unique(images.identities)) == len(images)
+    computed(store, questions)
+    prepared = prepare(questions[0].encoder.data, store)
+    plan = build(questions, lambda data: prepared.digest)
+    (embedding,) = [cell for cell in plan.cells.values() if cell.kind == "embedding"]
+    frozen = frozen_encoder(embedding.declaration, store, embedding.upstream).eval()
+    images = prepared.split("test")
+    with torch.inference_mode():
+        h = frozen(pixels(torch.from_numpy(images.pixels(np.arange(len(images))))))
+    np.testing.assert_allclose(h_of(embedding.key, store)["test"], h.numpy(), atol=1e-5)
+    assert h.std(0).max() > 1e-3
