@@ -134,7 +134,12 @@ def _views_of_photographs(
         b, v, start = task
         chosen, rows = batch_of(b, start)
         crops = crops_of(
-            view, images.encoded.sizes[chosen], size=size, seed=seed_of(v, b), rows=rows, share=PLAIN_SHARE
+            view,
+            images.encoded.sizes[chosen],
+            size=size,
+            seed=seed_of(v, b),
+            rows=rows,
+            share=input.share if input else PLAIN_SHARE,
         )
         cropped = images.encoded.crops(chosen, crops)
         return recoloured(cropped, view, seed_of(v, b), rows) if device.type == "cpu" else cropped

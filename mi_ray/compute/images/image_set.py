@@ -45,7 +45,8 @@ class Squares:
 
     def pixels(self, rows: Int64[np.ndarray, " m"]) -> UInt8[np.ndarray, "m 3 side side"]:
         """The squares of ``rows``."""
-        return np.stack([square(self.encoded.photograph(row), self.side) for row in rows.tolist()])
+        distinct, place = np.unique(rows, return_inverse=True)  # both views of a pair show one image
+        return np.stack([square(self.encoded.photograph(row), self.side) for row in distinct.tolist()])[place]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ class ImageSet:
     ``images``: uint8 [n, 3, side, side] if they are resident, else the encoded files that they are decoded from.
     ``attributes``: int64 [n, attributes]. ``sources``: int64 [n], the drawing or photo that each image was made from;
     standard errors account for its reuse. ``names``: a name of each image for people, which is a path below the data
-    set's root or ``digits image 17``. Names are stored in a separate file and do not enter the content digest.
+    set's root or ``digits image 17``. Names do not enter the content digest.
     ``known``: the identities of the images, if they have been computed.
     """
 

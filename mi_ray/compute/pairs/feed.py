@@ -140,8 +140,8 @@ def _placed(parts: list[Tensor], order: Tensor) -> Tensor:
 
 
 class _Parts:
-    """The work of a loader process: a part of the rows of a step, as pixels, on a CPU with their
-    colours changed."""
+    """The work of a loader process: a part of the rows of a step, as bytes; on a CPU with their colours
+    changed."""
 
     def __init__(self, images: Streamed, requests: Requests, view: View, *, viewed_here: bool) -> None:
         self._images, self._view, self._viewed_here = images, view, viewed_here

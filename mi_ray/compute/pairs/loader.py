@@ -41,19 +41,23 @@ class _Tasks(Dataset, Generic[Task]):
     def __init__(self, work: Callable[[Task], Tensor]) -> None:
         self._work = work
 
-    def __getitem__(self, task: Task) -> Tensor:
-        return self._work(task)
+    def __getitem__(self, task: Task) -> Tensor | ValueError:
+        try:
+            return self._work(task)
+        except ValueError as error:  # an image that cannot be read: torch would put a traceback around the refusal
+            return error
 
 
 def computed(
     work: Callable[[Task], Tensor], tasks: Iterable[Task], *, loaders: int, device: torch.device
 ) -> Iterator[Tensor]:
     """``work`` of every task in order, by ``loaders`` processes, or by this one if there are none. For a GPU the
-    results lie in pinned memory, from which they are copied while it computes."""
+    results lie in pinned memory, from which they are copied while it computes. A ValueError of ``work`` is raised
+    here as it is."""
     is_apart = loaders > 0
     if is_apart:
         give_back()
-    loader: DataLoader[Tensor] = DataLoader(
+    loader: DataLoader[Tensor | ValueError] = DataLoader(
         _Tasks(work),
         sampler=tasks,
         batch_size=None,
@@ -64,4 +68,7 @@ def computed(
         pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # torch's own keeps its state
     )
-    return iter(loader)
+    for result in loader:
+        if isinstance(result, ValueError):
+            raise result
+        yield result

@@ -37,11 +37,11 @@ def crops_of(view: View, sizes: Sizes, *, size: int, seed: int, rows: Rows, shar
             return crops_of(view.simclr, sizes, size=size, seed=seed, rows=rows, share=share)
         case SimCLRView():
             draws = Draws(seed, rows)
-            plain = centred(sizes, size=size, share=share)
+            central = centred(sizes, size=size, share=share)
             mirrored = draws("flip", lambda n, rng: rng.random(n)) < view.flip
             if view.crop_min_scale is None or view.crop_min_scale == 1:
-                return replace(plain, mirrored=mirrored)
-            return replace(plain, boxes=resized_crops(sizes, view.crop_min_scale, draws), mirrored=mirrored)
+                return replace(central, mirrored=mirrored)
+            return replace(central, boxes=resized_crops(sizes, view.crop_min_scale, draws), mirrored=mirrored)
         case _:
             return centred(sizes, size=size, share=share)
 
@@ -99,7 +99,7 @@ def _recoloured(
     cropped: UInt8[Tensor, "n 3 size size"], view: SimCLRView, draws: Draws
 ) -> UInt8[Tensor, "n 3 size size"]:
     """Colour jitter and grayscale. A CPU takes one row at a time, as planes of colour, so that all steps find it in the
-    cache, and leaves rows that keep their colours: four times as fast as whole batches. A GPU takes all rows at once.
+    cache, and leaves rows that keep their colours (`benchmarks/decoders.py`). A GPU takes all rows at once.
     """
     factors = draws("jitter", lambda n, rng: jitter_factors(n, view.jitter_strength, view.jitter, rng))
     is_grey = draws("grayscale", lambda n, rng: rng.random((n, 1)))[:, 0] < view.grayscale
