@@ -11,6 +11,12 @@ from typing import Literal
 
 from PIL import ImageColor
 
+MANY_CLASSES = 100
+"""Classes beyond which a linear probe takes more iterations."""
+
+PROBE_ITERATIONS, MANY_CLASSES_ITERATIONS = 40, 100
+"""Most iterations of a linear probe, each about one pass over the rows: of up to `MANY_CLASSES`, and of more."""
+
 Mix = Literal["linear", "additive"]
 """Combination of a digit and the photograph behind it."""
 

@@ -24,6 +24,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from mi_ray.compute.choices import MANY_CLASSES, MANY_CLASSES_ITERATIONS, PROBE_ITERATIONS
 from mi_ray.compute.numerics.axes import PrincipalAxes
 from mi_ray.compute.numerics.blocks import CPU, Rows, rows_within, slices
 from mi_ray.compute.numerics.finite import refuse_rows
@@ -50,12 +51,9 @@ class Stop:
     tolerance: float
 
 
-MANY = 100
-"""Classes beyond which a task stops by `MANY_CLASSES`."""
-
-FEW_CLASSES = Stop(iterations=40, tolerance=3e-4)
-MANY_CLASSES = Stop(iterations=100, tolerance=3e-5)
-"""Tasks of a thousand classes settle later than those of a few."""
+FEW = Stop(iterations=PROBE_ITERATIONS, tolerance=3e-4)
+MANY = Stop(iterations=MANY_CLASSES_ITERATIONS, tolerance=3e-5)
+"""Of up to `MANY_CLASSES` classes, and of more, which settle later."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +98,7 @@ def fit_probes(
     """Minimise mean cross-entropy + penalty/2 |W|^2 for every (task, penalty) at once.
 
     h: [n, width]; labels: one [n] tensor per task; ``axes``: those of h, if already known, whose device then computes
-    instead of ``device``. ``iterations``: by default `FEW_CLASSES` or `MANY_CLASSES` of the task. The problems share a
+    instead of ``device``. ``iterations``: by default `FEW` or `MANY` by the classes of the task. The problems share a
     matrix product but nothing else: step sizes and curvature are kept per problem (limited-memory BFGS), so a probe
     does not depend on the other problems. NotFinite if an embedding is not finite.
     """
@@ -133,7 +131,7 @@ class _Objective:
         self.x, self.n_classes, self.n_penalties = x, tuple(n_classes), len(penalties)
         self.n_problems = len(n_classes) * len(penalties)
         self._options: dict[str, Any] = {"dtype": x.dtype, "device": x.device}
-        stops = [MANY_CLASSES if c > MANY else FEW_CLASSES for c in n_classes for _ in penalties]
+        stops = [MANY if c > MANY_CLASSES else FEW for c in n_classes for _ in penalties]
         self.tolerance = torch.tensor([stop.tolerance for stop in stops], **self._options)
         most = [stop.iterations if iterations is None else iterations for stop in stops]
         self.iterations = torch.tensor(most, device=x.device)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mi_ray.compute.choices import MANY_CLASSES, MANY_CLASSES_ITERATIONS, PROBE_ITERATIONS
+
 if TYPE_CHECKING:
     from mi_ray.experiments.declare.checkpoint import Encoder
 
@@ -19,9 +21,6 @@ FORWARD_AND_BACKWARD = 3
 
 STEP_OVERHEAD = 1e9
 """Operations that the fixed cost of one optimiser step is worth: small K_tr makes long jobs."""
-
-PROBE_PASSES, MANY_CLASSES_PASSES, MANY = 40, 100, 100
-"""Passes over the rows that fitting a probe takes, up to so ``MANY`` classes and beyond (`compute.probes.logistic`)."""
 
 SOFTMAX = 100
 """Columns of h that the softmax of a score costs as much as."""
@@ -101,7 +100,7 @@ class Kind(Protocol):
 
 def probe_work(width: int, images: int, classes: int, penalties: int = 1) -> float:
     """Operations of fitting linear probes of ``classes`` for each of ``penalties`` to h [images, width]."""
-    passes = MANY_CLASSES_PASSES if classes > MANY else PROBE_PASSES
+    passes = MANY_CLASSES_ITERATIONS if classes > MANY_CLASSES else PROBE_ITERATIONS
     return passes * 4.0 * images * (width + SOFTMAX) * classes * penalties
 
 

@@ -82,7 +82,7 @@ def test_they_predict_untouched_rows_as_scikit_learn_does():
 
 def test_they_come_as_close_to_scikit_learns_as_their_tolerance_is_small(monkeypatch):
     h, labels = tasks()
-    monkeypatch.setattr(probes, "FEW_CLASSES", probes.Stop(iterations=200, tolerance=1e-6))
+    monkeypatch.setattr(probes, "FEW", probes.Stop(iterations=200, tolerance=1e-6))
     close = fit_probes(h, labels, CLASSES, PENALTIES)
     for task, y in enumerate(labels):
         for p, penalty in enumerate(PENALTIES):
