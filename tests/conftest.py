@@ -1,11 +1,22 @@
 """Shapes of floor 1 are checked while tests run: jaxtyping's annotations, enforced by beartype."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from jaxtyping import install_import_hook
 
+from tests.faults.matrix import MATRIX, Matrix
+
 install_import_hook("mi_ray.compute", "beartype.beartype")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(MATRIX, type=Path, metavar="FILE", help="print the fault matrix, and write it to FILE")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Matrix(config.getoption(MATRIX)))
 
 
 @pytest.fixture(scope="session")
