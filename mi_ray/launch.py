@@ -9,31 +9,34 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.study import Study, parse_axes
 from mi_ray.experiments.store.lock import driver_lock
 from mi_ray.experiments.store.store import store_at
-from mi_ray.running.exit import DONE, INTERRUPTED, REFUSED, end_in_order_on_sigterm
+from mi_ray.running.exit import DONE, end_in_order_on_sigterm, exit_code
 from mi_ray.running.order import Options, Order, order_of
 
 
 def launch(study: Study, argv: Sequence[str] | None = None) -> NoReturn:
     """Run a study from the command line; ``argv``: the flags, those of the process if None.
 
-    Exit code 0: complete; 1: cells or figures failed; 2: refused; 130: interrupted.
+    Exit code 0: complete; 1: cells or figures failed; 2: refused; 3: stopped, since Ray, the store or this machine
+    failed; 4: a fault of mi-ray itself; 130: interrupted. Every code but 0 and 1 comes with one line on stderr.
     """
     end_in_order_on_sigterm()
-    try:
+    folder: Path | None = None
+
+    def work() -> int:
+        nonlocal folder
         options = options_of(study, argv)
-        grid = study.grid(options.preset, options.axes)
-        sys.exit(run(order_of(study, grid, options, store_at(options.store))))
-    except Refused as refusal:
-        print(f"{study.name}: {refusal}", file=sys.stderr)
-        sys.exit(REFUSED)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        store = store_at(options.store)
+        folder = store.root
+        return run(order_of(study, study.grid(options.preset, options.axes), options, store))
+
+    sys.exit(exit_code(study.name, work, lambda: folder))
 
 
 def run(order: Order) -> int:
