@@ -97,6 +97,10 @@ def flags_of(study: Study) -> argparse.ArgumentParser:
         "--loaders", type=int, metavar="N",
         help="CPU cores that decode images for each of them (as many as it needs and a node has)",
     )  # fmt: skip
+    add(
+        "--slots", dest="cores", type=int, metavar="N",
+        help="CPU cores of a local cluster, each a slot for a job (those that this process may use)",
+    )  # fmt: skip
     add("--store", default="runs", metavar="PLACE", help="of finished cells: a folder, s3://… or gs://… (%(default)s)")
     add("--tracking-uri", help="MLflow tracking URI (SQLite in the store)")
     return parser

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mi_ray.compute.numerics.cores import cores
 from mi_ray.experiments.store.store import CommittedCell
 from tests.orchestration.conftest import start, sweep
 from tests.orchestration.test_interruptions import wait_for
@@ -63,7 +64,7 @@ def test_a_training_that_diverges_on_all_workers_is_not_tried_again(tmp_path: Pa
 
 
 def test_more_workers_than_fit_are_refused_at_once_with_the_arithmetic(tmp_path: Path):
-    cores = os.cpu_count() or 1
+    cores = cores()
     before = time.monotonic()
     ran = sweep("--workers", str(cores + 2), "--axis", f"k_tr={8 * (cores + 2)}", store=tmp_path / "runs")
     seconds = time.monotonic() - before

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import torch
 
+from mi_ray.compute.numerics.cores import cores
 from mi_ray.experiments.declare.checks import error_line
 from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.plan.plan import Job
@@ -42,7 +42,7 @@ def run_here(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
-    queue, spare = Queue(jobs, store), (os.cpu_count() or 1) - 1
+    queue, spare = Queue(jobs, store), cores() - 1
     while (job := queue.take()) is not None:
         listener.started(job)
         try:
