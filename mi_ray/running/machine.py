@@ -18,7 +18,7 @@ def this_machine(folder: Path) -> Machine:
 
 
 def memory_bytes(proc: Path = PROC, root: Path = CGROUPS) -> int:
-    """Memory in bytes: that of the machine, or the limit of a control group (2 or 1) above this process if it is less."""
+    """Memory in bytes: that of the machine, or the least limit of the control groups of this process, of 2 or 1."""
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     texts = chain(limits("memory.max", "", proc, root), limits("memory.limit_in_bytes", "memory", proc, root))
     return min([whole, *(int(text) for text in texts if text.isdigit())])

@@ -64,9 +64,9 @@ def test_a_training_that_diverges_on_all_workers_is_not_tried_again(tmp_path: Pa
 
 
 def test_more_workers_than_fit_are_refused_at_once_with_the_arithmetic(tmp_path: Path):
-    cores = cores()
+    workers = cores() + 2
     before = time.monotonic()
-    ran = sweep("--workers", str(cores + 2), "--axis", f"k_tr={8 * (cores + 2)}", store=tmp_path / "runs")
+    ran = sweep("--workers", str(workers), "--axis", f"k_tr={8 * workers}", store=tmp_path / "runs")
     seconds = time.monotonic() - before
     assert ran.code == 2
     assert f"workers: {cores + 2} workers of 0.99 CPU and 0 GPU and a trial of 0.01 CPU and 0 GPU take" in ran.err

@@ -45,10 +45,12 @@ def code_version() -> str:
 
 def _git(folder: Path, *arguments: str) -> str:
     """What git prints. It takes no locks, since a user may work in the same tree, and asks nothing."""
-    return subprocess.run(
-        ["git", "--no-optional-locks", *arguments], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        errors="replace", check=True, timeout=GIT_SECONDS,
-    ).stdout.strip()  # fmt: skip
+    command = ["git", "--no-optional-locks", *arguments]
+    done = subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=True,
+        timeout=GIT_SECONDS,
+    )  # fmt: skip
+    return done.stdout.strip()
 
 
 def _version(name: str) -> str:

@@ -32,7 +32,7 @@ def store(tmp_path):
 
 
 def holder(store, user=None, **options):
-    """A process of ``user`` that holds the store's lock, and what it says. Of its folder it needs to see nothing else."""
+    """A process of ``user`` that holds the store's lock, and what it says; it need not see what the folder lies in."""
     command = [sys.executable, "-c", HOLD, str(store.root), str(os.geteuid() if user is None else user)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
     return process, process.stdout.readline().strip()
@@ -91,5 +91,5 @@ def test_a_lock_of_another_user_locks_if_it_can_be_read_and_is_refused_if_not(st
 @pytest.mark.parametrize("made", [lambda path: path.mkdir(), lambda path: path.symlink_to("/x"), os.mkfifo])
 def test_what_is_no_file_is_refused(store, made):
     made(store.root / LOCK)
-    with pytest.raises(Refused, match="driver.lock' cannot be opened"):
+    with pytest.raises(Refused, match=r"driver\.lock' cannot be opened"):
         driver_lock(store).__enter__()
