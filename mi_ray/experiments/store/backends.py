@@ -18,7 +18,7 @@ from pathlib import Path
 from mi_ray.experiments.store.bucket import Bucket, Published
 from mi_ray.experiments.store.files import MANIFEST, fsync
 
-PROGRESS = "progress"
+PROGRESS, ENDED = "progress", "ended"
 PROGRESS_SECONDS = 10.0
 """Seconds between two uploads, and between two downloads, of an attempt's progress in a bucket."""
 
@@ -71,6 +71,14 @@ class Backend(ABC):
     @abstractmethod
     def remove_attempts(self, key: str) -> None:
         """Remove every attempt at a cell."""
+
+    @abstractmethod
+    def end(self, attempt: Path, reason: str) -> None:
+        """Record that an attempt ended in order without a cell, and why."""
+
+    @abstractmethod
+    def ended(self, key: str) -> set[int]:
+        """Numbers of the attempts that ended in order. One that is neither here nor committed runs or has died."""
 
     @abstractmethod
     def write_progress(self, path: Path, share: float) -> None:
@@ -127,6 +135,12 @@ class SharedFolder(Backend):
 
     def remove_attempts(self, key: str) -> None:
         shutil.rmtree(self.root / "work" / key, ignore_errors=True)
+
+    def end(self, attempt: Path, reason: str) -> None:
+        (attempt / ENDED).write_text(reason + "\n")
+
+    def ended(self, key: str) -> set[int]:
+        return {number for number in self.attempts(key) if (self.root / "work" / key / str(number) / ENDED).is_file()}
 
     def write_progress(self, path: Path, share: float) -> None:
         path.write_text(f"{share:.4f}")
@@ -196,6 +210,13 @@ class RemoteBucket(Backend):
     def remove_attempts(self, key: str) -> None:
         self.bucket.remove(*(f"work/{key}/{name}" for name in self.bucket.below(f"work/{key}")))
         shutil.rmtree(self.root / "work" / key, ignore_errors=True)
+
+    def end(self, attempt: Path, reason: str) -> None:
+        self.bucket.write(f"{self._name(attempt)}/{ENDED}", f"{reason}\n".encode())
+
+    def ended(self, key: str) -> set[int]:
+        names = [name.partition("/") for name in self.bucket.below(f"work/{key}")]
+        return {int(number) for number, _, rest in names if rest == ENDED and number.isdigit()}
 
     def write_progress(self, path: Path, share: float) -> None:
         uploaded_at = path.stat().st_mtime if path.is_file() else 0.0

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.declare.checks import Refused, error_line
 from mi_ray.experiments.store.backends import PROGRESS, Backend, RemoteBucket, SharedFolder
 from mi_ray.experiments.store.bucket import Bucket
 from mi_ray.experiments.store.failpoints import failpoint
@@ -116,6 +117,15 @@ class Attempt:
         failpoint("commit.after_rename")
         self.store.backend.remove_attempts(self.key)
         return self.store.read(self.key)
+
+    def end(self, reason: str) -> None:
+        """Record that this attempt ended in order without a cell, and why; nothing happens if that cannot be written.
+
+        An attempt that is neither committed nor ended, and that no process computes any more, has died.
+        """
+        with suppress(Exception):
+            if not self.store.has(self.key):
+                self.store.backend.end(self.path, reason)
 
     def refuse_if_stale(self) -> None:
         """Raise RuntimeError if a newer attempt has started, because the worker of this attempt was taken for dead."""
@@ -222,6 +232,17 @@ class Store:
             return float(self.backend.read_progress(key) or 0)
         except (OSError, ValueError, IndexError):
             return 0.0
+
+
+@contextmanager
+def ending_in_order(*attempts: Attempt) -> Iterator[None]:
+    """Record the end of the attempts, with the reason, if the block raises: a failure, a leave or an interrupt."""
+    try:
+        yield
+    except BaseException as error:
+        for attempt in attempts:
+            attempt.end(error_line(error))
+        raise
 
 
 def store_at(place: str | Path) -> Store:
