@@ -94,7 +94,8 @@ class Capacity:
 def connected(address: str | None, slots: int | None = None) -> Iterator[Capacity]:
     """Connect to the cluster at ``address``, or start a local one (None), for the block; then disconnect.
 
-    A local cluster has ``slots`` CPUs, or those that this process may use, and is stopped at the end. Refused if nothing answers at ``address``.
+    A local cluster has ``slots`` CPUs, or those that this process may use, and is stopped at the end. Refused if
+    nothing answers at ``address``.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
