@@ -7,7 +7,6 @@ study runs and is mirrored when its command is next run where mlflow is; only a 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -16,7 +15,7 @@ from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.study import Study, parse_axes
 from mi_ray.experiments.store.lock import driver_lock
 from mi_ray.experiments.store.store import store_at
-from mi_ray.running.exit import DONE, end_in_order_on_sigterm, exit_code
+from mi_ray.running.exit import DONE, before_the_start, end_in_order_on_sigterm, exit_code, leave
 from mi_ray.running.order import Options, Order, order_of
 
 
@@ -34,9 +33,11 @@ def launch(study: Study, argv: Sequence[str] | None = None) -> NoReturn:
         options = options_of(study, argv)
         store = store_at(options.store)
         folder = store.root
-        return run(order_of(study, study.grid(options.preset, options.axes), options, store))
+        with before_the_start():
+            order = order_of(study, study.grid(options.preset, options.axes), options, store)
+        return run(order)
 
-    sys.exit(exit_code(study.name, work, lambda: folder))
+    leave(exit_code(study.name, work, lambda: folder))
 
 
 def run(order: Order) -> int:
@@ -44,11 +45,22 @@ def run(order: Order) -> int:
 
     The imports are here since they take seconds, which ``--help`` and a mistyped flag need not wait for.
     """
+    from mi_ray.running.rounds import run_order
+
+    with before_the_start():
+        checked = _checked(order)
+    if checked is None:
+        return DONE
+    with driver_lock(order.store, f"--on {order.options.on}"):
+        return run_order(checked)
+
+
+def _checked(order: Order) -> Order | None:
+    """The order with what the images hold, once nothing about it is refused; None if a dry run has listed it."""
     from mi_ray.experiments.images.census import Census
     from mi_ray.running import refusals
     from mi_ray.running.dry_run import print_cells, print_images
     from mi_ray.running.figures import refuse_unknown_draw
-    from mi_ray.running.rounds import run_order
 
     refusals.refuse_absent_packages(order)
     refusals.refuse_unknown_panels(order)
@@ -57,15 +69,14 @@ def run(order: Order) -> int:
     census = Census(order.store, measures_files=order.store.bucket is not None)
     if order.options.dry_run:
         print_cells(order, census)
-        return DONE
+        return None
     refusals.refuse_absent_files(order)
     print_images(order, census)
     order = order.renewed(refusals.known_digests(order), census.counts)
     refusals.refuse_what_lacks_room(order)
     refusals.refuse_jobs_too_large(order)
     order.store.prepare()
-    with driver_lock(order.store):
-        return run_order(order)
+    return order
 
 
 class _OneLineParser(argparse.ArgumentParser):
