@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from os import cpu_count
 from typing import TYPE_CHECKING, Literal
 
+from mi_ray.compute.numerics.cores import cores
 from mi_ray.experiments.declare import Data, Question, data_of
 from mi_ray.experiments.declare.checks import Refused, refuse
 from mi_ray.experiments.declare.identity import cell_key
@@ -30,7 +30,8 @@ DigestOf = Callable[[Data], str | None]
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """The flags of a study's command, parsed. ``axes``: overrides of the preset; ``gpus`` None: the cluster decides;
-    ``loaders`` None: as many as a training needs and a node has."""
+    ``loaders`` None: as many as a training needs and a node has; ``cores``: those that a local cluster uses (--slots),
+    None: all that this process may use."""
 
     preset: str
     axes: Axes
@@ -43,11 +44,12 @@ class Options:
     loaders: int | None
     store: str
     tracking_uri: str | None
+    cores: int | None = None
 
     @property
     def slots(self) -> int:
         """Jobs that run side by side, as far as this machine tells: Ray's capacity is known once it is connected."""
-        return 1 if self.on == "here" else cpu_count() or 1
+        return 1 if self.on == "here" else self.cores or cores()
 
     @property
     def team(self) -> Team:

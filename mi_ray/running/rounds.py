@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from contextlib import suppress
 
 from mi_ray.compute.numerics.memory import give_back
 from mi_ray.experiments.declare import Data, Labelled, OwnImages
+from mi_ray.experiments.declare.checks import Refused, Stopped
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import Job
+from mi_ray.experiments.run.stops import stop_of, unusable
 from mi_ray.running.clock import Accounting
-from mi_ray.running.exit import DONE, FAILED, INTERRUPTED
+from mi_ray.running.exit import DONE, FAILED, INTERRUPTED, STOPPED, say
 from mi_ray.running.order import Order
 from mi_ray.running.recording import Recording
 from mi_ray.running.runner import Runner
@@ -18,24 +20,45 @@ from mi_ray.running.screen import Screen
 
 
 def run_order(order: Order) -> int:
-    """Run everything that an order asks for and print the summary; returns the exit code."""
+    """Run everything that an order asks for and print the summary; returns the exit code.
+
+    Stopped, after the summary of what is there, if the store, Ray or this machine failed in the middle.
+    """
     recording = Recording(order)
     try:
-        images = {data: prepare(data, order.store, Reading(data)) for data in order.data}
+        rounds = _computed(order, recording)
+        if rounds.stop and unusable(order.store):
+            raise rounds.stop
+        code, lines = recording.finish(rounds.order, rounds.code)
+        rounds.screen.summary([*rounds.report(), ("store", order.store.name), *lines])
+    except Refused:
+        recording.give_up()
+        raise
+    except Exception as error:
+        with suppress(Exception):
+            recording.give_up()
+        if stop := stop_of(error, order.store):
+            raise stop from error
+        raise
     except BaseException:
         recording.give_up()
         raise
+    if rounds.stop:
+        raise rounds.stop
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    return code
+
+
+def _computed(order: Order, recording: Recording) -> Rounds:
+    """Prepare the images, and compute all cells that are missing."""
+    images = {data: prepare(data, order.store, Reading(data)) for data in order.data}
     give_back()
     digests = {data: prepared.digest for data, prepared in images.items()}
     with Runner(order.options, order.store, {made.digest: made for made in images.values()}) as runner:
         rounds = Rounds(order.renewed(digests.get), runner, recording)
-        code = rounds.run()
-    code, lines = recording.finish(rounds.order, code)
-    rounds.screen.summary([*rounds.report(), ("store", order.store.name), *lines])
-    if code == INTERRUPTED:
-        message = "interrupted; what is committed is kept, the same command goes on"
-        print(f"{order.study.name}: {message}", file=sys.stderr)
-    return code
+        rounds.run()
+    return rounds
 
 
 class Reading:
@@ -55,7 +78,7 @@ class Reading:
         if now - self._told >= self.TELLS:
             self._told = now
             rate = self._read / (now - self._began)
-            print(f"images    {self._name}: {self._read:,} read and checked, {rate:,.0f} a second", flush=True)
+            say(f"images    {self._name}: {self._read:,} read and checked, {rate:,.0f} a second")
 
 
 class Rounds:
@@ -67,21 +90,24 @@ class Rounds:
     def __init__(self, order: Order, runner: Runner, recording: Recording) -> None:
         self.order = order
         self._runner, self._recording = runner, recording
+        self.code = DONE
+        """Exit code: that of the first round that did not end well, if one did not."""
+        self.stop: Stopped | None = None
+        """What stopped the run in the middle, if something did."""
         self._missing = 0
         self._committed: set[str] = set()
         self.screen = self._new_screen()
         self._accounting: Accounting = self.screen.accounting
 
-    def run(self) -> int:
-        """Returns the exit code: that of the first round that did not end well, if one did not."""
+    def run(self) -> None:
+        """Compute round after round until nothing is missing, or one does not end well."""
         while jobs := self.order.plan.missing_jobs(self.order.store):
-            code = self._compute(jobs)
-            if code != DONE or not self.order.study.searches:
-                return code
+            self.code = self._compute(jobs)
+            if self.code != DONE or not self.order.study.searches:
+                return
             self.order = self.order.renewed()
             self.screen = self._new_screen()
             self.screen.accounting = self._accounting
-        return DONE
 
     def _new_screen(self) -> Screen:
         return Screen(self.order.study, self.order.plan, self.order.store, slots=self.order.options.slots)
@@ -91,13 +117,18 @@ class Rounds:
         screen = self.screen
         self._missing += sum(len(job.cells) for job in jobs)
         for title in self.order.titles[-1:]:
-            print(f"\n{title}", flush=True)
+            say(f"\n{title}")
         interrupted = False
         try:
             with screen:
                 self._runner.run(jobs, ScreenAndRecording(screen, self._recording), screen.set_slots)
         except KeyboardInterrupt:
             interrupted = True
+        except Exception as error:
+            self.stop = stop_of(error, self.order.store)
+            if self.stop is None:
+                raise
+            return STOPPED
         screen.look_again()
         self._committed |= screen.committed
         if screen.failures and not interrupted:
