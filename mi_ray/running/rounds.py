@@ -9,6 +9,7 @@ from mi_ray.compute.numerics.memory import give_back
 from mi_ray.experiments.declare import Data, Labelled, OwnImages
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import Job
+from mi_ray.experiments.store.healing import heal
 from mi_ray.running.clock import Accounting
 from mi_ray.running.exit import DONE, FAILED, INTERRUPTED
 from mi_ray.running.order import Order
@@ -28,7 +29,7 @@ def run_order(order: Order) -> int:
     give_back()
     digests = {data: prepared.digest for data, prepared in images.items()}
     with Runner(order.options, order.store, {made.digest: made for made in images.values()}) as runner:
-        rounds = Rounds(order.renewed(digests.get), runner, recording)
+        rounds = Rounds(healed(order.renewed(digests.get)), runner, recording)
         code = rounds.run()
     code, lines = recording.finish(rounds.order, code)
     rounds.screen.summary([*rounds.report(), ("store", order.store.name), *lines])
@@ -36,6 +37,18 @@ def run_order(order: Order) -> int:
         message = "interrupted; what is committed is kept, the same command goes on"
         print(f"{order.study.name}: {message}", file=sys.stderr)
     return code
+
+
+def healed(order: Order) -> Order:
+    """The order without the cells of the store that may not be used: they are set aside and named."""
+    found = heal(order.store, {key: cell.upstream for key, cell in order.whole.cells.items()})
+    for aside in found:
+        if aside.is_damaged:
+            print(f"store     {aside}", flush=True)
+    if resting := sum(not aside.is_damaged for aside in found):
+        cells = "1 cell that rests" if resting == 1 else f"{resting} cells that rest"
+        print(f"store     {cells} on others that changed or are gone: set aside until those are computed", flush=True)
+    return order.renewed() if found else order
 
 
 class Reading:
@@ -78,7 +91,7 @@ class Rounds:
             code = self._compute(jobs)
             if code != DONE or not self.order.study.searches:
                 return code
-            self.order = self.order.renewed()
+            self.order = healed(self.order.renewed())
             self.screen = self._new_screen()
             self.screen.accounting = self._accounting
         return DONE
