@@ -14,9 +14,13 @@ from typing import NoReturn
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.study import Study, parse_axes
 from mi_ray.experiments.store.lock import driver_lock
+from mi_ray.experiments.store.lost import forgive, settle
 from mi_ray.experiments.store.store import store_at
 from mi_ray.running.exit import DONE, before_the_start, end_in_order_on_sigterm, exit_code, leave
 from mi_ray.running.order import Options, Order, order_of
+
+ON_HERE = "--on here"
+"""What the lock says of a driver that computes in its own process, so that its death is that of the cell."""
 
 
 def launch(study: Study, argv: Sequence[str] | None = None) -> NoReturn:
@@ -51,7 +55,10 @@ def run(order: Order) -> int:
         checked = _checked(order)
     if checked is None:
         return DONE
-    with driver_lock(order.store, f"--on {order.options.on}"):
+    with driver_lock(order.store, ON_HERE if order.options.on == "here" else "") as before:
+        settle(order.store, counts=before.endswith(ON_HERE))
+        if order.options.retry:
+            forgive(order.store, checked.plan.cells)
         return run_order(checked)
 
 
@@ -112,6 +119,7 @@ def flags_of(study: Study) -> argparse.ArgumentParser:
         "--slots", dest="cores", type=int, metavar="N",
         help="CPU cores of a local cluster, each a slot for a job (those that this process may use)",
     )  # fmt: skip
+    add("--retry", action="store_true", help="try again cells that killed their process, or that a search lost")
     add("--store", default="runs", metavar="PLACE", help="of finished cells: a folder, s3://… or gs://… (%(default)s)")
     add("--tracking-uri", help="MLflow tracking URI (SQLite in the store)")
     return parser

@@ -14,6 +14,7 @@ from mi_ray.experiments.plan.fit import refuse_unfit
 from mi_ray.experiments.plan.forecast import forecast, forecast_search, notes
 from mi_ray.experiments.plan.plan import Cell
 from mi_ray.experiments.plan.room import Site, refuse_no_room, room
+from mi_ray.experiments.store.lost import poison
 from mi_ray.running.exit import say
 from mi_ray.running.order import Order
 from mi_ray.running.refusals import known_digests, missing_cells, site_of
@@ -32,6 +33,9 @@ def print_cells(order: Order, census: Census) -> None:
     known = order.renewed(known_digests(order), census.counts)
     for line in [*known.titles, *forecast(known.plan, known.store)]:
         say(line)
+    for key, reason in poison(known.store).items():
+        if key in known.plan.cells:
+            say(f"skipped   {known.plan.name(known.plan.cells[key])}: {reason}; --retry tries it again")
     missing, site = missing_cells(known), site_of(known)
     for line in [*room(missing, site), *assumed(known, census), *would_be_refused(missing, site)]:
         say(line)

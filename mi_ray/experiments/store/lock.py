@@ -34,8 +34,8 @@ def driver_lock(store: Store, purpose: str = "") -> Iterator[str]:
         before = os.pread(descriptor, MOST, 0).decode(errors="replace").strip() if is_writable else ""
         _write(descriptor, " ".join(filter(None, [f"process {os.getpid()} on {platform.node()}", purpose])))
         try:
-            with lease(store.bucket) if store.bucket else nullcontext():
-                yield before
+            with lease(store.bucket, purpose) if store.bucket else nullcontext("") as of_bucket:
+                yield of_bucket or before
         finally:
             _write(descriptor, "")
     finally:
