@@ -18,6 +18,7 @@ def result_of(statement, before=""):
     return json.loads(process.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_memory_of_a_linear_evaluation_is_that_of_blocks():
     """One matrix of 40,000 images, 50 classes and 5 penalties alone has 38 MiB."""
     small = "from mi_ray.compute.numerics import blocks\nblocks.BLOCK, blocks.KEPT = 2**21, 0"

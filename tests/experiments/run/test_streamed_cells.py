@@ -33,7 +33,7 @@ from mi_ray.experiments.store.store import Store, store_at
 from tests.buckets import new_bucket
 from tests.compute.photographs import tree
 
-CPU = torch.device("cpu")
+CPU, SIDE = torch.device("cpu"), 64
 KILLED = """
 import sys
 from pathlib import Path  # noqa: F401  # for the killed process
@@ -45,7 +45,7 @@ tests.computed(tests.Store(tests.Path(sys.argv[2])), tests.declared(sys.argv[3])
 
 def declared(root, **options):
     """A training with its embeddings and a question of each kind."""
-    data = Labelled(name="folder", root=str(root), held_out=0.2, **options)
+    data = Labelled(name="folder", root=str(root), held_out=0.2, side=SIDE, **options)
     training = Training(
         data=data, pairing=SimCLR(), arch="test_resnet", k_tr=8, views=16 * 20, hidden=16, out=8,
     )  # fmt: skip
