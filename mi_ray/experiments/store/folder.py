@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -27,6 +28,8 @@ class SharedFolder(Backend):
         return damage(self.root / name, reads_all=reads_all)
 
     def set_aside(self, name: str, reason: str) -> str:
+        if not os.path.lexists(self.root / name):
+            return ""
         (self.root / "quarantine").mkdir(exist_ok=True)
         leaf = Path(name).name
         numbers = (n for n in count(next_number(self.asides(leaf))) if self._claims_aside(f"{leaf}-{n}", reason))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mi_ray.experiments.store.files import MANIFEST, json_text, sha256_once
+from mi_ray.experiments.store.files import MANIFEST, fsync, json_text, sha256, sha256_once, write_json
 
 FORMAT, SEAL = "format", "seal"
 """Both fields are in every sealed manifest, so that damage to the name of one does not make it look unsealed."""
@@ -30,6 +30,18 @@ def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest with its format and, as ``seal``, the sha256 of all that."""
     whole = {name: value for name, value in manifest.items() if name != SEAL} | {FORMAT: VERSION}
     return whole | {SEAL: _seal(whole)}
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the sealed manifest of all files in ``folder``; files, manifest and folder are on disk when it returns."""
+    written = sorted(folder.iterdir())
+    held = {
+        "files": {path.name: sha256(path) for path in written},
+        "sizes": {path.name: path.stat().st_size for path in written},
+    }
+    write_json(folder / MANIFEST, sealed({**manifest, **held}))
+    for path in [*written, folder / MANIFEST, folder]:
+        fsync(path)
 
 
 def parsed(content: bytes) -> dict[str, Any]:
