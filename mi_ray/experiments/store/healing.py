@@ -76,8 +76,8 @@ def settled(store: Store, key: str, upstream: str | None) -> bool:
         if not reason:
             return True
         _set_aside(store, key, reason)
-    elif key in store.backend.present():
-        _set_aside(store, key, _damage(store, key))
+    elif reason := _damage(store, key):
+        _set_aside(store, key, reason)  # nothing is there, or something that is not whole
     return content is not None and _put_back(store, key, content)
 
 

@@ -3,13 +3,14 @@
 import os
 import random
 import shutil
+import time
 
 import pytest
 
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.store.files import MANIFEST, append_line, read_json, sha256, write_json
 from mi_ray.experiments.store.healing import UPSTREAM_CONTENT, heal, setting_aside, settled
-from mi_ray.experiments.store.manifest import Damaged
+from mi_ray.experiments.store.manifest import Damaged, parsed, sealed_text
 from mi_ray.experiments.store.store import Store, store_at
 from tests.buckets import new_bucket, objects
 
@@ -225,6 +226,35 @@ def test_a_large_file_is_read_once_per_process_until_it_changes(store, monkeypat
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(Damaged, match=r"h\.safetensors does not match its manifest"):
         store.read(EMBEDDING).file("h.safetensors")
+
+
+def test_a_very_large_file_is_read_at_the_start_only_if_it_was_written_since(store, monkeypatch):
+    from mi_ray.experiments.store import files, manifest
+
+    monkeypatch.setattr(manifest, "VERY_LARGE", 10)
+    run(store)
+    time.sleep(0.02)
+    for key in NEEDS:
+        os.utime(store.cells / key / MANIFEST)  # well after the payload, as of a payload that takes long to write
+    monkeypatch.setattr(files, "_hashed", {})
+    assert run(store) == (set(), set())
+    read = {path.name for path in files._hashed}
+    assert "h.safetensors" not in read and "result.json" in read
+    before = (store.cells / QUESTION / "h.safetensors").stat()
+    (store.cells / QUESTION / "h.safetensors").write_bytes(b"x" * before.st_size)
+    os.utime(store.cells / QUESTION / "h.safetensors", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert run(store) == ({QUESTION}, {QUESTION})
+
+
+@pytest.mark.parametrize("value", ["0" * 64, '"seal": "' + "0" * 64 + '"', "\ud800", {"seal": 1}])
+def test_a_manifest_of_any_content_is_intact_until_it_changes(value):
+    text = sealed_text({"files": {}, "a": value, "z": value})
+    assert parsed(text.encode())["z"] == value
+    for place in range(len(text)):
+        content = bytearray(text.encode())
+        content[place] ^= 1 + place % 255
+        with pytest.raises(Damaged):
+            parsed(bytes(content))
 
 
 def test_a_damaged_cell_in_a_store_of_others_is_refused_in_one_line(store, monkeypatch):
