@@ -152,12 +152,11 @@ class Rounds:
             keys = {cell.key for job in jobs for cell in job.cells}
             if self.code in (INTERRUPTED, STOPPED) or not searches or (jobs and keys <= tried):
                 return
-            self.order = healed(self.order.renewed())
             if not jobs:
                 self.code = FAILED if skipped and lacks_answers(self.order) else DONE
                 return
             tried |= keys
-            self.order = self.order.renewed()
+            self.order = healed(self.order.renewed())
             self.screen = self._new_screen()
             self.screen.accounting = self._accounting
 

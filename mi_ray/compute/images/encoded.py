@@ -84,7 +84,7 @@ class InPlace:
         path = Path(self.root, self.names[i])
         with open_regular(path) as buffered:
             file = buffered.raw
-            size = os.fstat(file.fileno()).st_size
+            size = os.fstat(buffered.fileno()).st_size
             refuse_bytes(size)
             if size > LARGE:
                 refuse_header(path)
