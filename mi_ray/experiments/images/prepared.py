@@ -85,9 +85,9 @@ class PreparedData:
 
     def _intact(self, name: str) -> Path:
         """The path of a prepared file on this node, its sha256 checked once per process; Damaged if it has changed."""
-        path = self._local_path(name)
+        path, manifest = self._local_path(name), self._manifest
         try:
-            refuse_changed(path, self._manifest)
+            refuse_changed(path, manifest)
         except Damaged as reason:
             raise self._told(reason) from None
         return path
