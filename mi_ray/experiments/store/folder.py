@@ -102,7 +102,8 @@ class SharedFolder(Backend):
         return {number for number in self.attempts(key) if (self.root / "work" / key / str(number) / ENDED).is_file()}
 
     def write_progress(self, path: Path, share: float) -> None:
-        path.write_text(f"{share:.4f}")
+        with suppress(OSError):  # a full disk stops a training where it saves, not where it tells its progress
+            path.write_text(f"{share:.4f}")
 
     def read_progress(self, key: str) -> str:
         return (self.root / "work" / key / str(self.attempts(key)[-1]) / PROGRESS).read_text()

@@ -6,13 +6,16 @@ versions have no seal: of them only the files can be checked.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mi_ray.compute.numerics.disk import telling_room
+from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.store.files import MANIFEST, fsync, json_text, sha256, sha256_once
 
 FORMAT, SEAL = "format", "seal"
@@ -23,6 +26,8 @@ DOCUMENTS = (".json", ".jsonl")
 """Endings of the small files of a cell, which every command reads."""
 VERY_LARGE = 2**30
 """Bytes of a file that is read for damage at the start of a command only if it was written since it was committed."""
+UNREADABLE = frozenset({errno.EIO, errno.ELOOP, errno.EBADMSG})
+"""Errors of reading that do not go away: bad blocks, links that lead to themselves."""
 DECLARATION = "declaration.json"
 
 
@@ -78,10 +83,25 @@ def parsed(content: bytes) -> dict[str, Any]:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a folder; Damaged if it is missing or not intact."""
-    try:
+    with telling_damage(folder / MANIFEST):
         return parsed((folder / MANIFEST).read_bytes())
+
+
+@contextmanager
+def telling_damage(path: Path) -> Iterator[None]:
+    """Damaged if the disk has lost a file or cannot read it; Refused if this user may not."""
+    try:
+        yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise Damaged(f"{MANIFEST} is missing") from error
+        raise Damaged(f"{path.name} is missing") from error
+    except PermissionError as error:
+        raise Refused(
+            f"store: {path} cannot be read ({error.strerror}); allowed: files that all users of a store may read"
+        ) from error
+    except OSError as error:
+        if error.errno not in UNREADABLE:
+            raise
+        raise Damaged(f"{path.name} cannot be read ({error.strerror})") from error
 
 
 def checked(name: str, content: bytes, manifest: Mapping[str, Any]) -> bytes:
@@ -94,11 +114,9 @@ def checked(name: str, content: bytes, manifest: Mapping[str, Any]) -> bytes:
 def refuse_changed(path: Path, manifest: Mapping[str, Any], *, reads_all: bool = True) -> None:
     """Damaged if a file is missing or does not match the manifest; without ``reads_all`` only its size is compared."""
     name, sizes = path.name, manifest.get("sizes", {})
-    try:
+    with telling_damage(path):
         size = path.stat().st_size
         is_same = size == sizes.get(name, size) and (not reads_all or sha256_once(path) == manifest["files"][name])
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise Damaged(f"{name} is missing") from error
     if not is_same:
         raise Damaged(f"{name} does not match its manifest")
 

@@ -1,4 +1,4 @@
-"""A byte flipped in any file of real cells: the cell is computed again, and every file comes out with the same bytes."""
+"""A byte flipped in any file of real cells: the cell is computed again, and every file gets the same bytes."""
 
 import random
 

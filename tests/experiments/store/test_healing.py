@@ -3,7 +3,10 @@
 import os
 import random
 import shutil
+import stat
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -106,6 +109,10 @@ def a_folder_for(name):
     return damage
 
 
+def linked_to_itself(name):
+    return lambda cell: ((cell / name).unlink(), (cell / name).symlink_to(name))
+
+
 DAMAGES = {
     "an emptied folder": emptied,
     "a file for the folder": a_file,
@@ -125,6 +132,8 @@ DAMAGES = {
     "a folder for the payload": a_folder_for("h.safetensors"),
     "a longer payload": replaced("h.safetensors", "weights of another training"),
     "no result": lambda cell: (cell / "result.json").unlink(),
+    "a result that is a link to itself": linked_to_itself("result.json"),
+    "a payload that is a link to itself": linked_to_itself("h.safetensors"),
     "half a result": cut("result.json", 0.5),
     "another digit in the result": replaced("result.json", '{"bits": 1.6}\n'),
     "half a history": cut("history.jsonl", 0.5),
@@ -133,7 +142,7 @@ DAMAGES = {
 }
 
 
-@pytest.mark.fault("F18", "a committed cell torn, emptied or cut in 23 ways")
+@pytest.mark.fault("F18", "a committed cell torn, emptied or cut in 25 ways")
 def test_a_damaged_cell_is_named_set_aside_and_computed_again(store, recovery):
     run(store)
     whole = shown(store)
@@ -267,6 +276,53 @@ def test_a_damaged_cell_in_a_store_of_others_is_refused_in_one_line(store, monke
     monkeypatch.setattr("pathlib.Path.rename", denied)
     with pytest.raises(Refused, match=rf"store: {QUESTION} in .* may not be used .*Permission denied.*; allowed: "):
         heal(store, NEEDS)
+
+
+@pytest.fixture
+def open_to_all():
+    """A store in a folder that other users may enter, which pytest's are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        store = Store(Path(folder) / "store")
+        store.prepare()
+        yield store
+
+
+def test_a_file_that_this_user_may_not_read_is_refused_in_one_line(open_to_all):
+    store = open_to_all
+    run(store)
+    (store.cells / QUESTION / "result.json").chmod(0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(Refused, match=r"^store: .* cannot be read \(Permission denied\); allowed: .*$"):
+            heal(store, NEEDS)
+        with pytest.raises(Refused, match="cannot be read"):
+            store.has(QUESTION)
+    finally:
+        os.seteuid(user)
+
+
+def test_what_a_group_shares_can_be_written_by_all_of_it(tmp_path):
+    before = os.umask(0o002)
+    try:
+        store = Store(tmp_path / "store")
+        store.prepare()
+        run(store)
+        (store.cells / QUESTION / "result.json").write_text("{}")
+        assert run(store) == ({QUESTION}, {QUESTION})
+        written(store)
+    finally:
+        os.umask(before)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (store.root, *store.root.rglob("*"))}
+    assert modes == {0o775, 0o664}
+
+
+def written(store):
+    """An attempt that is at work and one that has ended."""
+    store.attempt(EMBEDDING).report_progress(0.5)
+    store.attempt(TRAINING).end("interrupted")
 
 
 @pytest.fixture
