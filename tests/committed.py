@@ -9,7 +9,7 @@ from typing import Any
 from mi_ray.experiments.declare.identity import story
 from mi_ray.experiments.plan.plan import Cell, Plan, build
 from mi_ray.experiments.store.files import MANIFEST, append_line, sha256, write_json
-from mi_ray.experiments.store.manifest import sealed
+from mi_ray.experiments.store.manifest import sealed_text
 from mi_ray.experiments.store.store import CommittedCell, Store
 from mi_ray.theory.tasks import Task
 from sweeps.infomin_grid import STUDY
@@ -96,7 +96,7 @@ def rewrite(committed: CommittedCell, **texts: str) -> None:
     for name in manifest["files"]:
         manifest["files"][name] = sha256(committed.path / name)
         manifest["sizes"][name] = (committed.path / name).stat().st_size
-    write_json(committed.path / MANIFEST, sealed(manifest))
+    (committed.path / MANIFEST).write_text(sealed_text(manifest))
 
 
 def _manifest(cell: Cell) -> dict[str, Any]:

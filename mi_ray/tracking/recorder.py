@@ -19,7 +19,8 @@ from mlflow.exceptions import MlflowException
 from mi_ray.experiments.declare import encoder_of, training_of
 from mi_ray.experiments.declare.identity import cell_key
 from mi_ray.experiments.plan.plan import Cell, Plan
-from mi_ray.experiments.store.store import CommittedCell, Store, sha256
+from mi_ray.experiments.store.files import sha256
+from mi_ray.experiments.store.store import CommittedCell, Store
 from mi_ray.tracking.claims import Claims, by_worth, is_complete
 from mi_ray.tracking.entries import fingerprint, milliseconds, run_entries, run_name
 from mi_ray.tracking.mirror import CELL_KEY, COMPLETE, MIRRORED, database, runs

@@ -15,12 +15,12 @@ from typing import TypeVar, assert_never
 import numpy as np
 from jaxtyping import Int64, UInt8
 from PIL import Image
-from safetensors.numpy import save_file
 
 from mi_ray.compute.images.crops import centred
 from mi_ray.compute.images.duplicates import Identities, identities_of_pixels
 from mi_ray.compute.images.encoded import Encoded, InPlace, Names, Packed, state_of
 from mi_ray.compute.numerics.mapped_files import mapped_arrays, metadata_of
+from mi_ray.compute.numerics.tensor_files import save_arrays
 
 SPLITS = ("train", "validation", "test")
 
@@ -123,7 +123,7 @@ class ImageSet:
                 "field": encoded.field,
                 "matte": encoded.matte,
             }
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path, metadata)
+        save_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path, metadata)
 
     @classmethod
     def load(cls, path: Path, files: Packed | None = None) -> ImageSet:

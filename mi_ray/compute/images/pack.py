@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from mi_ray.compute.images.encoded import Encoded, Packed
 from mi_ray.compute.numerics.mapped_files import mapped_arrays
+from mi_ray.compute.numerics.tensor_files import save_arrays
 
 SHARD_BYTES = 256 * 2**20
 """Bytes at which a shard ends: few enough to be uploaded again after a fault."""
@@ -34,7 +34,7 @@ def pack(encoded: Encoded, folder: Path, split: str) -> list[str]:
     finally:
         if file is not None:
             file.close()
-    save_file({"shard": shard, "offset": offset, "lengths": lengths}, folder / index_of(split))
+    save_arrays({"shard": shard, "offset": offset, "lengths": lengths}, folder / index_of(split))
     return [*names, index_of(split)]
 
 

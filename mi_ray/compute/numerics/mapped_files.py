@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from mi_ray.compute.numerics.disk import reserve, telling_room
+
 TYPES = {
     "U8": np.uint8, "BOOL": np.bool_, "I32": np.int32, "U32": np.uint32, "I64": np.int64, "F16": np.float16,
     "F32": np.float32, "F64": np.float64,
@@ -44,7 +46,10 @@ def metadata_of(path: Path) -> dict[str, str]:
 
 @contextmanager
 def created_arrays(path: Path, shapes: Mapping[str, tuple[int, ...]], kind: DTypeLike) -> Iterator[dict[str, NDArray]]:
-    """Arrays of zeros in a new safetensors file, to be filled in the block; written to disk when it ends."""
+    """Arrays of zeros in a new safetensors file, to be filled in the block; written to disk when it ends.
+
+    OSError if the disk has no room for all of it.
+    """
     dtype, end = np.dtype(kind), 0
     header: dict[str, Any] = {}
     for name, shape in shapes.items():
@@ -54,9 +59,10 @@ def created_arrays(path: Path, shapes: Mapping[str, tuple[int, ...]], kind: DTyp
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % LENGTH)  # the arrays begin at a multiple of 8 bytes
     start = LENGTH + len(text)
-    with open(path, "wb") as file:
+    with telling_room(path, start + end), open(path, "wb") as file:
         file.write(len(text).to_bytes(LENGTH, "little") + text)
-        file.truncate(start + end)
+        file.flush()
+        reserve(file.fileno(), start + end)
     arrays = {
         name: _mapped(path, "r+", start + entry["data_offsets"][0], dtype, entry["shape"])
         for name, entry in header.items()

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
+from numpy.typing import NDArray
 from safetensors import SafetensorError
+from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from mi_ray.compute.numerics.disk import save_with_usual_mode
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
@@ -15,14 +20,18 @@ def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
 
     A tensor that has several names (in CoaT, e.g.) is written once per name; the module loads the same values again.
     """
-    partial = path.with_suffix(".partial")
-    try:
-        save_file(unshared(tensors), partial)
-    except SafetensorError as error:
-        raise OSError(f"checkpoint: {path} cannot be written ({error})") from error
+    partial, separate = path.with_suffix(".partial"), unshared(tensors)
+    needed = sum(tensor.nbytes for tensor in separate.values())
+    save_with_usual_mode(lambda file: save_file(separate, file), partial, needed)
     with open(partial, "rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def save_arrays(arrays: dict[str, NDArray[Any]], path: Path, texts: dict[str, str] | None = None) -> None:
+    """Write arrays, and ``texts`` in the header, to ``path``; OSError if the disk refuses."""
+    needed = sum(array.nbytes for array in arrays.values())
+    save_with_usual_mode(lambda file: save_numpy(arrays, file, texts), path, needed)
 
 
 def unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

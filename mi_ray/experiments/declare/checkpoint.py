@@ -86,12 +86,16 @@ class Checkpoint:
     def science(self) -> Values:
         """The fields but for `LABELS` and those of `LATER` at their earlier value; for a file its sha256, by whose
         contents the layout is recognised."""
+        return self.science_with(contents(Path(self.source)) if isinstance(self.source, str) else "")
+
+    def science_with(self, sha256: str) -> Values:
+        """`science`, if the file has this sha256."""
         own = {name: value for name, value in own_fields(self).items() if name not in self.LABELS}
         if self.input is not None:
             own["input"] = {n: v for n, v in own["input"].items() if n not in INPUT_LATER or v != INPUT_LATER[n]}
         own = {name: value for name, value in own.items() if not (name in self.LATER and value == self.LATER[name])}
         if isinstance(self.source, str):
-            own["sha256"] = contents(Path(self.source))
+            own["sha256"] = sha256
             del own["layout"]
         return own
 

@@ -21,11 +21,16 @@ ABSENT = "absent"
 
 def cell_key(declaration: Kind, data_digest: str) -> str:
     """``kind-<hash>`` of the declaration, the data's content digest, the protocol version and the upstream key."""
+    return key_of_science(declaration, declaration.science(), data_digest)
+
+
+def key_of_science(declaration: Kind, science_of_declaration: Mapping[str, Any], data_digest: str) -> str:
+    """The key of a declaration whose own part is already known, such as that of a checkpoint file which was read."""
     above = declaration.upstream
     science = {
         "kind": type(declaration).__name__,
         "protocol": declaration.protocol,
-        "declaration": declaration.science(),
+        "declaration": science_of_declaration,
         "upstream": cell_key(above, data_digest) if above else None,
         "data": data_digest,
     }

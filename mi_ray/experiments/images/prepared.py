@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,8 @@ from mi_ray.experiments.declare.identity import canonical, own_fields
 from mi_ray.experiments.images.missing import missing, refuse_missing
 from mi_ray.experiments.images.render import files_of, render
 from mi_ray.experiments.store.bucket import Bucket, Published
-from mi_ray.experiments.store.files import MANIFEST, fsync, read_json, sha256, write_json
+from mi_ray.experiments.store.files import fsync, read_json, write_json
+from mi_ray.experiments.store.manifest import Damaged, read_manifest, refuse_changed, write_manifest
 from mi_ray.experiments.store.store import Store
 
 GENERATOR = 2
@@ -40,7 +42,7 @@ class PreparedData:
     bucket: Bucket | None = None
 
     def split(self, name: str) -> ImageSet:
-        """Map a split into memory; ValueError if its file has changed since it was prepared.
+        """Map a split into memory; Damaged if its file has changed since it was prepared.
 
         In a bucket, the shards of streamed images are downloaded to this node first.
         """
@@ -55,7 +57,7 @@ class PreparedData:
     def names(self, split: str) -> Sequence[str]:
         """Names of the images of a split, in its order: paths below the data set's root, or ``digits image 17``.
 
-        ValueError if the file of names has changed since it was prepared.
+        Damaged if the file of names has changed since it was prepared.
         """
         if _names_file(split) not in self._files:
             return self.split(split).names
@@ -64,7 +66,14 @@ class PreparedData:
     @property
     def _files(self) -> dict[str, str]:
         """sha256 of every file, by name."""
-        return read_json(self._manifest_folder / MANIFEST)["files"]
+        return self._manifest["files"]
+
+    @property
+    def _manifest(self) -> dict[str, Any]:
+        try:
+            return read_manifest(self._manifest_folder)
+        except Damaged as reason:
+            raise self._told(reason) from None
 
     @property
     def _manifest_folder(self) -> Path:
@@ -75,12 +84,17 @@ class PreparedData:
         return published.fetch_manifest(self.bucket.cache / published.name)
 
     def _intact(self, name: str) -> Path:
-        """The path of a prepared file on this node; ValueError if its sha256 has changed since it was prepared."""
-        path = self._local_path(name)
-        if sha256(path) != self._files[path.name]:
-            place = f"{self.bucket.address}/data/{self.folder.name}" if self.bucket else self.folder
-            raise ValueError(f"data: {path} has changed since it was prepared; remove {place} to make it again")
+        """The path of a prepared file on this node, its sha256 checked once per process; Damaged if it has changed."""
+        path, manifest = self._local_path(name), self._manifest
+        try:
+            refuse_changed(path, manifest)
+        except Damaged as reason:
+            raise self._told(reason) from None
         return path
+
+    def _told(self, reason: Damaged) -> Damaged:
+        place = f"{self.bucket.address}/data/{self.folder.name}" if self.bucket else self.folder
+        return Damaged(f"data: {place} has changed since it was prepared: {reason}; the same command makes it again")
 
     def _local_path(self, name: str, *, is_checked: bool = True) -> Path:
         """The path of a prepared file on this node, downloaded from the bucket if there is one. A file that is there
@@ -94,15 +108,15 @@ class PreparedData:
 
 def prepared(data: Data, store: Store) -> PreparedData | None:
     """The images if this store has them, else None. Reads no pixels; refuses invalid folders like `prepare`."""
-    if missing(data):
+    return None if missing(data) else _held(store, f"data/{_recipe(data)}", reads_all=False)
+
+
+def _held(store: Store, name: str, *, reads_all: bool) -> PreparedData | None:
+    """The images of a folder of the store; None if they are not there, or damaged as far as it is read."""
+    if store.backend.damage(name, reads_all=reads_all):
         return None
-    folder = store.root / "data" / _recipe(data)
-    try:
-        if store.bucket:
-            Published(store.bucket, f"data/{folder.name}").fetch_manifest(folder)
-        return PreparedData(folder, read_json(folder / MANIFEST)["digest"], store.bucket)
-    except FileNotFoundError:
-        return None
+    folder = store.root / name
+    return PreparedData(folder, read_manifest(folder)["digest"], store.bucket)
 
 
 def prepare(data: Data, store: Store, report: Report = ignore) -> PreparedData:
@@ -111,12 +125,16 @@ def prepare(data: Data, store: Store, report: Report = ignore) -> PreparedData:
 
     Resident images are saved as pixels. Of streamed images an index is saved: the files stay in place, or are packed
     into shards for a bucket, whose nodes may not see the folder. All is made in a folder of this process, which is then
-    renamed and published unless another process was first.
+    renamed and published unless another process was first. Damaged ones are set aside, said, and made again.
     """
     refuse_missing(data)
-    if (existing := prepared(data, store)) is not None:
+    name = f"data/{_recipe(data)}"
+    if (existing := _held(store, name, reads_all=True)) is not None:
         return existing
-    folder = store.root / "data" / _recipe(data)
+    reason = store.backend.damage(name)
+    if place := store.backend.set_aside(name, reason):
+        print(f"images    {name} are not used: {reason}; they are kept in {place} and made again", flush=True)
+    folder = store.root / name
     for leftover in folder.parent.glob("*.partial-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
@@ -134,16 +152,15 @@ def prepare(data: Data, store: Store, report: Report = ignore) -> PreparedData:
             write_json(partial / _names_file(name), tuple(split.names))
         elif store.bucket:
             files += pack(split.images.encoded, partial, name)
-        for file in files:
-            fsync(partial / file)
-    sums = {path.name: sha256(path) for path in sorted(partial.iterdir())}
-    write_json(partial / MANIFEST, {"digest": content_digest(splits), "declaration": own_fields(data), "files": sums})
+    made_of = {"digest": content_digest(splits), "declaration": own_fields(data)}
+    write_manifest(partial, made_of)
     if store.bucket:
         published = Published(store.bucket, f"data/{folder.name}")
         published.stage(partial)
         published.commit(partial)
     try:
         partial.rename(folder)
+        fsync(folder.parent)
     except OSError:
         shutil.rmtree(partial)
     made = prepared(data, store)

@@ -124,7 +124,7 @@ def _results(
         case Training() as training:
             return [trained(training, data, attempt, device, leaving=leaving, loaders=loaders)]
         case Checkpoint() as checkpoint:
-            return [read_back(checkpoint, attempt, store, cell.upstream)]
+            return [read_back(checkpoint, attempt, store, cell.upstream, cell.data_digest)]
         case (Embedding() | Views()) as frozen:
             return [embedded(frozen, data, attempt, store, upstream, device, loaders)]
         case Estimation() as estimation:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -130,8 +132,10 @@ def _resume(trainer: Trainer, attempt: Attempt | None) -> History:
 
 
 def _newest_checkpoint(attempt: Attempt) -> dict[str, Tensor]:
-    """The tensors of the newest intact checkpoint; empty if there is none."""
+    """The tensors of the newest intact checkpoint; empty if there is none. Damaged ones are named on stderr."""
     for path in attempt.checkpoints():
-        if sha256(path)[:32] == path.stem.partition("-")[2]:
-            return load_tensors(path)
+        with suppress(FileNotFoundError):  # another attempt has committed the cell meanwhile
+            if sha256(path)[:32] == path.stem.partition("-")[2]:
+                return load_tensors(path)
+            print(f"store: checkpoint {path} is damaged; the one before it is used", file=sys.stderr, flush=True)
     return {}

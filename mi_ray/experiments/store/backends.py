@@ -149,14 +149,18 @@ class RemoteBucket(Backend):
 
     def damage(self, name: str, *, reads_all: bool = True) -> str:
         published, folder = Published(self.bucket, name), self.root / name
-        is_aside = name.startswith("quarantine/")
+
+        def is_read(file: str) -> bool:
+            """Images in shards are held against their digests when they are read."""
+            is_here = name.startswith("quarantine/") or (folder / file).is_file()
+            return file.endswith(DOCUMENTS) or (reads_all and is_here and not file.endswith(".shard"))
+
         try:
             published.fetch_manifest(folder)
             manifest = read_manifest(folder)
-            for file in manifest["files"]:
-                if file.endswith(DOCUMENTS) or (reads_all and (is_aside or (folder / file).is_file())):
-                    published.fetch_file(folder, file, manifest["files"][file])
-                    refuse_changed(folder / file, manifest)
+            for file in filter(is_read, manifest["files"]):
+                published.fetch_file(folder, file, manifest["files"][file])
+                refuse_changed(folder / file, manifest)
         except FileNotFoundError as error:
             return f"{Path(str(error.filename or error)).name} is missing"
         except Damaged as reason:
@@ -168,6 +172,8 @@ class RemoteBucket(Backend):
 
     def set_aside(self, name: str, reason: str) -> str:
         published = Published(self.bucket, name)
+        if not published.exists():
+            return ""
         leaf = published.leaf
         numbers = (n for n in count(next_number(self.asides(leaf))) if self._claims_aside(f"{leaf}-{n}", reason))
         aside = f"quarantine/{leaf}-{next(numbers)}"

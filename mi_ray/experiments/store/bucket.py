@@ -174,6 +174,10 @@ class Published:
     def _manifest(self) -> str:
         return f"{self.name}/{MANIFEST}"
 
+    def exists(self) -> bool:
+        """Whether the folder is published."""
+        return self.bucket.has(self._manifest)
+
     @property
     def leaf(self) -> str:
         """The last part of the name."""

@@ -10,7 +10,15 @@ from typing import Any
 
 from mi_ray.experiments.store.backends import RemoteBucket
 from mi_ray.experiments.store.files import parsed_lines
-from mi_ray.experiments.store.manifest import DECLARATION, Damaged, checked, content_of, read_manifest, refuse_changed
+from mi_ray.experiments.store.manifest import (
+    DECLARATION,
+    Damaged,
+    checked,
+    content_of,
+    read_manifest,
+    refuse_changed,
+    telling_damage,
+)
 
 HISTORY, RESULT = "history.jsonl", "result.json"
 
@@ -75,7 +83,8 @@ class CommittedCell:
         """The bytes of a small file; they are checked after they were read, so that no later change matters."""
         path = self._fetched(name)
         try:
-            return checked(name, path.read_bytes() if path.is_file() else b"", self.manifest)
+            with telling_damage(path):
+                return checked(name, path.read_bytes(), self.manifest)
         except Damaged as reason:
             raise self._told(reason) from None
 

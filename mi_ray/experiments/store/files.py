@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from mi_ray.compute.numerics.disk import telling_room
+
 MANIFEST = "manifest.json"
 
 
@@ -49,7 +51,8 @@ def fsync(path: Path) -> None:
     """Flush a file or directory to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with telling_room(path, 0):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -61,7 +64,9 @@ def json_text(value: Any) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file for people: `json_text`."""
-    path.write_text(json_text(value))
+    text = json_text(value)
+    with telling_room(path, len(text)):
+        path.write_text(text)
 
 
 def read_json(path: Path) -> Any:
@@ -71,8 +76,9 @@ def read_json(path: Path) -> Any:
 
 def append_line(path: Path, row: dict[str, float]) -> None:
     """Append one row to a JSON-lines file."""
-    with open(path, "a") as file:
-        file.write(json.dumps(row, sort_keys=True, allow_nan=False) + "\n")
+    line = json.dumps(row, sort_keys=True, allow_nan=False) + "\n"
+    with telling_room(path, len(line)), open(path, "a") as file:
+        file.write(line)
 
 
 def read_lines(path: Path) -> list[dict[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -27,6 +28,8 @@ class SharedFolder(Backend):
         return damage(self.root / name, reads_all=reads_all)
 
     def set_aside(self, name: str, reason: str) -> str:
+        if not os.path.lexists(self.root / name):
+            return ""
         (self.root / "quarantine").mkdir(exist_ok=True)
         leaf = Path(name).name
         numbers = (n for n in count(next_number(self.asides(leaf))) if self._claims_aside(f"{leaf}-{n}", reason))
@@ -99,7 +102,8 @@ class SharedFolder(Backend):
         return {number for number in self.attempts(key) if (self.root / "work" / key / str(number) / ENDED).is_file()}
 
     def write_progress(self, path: Path, share: float) -> None:
-        path.write_text(f"{share:.4f}")
+        with suppress(OSError):  # a full disk stops a training where it saves, not where it tells its progress
+            path.write_text(f"{share:.4f}")
 
     def read_progress(self, key: str) -> str:
         return (self.root / "work" / key / str(self.attempts(key)[-1]) / PROGRESS).read_text()

@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.store.manifest import Damaged, parsed
+from mi_ray.experiments.store.manifest import Damaged, content_of, parsed, read_manifest
 from mi_ray.experiments.store.store import Store
 
 UPSTREAM_CONTENT = "upstream_content"
@@ -46,9 +47,10 @@ def heal(store: Store, needs: Mapping[str, str | None]) -> list[Aside]:
     with ThreadPoolExecutor(READERS) as pool:
         reasons = dict(zip(keys, pool.map(partial(_damage, store), keys), strict=True))
     for key in keys:
-        reason = reasons[key] or _outdated(store, key, usable.get(needs[key] or ""))
+        manifest = {} if reasons[key] else read_manifest(store.cells / key)
+        reason = reasons[key] or _outdated(manifest, usable.get(needs[key] or ""))
         if not reason:
-            usable[key] = store.read(key).content
+            usable[key] = content_of(manifest)
         elif place := _set_aside(store, key, reason):
             found.append(Aside(key, reason, place, bool(reasons[key])))
     return found
@@ -72,12 +74,12 @@ def settled(store: Store, key: str, upstream: str | None) -> bool:
     """
     content = store.read(upstream).content if upstream else None
     if store.has(key):
-        reason = _outdated(store, key, content)
+        reason = _outdated(store.read(key).manifest, content)
         if not reason:
             return True
         _set_aside(store, key, reason)
-    elif key in store.backend.present():
-        _set_aside(store, key, _damage(store, key))
+    elif reason := _damage(store, key):
+        _set_aside(store, key, reason)  # nothing is there, or something that is not whole
     return content is not None and _put_back(store, key, content)
 
 
@@ -95,10 +97,9 @@ def _damage(store: Store, key: str) -> str:
     return store.backend.damage(f"cells/{key}")
 
 
-def _outdated(store: Store, key: str, content: str | None) -> str:
+def _outdated(manifest: Mapping[str, Any], content: str | None) -> str:
     """Why a cell does not rest on an upstream cell of this content, None if that cell is not committed; empty if it
     does, or does not tell."""
-    manifest = store.read(key).manifest
     rests_on = manifest.get(UPSTREAM_CONTENT)
     if rests_on is None or rests_on == content:
         return ""

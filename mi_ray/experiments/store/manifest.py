@@ -6,19 +6,28 @@ versions have no seal: of them only the files can be checked.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mi_ray.experiments.store.files import MANIFEST, json_text, sha256_once
+from mi_ray.compute.numerics.disk import telling_room
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.store.files import MANIFEST, fsync, json_text, sha256, sha256_once
 
 FORMAT, SEAL = "format", "seal"
 """Both fields are in every sealed manifest, so that damage to the name of one does not make it look unsealed."""
 VERSION = 2
+UNSEALED = "0" * 64
 DOCUMENTS = (".json", ".jsonl")
 """Endings of the small files of a cell, which every command reads."""
+VERY_LARGE = 2**30
+"""Bytes of a file that is read for damage at the start of a command only if it was written since it was committed."""
+UNREADABLE = frozenset({errno.EIO, errno.ELOOP, errno.EBADMSG})
+"""Errors of reading that do not go away: bad blocks, links that lead to themselves."""
 DECLARATION = "declaration.json"
 
 
@@ -26,10 +35,34 @@ class Damaged(ValueError):
     """A committed file is missing, cut or changed. Its text names the file."""
 
 
-def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest with its format and, as ``seal``, the sha256 of all that."""
-    whole = {name: value for name, value in manifest.items() if name != SEAL} | {FORMAT: VERSION}
-    return whole | {SEAL: _seal(whole)}
+def sealed_text(manifest: Mapping[str, Any]) -> str:
+    """The text of a manifest with its format and its seal: the sha256 of the text in which the seal is all zeros."""
+    text = json_text({**manifest, FORMAT: VERSION, SEAL: UNSEALED})
+    return text.replace(_line(UNSEALED), _line(hashlib.sha256(text.encode()).hexdigest()), 1)
+
+
+def _is_intact(content: bytes, seal: object) -> bool:
+    """Whether these are the bytes that were sealed."""
+    unsealed = content.replace(_line(seal).encode(), _line(UNSEALED).encode(), 1)
+    return hashlib.sha256(unsealed).hexdigest() == seal
+
+
+def _line(seal: object) -> str:
+    return f'"{SEAL}": "{seal}"'
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the sealed manifest of all files in ``folder``; files, manifest and folder are on disk when it returns."""
+    written = sorted(folder.iterdir())
+    held = {
+        "files": {path.name: sha256(path) for path in written},
+        "sizes": {path.name: path.stat().st_size for path in written},
+    }
+    text = sealed_text({**manifest, **held})
+    with telling_room(folder / MANIFEST, len(text)):
+        (folder / MANIFEST).write_text(text)
+    for path in [*written, folder / MANIFEST, folder]:
+        fsync(path)
 
 
 def parsed(content: bytes) -> dict[str, Any]:
@@ -39,20 +72,36 @@ def parsed(content: bytes) -> dict[str, Any]:
         files = manifest["files"]
         if not all(_is_name(name) and _is_digest(digest) for name, digest in files.items()):
             raise ValueError("names or digests of files")
-        is_intact = json_text(manifest).encode() == content and manifest.get(SEAL) == _seal(manifest)
+        is_sealed = FORMAT in manifest or SEAL in manifest
+        is_intact = not is_sealed or _is_intact(content, manifest.get(SEAL))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Damaged(f"{MANIFEST} is no manifest ({type(error).__name__})") from error
-    if (FORMAT in manifest or SEAL in manifest) and not is_intact:
+    if not is_intact:
         raise Damaged(f"{MANIFEST} does not match its seal")
     return manifest
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a folder; Damaged if it is missing or not intact."""
-    try:
+    with telling_damage(folder / MANIFEST):
         return parsed((folder / MANIFEST).read_bytes())
+
+
+@contextmanager
+def telling_damage(path: Path) -> Iterator[None]:
+    """Damaged if the disk has lost a file or cannot read it; Refused if this user may not."""
+    try:
+        yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise Damaged(f"{MANIFEST} is missing") from error
+        raise Damaged(f"{path.name} is missing") from error
+    except PermissionError as error:
+        raise Refused(
+            f"store: {path} cannot be read ({error.strerror}); allowed: files that all users of a store may read"
+        ) from error
+    except OSError as error:
+        if error.errno not in UNREADABLE:
+            raise
+        raise Damaged(f"{path.name} cannot be read ({error.strerror})") from error
 
 
 def checked(name: str, content: bytes, manifest: Mapping[str, Any]) -> bytes:
@@ -65,37 +114,40 @@ def checked(name: str, content: bytes, manifest: Mapping[str, Any]) -> bytes:
 def refuse_changed(path: Path, manifest: Mapping[str, Any], *, reads_all: bool = True) -> None:
     """Damaged if a file is missing or does not match the manifest; without ``reads_all`` only its size is compared."""
     name, sizes = path.name, manifest.get("sizes", {})
-    try:
+    with telling_damage(path):
         size = path.stat().st_size
         is_same = size == sizes.get(name, size) and (not reads_all or sha256_once(path) == manifest["files"][name])
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise Damaged(f"{name} is missing") from error
     if not is_same:
         raise Damaged(f"{name} does not match its manifest")
 
 
 def damage(folder: Path, *, reads_all: bool = True) -> str:
     """Why a committed folder is not whole; empty if it is. Without ``reads_all``, of files other than `DOCUMENTS` only
-    the sizes are compared."""
+    the sizes are compared; with it, of very large files too, if they were not written since the folder was committed:
+    who uses one reads it."""
     try:
         manifest = read_manifest(folder)
         for name in manifest["files"]:
-            refuse_changed(folder / name, manifest, reads_all=reads_all or name.endswith(DOCUMENTS))
+            is_read = name.endswith(DOCUMENTS) or (reads_all and not _rests(folder / name))
+            refuse_changed(folder / name, manifest, reads_all=is_read)
     except Damaged as reason:
         return str(reason)
     return ""
+
+
+def _rests(path: Path) -> bool:
+    """Whether a file is very large and, as its system's time of change tells, older than the manifest beside it."""
+    try:
+        status = path.stat()
+        return status.st_size >= VERY_LARGE and status.st_ctime_ns < (path.parent / MANIFEST).stat().st_ctime_ns
+    except OSError:
+        return False
 
 
 def content_of(manifest: Mapping[str, Any]) -> str:
     """sha256 of what a cell found: of its files, without the declaration. Times and machines do not enter."""
     files = {name: digest for name, digest in manifest["files"].items() if name != DECLARATION}
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
-
-
-def _seal(manifest: Mapping[str, Any]) -> str:
-    """sha256 of a manifest's text without its seal."""
-    body = {name: value for name, value in manifest.items() if name != SEAL}
-    return hashlib.sha256(json_text(body).encode()).hexdigest()
 
 
 def _is_name(name: object) -> bool:

@@ -24,9 +24,9 @@ from mi_ray.experiments.store.backends import PROGRESS, Backend, RemoteBucket
 from mi_ray.experiments.store.bucket import Bucket
 from mi_ray.experiments.store.cell import CommittedCell
 from mi_ray.experiments.store.failpoints import failpoint
-from mi_ray.experiments.store.files import MANIFEST, fsync, sha256, write_json
+from mi_ray.experiments.store.files import write_json
 from mi_ray.experiments.store.folder import SharedFolder
-from mi_ray.experiments.store.manifest import sealed
+from mi_ray.experiments.store.manifest import write_manifest
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,7 @@ class Attempt:
         try:
             for name, document in documents.items():
                 write_json(self.payload / f"{name}.json", document)
-            written = sorted(self.payload.iterdir())
-            held = {
-                "files": {path.name: sha256(path) for path in written},
-                "sizes": {path.name: path.stat().st_size for path in written},
-            }
-            write_json(self.payload / MANIFEST, sealed(manifest | {"key": self.key, "attempt": self.number} | held))
-            for path in [*written, self.payload / MANIFEST, self.payload]:  # on disk before the cell is visible
-                fsync(path)
+            write_manifest(self.payload, manifest | {"key": self.key, "attempt": self.number})
             self.store.backend.stage(self.key, self.payload)
             failpoint("commit.before_rename")
             self.refuse_if_stale()

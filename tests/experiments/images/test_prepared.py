@@ -11,6 +11,8 @@ from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.experiments.declare import CDP, Labelled
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.images.prepared import prepare, prepared
+from mi_ray.experiments.store.files import MANIFEST
+from mi_ray.experiments.store.manifest import Damaged
 from mi_ray.experiments.store.store import Store
 from tests.compute.miniatures import imagenet
 
@@ -242,5 +244,46 @@ def test_a_prepared_file_that_has_changed_is_noticed_when_it_is_loaded(store):
     flipped[-100] ^= 1
     path.write_bytes(flipped)
     assert len(made.split("train")) == 1024
-    with pytest.raises(ValueError, match=r"data: .*test.safetensors has changed since it was prepared; remove"):
+    with pytest.raises(Damaged, match=r"data: .* has changed since it was prepared: test.safetensors does not match"):
         made.split("test")
+
+
+def cut(name, share):
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[: int(share * 500)])
+
+
+DAMAGES = {
+    "no manifest": lambda folder: (folder / MANIFEST).unlink(),
+    "an empty manifest": cut(MANIFEST, 0),
+    "half a manifest": cut(MANIFEST, 0.5),
+    "another digest": lambda folder: (folder / MANIFEST).write_text(
+        (folder / MANIFEST).read_text().replace('"digest": "', '"digest": "0')
+    ),
+    "an emptied folder": lambda folder: [path.unlink() for path in folder.iterdir()],
+    "no split": lambda folder: (folder / "train.safetensors").unlink(),
+    "a split cut": cut("train.safetensors", 1),
+    "names cut": cut("train.names.json", 0.9),
+    "a pixel": lambda folder: flip(folder / "test.safetensors", -100),
+    "a file for the folder": lambda folder: (shutil.rmtree(folder), folder.write_text("")),
+}
+
+
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.fault("F25", "prepared images changed after a training, torn or emptied, in 10 ways")
+def test_damaged_images_are_said_set_aside_and_made_again_with_the_same_digest(store, capsys):
+    first = prepare(SMALL, store)
+    for number, (kind, damage) in enumerate(DAMAGES.items(), start=1):
+        damage(first.folder)
+        assert prepared(SMALL, store) in (None, first), kind
+        again = prepare(SMALL, store)
+        said = capsys.readouterr().out
+        place = store.root / "quarantine" / f"{first.folder.name}-{number}"
+        assert again == first and len(again.split("train")) == 1024 and len(again.names("train")) == 1024, kind
+        assert said.count("\n") == 1 and f"they are kept in {place}" in said, kind
+        assert os.path.lexists(place)
+    assert prepare(SMALL, store) == first and capsys.readouterr().out == ""

@@ -3,13 +3,17 @@
 import os
 import random
 import shutil
+import stat
+import tempfile
+import time
+from pathlib import Path
 
 import pytest
 
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.store.files import MANIFEST, append_line, read_json, sha256, write_json
 from mi_ray.experiments.store.healing import UPSTREAM_CONTENT, heal, setting_aside, settled
-from mi_ray.experiments.store.manifest import Damaged
+from mi_ray.experiments.store.manifest import Damaged, parsed, sealed_text
 from mi_ray.experiments.store.store import Store, store_at
 from tests.buckets import new_bucket, objects
 
@@ -105,6 +109,10 @@ def a_folder_for(name):
     return damage
 
 
+def linked_to_itself(name):
+    return lambda cell: ((cell / name).unlink(), (cell / name).symlink_to(name))
+
+
 DAMAGES = {
     "an emptied folder": emptied,
     "a file for the folder": a_file,
@@ -124,6 +132,8 @@ DAMAGES = {
     "a folder for the payload": a_folder_for("h.safetensors"),
     "a longer payload": replaced("h.safetensors", "weights of another training"),
     "no result": lambda cell: (cell / "result.json").unlink(),
+    "a result that is a link to itself": linked_to_itself("result.json"),
+    "a payload that is a link to itself": linked_to_itself("h.safetensors"),
     "half a result": cut("result.json", 0.5),
     "another digit in the result": replaced("result.json", '{"bits": 1.6}\n'),
     "half a history": cut("history.jsonl", 0.5),
@@ -132,7 +142,7 @@ DAMAGES = {
 }
 
 
-@pytest.mark.fault("F18", "a committed cell torn, emptied or cut in 23 ways")
+@pytest.mark.fault("F18", "a committed cell torn, emptied or cut in 25 ways")
 def test_a_damaged_cell_is_named_set_aside_and_computed_again(store, recovery):
     run(store)
     whole = shown(store)
@@ -227,6 +237,35 @@ def test_a_large_file_is_read_once_per_process_until_it_changes(store, monkeypat
         store.read(EMBEDDING).file("h.safetensors")
 
 
+def test_a_very_large_file_is_read_at_the_start_only_if_it_was_written_since(store, monkeypatch):
+    from mi_ray.experiments.store import files, manifest
+
+    monkeypatch.setattr(manifest, "VERY_LARGE", 10)
+    run(store)
+    time.sleep(0.02)
+    for key in NEEDS:
+        os.utime(store.cells / key / MANIFEST)  # well after the payload, as of a payload that takes long to write
+    monkeypatch.setattr(files, "_hashed", {})
+    assert run(store) == (set(), set())
+    read = {path.name for path in files._hashed}
+    assert "h.safetensors" not in read and "result.json" in read
+    before = (store.cells / QUESTION / "h.safetensors").stat()
+    (store.cells / QUESTION / "h.safetensors").write_bytes(b"x" * before.st_size)
+    os.utime(store.cells / QUESTION / "h.safetensors", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert run(store) == ({QUESTION}, {QUESTION})
+
+
+@pytest.mark.parametrize("value", ["0" * 64, '"seal": "' + "0" * 64 + '"', "\ud800", {"seal": 1}])
+def test_a_manifest_of_any_content_is_intact_until_it_changes(value):
+    text = sealed_text({"files": {}, "a": value, "z": value})
+    assert parsed(text.encode())["z"] == value
+    for place in range(len(text)):
+        content = bytearray(text.encode())
+        content[place] ^= 1 + place % 255
+        with pytest.raises(Damaged):
+            parsed(bytes(content))
+
+
 def test_a_damaged_cell_in_a_store_of_others_is_refused_in_one_line(store, monkeypatch):
     run(store)
     (store.cells / QUESTION / "result.json").write_text("{}")
@@ -237,6 +276,53 @@ def test_a_damaged_cell_in_a_store_of_others_is_refused_in_one_line(store, monke
     monkeypatch.setattr("pathlib.Path.rename", denied)
     with pytest.raises(Refused, match=rf"store: {QUESTION} in .* may not be used .*Permission denied.*; allowed: "):
         heal(store, NEEDS)
+
+
+@pytest.fixture
+def open_to_all():
+    """A store in a folder that other users may enter, which pytest's are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        store = Store(Path(folder) / "store")
+        store.prepare()
+        yield store
+
+
+def test_a_file_that_this_user_may_not_read_is_refused_in_one_line(open_to_all):
+    store = open_to_all
+    run(store)
+    (store.cells / QUESTION / "result.json").chmod(0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(Refused, match=r"^store: .* cannot be read \(Permission denied\); allowed: .*$"):
+            heal(store, NEEDS)
+        with pytest.raises(Refused, match="cannot be read"):
+            store.has(QUESTION)
+    finally:
+        os.seteuid(user)
+
+
+def test_what_a_group_shares_can_be_written_by_all_of_it(tmp_path):
+    before = os.umask(0o002)
+    try:
+        store = Store(tmp_path / "store")
+        store.prepare()
+        run(store)
+        (store.cells / QUESTION / "result.json").write_text("{}")
+        assert run(store) == ({QUESTION}, {QUESTION})
+        written(store)
+    finally:
+        os.umask(before)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (store.root, *store.root.rglob("*"))}
+    assert modes == {0o775, 0o664}
+
+
+def written(store):
+    """An attempt that is at work and one that has ended."""
+    store.attempt(EMBEDDING).report_progress(0.5)
+    store.attempt(TRAINING).end("interrupted")
 
 
 @pytest.fixture

@@ -103,6 +103,7 @@ def at_once(store, program, processes):
     return [process.communicate(timeout=60)[0] for process in started]
 
 
+@pytest.mark.fault("F3", "kill -9 between the files of a cell and its commit")
 def test_killed_before_the_commit_there_is_no_cell_and_the_next_attempt_commits(store):
     assert commit_elsewhere(store, "commit.before_rename:kill@1") == -signal.SIGKILL
     assert not store.has(KEY) and store.committed([KEY]) == set()
@@ -118,6 +119,7 @@ def test_what_a_killed_attempt_left_is_swept_by_the_one_that_commits(store):
     assert len(everything(store)) == 2, "result and manifest"
 
 
+@pytest.mark.fault("F4", "kill -9 right after the commit of a cell")
 def test_killed_after_the_commit_the_cell_is_there(store):
     assert commit_elsewhere(store, "commit.after_rename:kill@1") == -signal.SIGKILL
     assert store.has(KEY) and store.committed([KEY, "another"]) == {KEY}
@@ -203,6 +205,7 @@ def test_reading_a_cell_that_is_not_committed_names_it(store):
         store.read(KEY)
 
 
+@pytest.mark.fault("F18", "JSON lines cut at every byte")
 def test_json_lines_cut_at_any_byte_lose_only_the_last_record(tmp_path):
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
     records = [{"step": step, "loss_nats": 3.25 - step} for step in range(4)]
