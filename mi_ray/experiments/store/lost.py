@@ -20,6 +20,9 @@ from mi_ray.experiments.store.backends import ENDED
 from mi_ray.experiments.store.store import Store
 
 DIED, FAILED = "died", "failed"
+ON_HERE = "--on here"
+"""What the store's lock says of a driver that computes in its own process, so that its death is that of the cell."""
+
 MOST_DEATHS = 3
 """Deaths of its process, without a step forward between them, after which a cell is skipped."""
 
@@ -67,6 +70,11 @@ def settle(store: Store, *, counts: bool) -> None:
             if not names & {ENDED, DIED}:
                 with suppress(OSError):
                     _mark(store, f"{key}/{number}/{DIED if counts else ENDED}", "" if counts else "its driver ended")
+
+
+def settle_after(store: Store, before: str) -> None:
+    """`settle` what a driver has left of which the lock says ``before``; "" if it ended in order."""
+    settle(store, counts=before.endswith(ON_HERE))
 
 
 def poison(store: Store) -> dict[str, str]:
