@@ -11,6 +11,7 @@ from mi_ray.experiments.declare.checks import Refused, Stopped
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import Job, build
 from mi_ray.experiments.run.stops import stop_of, unusable
+from mi_ray.experiments.store.healing import heal
 from mi_ray.experiments.store.lost import fail, lost, poison, settle
 from mi_ray.running.clock import Accounting
 from mi_ray.running.exit import DONE, FAILED, INTERRUPTED, STOPPED, say
@@ -57,10 +58,22 @@ def _computed(order: Order, recording: Recording) -> Rounds:
     give_back()
     digests = {data: prepared.digest for data, prepared in images.items()}
     with Runner(order.options, order.store, {made.digest: made for made in images.values()}) as runner:
-        rounds = Rounds(order.renewed(digests.get), runner, recording)
+        rounds = Rounds(healed(order.renewed(digests.get)), runner, recording)
         rounds.run()
     settle(order.store, counts=rounds.code in (DONE, FAILED))  # Ray's workers died, or went with an interrupted run
     return rounds
+
+
+def healed(order: Order) -> Order:
+    """The order without the cells of the store that may not be used: they are set aside and named."""
+    found = heal(order.store, {key: cell.upstream for key, cell in order.whole.cells.items()})
+    for aside in found:
+        if aside.is_damaged:
+            print(f"store     {aside}", flush=True)
+    if resting := sum(not aside.is_damaged for aside in found):
+        cells = "1 cell that rests" if resting == 1 else f"{resting} cells that rest"
+        print(f"store     {cells} on others that changed or are gone: set aside until those are computed", flush=True)
+    return order.renewed() if found else order
 
 
 def todo(order: Order) -> tuple[list[Job], list[tuple[Job, str]]]:
@@ -143,7 +156,7 @@ class Rounds:
                 self.code = FAILED if skipped and lacks_answers(self.order) else DONE
                 return
             tried |= keys
-            self.order = self.order.renewed()
+            self.order = healed(self.order.renewed())
             self.screen = self._new_screen()
             self.screen.accounting = self._accounting
 

@@ -15,6 +15,7 @@ from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.store import backends
 from mi_ray.experiments.store.failpoints import VARIABLE
 from mi_ray.experiments.store.files import append_line, read_lines, write_json
+from mi_ray.experiments.store.manifest import Damaged
 from mi_ray.experiments.store.store import Store, ending_in_order, store_at
 from tests.buckets import new_bucket, objects
 
@@ -183,9 +184,11 @@ def test_a_flipped_byte_in_a_payload_file_is_named(store):
     cell = written(store).publish({})
     assert cell.file("result.json").is_file()
     flip(store, "result.json")
-    place = f"{store.name}/cells/{KEY}"
-    with pytest.raises(ValueError, match=rf"{place}/result\.json does not match its manifest; remove {place} to"):
+    told = rf"{store.name}/cells/{KEY} is damaged: result\.json does not match its manifest; the same command"
+    with pytest.raises(Damaged, match=told):
         store.read(KEY).file("result.json")
+    with pytest.raises(Damaged, match=told):
+        assert store.read(KEY).result
 
 
 def test_the_manifest_tells_key_attempt_and_what_it_was_given(store):
