@@ -69,10 +69,10 @@ def healed(order: Order) -> Order:
     found = heal(order.store, {key: cell.upstream for key, cell in order.whole.cells.items()})
     for aside in found:
         if aside.is_damaged:
-            print(f"store     {aside}", flush=True)
+            say(f"store     {aside}")
     if resting := sum(not aside.is_damaged for aside in found):
         cells = "1 cell that rests" if resting == 1 else f"{resting} cells that rest"
-        print(f"store     {cells} on others that changed or are gone: set aside until those are computed", flush=True)
+        say(f"store     {cells} on others that changed or are gone: set aside until those are computed")
     return order.renewed() if found else order
 
 

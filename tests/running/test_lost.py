@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +15,9 @@ from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.experiments.store.lost import MOST_DEATHS, deaths, fail, failed, forgive, poison, settle
 from mi_ray.experiments.store.store import Store
 from mi_ray.launch import launch
-from mi_ray.running.exit import DONE
+from mi_ray.running.exit import DONE, FAILED
+from tests.faults.matrix import Recovery
+from tests.running.studies import SMALL
 
 DIES = """
 import os, sys
@@ -25,9 +27,8 @@ from mi_ray.launch import launch
 from tests.running.studies import SMALL
 
 def compute(job, *arguments, **options):
-    if job.cells[0].parameters.get("pairing") == "color" and job.kind == "training" and not os.environ.get("HEALED"):
-        job_store = arguments[1]
-        job_store.attempt(job.cells[0].key)
+    if job.cells[0].parameters.get("pairing") == "color" and job.kind == "training":
+        arguments[1].attempt(job.cells[0].key)
         os.kill(os.getpid(), 9)
     return original(job, *arguments, **options)
 
@@ -38,25 +39,26 @@ launch(SMALL, sys.argv[1:])
 ROOT = Path(__file__).parents[2]
 
 
-def command(store: Path, *flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A study whose training of pairing=color kills its process; the other does not."""
-    return subprocess.run(
-        [sys.executable, "-c", DIES, "--on", "here", "--store", str(store), *flags], capture_output=True, text=True,
-        env=os.environ | environment, cwd=ROOT,
-    )  # fmt: skip
+def killed(store: Path) -> int:
+    """The exit code of a study whose training of pairing=color kills its process."""
+    flags = ["--on", "here", "--store", str(store)]
+    return subprocess.run([sys.executable, "-c", DIES, *flags], cwd=ROOT, capture_output=True).returncode
 
 
 @pytest.mark.slow
 @pytest.mark.fault("F33", "a cell that kills its process each time, with --on here")
-def test_a_cell_that_kills_its_process_is_skipped_and_the_others_are_computed(tmp_path: Path, recovery) -> None:
-    assert [command(tmp_path).returncode for _ in range(MOST_DEATHS)] == [-9] * MOST_DEATHS
-    ran = command(tmp_path)
-    assert ran.returncode == 1 and ran.stderr == ""
-    assert "failed  training pairing=color  killed its process 3 times; skipped; --retry tries it again" in ran.stdout
-    assert "computed:" in ran.stdout and len(list((tmp_path / "cells").iterdir())) == 3
-    listed = command(tmp_path, "--dry-run")
-    assert "skipped   training pairing=color: killed its process 3 times" in listed.stdout
-    assert command(tmp_path, "--retry", HEALED="1").returncode == 0
+def test_a_cell_that_kills_its_process_is_skipped_and_the_others_are_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], recovery: Recovery
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    assert [killed(tmp_path) for _ in range(MOST_DEATHS)] == [-signal.SIGKILL] * MOST_DEATHS
+    assert launched(tmp_path, study=SMALL) == FAILED
+    out, err = capsys.readouterr()
+    assert "failed  training pairing=color  killed its process 3 times; skipped; --retry tries it again" in out
+    assert err == "" and len(list((tmp_path / "cells").iterdir())) == 3
+    assert launched(tmp_path, "--dry-run", study=SMALL) == DONE
+    assert "skipped   training pairing=color: killed its process 3 times" in capsys.readouterr().out
+    assert launched(tmp_path, "--retry", study=SMALL) == DONE
     assert len(list((tmp_path / "cells").iterdir())) == 6 and not list((tmp_path / "work").iterdir())
     recovery.redone = "the poison cell 3 times, no other"
 
@@ -138,9 +140,9 @@ SEARCH = Study(
 )
 
 
-def launched(store: Path, *flags: str) -> int:
+def launched(store: Path, *flags: str, study: Study = SEARCH) -> int:
     with pytest.raises(SystemExit) as end:
-        launch(SEARCH, ["--on", "here", "--store", str(store), *flags])
+        launch(study, ["--on", "here", "--store", str(store), *flags])
     return end.value.code
 
 
