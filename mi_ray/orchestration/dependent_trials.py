@@ -9,6 +9,7 @@ All code here runs in the driver process, in the thread of Tune's control loop.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
@@ -24,6 +25,7 @@ from mi_ray.experiments.plan.queue import Queue
 from mi_ray.experiments.run.serial import Listener
 from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import Share, capacity, free
+from mi_ray.orchestration.deaths import PREEMPTED, JobTrialRecord
 from mi_ray.orchestration.placement import Occupancy
 from mi_ray.orchestration.trial import FAILED, config
 
@@ -39,7 +41,8 @@ class DependentTrials(SearchAlgorithm):
 
     def __init__(
         self,
-        queue: Queue,
+        jobs: Iterable[Job],
+        slots: int,
         occupancy: Occupancy,
         store: Store,
         listener: Listener,
@@ -47,13 +50,19 @@ class DependentTrials(SearchAlgorithm):
         work: ray.ObjectRef,
         retries: int,
     ) -> None:
-        """``work``: reference to the `mi_ray.orchestration.trial.Work` of all jobs; ``retries``: per trial, by Tune."""
-        self._queue, self._occupancy, self._store = queue, occupancy, store
+        """``slots``: trainings side by side; ``work``: reference to the `mi_ray.orchestration.trial.Work` of all jobs;
+        ``retries``: per trial."""
+        self._slots, self._occupancy, self._store = slots, occupancy, store
         self._listener, self._work, self._retries = listener, work, retries
         self._experiment: Any = None
-        self.jobs: dict[str, Job] = {}
+        self.jobs = {job.key: job for job in jobs}
+        self._queue = Queue(self.jobs.values(), store, slots=slots)
+        self._running: dict[str, JobTrialRecord] = {}
         self._attempts: dict[str, int] = {}
+        self._lost: Counter[str] = Counter()
+        self._ended: set[str] = set()
         self._waits = Waits()
+        self.fault: Exception | None = None
 
     def __getstate__(self) -> dict:
         return {}  # Tune pickles the search algorithm for `Tuner.restore`, which is never used
@@ -70,10 +79,9 @@ class DependentTrials(SearchAlgorithm):
         if job is None:
             return None
         self._occupancy.take(job)
-        self.jobs[job.key] = job
         self._attempts[job.key] = self._count(job)
         spec = self._experiment.spec
-        return Trial(
+        trial = self._running[job.key] = JobTrialRecord(
             spec["run"],
             config=config(job, self._work),
             trial_id=job.key,
@@ -81,8 +89,9 @@ class DependentTrials(SearchAlgorithm):
             placement_group_factory=placement_group(self._occupancy.trial_share(job)),
             experiment_tag=job.key,
             stopping_criterion={},
-            max_failures=self._retries,
+            max_failures=self._retries - self._lost[job.key],
         )
+        return trial
 
     def _count(self, job: Job) -> int:
         """Number of attempts in the store at the job's cells that are not committed."""
@@ -105,16 +114,52 @@ class DependentTrials(SearchAlgorithm):
                 self._listener.waiting(job, f"{self._occupancy.wanted(job)} since {seconds:.0f} s; free: {free()}")
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        """Ask the store whether the job's cells are committed; if not, the job has failed, whatever Tune says."""
-        job = self.jobs[trial_id]
-        self._occupancy.free(job)
-        if all(self._store.has(cell.key) for cell in job.cells):
-            self._queue.done(job)
-            self._listener.finished(job)
+        """Ask the store whether the job's cells are committed; if not, the job has failed, whatever Tune says.
+
+        Tune would take an error of the store's or of the listener's for one of the trial's: it is kept in ``fault``.
+        """
+        job, trial = self.jobs[trial_id], self._running.pop(trial_id, None)
+        if trial is None:
             return
-        self._queue.fail(job)
-        reason = (result or {}).get(FAILED) or f"its worker died {self._retries + 1} times"
+        self._occupancy.free(job)
+        try:
+            if all(self._store.has(cell.key) for cell in job.cells):
+                self._ended.add(job.key)
+                self._queue.done(job)
+                self._listener.finished(job)
+            else:
+                self._fail(job, (result or {}).get(FAILED) or f"{trial.death} ({self._retries + 1} tries)")
+        except Exception as fault:
+            self.fault = self.fault or fault
+
+    def _fail(self, job: Job, reason: str) -> None:
+        blocked = self._queue.fail(job)
+        self._ended |= {job.key, *(below.key for below in blocked)}
         self._listener.failed(job, reason)
+
+    def recover(self, trial: JobTrialRecord) -> None:
+        """Tune tries a trial again: tell why."""
+        self._lost[trial.trial_id] += not trial.death.startswith(PREEMPTED)
+        self._listener.lost(self.jobs[trial.trial_id], trial.death)
+
+    def begin_again(self, reason: str) -> None:
+        """A Tune run has ended before its jobs: prepare another one over the rest. Its running jobs count as lost."""
+        running, self._running = self._running, {}
+        for key in running:
+            job = self.jobs[key]
+            self._occupancy.free(job)
+            self._lost[key] += 1
+            if self._lost[key] > self._retries:
+                self._fail(job, f"{reason} ({self._lost[key]} tries)")
+            else:
+                self._listener.lost(job, reason)
+        rest = [job for key, job in self.jobs.items() if key not in self._ended]
+        self._queue = Queue(rest, self._store, slots=self._slots)
+
+    @property
+    def ended(self) -> int:
+        """Number of jobs that are committed, failed or blocked."""
+        return len(self._ended)
 
     def is_finished(self) -> bool:
         return self._queue.empty
@@ -165,6 +210,10 @@ class Relay(Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._listener.started(self._dependent.jobs[trial.trial_id])
 
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        assert isinstance(trial, JobTrialRecord)
+        self._dependent.recover(trial)
+
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Drop the results that Tune keeps of each trial: nobody reads them, and they grow with the plan."""
         metadata = trial.run_metadata
@@ -172,6 +221,8 @@ class Relay(Callback):
             results.clear()
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        if self._dependent.fault:
+            raise self._dependent.fault
         self._listener.tick()
         if time.monotonic() - self._looked > LOOK_SECONDS:
             self._dependent.look(trials)

@@ -8,11 +8,11 @@ from typing import Protocol
 
 import torch
 
-from mi_ray.experiments.declare.checks import error_line
 from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.plan.queue import Queue
 from mi_ray.experiments.plan.resources import loaders_of
+from mi_ray.experiments.run.failure import failure_line
 from mi_ray.experiments.run.job import compute
 from mi_ray.experiments.store.store import Store
 
@@ -25,6 +25,8 @@ class Listener(Protocol):
     def waiting(self, job: Job, reason: str) -> None: ...
 
     def started(self, job: Job) -> None: ...
+
+    def lost(self, job: Job, reason: str) -> None: ...
 
     def finished(self, job: Job) -> None: ...
 
@@ -50,7 +52,7 @@ def run_here(
             compute(job, data[job.cells[0].data_digest], store, device=device, loaders=decoding)
         except (Exception, SystemExit) as error:  # a question of a user's own may call exit()
             queue.fail(job)
-            listener.failed(job, error_line(error))
+            listener.failed(job, failure_line(error))
         else:
             queue.done(job)
             listener.finished(job)

@@ -1,0 +1,158 @@
+"""The driver's lifeline: whether the head of its cluster and the Ray processes of its own machine still live.
+
+Without them Ray's native code ends the driver's process, up to a minute later, with exit code 1 and no word to Python.
+So a thread watches them, and notices a death at once and a silence after `SILENT_SECONDS`. Tune's loop asks it at every
+step and ends by `Stopped`. (A signal would not do: its exception, raised inside Ray's native code, makes Tune ask the
+dead cluster to clean up.) If the main thread hangs in a call of Ray's, the process is ended.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
+from mi_ray.experiments.declare.checks import Stopped
+
+SILENT_SECONDS = 60.0
+"""Seconds without an answer of the head after which it counts as gone; a hung process is found that way."""
+
+ASK_SECONDS = 5.0
+"""Seconds between two questions to the head, and the time limit of each."""
+
+UNWIND_SECONDS = 10.0
+"""Seconds that the main thread has to leave Ray's calls before the process is ended."""
+
+ENDED = 3
+"""Exit code of a process that is ended because its main thread hangs, as that of `Stopped`."""
+
+PATIENCE = {"RAY_gcs_rpc_server_reconnect_timeout_s": "3600"}
+"""Environment variables of Ray's native code, which would else end the process after a minute without a head."""
+
+REMEDY = "see whether this machine ran out of memory or disk (dmesg, df)"
+
+
+class Interrupted(BaseException):
+    """Raised in Tune's loop when the lifeline is cut. No `except Exception` of Tune's catches it."""
+
+
+@dataclass
+class Lifeline:
+    """Watches over processes by ``pidfds`` (descriptor -> what it is), and asks the head at ``address``.
+
+    ``cause``: of the cut, or "". ``answered``: when the head last answered.
+    """
+
+    address: str
+    pidfds: dict[int, str]
+    cause: str = ""
+    answered: float = field(default_factory=time.monotonic)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def watch(self) -> None:
+        """Return when the block is over, or cut the lifeline (in a thread of its own)."""
+        poll = select.poll()
+        for descriptor in self.pidfds:
+            poll.register(descriptor, select.POLLIN)
+        while not self.over.is_set():
+            if dead := poll.poll(500):
+                self.cut(f"{self.pidfds[dead[0][0]]} was killed or crashed; {REMEDY}")
+            elif (silence := time.monotonic() - self.answered) > SILENT_SECONDS:
+                self.cut(f"its head at {self.address} has not answered for {silence:.0f} s; see whether it runs")
+            if self.cause:
+                return
+
+    def ask(self) -> None:
+        """Ask the head time and again, which may hang (in a thread of its own)."""
+        client = GcsClient(address=self.address)
+        while not self.over.wait(ASK_SECONDS):
+            with suppress(Exception):
+                client.internal_kv_get(b"session_name", b"session", timeout=ASK_SECONDS)
+                self.answered = time.monotonic()
+
+    def cut(self, cause: str) -> None:
+        """State the cause; end the process if the main thread does not leave the block within `UNWIND_SECONDS`."""
+        if self.over.is_set():
+            return
+        self.cause = f"Ray: {cause}"
+        if not self.over.wait(UNWIND_SECONDS):
+            print(f"\nstopped: {self.cause}; what is committed is kept", file=sys.stderr, flush=True)
+            os._exit(ENDED)
+
+
+_lines: list[Lifeline] = []
+"""The lifeline of this process, if it is connected."""
+
+
+@contextmanager
+def lifeline(node: Any) -> Iterator[None]:
+    """Watch over the cluster that this process is connected to by ``node`` in the block, which raises Stopped if it
+    dies."""
+    line = Lifeline(node.gcs_address, pidfds_of(node))
+    _lines.append(line)
+    for work in (line.watch, line.ask):
+        threading.Thread(target=work, daemon=True, name=f"lifeline-{work.__name__}").start()
+    try:
+        yield
+    except BaseException as error:
+        if line.cause:
+            raise Stopped(line.cause) from error
+        raise
+    finally:
+        line.over.set()
+        _lines.remove(line)
+        for descriptor in line.pidfds:
+            os.close(descriptor)
+    if line.cause:
+        raise Stopped(line.cause)
+
+
+def interrupt_if_cut() -> None:
+    """Raise Interrupted if this process's lifeline is cut."""
+    for line in _lines:
+        if line.cause:
+            raise Interrupted(line.cause)
+
+
+def pidfds_of(node: Any) -> dict[int, str]:
+    """Descriptors of the Ray processes that this process cannot do without: those it started, and this machine's
+    raylet."""
+    found = {}
+    for kind, infos in node.all_processes.items():
+        for info in infos:
+            if kind in ("gcs_server", "raylet"):
+                found[info.process.pid] = f"the local cluster's {kind}"
+    if raylet := _listener(node.raylet_socket_name):
+        found.setdefault(raylet, "this machine's raylet")
+    descriptors = {}
+    for pid, name in found.items():
+        with suppress(OSError):
+            descriptors[os.pidfd_open(pid)] = f"{name} (process {pid})"
+    return descriptors
+
+
+def _listener(path: str) -> int | None:
+    """The process that listens at a Unix socket; None if it does not tell (another pid namespace)."""
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1.0)
+        connection.connect(path)
+        pid, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return pid or None
+    return None
+
+
+def own_node_lives() -> bool:
+    """Whether the cluster's head counts this machine's raylet as alive; a raylet that hangs is dead to it."""
+    own = ray.get_runtime_context().get_node_id()
+    return any(node["NodeID"] == own and node["Alive"] for node in ray.nodes())
