@@ -86,6 +86,9 @@ class Watch:
     def lost(self, job: Job, reason: str) -> None:
         print(f"{job.key} is tried again: {reason}", flush=True)
 
+    def silent(self, job: Job, reason: str) -> None:
+        print(f"{job.key}: {reason}", flush=True)
+
     def waiting(self, job: Job, reason: str) -> None:
         print(f"{job.key} waits for {reason}", flush=True)
 

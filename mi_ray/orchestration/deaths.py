@@ -65,7 +65,7 @@ class Actors(RayActorManager):
     monitor, Tune raises RuntimeError and ends all trials. Here it is the death of one actor.
     """
 
-    def next(self, timeout: float | None = None) -> bool:  # type: ignore[override]
+    def next(self, timeout: float | None = None) -> bool:
         """Wait for the next event; `Interrupted` if the cluster is dead."""
         interrupt_if_cut()
         return super().next(timeout)
@@ -88,12 +88,13 @@ def surviving_every_death() -> Iterator[None]:
 
 
 class JobTrialRecord(Trial):
-    """Tune's record of a trial, which keeps the reason of the last death in ``death``."""
+    """Tune's record of a trial, which keeps the reason of the last death in ``death``; ``hung``: why the driver ends
+    its process, or ""."""
 
-    death = ""
+    death, hung = "", ""
 
     def handle_error(self, exc: Any = None) -> None:
-        self.death = reason_of(exc)
+        self.death, self.hung = self.hung or reason_of(exc), ""
         super().handle_error(exc)
 
 

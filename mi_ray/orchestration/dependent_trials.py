@@ -24,8 +24,10 @@ from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.plan.queue import Queue
 from mi_ray.experiments.run.serial import Listener
 from mi_ray.experiments.store.store import Store
+from mi_ray.orchestration import silence
 from mi_ray.orchestration.cluster import Share, capacity, free
 from mi_ray.orchestration.deaths import PREEMPTED, JobTrialRecord
+from mi_ray.orchestration.lifeline import cut, own_node_lives
 from mi_ray.orchestration.placement import Occupancy
 from mi_ray.orchestration.trial import FAILED, config
 
@@ -61,7 +63,7 @@ class DependentTrials(SearchAlgorithm):
         self._attempts: dict[str, int] = {}
         self._lost: Counter[str] = Counter()
         self._ended: set[str] = set()
-        self._waits = Waits()
+        self._waits, self._still = Waits(), silence.Stillness()
         self.fault: Exception | None = None
 
     def __getstate__(self) -> dict:
@@ -98,20 +100,50 @@ class DependentTrials(SearchAlgorithm):
         return sum(self._store.attempts(cell.key) for cell in job.cells)
 
     def look(self, trials: Iterable[Trial]) -> None:
-        """Read the cluster's capacity anew, and report jobs that wait for resources.
+        """Read the cluster's capacity anew, report jobs that wait for resources, and watch over running ones.
 
         A job waits if its trial is pending: at first, or again after its node is gone. It also waits if the trial runs
         but has started no attempt in the store, as that of a data-parallel training whose workers find no room.
         """
         self._occupancy.capacity = capacity()
+        if not own_node_lives():
+            cut("this machine's raylet hangs: the cluster's head counts it as dead")
+            return
         for trial in trials:
             if trial.status not in (Trial.PENDING, Trial.RUNNING):
                 continue
             job = self.jobs[trial.trial_id]
+            if trial.status == Trial.RUNNING:
+                self._watch(job, time.monotonic())
             waits = trial.status == Trial.PENDING or self._count(job) <= self._attempts[job.key]
             seconds = self._waits.update(job.key, waits, time.monotonic())
             if seconds is not None:
                 self._listener.waiting(job, f"{self._occupancy.wanted(job)} since {seconds:.0f} s; free: {free()}")
+
+    def _watch(self, job: Job, now: float) -> None:
+        """Tell of a running job whose process is silent or whose progress stands still, and end it if that lasts."""
+        known = silence.beats(job.key)
+        for name, beat in known.items():
+            still = self._still.seconds(name, beat.count, now)
+            who = f"process {beat.pid} gives no sign of life"
+            if self._is_over(job, name, who, still, silence.SILENT_SECONDS, silence.GIVEN_UP_SECONDS):
+                silence.end(beat)
+        share = self._store.progress(job.key) if job.kind in silence.TELLS_PROGRESS else 0.0
+        still = self._still.seconds(job.key, share, now) if 0 < share < 1 else 0.0
+        who = f"its progress stands still at {share:.0%}"
+        if self._is_over(job, job.key, who, still, silence.STILL_SECONDS, silence.STILL_GIVEN_UP_SECONDS):
+            for beat in known.values():
+                silence.end(beat)
+
+    def _is_over(self, job: Job, name: str, who: str, still: float, told: float, given_up: float) -> bool:
+        """Whether a silence has lasted ``given_up`` seconds; the listener is told of it once after ``told`` seconds."""
+        if still >= told and self._still.tells(name):
+            self._listener.silent(job, f"{who} since {still:.0f} s; it is ended and tried again after {given_up:.0f} s")
+        if still < given_up:
+            return False
+        if name in (job.key, f"{job.key}/0"):  # the trial's own; of its workers, Ray Train starts others
+            self._running[job.key].hung = f"hung: {who} since {still:.0f} s, so it was ended"
+        return True
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         """Ask the store whether the job's cells are committed; if not, the job has failed, whatever Tune says.
@@ -121,7 +153,7 @@ class DependentTrials(SearchAlgorithm):
         job, trial = self.jobs[trial_id], self._running.pop(trial_id, None)
         if trial is None:
             return
-        self._occupancy.free(job)
+        self._forget(job)
         try:
             if all(self._store.has(cell.key) for cell in job.cells):
                 self._ended.add(job.key)
@@ -137,8 +169,16 @@ class DependentTrials(SearchAlgorithm):
         self._ended |= {job.key, *(below.key for below in blocked)}
         self._listener.failed(job, reason)
 
+    def _forget(self, job: Job) -> None:
+        """The trial of ``job`` has ended."""
+        self._occupancy.free(job)
+        self._still.forget(job.key)
+        silence.forget(job.key)
+
     def recover(self, trial: JobTrialRecord) -> None:
         """Tune tries a trial again: tell why."""
+        self._still.forget(trial.trial_id)
+        silence.forget(trial.trial_id)
         self._lost[trial.trial_id] += not trial.death.startswith(PREEMPTED)
         self._listener.lost(self.jobs[trial.trial_id], trial.death)
 
@@ -147,7 +187,7 @@ class DependentTrials(SearchAlgorithm):
         running, self._running = self._running, {}
         for key in running:
             job = self.jobs[key]
-            self._occupancy.free(job)
+            self._forget(job)
             self._lost[key] += 1
             if self._lost[key] > self._retries:
                 self._fail(job, f"{reason} ({self._lost[key]} tries)")

@@ -15,9 +15,10 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -49,29 +50,40 @@ class Interrupted(BaseException):
 
 @dataclass
 class Lifeline:
-    """Watches over processes by ``pidfds`` (descriptor -> what it is), and asks the head at ``address``.
+    """Watches over ``processes`` (id -> what it is), and asks the head at ``address``.
 
-    ``cause``: of the cut, or "". ``answered``: when the head last answered.
+    ``cause``: of the cut, or "". ``answered``: when the head last answered; ``went``: when no process was stopped.
     """
 
     address: str
-    pidfds: dict[int, str]
+    processes: dict[int, str]
     cause: str = ""
     answered: float = field(default_factory=time.monotonic)
+    went: float = field(default_factory=time.monotonic)
     over: threading.Event = field(default_factory=threading.Event)
 
     def watch(self) -> None:
         """Return when the block is over, or cut the lifeline (in a thread of its own)."""
-        poll = select.poll()
-        for descriptor in self.pidfds:
+        descriptors, poll = dict(_opened(self.processes)), select.poll()
+        for descriptor in descriptors:
             poll.register(descriptor, select.POLLIN)
-        while not self.over.is_set():
+        while not self.over.is_set() and not self.cause:
             if dead := poll.poll(500):
-                self.cut(f"{self.pidfds[dead[0][0]]} was killed or crashed; {REMEDY}")
-            elif (silence := time.monotonic() - self.answered) > SILENT_SECONDS:
-                self.cut(f"its head at {self.address} has not answered for {silence:.0f} s; see whether it runs")
-            if self.cause:
-                return
+                self.cut(f"{self.processes[descriptors[dead[0][0]]]} was killed or crashed; {REMEDY}")
+            elif (seconds := self.stopped_for()) > SILENT_SECONDS:
+                names = " or ".join(self.processes.values())
+                self.cut(f"{names} has been stopped for {seconds:.0f} s; continue it (kill -CONT)")
+            elif (seconds := time.monotonic() - self.answered) > SILENT_SECONDS:
+                self.cut(f"its head at {self.address} has not answered for {seconds:.0f} s; see whether it runs")
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def stopped_for(self) -> float:
+        """Seconds since one of the processes has been stopped (SIGSTOP), as far as the system tells."""
+        now = time.monotonic()
+        if not any(map(_is_stopped, self.processes)):
+            self.went = now
+        return now - self.went
 
     def ask(self) -> None:
         """Ask the head time and again, which may hang (in a thread of its own)."""
@@ -99,7 +111,7 @@ _lines: list[Lifeline] = []
 def lifeline(node: Any) -> Iterator[None]:
     """Watch over the cluster that this process is connected to by ``node`` in the block, which raises Stopped if it
     dies."""
-    line = Lifeline(node.gcs_address, pidfds_of(node))
+    line = Lifeline(node.gcs_address, processes_of(node))
     _lines.append(line)
     for work in (line.watch, line.ask):
         threading.Thread(target=work, daemon=True, name=f"lifeline-{work.__name__}").start()
@@ -112,10 +124,15 @@ def lifeline(node: Any) -> Iterator[None]:
     finally:
         line.over.set()
         _lines.remove(line)
-        for descriptor in line.pidfds:
-            os.close(descriptor)
     if line.cause:
         raise Stopped(line.cause)
+
+
+def cut(cause: str) -> None:
+    """The cluster is of no use any more: cut the lifeline of this process, if it is connected."""
+    for line in _lines:
+        line.cause = f"Ray: {cause}"
+        threading.Thread(target=line.cut, args=(cause,), daemon=True).start()
 
 
 def interrupt_if_cut() -> None:
@@ -125,21 +142,31 @@ def interrupt_if_cut() -> None:
             raise Interrupted(line.cause)
 
 
-def pidfds_of(node: Any) -> dict[int, str]:
-    """Descriptors of the Ray processes that this process cannot do without: those it started, and this machine's
-    raylet."""
-    found = {}
-    for kind, infos in node.all_processes.items():
-        for info in infos:
-            if kind in ("gcs_server", "raylet"):
-                found[info.process.pid] = f"the local cluster's {kind}"
+def processes_of(node: Any) -> dict[int, str]:
+    """The Ray processes that this process cannot do without, by id: those it started, and this machine's raylet."""
+    found = {
+        info.process.pid: f"the local cluster's {kind}"
+        for kind, infos in node.all_processes.items()
+        if kind in ("gcs_server", "raylet")
+        for info in infos
+    }
     if raylet := _listener(node.raylet_socket_name):
         found.setdefault(raylet, "this machine's raylet")
-    descriptors = {}
-    for pid, name in found.items():
+    return {pid: f"{name} (process {pid})" for pid, name in found.items()}
+
+
+def _opened(processes: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Descriptors of processes, each with the process, as far as the system gives them."""
+    for pid in processes:
         with suppress(OSError):
-            descriptors[os.pidfd_open(pid)] = f"{name} (process {pid})"
-    return descriptors
+            yield os.pidfd_open(pid), pid
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a process is stopped, as Linux tells it."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
+    return False
 
 
 def _listener(path: str) -> int | None:

@@ -18,6 +18,7 @@ from ray.tune.schedulers import FIFOScheduler
 
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.orchestration.deaths import reason_of
+from mi_ray.orchestration.silence import beating
 
 FAILED = "failed"
 """Key of a trial's result: the error of a job that a retry would repeat, or ""."""
@@ -42,9 +43,10 @@ class JobTrial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        work = _fetch(self.config["work"][0])
+        work, job = _fetch(self.config["work"][0]), self.config["job"]
         try:
-            error_text = work(self.config["job"], Path(self.logdir))
+            with beating(job.key):
+                error_text = work(job, Path(self.logdir))
         except (Exception, SystemExit) as error:  # a question of a user's own may call exit()
             error_text = reason_of(error)
         return {FAILED: error_text, "done": True}

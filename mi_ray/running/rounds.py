@@ -120,7 +120,8 @@ class ScreenAndRecording:
 
     def __init__(self, screen: Screen, recording: Recording) -> None:
         self._screen, self._recording = screen, recording
-        self.waiting, self.started, self.lost = screen.waiting, screen.started, screen.lost
+        self.waiting, self.started = screen.waiting, screen.started
+        self.silent, self.lost = screen.silent, screen.lost
         self.failed, self.tick = screen.failed, screen.tick
 
     def finished(self, job: Job) -> None:

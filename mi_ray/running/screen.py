@@ -99,6 +99,10 @@ class Screen:
         """``job`` has found no room on the cluster yet; ``reason``: the room that it needs and that is free."""
         self._say("waits", self.name(job), f"for {reason}")
 
+    def silent(self, job: Job, reason: str) -> None:
+        """``job`` runs, but tells nothing of itself."""
+        self._say("silent", self.name(job), reason)
+
     def lost(self, job: Job, reason: str) -> None:
         """The process or node of ``job`` died, and it is tried again."""
         self._say("lost", self.name(job), reason, "tried again")
@@ -171,8 +175,8 @@ class Screen:
     # Plain lines and tables
 
     def _say(self, event: str, *parts: str, counts: bool = False) -> None:
-        """One line per event; on a terminal only failures and losses, above the display."""
-        if self._live and event not in ("failed", "lost"):
+        """One line per event; on a terminal only failures, losses and silences, above the display."""
+        if self._live and event not in ("failed", "lost", "silent"):
             return
         tail = f"   [{self._counts()}]" if counts else ""
         self._print(f"{time.strftime('%H:%M:%S')}  {'  '.join(filter(None, [f'{event:<6}', *parts]))}{tail}")
