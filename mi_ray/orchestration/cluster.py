@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ray
 import torch
+
+from mi_ray.compute.numerics.cores import cores
 
 MOST = "most_"
 """Prefix of two custom resources of the head, ``most_CPU`` and ``most_GPU``: the size to which the autoscaler may grow
@@ -93,6 +94,6 @@ def _share(resources: Mapping[str, float]) -> Share:
     return Share(resources.get("CPU", 0.0), resources.get("GPU", 0.0))
 
 
-def local() -> Capacity:
+def local(slots: int | None = None) -> Capacity:
     """Capacity of a cluster that `connected` would start on this machine."""
-    return Capacity((Share(float(os.cpu_count() or 1), float(torch.cuda.device_count())),))
+    return Capacity((Share(float(slots or cores()), float(torch.cuda.device_count())),))

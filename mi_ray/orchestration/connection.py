@@ -26,6 +26,7 @@ from ray._private import ray_constants
 from ray._private import worker as ray_worker
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
+from mi_ray.compute.numerics.cores import cores
 from mi_ray.experiments.declare.checks import Refused, Stopped, error_line
 from mi_ray.orchestration.address import refuse_dead
 from mi_ray.orchestration.cluster import Capacity, capacity
@@ -55,18 +56,19 @@ LONGEST = 42
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[Capacity]:
+def connected(address: str | None, slots: int | None = None) -> Iterator[Capacity]:
     """Connect to the cluster at ``address``, or start a local one (None), for the block; then disconnect.
 
-    A local cluster is stopped. Refused if nothing answers at ``address`` or no local cluster can start; Stopped if the
-    cluster's head or this machine's Ray processes die in the block.
+    A local cluster has ``slots`` CPUs, or those that this process may use, and is stopped at the end. Refused if
+    nothing answers at ``address`` or no local cluster can start; Stopped if the cluster's head or this machine's Ray
+    processes die in the block.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     ray_worker._worker_logs_enabled = False  # the raylet's own words about processes that died
-    with environment(PATIENCE), _started() if address is None else _joined(address):
+    with environment(PATIENCE), _started(slots or cores()) if address is None else _joined(address):
         died = False
         try:
             with lifeline(ray_worker._global_node):
@@ -91,13 +93,13 @@ def _joined(address: str) -> Iterator[None]:
 
 
 @contextmanager
-def _started() -> Iterator[None]:
-    """Start a local cluster that is closed to others, in a folder that is removed after the block."""
+def _started(slots: int) -> Iterator[None]:
+    """Start a local cluster of ``slots`` CPUs that is closed to others, in a folder that is removed after the block."""
     with session_folder() as folder, environment({"RAY_AUTH_TOKEN_PATH": str(token_file(folder))}):
         try:
             with _on_loopback():
                 ray.init(
-                    address="local", num_cpus=os.cpu_count(), include_dashboard=False, _node_ip_address=LOOPBACK,
+                    address="local", num_cpus=slots, include_dashboard=False, _node_ip_address=LOOPBACK,
                     _temp_dir=str(folder / "r"), **SILENT,
                 )  # fmt: skip
         except Exception as error:

@@ -142,10 +142,10 @@ def _of_actor(error: RayActorError) -> str:
         return f"node: {_one_line(text[text.find('The actor died because its node') :])}"
     if error.actor_init_failed or not isinstance(error, ActorDiedError):
         return f"start: {_one_line(text)}"
+    if NO_WORD in text:
+        return "exit: its process was killed or crashed (SIGKILL, by hand or by the kernel for lack of memory; SIGSEGV)"
     if detail := EXIT_DETAIL.search(text):
-        return (
-            f"exit: its process ended ({detail[1].strip().rstrip('.')}): a signal, a crash or the system's OOM killer"
-        )
+        return f"exit: its process ended ({_one_line(detail[1])})"
     return f"exit: {_one_line(text)}"
 
 

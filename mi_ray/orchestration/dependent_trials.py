@@ -20,6 +20,7 @@ from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
 from ray.tune.search import SearchAlgorithm
 
+from mi_ray.experiments.declare.checks import Stopped
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.plan.queue import Queue
 from mi_ray.experiments.run.serial import Listener
@@ -29,7 +30,7 @@ from mi_ray.orchestration.cluster import Share, capacity, free
 from mi_ray.orchestration.deaths import PREEMPTED, JobTrialRecord
 from mi_ray.orchestration.lifeline import cut, own_node_lives
 from mi_ray.orchestration.placement import Occupancy
-from mi_ray.orchestration.trial import FAILED, config
+from mi_ray.orchestration.trial import FAILED, STOP, config
 
 WAIT_SECONDS = 60.0
 """Seconds that a job waits for resources before the listener is told, and between two such messages."""
@@ -160,7 +161,10 @@ class DependentTrials(SearchAlgorithm):
                 self._queue.done(job)
                 self._listener.finished(job)
             else:
-                self._fail(job, (result or {}).get(FAILED) or f"{trial.death} ({self._retries + 1} tries)")
+                reason = (result or {}).get(FAILED) or f"{trial.death} ({self._retries + 1} tries)"
+                if reason.startswith(STOP):
+                    raise Stopped(reason.removeprefix(STOP))
+                self._fail(job, reason)
         except Exception as fault:
             self.fault = self.fault or fault
 
@@ -180,7 +184,7 @@ class DependentTrials(SearchAlgorithm):
         self._still.forget(trial.trial_id)
         silence.forget(trial.trial_id)
         self._lost[trial.trial_id] += not trial.death.startswith(PREEMPTED)
-        self._listener.lost(self.jobs[trial.trial_id], trial.death)
+        self._listener.died(self.jobs[trial.trial_id], trial.death)
 
     def begin_again(self, reason: str) -> None:
         """A Tune run has ended before its jobs: prepare another one over the rest. Its running jobs count as lost."""
@@ -192,7 +196,7 @@ class DependentTrials(SearchAlgorithm):
             if self._lost[key] > self._retries:
                 self._fail(job, f"{reason} ({self._lost[key]} tries)")
             else:
-                self._listener.lost(job, reason)
+                self._listener.died(job, reason)
         rest = [job for key, job in self.jobs.items() if key not in self._ended]
         self._queue = Queue(rest, self._store, slots=self._slots)
 

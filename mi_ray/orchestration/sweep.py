@@ -18,6 +18,7 @@ from mi_ray.experiments.declare.checks import Refused, Stopped, error_line
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.run.job import compute
 from mi_ray.experiments.run.serial import DataByDigest, Listener
+from mi_ray.experiments.run.stops import stop_of
 from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import Capacity
 from mi_ray.orchestration.data_parallel import train_together
@@ -36,7 +37,7 @@ from mi_ray.orchestration.placement import (
     worker_share,
 )
 from mi_ray.orchestration.preemption import is_preempted, leaving_in_order
-from mi_ray.orchestration.trial import JobTrial, NewestFirst, Work
+from mi_ray.orchestration.trial import STOP, JobTrial, NewestFirst, Work
 
 RETRIES = 2
 """Retries of a job whose process or node died. A job that raises an exception is not retried."""
@@ -74,7 +75,18 @@ class Computing:
     capacity: Capacity
 
     def __call__(self, job: Job, folder: Path) -> str:
-        """Compute a job; returns "" or an error that a retry would repeat. ``folder``: node-local scratch folder."""
+        """Compute a job; returns "" or an error that a retry would repeat. ``folder``: node-local scratch folder.
+
+        An error that means the end of the run, such as a full disk, is returned with `STOP` before it.
+        """
+        try:
+            return self._computed(job, folder)
+        except Exception as error:
+            if stop := stop_of(error, self.store, job.cells):
+                return f"{STOP}{stop}"
+            raise
+
+    def _computed(self, job: Job, folder: Path) -> str:
         images, decoding = self.data[job.cells[0].data_digest], loaders(job, self.capacity, self.team)
         if together(job, self.team):
             each = worker_share(self.capacity, self.team, decoding)

@@ -23,6 +23,9 @@ from mi_ray.orchestration.silence import beating
 FAILED = "failed"
 """Key of a trial's result: the error of a job that a retry would repeat, or ""."""
 
+STOP = "stopped: "
+"""How such an error begins if no other job can go on either."""
+
 Work = Callable[[Job, Path], str]
 """Computes a job in a temporary node-local folder; returns the error, or "" on success."""
 

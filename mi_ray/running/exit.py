@@ -10,10 +10,11 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from traceback import format_exception
+from typing import NoReturn
 
 from mi_ray.experiments.declare.checks import Refused, Stopped, error_line
 
@@ -41,6 +42,34 @@ def exit_code(name: str, work: Callable[[], int], folder: Callable[[], Path | No
     except Exception as error:
         place = _written("".join(format_exception(error)), folder())
         return _told(name, f"a fault of mi-ray: {error_line(error)}; traceback: {place}; {KEPT}", FAULT)
+
+
+@contextmanager
+def before_the_start() -> Iterator[None]:
+    """Refuse in one line what the system refuses inside the block, such as to read a folder of another user."""
+    try:
+        yield
+    except OSError as error:
+        place = " to ".join(str(name) for name in (error.filename, error.filename2) if name is not None) or "input"
+        reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+        raise Refused(f"{place}: cannot be used ({reason}); allowed: what this user may read and write") from error
+
+
+def say(*lines: str) -> None:
+    """Print lines at once. An output that is closed or full, as that of ``| head``, does not stop a study."""
+    with suppress(OSError, ValueError):
+        print(*lines, sep="\n", flush=True)
+
+
+def leave(code: int) -> NoReturn:
+    """End this process with ``code``, also where its output is closed, which Python would turn into another code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
 
 
 def _told(name: str, text: str, code: int) -> int:

@@ -103,14 +103,14 @@ class Screen:
         """``job`` runs, but tells nothing of itself."""
         self._say("silent", self.name(job), reason)
 
-    def lost(self, job: Job, reason: str) -> None:
+    def died(self, job: Job, reason: str) -> None:
         """The process or node of ``job`` died, and it is tried again."""
-        self._say("lost", self.name(job), reason, "tried again")
+        self._say("died", self.name(job), reason, "tried again")
 
     def failed(self, job: Job, reason: str) -> None:
         """``job`` failed for good; the cells downstream of it are blocked."""
-        self._running.pop(job.key, None)
-        self.accounting.ended(job)
+        if self._running.pop(job.key, None):
+            self.accounting.ended(job)
         self._ours(job)
         self._notice(job.cells)
         lost = [cell for cell in job.cells if cell.key not in self._results]
@@ -129,6 +129,11 @@ class Screen:
             self._seconds_to_go()
 
     # State
+
+    @property
+    def lost(self) -> set[str]:
+        """Keys of the cells that failed or are blocked by one that did."""
+        return set(self._lost)
 
     def name(self, job: Job) -> str:
         """A job's name for people: `Plan.job_name`."""
@@ -176,7 +181,7 @@ class Screen:
 
     def _say(self, event: str, *parts: str, counts: bool = False) -> None:
         """One line per event; on a terminal only failures, losses and silences, above the display."""
-        if self._live and event not in ("failed", "lost", "silent"):
+        if self._live and event not in ("failed", "died", "silent"):
             return
         tail = f"   [{self._counts()}]" if counts else ""
         self._print(f"{time.strftime('%H:%M:%S')}  {'  '.join(filter(None, [f'{event:<6}', *parts]))}{tail}")
