@@ -11,10 +11,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 from ray.tune import Callback
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
@@ -65,6 +67,7 @@ class DependentTrials(SearchAlgorithm):
         self._lost: Counter[str] = Counter()
         self._ended: set[str] = set()
         self._waits, self._still = Waits(), silence.Stillness()
+        self._looked = time.monotonic()
         self.fault: Exception | None = None
 
     def __getstate__(self) -> dict:
@@ -110,14 +113,18 @@ class DependentTrials(SearchAlgorithm):
         if not own_node_lives():
             cut("this machine's raylet hangs: the cluster's head counts it as dead")
             return
+        now = time.monotonic()
+        if now - self._looked > silence.PAUSE_SECONDS:  # this process was stopped itself (Ctrl-Z)
+            self._still = silence.Stillness()
+        self._looked = now
         for trial in trials:
             if trial.status not in (Trial.PENDING, Trial.RUNNING):
                 continue
             job = self.jobs[trial.trial_id]
-            if trial.status == Trial.RUNNING:
-                self._watch(job, time.monotonic())
+            if trial.status == Trial.RUNNING and job.key in self._running:
+                self._watch(job, now)
             waits = trial.status == Trial.PENDING or self._count(job) <= self._attempts[job.key]
-            seconds = self._waits.update(job.key, waits, time.monotonic())
+            seconds = self._waits.update(job.key, waits, now)
             if seconds is not None:
                 self._listener.waiting(job, f"{self._occupancy.wanted(job)} since {seconds:.0f} s; free: {free()}")
 
@@ -269,5 +276,6 @@ class Relay(Callback):
             raise self._dependent.fault
         self._listener.tick()
         if time.monotonic() - self._looked > LOOK_SECONDS:
-            self._dependent.look(trials)
+            with suppress(RayError):  # a head that does not answer: the lifeline's affair
+                self._dependent.look(trials)
             self._looked = time.monotonic()

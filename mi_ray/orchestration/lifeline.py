@@ -32,6 +32,9 @@ SILENT_SECONDS = 60.0
 ASK_SECONDS = 5.0
 """Seconds between two questions to the head, and the time limit of each."""
 
+PAUSE_SECONDS = 10.0
+"""Seconds between two looks that show that this process itself was stopped (Ctrl-Z): it has waited for nobody."""
+
 UNWIND_SECONDS = 10.0
 """Seconds that the main thread has to leave Ray's calls before the process is ended."""
 
@@ -67,7 +70,11 @@ class Lifeline:
         descriptors, poll = dict(_opened(self.processes)), select.poll()
         for descriptor in descriptors:
             poll.register(descriptor, select.POLLIN)
+        looked = time.monotonic()
         while not self.over.is_set() and not self.cause:
+            before, looked = looked, time.monotonic()
+            if looked - before > PAUSE_SECONDS:
+                self.answered = self.went = looked
             if dead := poll.poll(500):
                 self.cut(f"{self.processes[descriptors[dead[0][0]]]} was killed or crashed; {REMEDY}")
             elif (seconds := self.stopped_for()) > SILENT_SECONDS:
@@ -87,9 +94,10 @@ class Lifeline:
 
     def ask(self) -> None:
         """Ask the head time and again, which may hang (in a thread of its own)."""
-        client = GcsClient(address=self.address)
+        client = None
         while not self.over.wait(ASK_SECONDS):
             with suppress(Exception):
+                client = client or GcsClient(address=self.address)
                 client.internal_kv_get(b"session_name", b"session", timeout=ASK_SECONDS)
                 self.answered = time.monotonic()
 

@@ -29,6 +29,9 @@ SILENT_SECONDS = 60.0
 GIVEN_UP_SECONDS = 300.0
 """Seconds without a beat after which the process is ended, and its job tried again."""
 
+PAUSE_SECONDS = 30.0
+"""Seconds between two looks that show that the driver itself was stopped (Ctrl-Z): all silences begin anew."""
+
 STILL_SECONDS, STILL_GIVEN_UP_SECONDS = 900.0, 3600.0
 """The same two times for a job whose processes beat but whose progress stands still."""
 

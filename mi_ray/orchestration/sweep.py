@@ -134,6 +134,8 @@ def run_trials(
             interrupt_if_cut()
             if trials.fault:
                 raise trials.fault from None
+            if stop := stop_of(error, store):
+                raise stop from error
             without_progress = 0 if trials.ended > ended else without_progress + 1
             if without_progress > RETRIES:
                 raise Stopped(f"Ray Tune: {error_line(error)[:300]}; look at Ray's log files") from error
