@@ -208,6 +208,7 @@ class ScreenAndRecording:
         """``marks``: whether the store is told which cells failed, so that a search goes on without them."""
         self._screen, self._recording, self._marks = screen, recording, marks
         self.waiting, self.started, self.tick = screen.waiting, screen.started, screen.tick
+        self.silent, self.died = screen.silent, screen.died
 
     def failed(self, job: Job, reason: str) -> None:
         if self._marks:

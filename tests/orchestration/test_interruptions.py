@@ -90,6 +90,7 @@ def trial_of(driver: subprocess.Popen[str]) -> psutil.Process | None:
     return None
 
 
+@pytest.mark.fault("F5", "kill -9 of a Tune trial in mid-training")
 def test_a_worker_killed_in_mid_training_is_tried_again(tmp_path: Path):
     store = tmp_path / "runs"
     driver = start(*SMALL, store=store)
