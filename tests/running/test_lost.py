@@ -46,6 +46,7 @@ def killed(store: Path) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.fault("F33", "a cell that kills its process each time, with --on here")
 def test_a_cell_that_kills_its_process_is_skipped_and_the_others_are_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], recovery: Recovery
