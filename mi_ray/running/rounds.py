@@ -12,7 +12,7 @@ from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import Job, build
 from mi_ray.experiments.run.stops import stop_of, unusable
 from mi_ray.experiments.store.healing import heal
-from mi_ray.experiments.store.lost import fail, lost, poison, settle
+from mi_ray.experiments.store.lost import fail, forgive, lost, poison, settle, settle_after
 from mi_ray.running.clock import Accounting
 from mi_ray.running.exit import DONE, FAILED, INTERRUPTED, STOPPED, say
 from mi_ray.running.order import Order
@@ -21,13 +21,17 @@ from mi_ray.running.runner import Runner
 from mi_ray.running.screen import Screen
 
 
-def run_order(order: Order) -> int:
-    """Run everything that an order asks for and print the summary; returns the exit code.
+def run_order(order: Order, before: str = "") -> int:
+    """Run everything that an order asks for and print the summary; returns the exit code. ``before``: what the store's
+    lock says of a driver that did not end in order.
 
     Stopped, after the summary of what is there, if the store, Ray or this machine failed in the middle.
     """
     recording = Recording(order)
     try:
+        settle_after(order.store, before)
+        if order.options.retry:
+            forgive(order.store, order.plan.cells)
         rounds = _computed(order, recording)
         if rounds.stop and unusable(order.store):
             raise rounds.stop
