@@ -12,7 +12,7 @@ import subprocess
 import pytest
 from mlflow import MlflowClient
 
-from mi_ray.experiments.store.store import read_json
+from mi_ray.experiments.store.files import read_json
 from tests.buckets import ACCESS, new_bucket, objects, served
 from tests.cluster.conftest import DASHBOARD, MLFLOW, SHARED, SWEEP, Cluster, wait_for
 from tests.cluster.hosts import HOME, NAMES, THIS_MACHINE
