@@ -147,6 +147,7 @@ def launched(store: Path, *flags: str, study: Study = SEARCH) -> int:
     return end.value.code
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F19", "a candidate of a search that diverges, with --on here")
 def test_a_search_ends_without_the_candidate_that_diverged_and_again_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
