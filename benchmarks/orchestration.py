@@ -28,7 +28,8 @@ from mi_ray.compute.numerics.cores import cores
 from mi_ray.experiments.declare import CDP, Embedding, Estimation, SameClass, Training
 from mi_ray.experiments.plan.plan import Cell, Job
 from mi_ray.experiments.store.store import Store
-from mi_ray.orchestration.cluster import QUIET, Capacity, Share
+from mi_ray.orchestration.cluster import Capacity, Share
+from mi_ray.orchestration.connection import QUIET
 from mi_ray.orchestration.sweep import run_trials
 
 QUESTIONS = 4
@@ -82,6 +83,12 @@ class Watch:
 
     def failed(self, job: Job, reason: str) -> None:
         raise RuntimeError(f"{job.key}: {reason}")
+
+    def died(self, job: Job, reason: str) -> None:
+        print(f"{job.key} is tried again: {reason}", flush=True)
+
+    def silent(self, job: Job, reason: str) -> None:
+        print(f"{job.key}: {reason}", flush=True)
 
     def waiting(self, job: Job, reason: str) -> None:
         print(f"{job.key} waits for {reason}", flush=True)

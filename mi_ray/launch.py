@@ -14,13 +14,10 @@ from typing import NoReturn
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.study import Study, parse_axes
 from mi_ray.experiments.store.lock import driver_lock
-from mi_ray.experiments.store.lost import forgive, settle
+from mi_ray.experiments.store.lost import ON_HERE
 from mi_ray.experiments.store.store import store_at
 from mi_ray.running.exit import DONE, before_the_start, end_in_order_on_sigterm, exit_code, leave
 from mi_ray.running.order import Options, Order, order_of
-
-ON_HERE = "--on here"
-"""What the lock says of a driver that computes in its own process, so that its death is that of the cell."""
 
 
 def launch(study: Study, argv: Sequence[str] | None = None) -> NoReturn:
@@ -38,6 +35,8 @@ def launch(study: Study, argv: Sequence[str] | None = None) -> NoReturn:
         store = store_at(options.store)
         folder = store.root
         with before_the_start():
+            if study.searches:  # which are replayed from the store
+                store.refuse_if_unreachable()
             order = order_of(study, study.grid(options.preset, options.axes), options, store)
         return run(order)
 
@@ -56,10 +55,7 @@ def run(order: Order) -> int:
     if checked is None:
         return DONE
     with driver_lock(order.store, ON_HERE if order.options.on == "here" else "") as before:
-        settle(order.store, counts=before.endswith(ON_HERE))
-        if order.options.retry:
-            forgive(order.store, checked.plan.cells)
-        return run_order(checked)
+        return run_order(checked, before)
 
 
 def _checked(order: Order) -> Order | None:

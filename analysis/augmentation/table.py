@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import pandas as pd
 
@@ -18,6 +19,8 @@ from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, BALANCED_VALI
 from mi_ray.experiments.plan.plan import Plan
 from mi_ray.theory.selection import Difference, best_of_each, margin, paired
 from sweeps.augmentation_search import SPACE
+
+T = TypeVar("T", pd.DataFrame, pd.Series)
 
 STRENGTHS = list(SPACE)
 ENCODER = [*STRENGTHS, "views", "seed"]
@@ -96,11 +99,17 @@ class SearchOutcome:
         return table.assign(best_for=best_for).reset_index()
 
     def _best(self, table: pd.DataFrame) -> dict[str, int]:
-        known = table[table["promoted"]][[m.validation for m in self.objectives]]
+        known = self._decided(table[table["promoted"]][[m.validation for m in self.objectives]])
         if known.empty or known.isna().any(axis=None):
             return {}
         places = best_of_each(list(known.itertuples(index=False, name=None)))
         return {m.name: int(known.index[place]) for m, place in zip(self.objectives, places, strict=True)}
+
+    def _decided(self, values: T) -> T:
+        """Values without those that are missing, once fresh seeds are asked: the search went on without them, since
+        they failed. Before, they may still come."""
+        is_fresh = (self.encoders["views"] == self.views) & (self.encoders["seed"] != self.seed)
+        return values.dropna() if self.views > self.short_views and is_fresh.any() else values
 
     @property
     def best(self) -> dict[str, int]:
@@ -111,7 +120,7 @@ class SearchOutcome:
         """The largest difference on the short budget that seed noise explains, from the default's seeds; NaN while one
         of these is missing."""
         noise = self.encoders[(self.encoders["candidate"] == 0) & (self.encoders["views"] == self.short_views)]
-        values = noise[target.validation]
+        values = self._decided(noise[target.validation])
         return float("nan") if values.isna().any() or len(values) < 2 else margin(list(values))
 
     @cached_property

@@ -1,33 +1,14 @@
-"""The Ray cluster of a study: an existing one, or a local one with all cores and GPUs of this machine."""
+"""What a Ray cluster has: CPUs and GPUs of its nodes, and the size to which it may grow."""
 
 from __future__ import annotations
 
-import gc
-import logging
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import ray
 import torch
 
 from mi_ray.compute.numerics.cores import cores
-from mi_ray.experiments.declare.checks import Refused
-
-QUIET = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_WARN_SLOW_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "600",
-    "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),  # Tune's own state is never restored from
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
-"""Environment variables that silence Ray and Tune, set before `ray.init` unless the environment has others."""
-
-SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
-"""Arguments of `ray.init` with the same aim."""
 
 MOST = "most_"
 """Prefix of two custom resources of the head, ``most_CPU`` and ``most_GPU``: the size to which the autoscaler may grow
@@ -88,44 +69,6 @@ class Capacity:
         nodes = ", ".join(f"{node}" for node in self.nodes)
         grows = f", and grows to {self.grows_to}" if self.grows_to else ""
         return f"{len(self.nodes)} node{'s' * (len(self.nodes) != 1)} with {nodes}{grows}"
-
-
-@contextmanager
-def connected(address: str | None, slots: int | None = None) -> Iterator[Capacity]:
-    """Connect to the cluster at ``address``, or start a local one (None), for the block; then disconnect.
-
-    A local cluster has ``slots`` CPUs, or those that this process may use, and is stopped at the end. Refused if
-    nothing answers at ``address``.
-    """
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    try:
-        if address is None:
-            ray.init(address="local", num_cpus=slots or cores(), include_dashboard=False, **SILENT)
-        else:
-            ray.init(address=address, **SILENT)
-    except ConnectionError as error:
-        raise Refused(f"address: {address!r} does not answer ({error}); allowed: a running Ray cluster") from error
-    try:
-        yield capacity()
-    finally:
-        disconnect()
-
-
-def disconnect() -> None:
-    """Shut Ray down with the garbage collector off.
-
-    If another thread's garbage collection frees an object of Ray's during the shutdown, Ray aborts the process.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        gc.collect()
-        ray.shutdown()
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def capacity() -> Capacity:

@@ -25,6 +25,7 @@ from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import Share
 from mi_ray.orchestration.preemption import is_preempted, leaving_in_order
 from mi_ray.orchestration.rendezvous import AtNodeAddress
+from mi_ray.orchestration.silence import beating
 
 START_SECONDS = 600
 """Seconds that Ray Train waits for resources for its workers before the try counts as a failure."""
@@ -67,14 +68,15 @@ def worker_loop(config: dict[str, Any]) -> str:
     and retries.
     """
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    job, workers = config["job"], Workers.here()
     try:
-        with leaving_in_order():
+        with beating(job.key, 1 + workers.rank), leaving_in_order():
             compute_together(
-                config["job"],
+                job,
                 config["data"],
                 config["store"],
                 device=get_device(),
-                workers=Workers.here(),
+                workers=workers,
                 leaving=is_preempted,
                 loaders=config["loaders"],
             )

@@ -9,23 +9,30 @@ All code here runs in the driver process, in the thread of Tune's control loop.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 from ray.tune import Callback
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
 from ray.tune.search import SearchAlgorithm
 
+from mi_ray.experiments.declare.checks import Stopped
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.plan.queue import Queue
 from mi_ray.experiments.run.serial import Listener
 from mi_ray.experiments.store.store import Store
+from mi_ray.orchestration import silence
 from mi_ray.orchestration.cluster import Share, capacity, free
+from mi_ray.orchestration.deaths import PREEMPTED, JobTrialRecord
+from mi_ray.orchestration.lifeline import cut, own_node_lives
 from mi_ray.orchestration.placement import Occupancy
-from mi_ray.orchestration.trial import FAILED, config
+from mi_ray.orchestration.trial import FAILED, STOP, config
 
 WAIT_SECONDS = 60.0
 """Seconds that a job waits for resources before the listener is told, and between two such messages."""
@@ -39,7 +46,8 @@ class DependentTrials(SearchAlgorithm):
 
     def __init__(
         self,
-        queue: Queue,
+        jobs: Iterable[Job],
+        slots: int,
         occupancy: Occupancy,
         store: Store,
         listener: Listener,
@@ -47,13 +55,20 @@ class DependentTrials(SearchAlgorithm):
         work: ray.ObjectRef,
         retries: int,
     ) -> None:
-        """``work``: reference to the `mi_ray.orchestration.trial.Work` of all jobs; ``retries``: per trial, by Tune."""
-        self._queue, self._occupancy, self._store = queue, occupancy, store
+        """``slots``: trainings side by side; ``work``: reference to the `mi_ray.orchestration.trial.Work` of all jobs;
+        ``retries``: per trial."""
+        self._slots, self._occupancy, self._store = slots, occupancy, store
         self._listener, self._work, self._retries = listener, work, retries
         self._experiment: Any = None
-        self.jobs: dict[str, Job] = {}
+        self.jobs = {job.key: job for job in jobs}
+        self._queue = Queue(self.jobs.values(), store, slots=slots)
+        self._running: dict[str, JobTrialRecord] = {}
         self._attempts: dict[str, int] = {}
-        self._waits = Waits()
+        self._lost: Counter[str] = Counter()
+        self._ended: set[str] = set()
+        self._waits, self._still = Waits(), silence.Stillness()
+        self._looked = time.monotonic()
+        self.fault: Exception | None = None
 
     def __getstate__(self) -> dict:
         return {}  # Tune pickles the search algorithm for `Tuner.restore`, which is never used
@@ -70,10 +85,9 @@ class DependentTrials(SearchAlgorithm):
         if job is None:
             return None
         self._occupancy.take(job)
-        self.jobs[job.key] = job
         self._attempts[job.key] = self._count(job)
         spec = self._experiment.spec
-        return Trial(
+        trial = self._running[job.key] = JobTrialRecord(
             spec["run"],
             config=config(job, self._work),
             trial_id=job.key,
@@ -81,40 +95,122 @@ class DependentTrials(SearchAlgorithm):
             placement_group_factory=placement_group(self._occupancy.trial_share(job)),
             experiment_tag=job.key,
             stopping_criterion={},
-            max_failures=self._retries,
+            max_failures=self._retries - self._lost[job.key],
         )
+        return trial
 
     def _count(self, job: Job) -> int:
         """Number of attempts in the store at the job's cells that are not committed."""
         return sum(self._store.attempts(cell.key) for cell in job.cells)
 
     def look(self, trials: Iterable[Trial]) -> None:
-        """Read the cluster's capacity anew, and report jobs that wait for resources.
+        """Read the cluster's capacity anew, report jobs that wait for resources, and watch over running ones.
 
         A job waits if its trial is pending: at first, or again after its node is gone. It also waits if the trial runs
         but has started no attempt in the store, as that of a data-parallel training whose workers find no room.
         """
         self._occupancy.capacity = capacity()
+        if not own_node_lives():
+            cut("this machine's raylet hangs: the cluster's head counts it as dead")
+            return
+        now = time.monotonic()
+        if now - self._looked > silence.PAUSE_SECONDS:  # this process was stopped itself (Ctrl-Z)
+            self._still = silence.Stillness()
+        self._looked = now
         for trial in trials:
             if trial.status not in (Trial.PENDING, Trial.RUNNING):
                 continue
             job = self.jobs[trial.trial_id]
+            if trial.status == Trial.RUNNING and job.key in self._running:
+                self._watch(job, now)
             waits = trial.status == Trial.PENDING or self._count(job) <= self._attempts[job.key]
-            seconds = self._waits.update(job.key, waits, time.monotonic())
+            seconds = self._waits.update(job.key, waits, now)
             if seconds is not None:
                 self._listener.waiting(job, f"{self._occupancy.wanted(job)} since {seconds:.0f} s; free: {free()}")
 
+    def _watch(self, job: Job, now: float) -> None:
+        """Tell of a running job whose process is silent or whose progress stands still, and end it if that lasts."""
+        known = silence.beats(job.key)
+        for name, beat in known.items():
+            still = self._still.seconds(name, beat.count, now)
+            who = f"process {beat.pid} gives no sign of life"
+            if self._is_over(job, name, who, still, silence.SILENT_SECONDS, silence.GIVEN_UP_SECONDS):
+                silence.end(beat)
+        share = self._store.progress(job.key) if job.kind in silence.TELLS_PROGRESS else 0.0
+        still = self._still.seconds(job.key, share, now) if 0 < share < 1 else 0.0
+        who = f"its progress stands still at {share:.0%}"
+        if self._is_over(job, job.key, who, still, silence.STILL_SECONDS, silence.STILL_GIVEN_UP_SECONDS):
+            for beat in known.values():
+                silence.end(beat)
+
+    def _is_over(self, job: Job, name: str, who: str, still: float, told: float, given_up: float) -> bool:
+        """Whether a silence has lasted ``given_up`` seconds; the listener is told of it once after ``told`` seconds."""
+        if still >= told and self._still.tells(name):
+            self._listener.silent(job, f"{who} since {still:.0f} s; it is ended and tried again after {given_up:.0f} s")
+        if still < given_up:
+            return False
+        if name in (job.key, f"{job.key}/0"):  # the trial's own; of its workers, Ray Train starts others
+            self._running[job.key].hung = f"hung: {who} since {still:.0f} s, so it was ended"
+        return True
+
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        """Ask the store whether the job's cells are committed; if not, the job has failed, whatever Tune says."""
-        job = self.jobs[trial_id]
-        self._occupancy.free(job)
-        if all(self._store.has(cell.key) for cell in job.cells):
-            self._queue.done(job)
-            self._listener.finished(job)
+        """Ask the store whether the job's cells are committed; if not, the job has failed, whatever Tune says.
+
+        Tune would take an error of the store's or of the listener's for one of the trial's: it is kept in ``fault``.
+        """
+        job, trial = self.jobs[trial_id], self._running.pop(trial_id, None)
+        if trial is None:
             return
-        self._queue.fail(job)
-        reason = (result or {}).get(FAILED) or f"its worker died {self._retries + 1} times"
+        self._forget(job)
+        try:
+            if all(self._store.has(cell.key) for cell in job.cells):
+                self._ended.add(job.key)
+                self._queue.done(job)
+                self._listener.finished(job)
+            else:
+                reason = (result or {}).get(FAILED) or f"{trial.death} ({self._retries + 1} tries)"
+                if reason.startswith(STOP):
+                    raise Stopped(reason.removeprefix(STOP))
+                self._fail(job, reason)
+        except Exception as fault:
+            self.fault = self.fault or fault
+
+    def _fail(self, job: Job, reason: str) -> None:
+        blocked = self._queue.fail(job)
+        self._ended |= {job.key, *(below.key for below in blocked)}
         self._listener.failed(job, reason)
+
+    def _forget(self, job: Job) -> None:
+        """The trial of ``job`` has ended."""
+        self._occupancy.free(job)
+        self._still.forget(job.key)
+        silence.forget(job.key)
+
+    def recover(self, trial: JobTrialRecord) -> None:
+        """Tune tries a trial again: tell why."""
+        self._still.forget(trial.trial_id)
+        silence.forget(trial.trial_id)
+        self._lost[trial.trial_id] += not trial.death.startswith(PREEMPTED)
+        self._listener.died(self.jobs[trial.trial_id], trial.death)
+
+    def begin_again(self, reason: str) -> None:
+        """A Tune run has ended before its jobs: prepare another one over the rest. Its running jobs count as lost."""
+        running, self._running = self._running, {}
+        for key in running:
+            job = self.jobs[key]
+            self._forget(job)
+            self._lost[key] += 1
+            if self._lost[key] > self._retries:
+                self._fail(job, f"{reason} ({self._lost[key]} tries)")
+            else:
+                self._listener.died(job, reason)
+        rest = [job for key, job in self.jobs.items() if key not in self._ended]
+        self._queue = Queue(rest, self._store, slots=self._slots)
+
+    @property
+    def ended(self) -> int:
+        """Number of jobs that are committed, failed or blocked."""
+        return len(self._ended)
 
     def is_finished(self) -> bool:
         return self._queue.empty
@@ -165,6 +261,10 @@ class Relay(Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._listener.started(self._dependent.jobs[trial.trial_id])
 
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        assert isinstance(trial, JobTrialRecord)
+        self._dependent.recover(trial)
+
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Drop the results that Tune keeps of each trial: nobody reads them, and they grow with the plan."""
         metadata = trial.run_metadata
@@ -172,7 +272,10 @@ class Relay(Callback):
             results.clear()
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        if self._dependent.fault:
+            raise self._dependent.fault
         self._listener.tick()
         if time.monotonic() - self._looked > LOOK_SECONDS:
-            self._dependent.look(trials)
+            with suppress(RayError):  # a head that does not answer: the lifeline's affair
+                self._dependent.look(trials)
             self._looked = time.monotonic()

@@ -124,8 +124,9 @@ def _selection(search: Search, candidates: Sequence[Candidate], results: ResultO
     amounts = " and ".join(
         f"{amount:.3g} of {name}" for amount, name in zip(noise, search.objectives.values(), strict=True)
     )
+    valueless = f", {len(candidates) - len(quick)} without a value" if len(quick) < len(candidates) else ""
     title = (
-        f"promotion: {len(promoted)} of {len(candidates)} candidates to {search.views} views;"
+        f"promotion: {len(promoted)} of {len(candidates)} candidates{valueless} to {search.views} views;"
         f" hopeless is what another beats by more than seed noise, {amounts}"
     )
     questions = [question for candidate in promoted for question in search.thorough(candidate, search.seed)]

@@ -14,14 +14,17 @@ import ray
 import torch
 from ray import tune
 
+from mi_ray.experiments.declare.checks import Refused, Stopped, error_line
 from mi_ray.experiments.plan.plan import Job
-from mi_ray.experiments.plan.queue import Queue
 from mi_ray.experiments.run.job import compute
 from mi_ray.experiments.run.serial import DataByDigest, Listener
+from mi_ray.experiments.run.stops import stop_of
 from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import Capacity
 from mi_ray.orchestration.data_parallel import train_together
+from mi_ray.orchestration.deaths import surviving_every_death
 from mi_ray.orchestration.dependent_trials import DependentTrials, Relay
+from mi_ray.orchestration.lifeline import interrupt_if_cut
 from mi_ray.orchestration.pickling import pickle_own_by_value
 from mi_ray.orchestration.placement import (
     ONE_WORKER,
@@ -34,7 +37,7 @@ from mi_ray.orchestration.placement import (
     worker_share,
 )
 from mi_ray.orchestration.preemption import is_preempted, leaving_in_order
-from mi_ray.orchestration.trial import JobTrial, NewestFirst, Work
+from mi_ray.orchestration.trial import STOP, JobTrial, NewestFirst, Work
 
 RETRIES = 2
 """Retries of a job whose process or node died. A job that raises an exception is not retried."""
@@ -52,6 +55,8 @@ def run_on_ray(
     """Run every job, each after its upstream cell is committed; returns when all have ended.
 
     A failed job blocks only the jobs that depend on it. Refused, before any job starts, if one cannot fit the cluster.
+    Should Tune's run end by an error of Tune's, another one takes the jobs that are left; Stopped if that happens more
+    than `RETRIES` times before another job has ended.
     """
     work = Computing(dict(data), store, team, capacity)
     run_trials(jobs, work, store, listener, capacity=capacity, team=team)
@@ -70,7 +75,18 @@ class Computing:
     capacity: Capacity
 
     def __call__(self, job: Job, folder: Path) -> str:
-        """Compute a job; returns "" or an error that a retry would repeat. ``folder``: node-local scratch folder."""
+        """Compute a job; returns "" or an error that a retry would repeat. ``folder``: node-local scratch folder.
+
+        An error that means the end of the run, such as a full disk, is returned with `STOP` before it.
+        """
+        try:
+            return self._computed(job, folder)
+        except Exception as error:
+            if stop := stop_of(error, self.store, job.cells):
+                return f"{STOP}{stop}"
+            raise
+
+    def _computed(self, job: Job, folder: Path) -> str:
         images, decoding = self.data[job.cells[0].data_digest], loaders(job, self.capacity, self.team)
         if together(job, self.team):
             each = worker_share(self.capacity, self.team, decoding)
@@ -103,17 +119,38 @@ def run_trials(
     pickle_own_by_value(table.values())
     slots = training_slots(capacity, team, table.values())
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(slots, int(capacity.most.cpus)))
-    queue = Queue(table.values(), store, slots=slots)
-    with scratch_folder(store) as scratch:
-        occupancy = Occupancy(capacity, team)
-        trials = DependentTrials(queue, occupancy, store, listener, work=ray.put(work), retries=RETRIES)
-        tune.Tuner(
-            JobTrial,
-            tune_config=tune.TuneConfig(search_alg=trials, scheduler=NewestFirst(), reuse_actors=True),
-            run_config=tune.RunConfig(
-                name="trials", storage_path=str(scratch), verbose=0, callbacks=[Relay(trials, listener)]
-            ),
-        ).fit()
+    trials = DependentTrials(
+        table.values(), slots, Occupancy(capacity, team), store, listener, work=ray.put(work), retries=RETRIES
+    )
+    without_progress = 0
+    while True:
+        ended = trials.ended
+        try:
+            with scratch_folder(store) as scratch, surviving_every_death():
+                return _fit(trials, listener, scratch)
+        except (Stopped, Refused):
+            raise
+        except Exception as error:
+            interrupt_if_cut()
+            if trials.fault:
+                raise trials.fault from None
+            if stop := stop_of(error, store):
+                raise stop from error
+            without_progress = 0 if trials.ended > ended else without_progress + 1
+            if without_progress > RETRIES:
+                raise Stopped(f"Ray Tune: {error_line(error)[:300]}; look at Ray's log files") from error
+            trials.begin_again(f"tune: its run ended ({error_line(error)[:300]})")
+
+
+def _fit(trials: DependentTrials, listener: Listener, scratch: Path) -> None:
+    """One Tune run over the trials that are left."""
+    tune.Tuner(
+        JobTrial,
+        tune_config=tune.TuneConfig(search_alg=trials, scheduler=NewestFirst(), reuse_actors=True),
+        run_config=tune.RunConfig(
+            name="trials", storage_path=str(scratch), verbose=0, callbacks=[Relay(trials, listener)]
+        ),
+    ).fit()
 
 
 @contextmanager

@@ -16,11 +16,15 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
-from mi_ray.experiments.declare.checks import error_line
 from mi_ray.experiments.plan.plan import Job
+from mi_ray.orchestration.deaths import reason_of
+from mi_ray.orchestration.silence import beating
 
 FAILED = "failed"
 """Key of a trial's result: the error of a job that a retry would repeat, or ""."""
+
+STOP = "stopped: "
+"""How such an error begins if no other job can go on either."""
 
 Work = Callable[[Job, Path], str]
 """Computes a job in a temporary node-local folder; returns the error, or "" on success."""
@@ -42,11 +46,12 @@ class JobTrial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        work = _fetch(self.config["work"][0])
+        work, job = _fetch(self.config["work"][0]), self.config["job"]
         try:
-            error_text = work(self.config["job"], Path(self.logdir))
+            with beating(job.key):
+                error_text = work(job, Path(self.logdir))
         except (Exception, SystemExit) as error:  # a question of a user's own may call exit()
-            error_text = error_line(error)
+            error_text = reason_of(error)
         return {FAILED: error_text, "done": True}
 
 
@@ -63,6 +68,10 @@ class NewestFirst(FIFOScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         self._offered.append(trial)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """A trial whose actor died while it was reset for the trial would wait for that reset for ever."""
+        tune_controller._resetting_trials.discard(trial)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         while self._offered and self._offered[-1].status != Trial.PENDING:

@@ -57,7 +57,8 @@ def refuse_jobs_too_large(order: Order) -> None:
     options = order.options
     if options.on == "here" or (options.workers, options.gpus, options.loaders) == (1, None, None):
         return
-    from mi_ray.orchestration.cluster import connected, local
+    from mi_ray.orchestration.cluster import local
+    from mi_ray.orchestration.connection import connected
     from mi_ray.orchestration.placement import refuse_what_cannot_fit
 
     team = options.team

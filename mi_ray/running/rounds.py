@@ -12,7 +12,7 @@ from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import Job, build
 from mi_ray.experiments.run.stops import stop_of, unusable
 from mi_ray.experiments.store.healing import heal
-from mi_ray.experiments.store.lost import fail, lost, poison, settle
+from mi_ray.experiments.store.lost import fail, forgive, lost, poison, settle, settle_after
 from mi_ray.running.clock import Accounting
 from mi_ray.running.exit import DONE, FAILED, INTERRUPTED, STOPPED, say
 from mi_ray.running.order import Order
@@ -21,13 +21,17 @@ from mi_ray.running.runner import Runner
 from mi_ray.running.screen import Screen
 
 
-def run_order(order: Order) -> int:
-    """Run everything that an order asks for and print the summary; returns the exit code.
+def run_order(order: Order, before: str = "") -> int:
+    """Run everything that an order asks for and print the summary; returns the exit code. ``before``: what the store's
+    lock says of a driver that did not end in order.
 
     Stopped, after the summary of what is there, if the store, Ray or this machine failed in the middle.
     """
     recording = Recording(order)
     try:
+        settle_after(order.store, before)
+        if order.options.retry:
+            forgive(order.store, order.plan.cells)
         rounds = _computed(order, recording)
         if rounds.stop and unusable(order.store):
             raise rounds.stop
@@ -69,10 +73,10 @@ def healed(order: Order) -> Order:
     found = heal(order.store, {key: cell.upstream for key, cell in order.whole.cells.items()})
     for aside in found:
         if aside.is_damaged:
-            print(f"store     {aside}", flush=True)
+            say(f"store     {aside}")
     if resting := sum(not aside.is_damaged for aside in found):
         cells = "1 cell that rests" if resting == 1 else f"{resting} cells that rest"
-        print(f"store     {cells} on others that changed or are gone: set aside until those are computed", flush=True)
+        say(f"store     {cells} on others that changed or are gone: set aside until those are computed")
     return order.renewed() if found else order
 
 
@@ -208,6 +212,7 @@ class ScreenAndRecording:
         """``marks``: whether the store is told which cells failed, so that a search goes on without them."""
         self._screen, self._recording, self._marks = screen, recording, marks
         self.waiting, self.started, self.tick = screen.waiting, screen.started, screen.tick
+        self.silent, self.died = screen.silent, screen.died
 
     def failed(self, job: Job, reason: str) -> None:
         if self._marks:

@@ -34,7 +34,8 @@ class Runner:
         if self._options.on == "here":
             run_here(jobs, self._images, self._store, listener, loaders=self._options.loaders)
             return
-        from mi_ray.orchestration.cluster import capacity, connected
+        from mi_ray.orchestration.cluster import capacity
+        from mi_ray.orchestration.connection import connected
         from mi_ray.orchestration.placement import training_slots
         from mi_ray.orchestration.sweep import run_on_ray
 

@@ -99,6 +99,14 @@ class Screen:
         """``job`` has found no room on the cluster yet; ``reason``: the room that it needs and that is free."""
         self._say("waits", self.name(job), f"for {reason}")
 
+    def silent(self, job: Job, reason: str) -> None:
+        """``job`` runs, but tells nothing of itself."""
+        self._say("silent", self.name(job), reason)
+
+    def died(self, job: Job, reason: str) -> None:
+        """The process or node of ``job`` died, and it is tried again."""
+        self._say("died", self.name(job), reason, "tried again")
+
     def failed(self, job: Job, reason: str) -> None:
         """``job`` failed for good; the cells downstream of it are blocked."""
         if self._running.pop(job.key, None):
@@ -172,8 +180,8 @@ class Screen:
     # Plain lines and tables
 
     def _say(self, event: str, *parts: str, counts: bool = False) -> None:
-        """One line per event; on a terminal only failures, above the display."""
-        if self._live and event != "failed":
+        """One line per event; on a terminal only failures, losses and silences, above the display."""
+        if self._live and event not in ("failed", "died", "silent"):
             return
         tail = f"   [{self._counts()}]" if counts else ""
         self._print(f"{time.strftime('%H:%M:%S')}  {'  '.join(filter(None, [f'{event:<6}', *parts]))}{tail}")

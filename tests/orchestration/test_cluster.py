@@ -31,7 +31,7 @@ def test_a_cluster_that_does_not_grow_has_what_its_nodes_have():
 LEAVES = """
 import gc, threading, time
 import ray
-from mi_ray.orchestration.cluster import connected
+from mi_ray.orchestration.connection import connected
 
 class Cycle:
     def __init__(self):

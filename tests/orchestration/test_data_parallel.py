@@ -40,6 +40,7 @@ def test_two_workers_train_the_encoder_of_one(tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F1", "kill -9 of a Ray Train worker in mid-training")
 def test_a_worker_killed_in_mid_training_takes_its_team_back_to_the_checkpoint(tmp_path: Path):
     store = tmp_path / "runs"
     driver = start(*ONE_ENCODER, *TWO, "--axis", "views=40000", store=store)
@@ -47,7 +48,8 @@ def test_a_worker_killed_in_mid_training_takes_its_team_back_to_the_checkpoint(t
     while not any((store / "work").glob("training-*/1/progress")):
         assert driver.poll() is None
         time.sleep(0.1)
-    workers = [p for p in psutil.process_iter(["cmdline"]) if "RayTrainWorker" in " ".join(p.info["cmdline"] or [])]
+    below = psutil.Process(driver.pid).children(recursive=True)
+    workers = [process for process in below if "RayTrainWorker" in " ".join(process.cmdline())]
     os.kill(workers[-1].pid, signal.SIGKILL)
     _, err = driver.communicate(timeout=280)
     assert driver.returncode == 0, err
@@ -63,6 +65,7 @@ def test_a_training_that_diverges_on_all_workers_is_not_tried_again(tmp_path: Pa
     assert [path.name for path in folder.iterdir()] == ["1"]
 
 
+@pytest.mark.fault("F32", "more workers than the cluster has room for at once")
 def test_more_workers_than_fit_are_refused_at_once_with_the_arithmetic(tmp_path: Path):
     has = cores()
     workers = has + 2

@@ -44,6 +44,7 @@ def committed(store: Path) -> dict[str, dict]:
     return {path.name: CommittedCell(path).manifest for path in (store / "cells").iterdir()}
 
 
+@pytest.mark.fault("F6", "a node of two dies with its raylet")
 def test_half_gpu_jobs_fill_both_gpus_and_a_dead_nodes_jobs_go_on_elsewhere(cluster: Cluster, tmp_path: Path):
     store = tmp_path / "runs"
     driver = start(*FLAGS, "--address", cluster.address, store=store)

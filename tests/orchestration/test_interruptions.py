@@ -59,11 +59,13 @@ def runs_by_cell(store: Path) -> list[str]:
     return sorted(run.data.tags["cell_key"] for run in runs if "cell_key" in run.data.tags)
 
 
+@pytest.mark.fault("F9", "kill -9 of the driver in its second training, with --on here")
 def test_a_driver_killed_in_its_second_training_goes_on_without_ray(tmp_path: Path):
     kill_and_go_on(tmp_path / "runs", "--on", "here")
     assert runs_by_cell(tmp_path / "runs") == sorted(committed(tmp_path / "runs"))
 
 
+@pytest.mark.fault("F9", "kill -9 of the driver on Ray after its first training")
 def test_a_driver_killed_in_its_second_training_goes_on_with_ray(tmp_path: Path):
     store = tmp_path / "runs"
     driver = start(*SMALL, store=store)
@@ -88,6 +90,7 @@ def trial_of(driver: subprocess.Popen[str]) -> psutil.Process | None:
     return None
 
 
+@pytest.mark.fault("F5", "kill -9 of a Tune trial in mid-training")
 def test_a_worker_killed_in_mid_training_is_tried_again(tmp_path: Path):
     store = tmp_path / "runs"
     driver = start(*SMALL, store=store)
@@ -103,6 +106,7 @@ def test_a_worker_killed_in_mid_training_is_tried_again(tmp_path: Path):
     assert max(attempts) > 1
 
 
+@pytest.mark.fault("F10", "SIGTERM to the driver in a training")
 @pytest.mark.parametrize("where", [("--on", "here"), ()], ids=["here", "ray"])
 def test_sigterm_stops_in_order_and_says_how_to_go_on(tmp_path: Path, where: tuple[str, ...]):
     store = tmp_path / "runs"
@@ -115,6 +119,7 @@ def test_sigterm_stops_in_order_and_says_how_to_go_on(tmp_path: Path, where: tup
     assert "the same command goes on" in err
 
 
+@pytest.mark.fault("F10", "SIGTERM to a driver that ignores Ctrl-C")
 def test_sigterm_stops_a_sweep_that_a_shell_started_in_the_background(tmp_path: Path):
     """Processes started by such a shell ignore Ctrl-C."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -128,6 +133,7 @@ def test_sigterm_stops_a_sweep_that_a_shell_started_in_the_background(tmp_path: 
     assert driver.returncode == 130
 
 
+@pytest.mark.fault("F21", "a second driver in the same store")
 def test_a_second_driver_is_refused_by_name(tmp_path: Path):
     store = tmp_path / "runs"
     driver = start(*SMALL, "--on", "here", store=store)
@@ -139,6 +145,7 @@ def test_a_second_driver_is_refused_by_name(tmp_path: Path):
     assert f"in use by process {driver.pid} on " in second.err
 
 
+@pytest.mark.fault("F31", "a training that diverges")
 def test_a_training_that_diverges_blocks_its_own_questions_and_no_others(tmp_path: Path):
     axes = ("--axis", "pairing=color", "--axis", "task=color", "--axis", "learning_rate=0.001,1e30")
     ran = sweep(*axes, "--on", "here", store=tmp_path / "runs")

@@ -87,6 +87,7 @@ def progress(store: Path, attempt: int) -> float:
     return float(files[0].read_text() or 0) if files else 0.0
 
 
+@pytest.mark.fault("F11", "a spot notice to the node of a training")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_training_leaves_a_node_that_is_taken_back_and_loses_nothing(cluster: Cluster, tmp_path: Path, workers: int):
     store = tmp_path / "runs"

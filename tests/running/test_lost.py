@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from mi_ray.experiments.declare import CDP, Embedding, LinearEvaluation, SameClass, Training
+from mi_ray.experiments.plan.search import Range, Search
+from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.experiments.store.lost import MOST_DEATHS, deaths, fail, failed, forgive, poison, settle
 from mi_ray.experiments.store.store import Store
+from mi_ray.launch import launch
+from mi_ray.running.exit import DONE, FAILED
+from tests.faults.matrix import Recovery
+from tests.running.studies import SMALL
 
 DIES = """
 import os, sys
@@ -20,9 +27,8 @@ from mi_ray.launch import launch
 from tests.running.studies import SMALL
 
 def compute(job, *arguments, **options):
-    if job.cells[0].parameters.get("pairing") == "color" and job.kind == "training" and not os.environ.get("HEALED"):
-        job_store = arguments[1]
-        job_store.attempt(job.cells[0].key)
+    if job.cells[0].parameters.get("pairing") == "color" and job.kind == "training":
+        arguments[1].attempt(job.cells[0].key)
         os.kill(os.getpid(), 9)
     return original(job, *arguments, **options)
 
@@ -33,26 +39,27 @@ launch(SMALL, sys.argv[1:])
 ROOT = Path(__file__).parents[2]
 
 
-def command(store: Path, *flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A study whose training of pairing=color kills its process; the other does not."""
-    return subprocess.run(
-        [sys.executable, "-c", DIES, "--on", "here", "--store", str(store), *flags], capture_output=True, text=True,
-        env=os.environ | environment, cwd=ROOT,
-    )  # fmt: skip
+def killed(store: Path) -> int:
+    """The exit code of a study whose training of pairing=color kills its process."""
+    flags = ["--on", "here", "--store", str(store)]
+    return subprocess.run([sys.executable, "-c", DIES, *flags], cwd=ROOT, capture_output=True).returncode
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.fault("F33", "a cell that kills its process each time, with --on here")
-def test_a_cell_that_kills_its_process_is_skipped_and_the_others_are_computed(tmp_path: Path, recovery) -> None:
-    assert [command(tmp_path).returncode for _ in range(MOST_DEATHS)] == [-9] * MOST_DEATHS
-    listed = command(tmp_path, "--dry-run")
-    assert "skipped   training pairing=color: killed its process 3 times" in listed.stdout
-    ran = command(tmp_path)
-    assert ran.returncode == 1 and ran.stderr == ""
-    assert "failed  training pairing=color  killed its process 3 times; skipped; --retry tries it again" in ran.stdout
-    assert "computed:" in ran.stdout and len(list((tmp_path / "cells").iterdir())) == 3
-    assert command(tmp_path).returncode == 1
-    assert command(tmp_path, "--retry", HEALED="1").returncode == 0
+def test_a_cell_that_kills_its_process_is_skipped_and_the_others_are_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], recovery: Recovery
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    assert [killed(tmp_path) for _ in range(MOST_DEATHS)] == [-signal.SIGKILL] * MOST_DEATHS
+    assert launched(tmp_path, study=SMALL) == FAILED
+    out, err = capsys.readouterr()
+    assert "failed  training pairing=color  killed its process 3 times; skipped; --retry tries it again" in out
+    assert err == "" and len(list((tmp_path / "cells").iterdir())) == 3
+    assert launched(tmp_path, "--dry-run", study=SMALL) == DONE
+    assert "skipped   training pairing=color: killed its process 3 times" in capsys.readouterr().out
+    assert launched(tmp_path, "--retry", study=SMALL) == DONE
     assert len(list((tmp_path / "cells").iterdir())) == 6 and not list((tmp_path / "work").iterdir())
     recovery.redone = "the poison cell 3 times, no other"
 
@@ -104,3 +111,54 @@ def test_what_failed_is_remembered_until_it_is_committed_or_tried_again(store: S
     (attempt,) = [store.attempt("a")]
     attempt.publish({})
     assert failed(store) == {}
+
+
+def searched(*, views: int = 256) -> Search:
+    """A search whose candidates are a learning rate that learns and one that diverges."""
+
+    def asked(*, views: int, seed: int, power: float) -> tuple[LinearEvaluation]:
+        data = CDP(train_images=1024, validation_images=1024, test_images=1024)
+        training = Training(
+            data=data, pairing=SameClass(task="color"), arch="test_resnet", views=views, seed=seed,
+            learning_rate=10**power,
+        )  # fmt: skip
+        return (LinearEvaluation(embedding=Embedding(encoder=training), task="color"),)
+
+    space = {"power": Range(low=-3, high=30, step=33, default=-3)}
+    return Search(
+        trial=asked, space=space, objectives={"evaluation": "linear_balanced_validation_accuracy"}, candidates=4,
+        generation=4, short_views=128, views=views, noise_seeds=2, fresh_seeds=2,
+    )  # fmt: skip
+
+
+SEARCH = Study(
+    name="searched",
+    trial=searched,
+    axes={"views": (256,)},
+    presets={"all": {}},
+    default_preset="all",
+    matrix=Matrix(row="task", column="pairing", panels={"evaluation": "linear_accuracy"}),
+)
+
+
+def launched(store: Path, *flags: str, study: Study = SEARCH) -> int:
+    with pytest.raises(SystemExit) as end:
+        launch(study, ["--on", "here", "--store", str(store), *flags])
+    return end.value.code
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F19", "a candidate of a search that diverges, with --on here")
+def test_a_search_ends_without_the_candidate_that_diverged_and_again_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    assert launched(tmp_path) == DONE
+    first = capsys.readouterr().out
+    assert "NotFinite" in first and "the default is best on validation" in first, first
+    computed = set((tmp_path / "cells").iterdir())
+    assert launched(tmp_path) == DONE
+    again = capsys.readouterr().out
+    assert "NotFinite" in again and "start   " not in again and set((tmp_path / "cells").iterdir()) == computed
+    assert launched(tmp_path, "--retry") == DONE
+    assert "start   embedding" in capsys.readouterr().out

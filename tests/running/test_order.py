@@ -8,7 +8,7 @@ import pytest
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.launch import options_of, run
 from mi_ray.running.order import plan_of
-from mi_ray.running.refusals import refuse_unknown_panels
+from mi_ray.running.refusals import refuse_absent_packages, refuse_unknown_panels
 from tests.own import Length
 from tests.running.studies import OPTIONS, SMALL, order_in, trial
 
@@ -28,11 +28,28 @@ def test_flags_become_options_and_absent_ones_defaults():
         "3",
         "--store",
         "s3://b/p",
+        "--slots",
+        "2",
+        "--retry",
     ]
     assert options_of(SMALL, [*flags, "--dry-run", "--address", "auto", "--tracking-uri", "http://h"]) == replace(
         OPTIONS, on="ray", axes={"seed": (1, 2)}, only="training*", workers=2, gpus=0.5, loaders=3, store="s3://b/p",
-        dry_run=True, address="auto", tracking_uri="http://h",
+        dry_run=True, address="auto", tracking_uri="http://h", cores=2, retry=True,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "allowed"),
+    [
+        ({"on": "here", "cores": 2}, "1 with --on here"),
+        ({"on": "ray", "address": "auto", "cores": 2}, "nothing with --address"),
+        ({"on": "ray", "cores": 0}, "a whole number >= 1"),
+    ],
+)
+def test_slots_are_refused_where_this_command_does_not_decide_them(tmp_path, options, allowed):
+    with pytest.raises(Refused, match=f"slots: {options['cores']} is not allowed; allowed: {allowed}"):
+        refuse_absent_packages(order_in(tmp_path, **options))
+    assert order_in(tmp_path, on="ray", cores=3).options.slots == 3
 
 
 def test_an_order_and_its_options_cannot_be_changed(tmp_path):

@@ -10,9 +10,10 @@ import pytest
 from mi_ray.experiments.declare.checks import Stopped
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.run.stops import number_of, stop_of
-from mi_ray.experiments.store.store import Store
+from mi_ray.experiments.store.store import Store, store_at
 from mi_ray.launch import launch
 from mi_ray.running.exit import DONE, STOPPED
+from tests.buckets import ACCESS
 from tests.running.studies import SMALL, order_in
 
 
@@ -85,6 +86,15 @@ def test_an_error_of_a_job_stops_nothing_while_the_store_can_be_written(error, t
 def test_a_store_that_is_gone_stops_at_the_next_error_of_the_system(tmp_path):
     stop = stop_of(FileNotFoundError(errno.ENOENT, "No such file", "x"), Store(tmp_path / "gone"))
     assert str(stop).startswith(f"store: '{tmp_path}/gone' cannot be written any more (No such file or directory)")
+
+
+@pytest.mark.slow
+def test_a_bucket_that_answers_no_more_stops_at_the_next_error(monkeypatch, tmp_path):
+    monkeypatch.setenv("MI_RAY_CACHE", str(tmp_path))
+    for name, value in {**ACCESS, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}.items():
+        monkeypatch.setenv(name, value)
+    stop = stop_of(ValueError("any error of a job"), store_at("s3://no-such-bucket-of-ours/runs"))
+    assert str(stop).startswith("store: 's3://no-such-bucket-of-ours/runs' cannot be reached (EndpointConnectionError")
 
 
 def test_a_stop_from_below_is_told_as_it_is(tmp_path):

@@ -16,7 +16,7 @@ from mi_ray.experiments.declare import (
     side,
     training_of,
 )
-from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.declare.checks import Refused, error_line
 
 
 def refuse_unfit(questions: Iterable[Question]) -> None:
@@ -28,6 +28,8 @@ def refuse_unfit(questions: Iterable[Question]) -> None:
             fault = fault_at(encoder.arch, input_side(encoder), encoder.stem, isinstance(encoder, Training))
         except ValueError as error:  # timm cannot build the arch
             fault = str(error)
+        except Exception as error:  # nor can it say why
+            fault = f"arch: {encoder.arch!r} cannot be tried ({error_line(error)}); allowed: another arch"
         if fault:
             faults[fault] = None
     if faults:

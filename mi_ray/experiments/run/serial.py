@@ -8,11 +8,11 @@ from typing import Protocol
 import torch
 
 from mi_ray.compute.numerics.cores import cores
-from mi_ray.experiments.declare.checks import error_line
 from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.plan.queue import Queue
 from mi_ray.experiments.plan.resources import loaders_of
+from mi_ray.experiments.run.failure import failure_line
 from mi_ray.experiments.run.job import compute
 from mi_ray.experiments.run.stops import stop_of
 from mi_ray.experiments.store.store import Store
@@ -26,6 +26,10 @@ class Listener(Protocol):
     def waiting(self, job: Job, reason: str) -> None: ...
 
     def started(self, job: Job) -> None: ...
+
+    def silent(self, job: Job, reason: str) -> None: ...
+
+    def died(self, job: Job, reason: str) -> None: ...
 
     def finished(self, job: Job) -> None: ...
 
@@ -55,7 +59,7 @@ def run_here(
             if stop := stop_of(error, store, job.cells):
                 raise stop from error
             queue.fail(job)
-            listener.failed(job, error_line(error))
+            listener.failed(job, failure_line(error))
         else:
             queue.done(job)
             listener.finished(job)

@@ -11,6 +11,7 @@ driver, or at the end of a run: while a driver is at work nobody else can tell a
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -20,6 +21,9 @@ from mi_ray.experiments.store.backends import ENDED
 from mi_ray.experiments.store.store import Store
 
 DIED, FAILED = "died", "failed"
+ON_HERE = "--on here"
+"""What the store's lock says of a driver that computes in its own process, so that its death is that of the cell."""
+
 MOST_DEATHS = 3
 """Deaths of its process, without a step forward between them, after which a cell is skipped."""
 
@@ -40,9 +44,11 @@ def _names(store: Store) -> list[str]:
     """Names below ``work/``. An attempt of a folder is there from its claim on, so that folders are named as well."""
     if store.bucket:
         return store.bucket.below("work")
-    return [path.relative_to(store.work).as_posix() + "/" * path.is_dir() for path in store.work.glob("*/*/**/*")] + [
-        f"{path.relative_to(store.work).as_posix()}/" for path in store.work.glob("*/*/")
-    ]
+    names: list[str] = []
+    for place, folders, files in os.walk(store.work):  # which skips what is removed meanwhile
+        below = Path(place).relative_to(store.work)
+        names += [f"{(below / name).as_posix()}/" for name in folders] + [(below / name).as_posix() for name in files]
+    return names
 
 
 def deaths(attempts: Mapping[int, frozenset[str]]) -> int:
@@ -65,8 +71,13 @@ def settle(store: Store, *, counts: bool) -> None:
     for key, attempts in traces(store).items():
         for number, names in attempts.items():
             if not names & {ENDED, DIED}:
-                with suppress(OSError):
+                with suppress(Exception):  # of a client of a bucket: then the next driver settles it
                     _mark(store, f"{key}/{number}/{DIED if counts else ENDED}", "" if counts else "its driver ended")
+
+
+def settle_after(store: Store, before: str) -> None:
+    """`settle` what a driver has left of which the lock says ``before``; "" if it ended in order."""
+    settle(store, counts=before.endswith(ON_HERE))
 
 
 def poison(store: Store) -> dict[str, str]:
@@ -91,7 +102,7 @@ def failed(store: Store) -> dict[str, str]:
 def fail(store: Store, keys: Iterable[str], reason: str) -> None:
     """Mark cells that are not committed as failed."""
     for key in keys:
-        with suppress(OSError):
+        with suppress(Exception):
             if not store.has(key):
                 _mark(store, f"{key}/{FAILED}", reason)
 

@@ -234,6 +234,17 @@ def test_constant_features_do_no_harm_not_even_where_one_comes_alive(constant, a
         assert found.readings[name].bits == pytest.approx(one.readings[name].bits, abs=0.05), name
 
 
+@pytest.mark.fault("F20", "a collapsed encoder: every h is the same, or zero")
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_a_collapsed_representation_tells_nothing_and_no_reading_is_nan(value):
+    samples, _ = easy()
+    collapsed = {split: replace(s, h=np.full_like(s.h, value)) for split, s in samples.items()}
+    found = asked(collapsed, LabelChannel.uniform(4))
+    for name in NAMES:
+        assert found.readings[name].bits == pytest.approx(0.0, abs=0.05), name
+    assert found.bracket.lower_bits <= 0.05
+
+
 @pytest.mark.parametrize("classes", [4, 16])
 def test_an_easy_estimate_is_certified_close_to_the_entropy(classes):
     found = easy(classes)[1]

@@ -93,6 +93,7 @@ BAD = [
 ]
 
 
+@pytest.mark.fault("F24", "a table of bad values")
 @pytest.mark.parametrize(("kind", "field", "value", "allowed"), BAD, ids=name_of)
 def test_a_bad_declaration_is_refused_with_field_value_and_what_is_allowed(kind, field, value, allowed):
     with pytest.raises(Refused) as refusal:

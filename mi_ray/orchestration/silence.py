@@ -1,0 +1,133 @@
+"""Trials that hang: every process that computes beats, and a process that is silent too long is ended.
+
+A thread of the process writes a growing number to the cluster's head every `BEAT_SECONDS`, whatever the computation
+does: a step may take hours. The thread stands still when the process is stopped (SIGSTOP), frozen with its machine, or
+hangs without releasing Python's lock. A computation that hangs beside a living thread is found by its progress, where
+its kind of job tells its progress all the time.
+
+The driver watches the numbers by its own clock; no two clocks are compared.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import psutil
+import ray
+from ray.experimental import internal_kv
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+BEAT_SECONDS = 5.0
+SILENT_SECONDS = 60.0
+"""Seconds without a beat after which the listener is told."""
+GIVEN_UP_SECONDS = 300.0
+"""Seconds without a beat after which the process is ended, and its job tried again."""
+
+PAUSE_SECONDS = 30.0
+"""Seconds between two looks that show that the driver itself was stopped (Ctrl-Z): all silences begin anew."""
+
+STILL_SECONDS, STILL_GIVEN_UP_SECONDS = 900.0, 3600.0
+"""The same two times for a job whose processes beat but whose progress stands still."""
+
+TELLS_PROGRESS = frozenset({"training", "estimation"})
+"""Kinds of job that tell their progress every few seconds between its beginning and its end."""
+
+NAMESPACE = b"mi_ray"
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A sign of life of a process: its id, its node's, and a number that grows."""
+
+    pid: int
+    node: str
+    count: int
+
+
+@contextmanager
+def beating(key: str, rank: int = 0) -> Iterator[None]:
+    """Beat in the block for worker ``rank`` of the job ``key``."""
+    over, name = threading.Event(), f"{key}/{rank}".encode()
+    node = ray.get_runtime_context().get_node_id()
+
+    def beat() -> None:
+        count = 0
+        while not over.is_set():
+            count += 1
+            with suppress(Exception):
+                internal_kv._internal_kv_put(name, json.dumps([os.getpid(), node, count]), True, namespace=NAMESPACE)
+            over.wait(BEAT_SECONDS)
+
+    thread = threading.Thread(target=beat, daemon=True, name="beat")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(BEAT_SECONDS)
+        forget(key, rank)
+
+
+def beats(key: str) -> dict[str, Beat]:
+    """The newest beat of every process of a job, by its name; asks the head."""
+    names = internal_kv._internal_kv_list(f"{key}/", namespace=NAMESPACE)
+    found = {name.decode(): internal_kv._internal_kv_get(name, namespace=NAMESPACE) for name in names}
+    return {name: Beat(*json.loads(value)) for name, value in found.items() if value}
+
+
+def forget(key: str, rank: int | None = None) -> None:
+    """Remove the beats of a job, or of one of its processes."""
+    name = f"{key}/" if rank is None else f"{key}/{rank}"
+    with suppress(Exception):
+        internal_kv._internal_kv_del(name, del_by_prefix=rank is None, namespace=NAMESPACE)
+
+
+class Stillness:
+    """How long values have stood still, by name and by the driver's clock."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[object, float]] = {}
+        self._told: set[str] = set()
+
+    def seconds(self, name: str, value: object, now: float) -> float:
+        """Seconds since ``value`` was first seen; 0 if it has changed."""
+        before = self._seen.get(name)
+        if before is None or before[0] != value:
+            self._seen[name] = value, now
+            self._told.discard(name)
+            return 0.0
+        return now - before[1]
+
+    def tells(self, name: str) -> bool:
+        """Whether the silence of ``name`` is yet to be told; it is told once."""
+        is_new = name not in self._told
+        self._told.add(name)
+        return is_new
+
+    def forget(self, key: str) -> None:
+        """Forget everything about a job."""
+        for name in [name for name in self._seen if name == key or name.startswith(f"{key}/")]:
+            self._told.discard(name)
+            del self._seen[name]
+
+
+def end(beat: Beat) -> None:
+    """Kill the process of a beat: here, or by a task on its node that needs no core."""
+    if beat.node == ray.get_runtime_context().get_node_id():
+        kill(beat.pid)
+        return
+    strategy = NodeAffinitySchedulingStrategy(beat.node, soft=False)
+    ray.remote(kill).options(num_cpus=0, max_retries=0, scheduling_strategy=strategy).remote(beat.pid)
+
+
+def kill(pid: int) -> None:
+    """Kill a process of Ray's on this machine; does nothing if it is gone or another one has its id."""
+    with suppress(psutil.Error, OSError):
+        if psutil.Process(pid).cmdline()[0].startswith("ray::"):
+            os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,146 @@
+"""A cluster that is not there is refused in time; a local one is closed to others and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+import time
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+
+import pytest
+
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.orchestration import address as addresses
+from mi_ray.orchestration.address import refuse_dead
+from mi_ray.orchestration.connection import connected, remove_leftovers, session_folder, token_file
+from tests.faults.matrix import Recovery
+
+
+@pytest.mark.fault("F8", "an address where no head is, or that is none")
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("127.0.0.1:1", "does not answer"),
+        ("[::1]:1", "does not answer"),
+        ("nowhere.invalid:6379", "does not answer"),
+        ("http://127.0.0.1:8265", "not an address of Ray's client"),
+        ("ray://127.0.0.1:10001", "not an address of Ray's client"),
+        ("127.0.0.1", "is not allowed"),
+        ("127.0.0.1:", "is not allowed"),
+        (":6379", "is not allowed"),
+        ("127.0.0.1:99999", "is not allowed"),
+        ("127.0.0.1:port", "is not allowed"),
+        ("local", "is not allowed"),
+        ("", "is not allowed"),
+    ],
+)
+def test_an_address_without_a_cluster_is_refused_in_one_line(address: str, told: str):
+    with pytest.raises(Refused) as refusal:
+        refuse_dead(address)
+    text = str(refusal.value)
+    assert text.startswith(f"address: {address!r} ") and told in text and "allowed: auto, or HOST:PORT" in text
+    assert "\n" not in text
+
+
+@pytest.mark.fault("F8", "an address where something listens and never answers")
+def test_a_silent_address_is_refused_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch, recovery: Recovery):
+    monkeypatch.setattr(addresses, "ANSWER_SECONDS", 2.0)
+    with socket.socket() as hung:
+        hung.bind(("0.0.0.0", 0))
+        hung.listen()
+        began = time.monotonic()
+        with pytest.raises(Refused, match=r"no answer within 2 s"):
+            refuse_dead(f"127.0.0.1:{hung.getsockname()[1]}")
+    recovery.seconds = time.monotonic() - began
+    assert recovery.seconds < 5
+
+
+def test_an_address_has_less_than_twenty_seconds():
+    assert addresses.CONNECT_SECONDS < addresses.ANSWER_SECONDS < 20
+
+
+def test_a_folder_too_long_for_rays_sockets_is_refused_with_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    long = tmp_path / ("x" * 80)
+    long.mkdir()
+    monkeypatch.setenv("RAY_TMPDIR", str(long))
+    with (
+        pytest.raises(Refused, match=r"too long for Ray's sockets by \d+ bytes; allowed: a shorter folder"),
+        connected(None),
+    ):
+        pass
+    monkeypatch.setenv("RAY_TMPDIR", "/nowhere")
+    with pytest.raises(Refused, match="'/nowhere' cannot be written"), connected(None):
+        pass
+
+
+def test_a_session_is_for_this_user_only_and_removed_with_what_killed_runs_left(monkeypatch: pytest.MonkeyPatch):
+    with session_folder() as folder:
+        token = token_file(folder)
+        assert (stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE(token.stat().st_mode)) == (0o700, 0o600)
+        assert remove_leftovers(folder.parent) == [] and token.read_text()
+    assert not folder.exists()
+
+
+def test_a_leftover_is_removed_once_its_run_is_over(tmp_path: Path):
+    for name in ("mi-ray-dead", "mi-ray-alive", "mi-ray-other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "mi-ray-dead" / "lock").touch()
+    with open(tmp_path / "mi-ray-alive" / "lock", "w") as lock:
+        flock(lock, LOCK_EX)
+        assert remove_leftovers(tmp_path) == [tmp_path / "mi-ray-dead"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mi-ray-alive", "mi-ray-other"]
+
+
+LISTENS = """
+import os, pathlib, psutil, ray
+from mi_ray.orchestration.connection import connected
+with connected(None):
+    ray.get(ray.remote(os.getpid).remote())
+    for process in [me := psutil.Process(), *me.children(recursive=True)]:
+        for found in process.net_connections(kind="inet"):
+            if found.status == psutil.CONN_LISTEN:
+                print("listens", found.laddr.ip)
+    print("head", ray.get_runtime_context().gcs_address, os.environ["RAY_AUTH_TOKEN_PATH"], flush=True)
+    input()
+"""
+
+INTRUDES = """
+import sys
+from ray._raylet import GcsClient
+GcsClient(address=sys.argv[1]).internal_kv_put(b"intruder", b"", True, b"", timeout=10)
+print("in")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F29", "ports of a local cluster, and a request without its token")
+def test_a_local_cluster_is_closed_to_others_and_leaves_no_folder():
+    run = subprocess.Popen(
+        [sys.executable, "-c", LISTENS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stdout and run.stdin
+    lines = []
+    while not (line := run.stdout.readline()).startswith("head"):
+        assert line, run.communicate()
+        lines.append(line.split()[1])
+    _, head, token = line.split()
+    assert len(lines) >= 5 and {ip.removeprefix("::ffff:") for ip in lines} == {"127.0.0.1"}
+    assert stat.S_IMODE(Path(token).stat().st_mode) == 0o600
+
+    def intrude(**how: str) -> subprocess.CompletedProcess[str]:
+        bare = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+        return subprocess.run([sys.executable, "-c", INTRUDES, head], env=bare | how, capture_output=True, text=True)
+
+    assert "in" not in intrude(RAY_AUTH_MODE="disabled").stdout
+    assert "in" not in intrude(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="0" * 64).stdout
+    assert "in" in intrude(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=token).stdout
+    _, errors = run.communicate("\n", timeout=60)
+    assert run.returncode == 0 and not Path(token).parent.exists(), errors

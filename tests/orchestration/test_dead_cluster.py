@@ -1,0 +1,53 @@
+"""The cluster dies under a sweep: exit code 3 and one line in seconds, and the same command goes on."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.faults.matrix import Recovery
+from tests.orchestration.conftest import start, sweep
+from tests.orchestration.test_interruptions import CELLS, SMALL, committed, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.mark.fault("F8", "kill -9 of the local head's GCS, of its raylet, of the raylet's agent")
+@pytest.mark.parametrize("process", ["gcs_server", "raylet", "RuntimeEnvAgent"])
+def test_a_dead_cluster_stops_the_sweep_in_one_line_and_the_same_command_goes_on(
+    process: str, tmp_path: Path, recovery: Recovery
+):
+    store = tmp_path / "runs"
+    driver = start(*SMALL, store=store)
+    wait_for(driver, "done    training")
+    below = psutil.Process(driver.pid).children(recursive=True)
+    victim = next(child for child in below if process in Path((child.cmdline() or [""])[0]).name)
+    victim.kill()
+    killed = time.monotonic()
+    out, err = driver.communicate(timeout=120)
+    recovery.seconds = time.monotonic() - killed
+    assert driver.returncode == 3, out + err
+    assert recovery.seconds < 60 and "Traceback" not in out + err
+    assert "stopped: Ray: the local cluster's" in err and "the same command goes on" in err
+    psutil.wait_procs(below, timeout=30)
+    assert not [child for child in below if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    before = committed(store)
+    assert before
+    if process == "gcs_server":
+        again = sweep(*SMALL, store=store)
+        assert again.code == 0, again.err
+        after = committed(store)
+        assert len(after) == CELLS and {key: after[key] for key in before} == before
+        recovery.redone = "the steps of two trainings since their checkpoints"
+
+
+@pytest.mark.fault("F8", "a head that is not there, as a sweep meets it")
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "http://127.0.0.1:8265"])
+def test_a_sweep_is_refused_in_one_line_where_no_cluster_is(address: str, tmp_path: Path):
+    began = time.monotonic()
+    ran = sweep("--address", address, "--workers", "2", store=tmp_path / "runs", RAY_ADDRESS="")
+    assert ran.code == 2 and ran.err.startswith("infomin_grid: address: "), ran.err
+    assert len(ran.err.splitlines()) == 1 and time.monotonic() - began < 60
