@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -27,10 +28,10 @@ from ray._private import worker as ray_worker
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from mi_ray.compute.numerics.cores import cores
-from mi_ray.experiments.declare.checks import Refused, Stopped, error_line
+from mi_ray.experiments.declare.checks import Refused, error_line
 from mi_ray.orchestration.address import refuse_dead
 from mi_ray.orchestration.cluster import Capacity, capacity
-from mi_ray.orchestration.lifeline import ENDED, PATIENCE, lifeline
+from mi_ray.orchestration.lifeline import ENDED, PATIENCE, lifeline, lifeline_of
 
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -69,20 +70,18 @@ def connected(address: str | None, slots: int | None = None) -> Iterator[Capacit
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     ray_worker._worker_logs_enabled = False  # the raylet's own words about processes that died
     with environment(PATIENCE), _started(slots or cores()) if address is None else _joined(address):
-        died = False
+        line = lifeline_of(ray_worker._global_node)
         try:
-            with lifeline(ray_worker._global_node):
+            with lifeline(line):
                 yield capacity()
-        except Stopped:
-            died = True
-            raise
         finally:
-            abandon() if died else disconnect()
+            abandon() if line.cause else disconnect()
 
 
 @contextmanager
 def _joined(address: str) -> Iterator[None]:
     """Connect to the cluster at ``address``."""
+    close_token(Path.home() / ".ray" / "auth_token")
     refuse_dead(address)
     try:
         ray.init(address=address, **SILENT)
@@ -168,6 +167,13 @@ def token_file(folder: Path) -> Path:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_hex(32))
     return path
+
+
+def close_token(path: Path) -> None:
+    """Make a token file that Ray has written readable by its owner alone; Ray writes it for everybody."""
+    with suppress(OSError):
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            path.chmod(0o600)
 
 
 @contextmanager

@@ -116,10 +116,8 @@ _lines: list[Lifeline] = []
 
 
 @contextmanager
-def lifeline(node: Any) -> Iterator[None]:
-    """Watch over the cluster that this process is connected to by ``node`` in the block, which raises Stopped if it
-    dies."""
-    line = Lifeline(node.gcs_address, processes_of(node))
+def lifeline(line: Lifeline) -> Iterator[None]:
+    """Watch over the cluster that this process is connected to in the block, which raises Stopped if it dies."""
     _lines.append(line)
     for work in (line.watch, line.ask):
         threading.Thread(target=work, daemon=True, name=f"lifeline-{work.__name__}").start()
@@ -148,6 +146,11 @@ def interrupt_if_cut() -> None:
     for line in _lines:
         if line.cause:
             raise Interrupted(line.cause)
+
+
+def lifeline_of(node: Any) -> Lifeline:
+    """The lifeline of a process that is connected by Ray's ``node``."""
+    return Lifeline(node.gcs_address, processes_of(node))
 
 
 def processes_of(node: Any) -> dict[int, str]:

@@ -16,7 +16,7 @@ import pytest
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.orchestration import address as addresses
 from mi_ray.orchestration.address import refuse_dead
-from mi_ray.orchestration.connection import connected, remove_leftovers, session_folder, token_file
+from mi_ray.orchestration.connection import close_token, connected, remove_leftovers, session_folder, token_file
 from tests.faults.matrix import Recovery
 
 
@@ -85,6 +85,14 @@ def test_a_session_is_for_this_user_only_and_removed_with_what_killed_runs_left(
     assert not folder.exists()
 
 
+def test_a_token_file_of_rays_is_closed_and_an_absent_one_is_let_be(tmp_path: Path):
+    token = tmp_path / "auth_token"
+    token.touch(0o644)
+    close_token(token)
+    close_token(tmp_path / "absent")
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600 and [*tmp_path.iterdir()] == [token]
+
+
 def test_a_leftover_is_removed_once_its_run_is_over(tmp_path: Path):
     for name in ("mi-ray-dead", "mi-ray-alive", "mi-ray-other"):
         (tmp_path / name).mkdir()
@@ -99,7 +107,7 @@ LISTENS = """
 import os, pathlib, psutil, ray
 from mi_ray.orchestration.connection import connected
 with connected(None):
-    ray.get(ray.remote(os.getpid).remote())
+    ray.get(ray.remote(lambda: os.getpid()).remote())
     for process in [me := psutil.Process(), *me.children(recursive=True)]:
         for found in process.net_connections(kind="inet"):
             if found.status == psutil.CONN_LISTEN:
