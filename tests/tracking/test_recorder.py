@@ -11,9 +11,10 @@ from mlflow import MlflowClient
 
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.store.store import Store
-from mi_ray.tracking.claims import FINGERPRINT, WRITER
+from mi_ray.tracking.claims import WRITER
 from mi_ray.tracking.entries import fingerprint, history_metrics, result_metrics, run_params
 from mi_ray.tracking.mirror import CLAIMED, COMPLETE, MIRRORED
+from mi_ray.tracking.origin import FINGERPRINT
 from mi_ray.tracking.recorder import Recorder
 from tests.committed import WHY, commit_all, history_of, made_up, numbers_of, plan_of
 from tests.mirrors import by_key, everything, held, parents, rows
