@@ -10,11 +10,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
+from signal import SIGINT, SIGTERM
+from threading import current_thread, main_thread
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -51,7 +54,8 @@ def make_if_absent(file: Path, *, may_replace: bool) -> bool:
                 f"{file} is unfinished: MLflow was stopped while it made it, and it holds no run; {moved_away()}"
             )
         if now != "ready":
-            _make(file, now)
+            with _signals_later():
+                _make(file, now)
         _remove(_aside(file))
         return now != "ready"
 
@@ -92,6 +96,29 @@ def _make_tables(aside: Path) -> None:
     finally:
         event.remove(Engine, "connect", _do_not_flush)
         SqlAlchemyStore._engine_map.pop(uri, None)
+
+
+@contextmanager
+def _signals_later() -> Iterator[None]:
+    """Ctrl-C and SIGTERM take effect at the end of the block, which takes seconds.
+
+    MLflow's migrations make thousands of objects, so that Python often collects garbage, and SQLAlchemy's classes have
+    callbacks that run in a collection. Python ignores what a signal's handler raises there: the signal would be lost.
+    """
+    if current_thread() is not main_thread():  # handlers run in the main thread
+        yield
+        return
+    came: list[int] = []
+    before = {number: handler for number in (SIGINT, SIGTERM) if (handler := signal.getsignal(number)) is not None}
+    for number in before:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 def _do_not_flush(connection: DBAPIConnection, record: object) -> None:

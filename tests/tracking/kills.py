@@ -55,7 +55,15 @@ def forked(action: Callable[[], object]) -> int:
         os._exit(code)
 
 
-def ended(child: int) -> int:
+def ended(child: int, patience: float = 120.0) -> int:
+    """Its exit code; it is killed if it does not end, since a command that has lost a signal would run for minutes."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        gone, status = os.waitpid(child, os.WNOHANG)
+        if gone:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -107,13 +115,14 @@ def running(folder: Path, kills: int, chance: random.Random) -> Counter[str]:
         one = forked(partial(launch, STUDY, flags))
         time.sleep(chance.uniform(0, FIRST_SECONDS))
         os.kill(one, chance.choice(SIGNALS))
-        ended(one)
+        ended(one, patience=15.0)
         file = store / "mlflow.db"
         seen[state(file)] += 1
         mirror = Recorder(sqlite_uri(file), experiment="infomin_grid", sweep="infomin_grid/smoke", artifacts=None)
-        if list(store.glob("mlflow.db*")) and (ended(forked(mirror.begin)) or state(file) != "ready"):
-            seen["ruined: cannot begin again"] += 1
-        seen.update(f"ruined: left {path.name}" for path in store.glob("mlflow.db?*"))
+        if file.exists() or kill % 10 == 0:
+            if ended(forked(mirror.begin)) or state(file) != "ready":
+                seen["ruined: cannot begin again"] += 1
+            seen.update(f"ruined: left {path.name}" for path in store.glob("mlflow.db?*"))
         shutil.rmtree(store, ignore_errors=True)
         progress(kill, seen)
     return seen
