@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import time
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
@@ -73,7 +75,62 @@ def test_figures_go_through_the_server(recorder: Recorder, server: Server, tmp_p
     assert [file.read_text() for file in kept] == ["task,value\n"]
 
 
+class LosesReplies(BaseHTTPRequestHandler):
+    """Passes requests on to the server at ``port``, and loses the reply to every fifth that changes something."""
+
+    port = 0
+    changes = 0
+
+    def do_GET(self) -> None:
+        self._pass_on(loses=False)
+
+    def do_POST(self) -> None:
+        type(self).changes += 1
+        self._pass_on(loses=self.changes % 5 == 0)
+
+    do_PATCH = do_POST
+
+    def _pass_on(self, loses: bool) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        server = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        server.request(self.command, self.path, body, {**self.headers, "Host": f"127.0.0.1:{self.port}"})
+        reply = server.getresponse()
+        content = reply.read()
+        if loses:
+            self.close_connection = True
+            return
+        self.send_response(reply.status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments: object) -> None: ...
+
+
 @pytest.mark.slow
+@pytest.mark.fault("F14", "every fifth reply of the server is lost after it did what was asked")
+def test_replies_that_are_lost_double_nothing(
+    sqlite_server: Server, looked_at: tuple[Recorder, Store], plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LosesReplies, "port", sqlite_server.port)
+    with ThreadingHTTPServer(("127.0.0.1", 0), LosesReplies) as between:
+        Thread(target=between.serve_forever, daemon=True).start()
+        mirror = Recorder(
+            f"http://127.0.0.1:{between.server_port}", experiment="lost replies", sweep="s", artifacts=None
+        )
+        tries = 1
+        while mirror.mirror_all(plan, looked_at[1]):
+            tries += 1
+            assert tries < 40
+        between.shutdown()
+    second = again(sqlite_server, "lost replies")
+    second.experiment_id = mirror.experiment_id
+    assert LosesReplies.changes > 5 and told_twice(second) == []
+    assert len(held(second)) == len(plan.cells) + 1 and everything(second) == everything(looked_at[0])
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F12", "kill -9 of the server in the middle")
 def test_killed_on_the_way_and_started_again_it_holds_everything_once(
     recorder: Recorder, server: Server, looked_at: tuple[Recorder, Store], plan: Plan
 ) -> None:
@@ -94,6 +151,7 @@ def test_killed_on_the_way_and_started_again_it_holds_everything_once(
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F21", "three drivers with one database")
 @pytest.mark.parametrize("served_by", ["sqlite_server", "two_process_server"])
 def test_drivers_that_mirror_the_same_cells_at_once_make_one_run_of_each(
     served_by: str, tmp_path: Path, request: pytest.FixtureRequest
