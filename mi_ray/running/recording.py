@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
 NOT_INSTALLED = ("MLflow", "not installed here; the same command, run where it is, mirrors every finished cell")
 STATUS = {DONE: "FINISHED", INTERRUPTED: "KILLED"}
 """Status of the sweep run in MLflow by exit code; FAILED for every other code."""
+
+
+def tell(study: str, line: str) -> None:
+    """Print a line about the mirror on stderr, which may be closed. Above a live display if there is one."""
+    with suppress(OSError, ValueError):
+        print(f"{study}: {line}", file=sys.stderr, flush=True)
 
 
 class Recording:
@@ -42,9 +50,7 @@ class Recording:
             uri, experiment=study.name, sweep=f"{study.name}/{options.preset}", is_own=database(uri) == own,
             artifacts=None if uri.startswith("http") else store.root / "artifacts",
         )  # fmt: skip
-        self._recorder = BackgroundRecorder(
-            recorder, store, lambda line: print(f"{study.name}: {line}", file=sys.stderr, flush=True)
-        )
+        self._recorder = BackgroundRecorder(recorder, store, partial(tell, study.name))
         try:
             self._recorder.begin()
         except Unusable as error:

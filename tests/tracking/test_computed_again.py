@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,8 @@ import pytest
 from mlflow import MlflowClient
 
 from mi_ray.experiments.plan.plan import Cell, Plan
+from mi_ray.experiments.store.files import MANIFEST, write_json
+from mi_ray.experiments.store.manifest import sealed
 from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.entries import fingerprint
 from mi_ray.tracking.mirror import COMPLETE, MIRRORED
@@ -26,10 +27,8 @@ NewRecorder = Callable[..., Recorder]
 def compute_again(cell: Cell, store: Store, **values: Any) -> None:
     """As after "remove it to compute it again"; the new result differs by ``values``."""
     shutil.rmtree(store.read(cell.key).path)
-    commit(cell, store, lambda cell: result_of(cell) | values)
-    manifest = store.read(cell.key).path / "manifest.json"
-    fields = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps(fields | {"seconds": fields["seconds"] + 1}))
+    committed = commit(cell, store, lambda cell: result_of(cell) | values)
+    write_json(committed.path / MANIFEST, sealed(committed.manifest | {"seconds": 2.5}))
 
 
 def one(plan: Plan, kind: str) -> Cell:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_ray.compute.images.catalogue import files_of, missing
+from mi_ray.compute.images.catalogue import DATASETS, files_of, missing
 from mi_ray.compute.images.image_set import SPLITS
+from mi_ray.compute.images.readers import LargeFiles
 from mi_ray.compute.seeding import stream
 from mi_ray.theory.tasks import DIGITS
 
@@ -34,11 +35,12 @@ def scikit_learn_drawings() -> Drawings:
 
 
 def mnist_drawings(root: Path) -> Drawings:
-    """MNIST's training digits, read by torchvision from ``root``; FileNotFoundError names missing files."""
-    from torchvision.datasets import MNIST
-
+    """MNIST's training digits, read by torchvision from ``root``; FileNotFoundError names missing files, ValueError a
+    folder with a corrupt one."""
     mnist_files(root)
-    data = MNIST(str(root), train=True, download=False)
+    reader = DATASETS["mnist"].reader
+    assert isinstance(reader, LargeFiles)
+    data, _ = reader.opened("mnist", root)
     return _drawings_of_task(data.data.numpy().astype(np.float32) / 255.0, data.targets.numpy())
 
 

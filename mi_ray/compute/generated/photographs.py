@@ -20,6 +20,7 @@ TRIED = 32
 """Photographs of a folder, evenly spread over its sorted files, that `refuse_flat` opens."""
 
 MAX_PIXELS = 16_000_000
+"""Pixels of the largest background, since a photograph is decoded anew for every image that shows it."""
 
 Photograph = Callable[[], NDArray[np.uint8]]
 """Reads one photograph, or a region of one, as uint8 [height, width, 3]."""
@@ -81,8 +82,7 @@ def refuse_flat(root: Path, matte: str = WHITE) -> None:
     """
     files = photograph_files(root)
     tried = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, TRIED).astype(int))]
-    pixels = {path: read_photograph(path, matte).reshape(-1, 3).astype(int) for path in tried}
-    colours = {path: colour.mean(0) for path, colour in pixels.items() if np.ptp(colour, axis=0).max() <= FLAT}
+    colours = {path: colour for path in tried if (colour := _single_colour(read_photograph(path, matte))) is not None}
     usual = np.median(list(colours.values()), axis=0) if colours else np.zeros(3)
     alike = [path for path, colour in colours.items() if np.abs(colour - usual).max() <= FLAT]
     if 2 * len(alike) > len(tried):
@@ -90,6 +90,12 @@ def refuse_flat(root: Path, matte: str = WHITE) -> None:
             f"backgrounds: {len(alike)} of {len(tried)} photographs tried below {root} are of one and the same colour,"
             f" such as {alike[0]}; allowed: photographs whose values lie more than {FLAT} of 255 levels apart"
         )
+
+
+def _single_colour(photograph: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+    """The mean colour of a photograph of a single colour, [3]; None of any other."""
+    pixels = photograph.reshape(-1, 3)
+    return pixels.mean(0, dtype=np.float64) if np.ptp(pixels, axis=0).max() <= FLAT else None
 
 
 def read_photograph(path: Path, matte: str = WHITE) -> NDArray[np.uint8]:

@@ -102,7 +102,12 @@ def svhn(root: Path) -> tuple[Any, Any]:
 
 
 def mnist(root: Path) -> tuple[Any, Any]:
-    from torchvision.datasets import MNIST
+    from torchvision.datasets import MNIST as OfTorchvision
+
+    class MNIST(OfTorchvision):  # torchvision reads the folder of the class's name
+        def _check_legacy_exist(self) -> bool:
+            """False: pickles of the same images, which former versions of torchvision left, are not read."""
+            return False
 
     return MNIST(root, train=True), MNIST(root, train=False)
 
@@ -153,7 +158,7 @@ DATASETS: Mapping[Dataset, LabelledDataset] = {
                 f"MNIST/raw/{part}-{kind}-ubyte"
                 for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
             ),
-            parts=mnist, processed="MNIST/processed/*.pt",
+            parts=mnist, most=50_000_000,
         ),
     ),
     "imagenet-1k": LabelledDataset(
@@ -189,7 +194,7 @@ def missing(name: Dataset, root: Path | None = None, class_list: Path | None = N
     if row.needs_class_list != (class_list is not None):
         having = ", ".join(other for other, dataset in DATASETS.items() if dataset.needs_class_list)
         raise ValueError(f"class_list: {class_list} is not allowed for {name}; allowed: a file of wnids for {having}")
-    if class_list is not None and not class_list.is_file():
+    if class_list is not None and not class_list.exists():
         return [str(class_list)]
     if root is None and row.needs_root:
         raise ValueError(f"root: None is not allowed for {name}; allowed: the folder that holds it")

@@ -3,11 +3,14 @@
 Integers of more than 8 bits are scaled by their bit depth (65535 becomes 255); float values must lie in 0..1 and are
 scaled by 255; transparent pixels are composed over a declared colour, the matte; the orientation stated by EXIF is
 applied; of several frames the first is read. Colour profiles are ignored, except for LAB, which needs one. PIL itself
-drops the lower 8 bits of 16-bit colour. All other images are refused by the name of the file.
+drops the lower 8 bits of 16-bit colour. All other images are refused by the name of the file, and those of too many
+pixels or bytes before they are decoded.
 """
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader, BytesIO
@@ -16,11 +19,25 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+
+from mi_ray.compute.numerics.regular_files import open_regular, size_of
 
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
 """Formats that are read, whatever the suffix; MPO is a kind of JPEG. PIL's other formats are excluded, because some run
 programs (EPS)."""
+
+MAX_PIXELS = 110_000_000
+"""Pixels of the largest image that is decoded. The largest photographs of hand-held cameras have 102 million (11,648 x
+8,736); 110 million take 330 MB in RGB, and each core decodes one at a time."""
+
+MAX_BYTES = 8 * MAX_PIXELS
+"""Bytes of the largest file that is read: so many pixels in four channels of 16 bits, not compressed."""
+
+LARGE = 64 * 2**20
+"""Bytes of a file from which its header is looked at before the file is read into memory."""
+
+warnings.filterwarnings("ignore", module=r"PIL\.")  # of tags that are not used, and of sizes, which `opened` limits
 
 WHITE = "white"
 GREYS = ("1", "L")
@@ -46,7 +63,7 @@ TURNS = {
 }
 """The transposition that makes an image upright, by its EXIF orientation; other values need none."""
 
-BITS, PHOTOMETRIC, PLANES, SAMPLE_FORMAT = 258, 262, 284, 339
+BITS, PHOTOMETRIC, PLANES, TILE_WIDTH, TILE_LENGTH, SAMPLE_FORMAT = 258, 262, 284, 322, 323, 339
 """Tags of a TIFF."""
 
 WHITE_IS_ZERO, APART, SIGNED = 0, 2, 2
@@ -61,14 +78,35 @@ class Unreadable(ValueError):
     """A refusal without the name of the image, which the caller puts before it."""
 
 
-def read_image(path: Path, field: str, matte: str = WHITE, max_pixels: int | None = None) -> Image.Image:
-    """Decode a file as an upright RGB image; ValueError names a file that is corrupt, too large or of an unknown mode.
+def read_image(path: Path, field: str, matte: str = WHITE, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decode a file as an upright RGB image; ValueError names a file that is corrupt, too large, of an unknown mode, or
+    no regular file.
 
     ``field``: the field of the declaration that the refusal names. The file is opened here because PIL maps a path to
     memory, in which case it mixes up the rows of a turned TIFF.
     """
-    with refusals(f"{field}: {path}"), open(path, "rb") as file:
-        return _decoded(file, matte, max_pixels, 1)
+    with refusals(f"{field}: {path}"):
+        refuse_bytes(size_of(path))
+        with open_regular(path) as file:
+            return _decoded(file, matte, max_pixels, 1)
+
+
+def refuse_header(path: Path) -> None:
+    """`Unreadable`, or what PIL raises, for a file that is no image or has too many pixels; reads its header alone."""
+    with open_regular(path) as file, opened(file):
+        pass
+
+
+def refuse_bytes(size: int) -> None:
+    """`Unreadable` for a file of more than `MAX_BYTES`."""
+    if size > MAX_BYTES:
+        raise Unreadable(f"has {size:,} bytes; allowed: at most {MAX_BYTES:,}")
+
+
+def refuse_pixels(width: int, height: int, most: int = MAX_PIXELS) -> None:
+    """`Unreadable` for an image of more than ``most`` pixels."""
+    if width * height > most:
+        raise Unreadable(f"has {width}x{height} pixels; allowed: at most {most:,}")
 
 
 def decode_bytes(content: bytes | bytearray, called: str, matte: str = WHITE, divisor: int = 1) -> Image.Image:
@@ -79,12 +117,12 @@ def decode_bytes(content: bytes | bytearray, called: str, matte: str = WHITE, di
     it is computed; other formats keep their size.
     """
     with refusals(called):
-        return _decoded(BytesIO(content), matte, None, divisor)
+        return _decoded(BytesIO(content), matte, MAX_PIXELS, divisor)
 
 
 def shows_matte(content: bytes | bytearray) -> bool:
     """Whether the matte can show in the image of a file, which has a channel or a value for transparency."""
-    with Image.open(BytesIO(content), formats=FORMATS) as image:
+    with opened(BytesIO(content)) as image:
         return bool(image.has_transparency_data)
 
 
@@ -95,15 +133,43 @@ def refusals(called: str) -> Iterator[None]:
         yield
     except Unreadable as error:
         raise ValueError(f"{called} {error}") from error
+    except MemoryError:  # tells nothing of the image
+        raise
+    except OSError as error:
+        if error.strerror:  # of the operating system; PIL's own errors have none
+            raise ValueError(f"{called} cannot be read ({error.strerror}); allowed: files that can be read") from error
+        raise _damaged(called, error) from error
     except Exception as error:  # a corrupt file makes PIL's readers raise almost anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{called} cannot be decoded ({reason}); allowed: intact images") from error
+        raise _damaged(called, error) from error
 
 
-def _decoded(file: BytesIO | BufferedReader, matte: str, max_pixels: int | None, divisor: int) -> Image.Image:
-    with Image.open(file, formats=FORMATS) as image:
-        if max_pixels is not None and image.width * image.height > max_pixels:
-            raise Unreadable(f"has {image.width}x{image.height} pixels; allowed: at most {max_pixels:,}")
+def _damaged(called: str, error: Exception) -> ValueError:
+    is_unknown = isinstance(error, UnidentifiedImageError)  # whose text holds an address in memory
+    reason = "of no known format" if is_unknown else " ".join(str(error).split()) or type(error).__name__
+    return ValueError(f"{called} cannot be decoded ({reason}); allowed: intact images")
+
+
+@contextmanager
+def opened(file: BytesIO | BufferedReader, most: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """An image of which the header alone has been read; `Unreadable` if it states more than ``most`` pixels.
+
+    A tile of a TIFF is decompressed as a whole, whatever part of it the image shows.
+    """
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\((\d+) pixels\)", str(error))
+        stated = f"{int(pixels[1]):,}" if pixels else "too many"
+        raise Unreadable(f"has {stated} pixels; allowed: at most {most:,}") from error
+    with image:
+        refuse_pixels(image.width, image.height, most)
+        tags = getattr(image, "tag_v2", {})
+        refuse_pixels(tags.get(TILE_WIDTH, 0), tags.get(TILE_LENGTH, 0), most)
+        yield image
+
+
+def _decoded(file: BytesIO | BufferedReader, matte: str, max_pixels: int, divisor: int) -> Image.Image:
+    with opened(file, max_pixels) as image:
         # a reduced size is rounded up: the part of a block at the right and the lower edge must stay there
         is_whole = image.width % divisor == image.height % divisor == 0
         if divisor > 1 and (is_whole or image.getexif().get(ExifTags.Base.Orientation, 1) == 1):

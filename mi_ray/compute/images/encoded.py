@@ -21,7 +21,16 @@ from torch.nn.functional import interpolate
 from torchvision.io import ImageReadMode, decode_jpeg
 
 from mi_ray.compute.images.crops import Crops, Sizes
-from mi_ray.compute.images.decode import WHITE, decode_bytes
+from mi_ray.compute.images.decode import (
+    LARGE,
+    WHITE,
+    decode_bytes,
+    refusals,
+    refuse_bytes,
+    refuse_header,
+    refuse_pixels,
+)
+from mi_ray.compute.numerics.regular_files import open_regular
 
 DIVISORS = (8, 4, 2)
 """Reductions at which a JPEG can be decoded."""
@@ -71,9 +80,15 @@ class InPlace:
     names: Sequence[str]
 
     def read(self, i: int) -> bytearray:
-        """The content of file i."""
-        with open(os.path.join(self.root, self.names[i]), "rb", buffering=0) as file:
-            content = bytearray(os.fstat(file.fileno()).st_size)
+        """The content of file i; `Unreadable` if it is too large, OSError if it is no regular file or out of reach."""
+        path = Path(self.root, self.names[i])
+        with open_regular(path) as buffered:
+            file = buffered.raw
+            size = os.fstat(buffered.fileno()).st_size
+            refuse_bytes(size)
+            if size > LARGE:
+                refuse_header(path)
+            content = bytearray(size)
             size = 0
             while size < len(content) and (read := file.readinto(memoryview(content)[size:])):
                 size += read
@@ -158,6 +173,8 @@ class Encoded:
         torchvision decodes a JPEG in two thirds of PIL's time, to the same pixels.
         """
         content = self.content(i)
+        with refusals(self.called(i)):  # torchvision has no limit of its own
+            refuse_pixels(*self.sizes[i].tolist())
         if content.startswith(JPEG):
             with suppress(RuntimeError):  # a kind of JPEG that it does not know
                 known = torch.frombuffer(content, dtype=torch.uint8)

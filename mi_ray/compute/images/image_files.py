@@ -141,6 +141,8 @@ class _Walk:
             target = _target(entry, self.field)
             if os.path.isdir(target):
                 self._enter(entry.path, target, above)
+            elif os.path.exists(target) and not os.path.isfile(target):
+                self.skipped[SPECIAL] += 1
             elif self._take(entry.path, target):
                 self.links[entry.path] = target
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from mi_ray.compute.images.class_folders import ClassFolders, class_folders, split_folders
 from mi_ray.compute.images.decode import WHITE, read_image, to_rgb
+from mi_ray.compute.numerics.regular_files import read_text, size_of, unreadable
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,13 +50,13 @@ class LargeFiles:
     """A few large ``files`` below the root, of which torchvision makes a training and a test part.
 
     ``parts``: a function that opens both parts; ``labels``: the name of a part's attribute that holds its labels;
-    ``processed``: a glob pattern below the root of files that torchvision reads instead if they exist.
+    ``most``: bytes of the largest file, since torchvision reads each as a whole.
     """
 
     files: tuple[str, ...]
     parts: Callable[[Path], tuple[Any, Any]]
     labels: str = "targets"
-    processed: str = ""
+    most: int = 250_000_000
 
     def expected(self, class_list: Path | None) -> list[str]:
         """The paths below the root that must exist."""
@@ -63,16 +64,32 @@ class LargeFiles:
 
     def files_of(self, name: str, root: Path, class_list: Path | None) -> list[Path]:
         """The files that the images are read from."""
-        processed = sorted(root.glob(self.processed)) if self.processed else []
-        return [root / file for file in self.files] + processed
+        return [root / file for file in self.files]
+
+    def opened(self, name: str, root: Path) -> tuple[Any, Any]:
+        """Both parts; ValueError if a file is corrupt, too large, or no file that can be read.
+
+        torchvision verifies the files of the sets that it unpickles before it does.
+        """
+        self._refuse_odd(name, root)
+        try:
+            return self.parts(root)
+        except (RuntimeError, ValueError, TypeError, KeyError, AssertionError, OSError) as error:
+            raise ValueError(f"{name}: a file under {root} is corrupt, says torchvision ({error!r})") from error
+
+    def _refuse_odd(self, name: str, root: Path) -> None:
+        """Raise ValueError if a file is too large, no regular file, or out of reach."""
+        for path in (root / file for file in self.files):
+            try:
+                size = size_of(path)
+            except OSError as error:
+                raise unreadable(name, path, error) from error
+            if size > self.most:
+                raise ValueError(f"{name}: {path} has {size:,} bytes; allowed: at most {self.most:,}")
 
     def catalogue(self, name: str, root: Path, class_list: Path | None, matte: str) -> Catalogue:
-        """List the images; ValueError if a file is corrupt. torchvision verifies files before it unpickles them, except
-        those of MNIST."""
-        try:
-            train, test = self.parts(root)
-        except (RuntimeError, ValueError, TypeError, KeyError, AssertionError) as error:
-            raise ValueError(f"{name}: a file under {root} is corrupt, says torchvision ({error!r})") from error
+        """List the images; ValueError as in `opened`."""
+        train, test = self.opened(name, root)
         labels = [np.asarray(getattr(part, self.labels), np.int64) for part in (train, test)]
         both, classes = train + test, np.concatenate(labels)
         if [len(part) for part in labels] != [len(train), len(test)] or classes.max() >= len(train.classes):
@@ -139,14 +156,22 @@ def of_files(name: str, folders: ClassFolders, *, by_domain: bool, matte: str = 
     return Catalogue(read, name_of, attributes, values, n["validation"], n["test"], folders.root)
 
 
+MOST_OF_LIST = 10_000_000
+"""Bytes of the longest class list."""
+
+
 def wnids(class_list: Path) -> tuple[str, ...]:
-    """The names of class folders (wnids) in a class list, sorted; ValueError if the list is empty or repeats a name.
+    """The names of class folders (wnids) in a class list, sorted; ValueError if the list is empty, repeats a name,
+    holds the path of another folder, or is no text that can be read.
 
     Whitespace separates the names.
     """
-    names = class_list.read_text().split()
+    names = read_text(class_list, "class_list", MOST_OF_LIST).split()
     if not names or len(set(names)) < len(names):
         raise ValueError(f"class_list: {class_list} is empty or repeats a wnid; allowed: distinct wnids")
+    for name in names:
+        if "/" in name or "\0" in name or name in (".", ".."):
+            raise ValueError(f"class_list: {class_list} holds {name[:60]!r}; allowed: names of folders, as n01440764")
     return tuple(sorted(names))
 
 

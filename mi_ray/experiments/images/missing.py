@@ -8,6 +8,7 @@ from typing import assert_never
 
 from mi_ray.compute.frozen.file_kinds import format_of
 from mi_ray.compute.images import catalogue
+from mi_ray.compute.numerics.regular_files import unreadable
 from mi_ray.experiments.declare import (
     BUNDLED,
     CDP,
@@ -23,7 +24,19 @@ from mi_ray.experiments.declare.checks import Refused, refuse
 
 
 def missing(data: Data) -> list[str]:
-    """Missing files and folders of the images, each as ``field: path``."""
+    """Missing files and folders of the images, each as ``field: path``. Refused if one cannot be looked at, or if a
+    class list is no list."""
+    try:
+        return _missing(data)
+    except Refused:
+        raise
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    except OSError as error:
+        raise Refused(str(unreadable("images", error.filename, error))) from error
+
+
+def _missing(data: Data) -> list[str]:
     match data:
         case CDP():
             folders = {"digits": data.digits, "backgrounds": data.backgrounds}
