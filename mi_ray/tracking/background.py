@@ -12,7 +12,7 @@ from threading import Thread
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.reach import Unreachable, Unusable
-from mi_ray.tracking.recorder import Recorder
+from mi_ray.tracking.recorder import Recorder, line_of
 
 RESTS = 60.0
 """Seconds after a failure in which the thread does not try again."""
@@ -40,7 +40,7 @@ class BackgroundRecorder:
     @property
     def failure(self) -> str | None:
         """The present failure in one line."""
-        return str(self.error) if self.error else None
+        return line_of(self.error)
 
     def begin(self) -> None:
         """Create or find database, experiment and sweep run, then start the thread.

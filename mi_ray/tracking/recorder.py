@@ -51,6 +51,13 @@ MOST_METRICS, MOST_PARAMS, MOST_TAGS = 1000, 100, 100
 """Entries that MLflow takes in one request."""
 
 
+def line_of(error: Exception | None) -> str | None:
+    """A failure in one line: MLflow's as it is, another one with its type."""
+    if error is None:
+        return None
+    return str(error) if isinstance(error, Unreachable) else error_line(error)
+
+
 class Recorder:
     """The mirror of one sweep (``sweep``, such as ``infomin_grid/laptop``) in one MLflow experiment.
 
@@ -82,7 +89,7 @@ class Recorder:
     @property
     def failure(self) -> str | None:
         """The last failure of `mirror_all` in one line."""
-        return error_line(self.error) if self.error else None
+        return line_of(self.error)
 
     @property
     def place(self) -> str:
@@ -144,7 +151,9 @@ class Recorder:
         committed = [cell for cell in plan.cells.values() if store.has(cell.key)]
         if self._answers():
             all(self._mirror_or_retry(cell, store) for cell in committed)
-        return sum(not self._is_mirrored(cell, store) for cell in committed) if self.error else 0
+        unsynced = sum(not self._is_mirrored(cell, store) for cell in committed) if self.error else 0
+        self.error = self.error if unsynced else None
+        return unsynced
 
     def _mirror_or_retry(self, cell: Cell, store: Store) -> bool:
         """Mirror a cell; on failure read MLflow's runs anew and retry once. False if MLflow does not answer."""
