@@ -16,6 +16,7 @@ writes to the deleted run, and the writer reads the runs again.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ PATIENCE = 15.0
 """Seconds without a change after which a writer is taken for dead; more than twice MLflow's timeout of a request."""
 PAUSE = 0.1
 """Seconds between two reads of a cell's runs."""
+
+PLAIN = re.compile(r"[\w./ =-]+")
+"""Values that may stand in a filter of MLflow's."""
 
 Create = Callable[[Mapping[str, str]], str]
 """Creates a run with the given tags in addition to its own; returns its id."""
@@ -79,7 +83,7 @@ class Claims:
         """
         watch = Watch()
         while True:
-            held = sorted(runs(self._client, self._experiment_id, f"tags.`{tag}` = '{value}'"), key=by_worth)
+            held = sorted(self._held(tag, value), key=by_worth)
             outdated = [run for run in held if is_filled(run) and is_outdated(run.data.tags)]
             self._delete(outdated)
             held = [run for run in held if run not in outdated]
@@ -90,6 +94,11 @@ class Claims:
                 time.sleep(PAUSE)
             else:
                 create({FINGERPRINT: fingerprint, WRITER: self.writer})
+
+    def _held(self, tag: str, value: str) -> list[Run]:
+        """The runs with ``tag`` = ``value``. MLflow's filters have no way to write every text, such as a quote."""
+        where = f"tags.`{tag}` = '{value}'" if PLAIN.fullmatch(value) else ""
+        return [run for run in runs(self._client, self._experiment_id, where) if run.data.tags.get(tag) == value]
 
     def join_taken(self, held: Sequence[Run], fingerprint: str, watch: Watch) -> Claim | None:
         """One step if a run is taken: delete our bids; then fill the run, leave it as it is, or wait (None).

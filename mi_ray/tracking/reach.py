@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from requests.utils import get_environ_proxies, select_proxy
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+from urllib3.exceptions import HTTPError
 
 from mi_ray.experiments.declare.checks import refuse
 
@@ -157,11 +158,12 @@ def _user(tracking_uri: str) -> str:
 def reason_of(error: BaseException) -> str:
     """An error as one line of at most 200 characters.
 
-    If the chain of causes ends in an OSError, such as "Connection refused", that error says more than MLflow's own.
+    If the chain of causes ends in an error of the connection, such as "Connection refused" or "too many 500 error
+    responses", that error says more than MLflow's own.
     """
     last, before = error, error.__cause__ or error.__context__
     while before is not None:
         last, before = before, before.__cause__ or before.__context__
-    cause = last if isinstance(last, OSError) else error
+    cause = last if isinstance(last, OSError | HTTPError) else error
     lines = str(cause).splitlines() or [type(cause).__name__]
     return lines[0] if len(lines[0]) <= 200 else lines[0][:199] + "…"
