@@ -45,7 +45,7 @@ def ids(recorder: Recorder) -> dict[str, str]:
     return {key: run.info.run_id for key, run in by_key(recorder).items()}
 
 
-@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("at_once", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_question_answered_again_has_a_new_run_and_the_others_keep_theirs(
     new_recorder: NewRecorder, plan: Plan, store: Store, at_once: bool
 ) -> None:
@@ -105,7 +105,7 @@ def test_a_store_that_moved_is_still_the_store_of_its_runs(
     assert by_key(again)[cell.key].data.metrics["nominal_bits"] == 0.25
 
 
-@pytest.mark.parametrize("lacks", [(ORIGIN,), (ORIGIN, FINGERPRINT)])
+@pytest.mark.parametrize("lacks", [pytest.param((ORIGIN,), marks=pytest.mark.slow), (ORIGIN, FINGERPRINT)])
 def test_runs_of_older_mirrors_stay_valid_until_their_cell_is_computed_again(
     new_recorder: NewRecorder, plan: Plan, store: Store, lacks: tuple[str, ...]
 ) -> None:

@@ -119,6 +119,7 @@ def test_a_database_that_cannot_be_used_is_told_in_seconds_and_left_as_it_is(
     assert (file.read_bytes() if file.is_file() else b"") == before
 
 
+@pytest.mark.slow
 def test_moved_away_a_damaged_database_is_replaced_by_one_that_holds_every_finished_cell(
     tmp_path: Path, fresh_database: Path, plan: Plan, store: Store
 ) -> None:
@@ -145,7 +146,14 @@ def with_an_old_journal(file: Path) -> None:
     Path(f"{file}-journal").write_bytes(os.urandom(4096))
 
 
-@pytest.mark.parametrize("ruin", [half_made, without_its_last_migrations, with_an_old_journal])
+@pytest.mark.parametrize(
+    "ruin",
+    [
+        with_an_old_journal,
+        pytest.param(half_made, marks=pytest.mark.slow),
+        pytest.param(without_its_last_migrations, marks=pytest.mark.slow),
+    ],
+)
 def test_an_unfinished_database_without_runs_is_made_anew_if_it_is_the_store_s_own(
     ruin: Callable[[Path], None], tmp_path: Path, fresh_database: Path
 ) -> None:
@@ -201,6 +209,7 @@ def test_a_path_that_is_too_long_is_told_at_once(tmp_path: Path, parts: int) -> 
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_the_command_refuses_a_database_that_cannot_be_used_before_anything_is_computed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -219,6 +228,7 @@ def test_a_database_that_is_no_file_is_refused(uri: str) -> None:
         Recorder(uri, experiment="e", sweep="s", artifacts=None)
 
 
+@pytest.mark.slow
 def test_a_deleted_experiment_is_refused_and_the_command_that_is_advised_restores_it(
     tmp_path: Path, fresh_database: Path, plan: Plan, store: Store
 ) -> None:
@@ -237,6 +247,7 @@ def test_a_deleted_experiment_is_refused_and_the_command_that_is_advised_restore
     assert len(read_cells(recorder.tracking_uri, "e", plan.cells.keys())) == len(plan.cells)
 
 
+@pytest.mark.slow
 def test_a_database_that_vanishes_while_a_driver_runs_is_made_again_and_holds_everything(
     tmp_path: Path, fresh_database: Path, plan: Plan, store: Store
 ) -> None:

@@ -28,6 +28,7 @@ def seen(what: str, folder: Path, kills: int) -> dict[str, int]:
     return dict(json.loads(ran.stdout))
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F21", "two makers of one database, one of them killed, with what others left")
 def test_of_two_that_make_a_database_the_one_that_is_not_killed_makes_it(tmp_path: Path) -> None:
     for left in ("mlflow.db", "mlflow.db.lock", "mlflow.db.making", "mlflow.db.making-journal"):
