@@ -19,7 +19,7 @@ from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.plan.study import Draw, Study, parse_axes
 from mi_ray.experiments.store.store import Store, store_at
 from mi_ray.running.order import plan_of
-from mi_ray.tracking.reach import Unreachable
+from mi_ray.tracking.reach import Unreachable, sqlite_uri
 
 
 def planned(study: Study, preset: str, axes: Sequence[str], store: Store) -> Plan:
@@ -44,7 +44,7 @@ def main(study: Study, draw: Draw, argv: Sequence[str] | None = None) -> int:
         store = store_at(flags.store)
         store.refuse_if_unreachable()
         plan = planned(study, flags.preset, flags.axis, store)
-        uri = flags.tracking_uri or f"sqlite:///{store.root.resolve()}/mlflow.db"
+        uri = flags.tracking_uri or sqlite_uri(store.root.resolve() / "mlflow.db")
         out = flags.out or store.root / "figures" / study.name / flags.preset
         written = draw(plan, uri, out, partial=flags.partial)
     except (Refused, Unreachable) as reason:

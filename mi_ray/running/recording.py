@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -19,29 +22,38 @@ STATUS = {DONE: "FINISHED", INTERRUPTED: "KILLED"}
 """Status of the sweep run in MLflow by exit code; FAILED for every other code."""
 
 
+def tell(study: str, line: str) -> None:
+    """Print a line about the mirror on stderr, which may be closed. Above a live display if there is one."""
+    with suppress(OSError, ValueError):
+        print(f"{study}: {line}", file=sys.stderr, flush=True)
+
+
 class Recording:
     """Mirrors the cells of an order into MLflow. Does nothing where mlflow is not installed."""
 
     def __init__(self, order: Order) -> None:
-        """Make the database and the sweep run before anything is computed; `Refused` if the server denies access.
+        """Make the database and the sweep run before anything is computed; `Refused` if they cannot be used.
 
-        A server that does not answer is reported by `finish`.
+        A server that does not answer is told at once, and again by `finish` if cells are not mirrored by then.
         """
         self._recorder: BackgroundRecorder | None = None
         if find_spec("mlflow") is None:
             return
         from mi_ray.tracking.background import BackgroundRecorder
-        from mi_ray.tracking.reach import Denied
+        from mi_ray.tracking.reach import Unusable, database, sqlite_uri
         from mi_ray.tracking.recorder import Recorder
 
         study, options, store = order.study, order.options, order.store
-        uri = options.tracking_uri or f"sqlite:///{store.root}/mlflow.db"
-        artifacts = None if uri.startswith("http") else store.root / "artifacts"
-        recorder = Recorder(uri, experiment=study.name, sweep=f"{study.name}/{options.preset}", artifacts=artifacts)
-        self._recorder = BackgroundRecorder(recorder, store)
+        own = store.root / "mlflow.db"
+        uri = options.tracking_uri or sqlite_uri(own)
+        recorder = Recorder(
+            uri, experiment=study.name, sweep=f"{study.name}/{options.preset}", is_own=database(uri) == own,
+            artifacts=None if uri.startswith("http") else store.root / "artifacts",
+        )  # fmt: skip
+        self._recorder = BackgroundRecorder(recorder, store, partial(tell, study.name))
         try:
             self._recorder.begin()
-        except Denied as error:
+        except Unusable as error:
             raise Refused(f"tracking-uri: {error}") from error
 
     def mirror(self, cell: Cell) -> None:
@@ -62,19 +74,20 @@ class Recording:
         """
         if self._recorder is None:
             return code, [NOT_INSTALLED]
-        from mi_ray.tracking.reach import Unreachable, shown
+        from mi_ray.tracking.reach import Unreachable, Unusable, shown
 
         mlflow = self._recorder.recorder
         if unsynced := self._recorder.drain(order.whole):
-            failure = self._recorder.failure
-            return code, [("MLflow", f"unsynced: {unsynced} cells ({failure}); the same command mirrors them")]
+            promise = "" if isinstance(self._recorder.error, Unusable) else "; the same command mirrors them"
+            return code, [("MLflow", f"unsynced: {unsynced} cells ({self._recorder.failure}){promise}")]
         try:
             drawn = draw_figures(order, mlflow.tracking_uri, mlflow.sweep)
             mlflow.attach(drawn.files)
             code = FAILED if drawn.failure and code == DONE else code
             mlflow.finish(STATUS.get(code, "FAILED"))
         except Unreachable as error:
-            return code, [("MLflow", f"{error}; the same command draws the figures")]
+            promise = "" if isinstance(error, Unusable) else "; the same command draws the figures"
+            return code, [("MLflow", f"{error}{promise}")]
         failures = [("figures", f"{drawn.failure}; the same command draws them again")] if drawn.failure else []
         return code, [
             *failures,

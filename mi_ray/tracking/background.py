@@ -2,41 +2,57 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.store.store import Store
-from mi_ray.tracking.reach import Denied, Unreachable
-from mi_ray.tracking.recorder import Recorder
+from mi_ray.tracking.reach import Unreachable, Unusable
+from mi_ray.tracking.recorder import Recorder, line_of
+
+RESTS = 60.0
+"""Seconds after a failure in which the thread does not try again."""
+
+Tell = Callable[[str], object]
 
 
 class BackgroundRecorder:
     """A `Recorder` behind a queue and a thread of the driver's process.
 
-    After the first failure the thread mirrors nothing more; `drain` tries all cells again. ``failure`` is that failure
-    in one line, or None.
+    A failure is told by ``tell`` when it begins, in one line; the thread then rests. With the first cell that is
+    committed after `RESTS` seconds it tries again, and `drain` tries all cells. ``error`` is the present failure or
+    None.
     """
 
-    def __init__(self, recorder: Recorder, store: Store) -> None:
+    def __init__(self, recorder: Recorder, store: Store, tell: Tell = lambda line: None) -> None:
         self.recorder = recorder
-        self.failure: str | None = None
-        self._store = store
+        self.error: Exception | None = None
+        self._store, self._tell = store, tell
         self._queue: SimpleQueue[Cell | None] = SimpleQueue()
+        self._missed: deque[Cell] = deque()
+        self._tried_at = 0.0
         self._thread = Thread(target=self._mirror_queued, name="mlflow mirror", daemon=True)
+
+    @property
+    def failure(self) -> str | None:
+        """The present failure in one line."""
+        return line_of(self.error)
 
     def begin(self) -> None:
         """Create or find database, experiment and sweep run, then start the thread.
 
-        An unreachable MLflow is recorded in ``failure``. `Denied` is raised: waiting does not change it.
+        An MLflow that does not answer is told. `Unusable` is raised: waiting does not change it.
         """
         try:
             self.recorder.begin()
-        except Denied:
+        except Unusable:
             raise
         except Unreachable as error:
-            self.failure = str(error)
+            self._fail(error)
         self._thread.start()
 
     def enqueue(self, cell: Cell) -> None:
@@ -48,7 +64,7 @@ class BackgroundRecorder:
         self._queue.put(None)
         self._thread.join()
         unsynced = self.recorder.mirror_all(plan, self._store)
-        self.failure = self.recorder.failure
+        self.error = self.recorder.error
         return unsynced
 
     def give_up(self) -> None:
@@ -61,8 +77,26 @@ class BackgroundRecorder:
     def _mirror_queued(self) -> None:
         """Mirror cells until None arrives (runs in the thread)."""
         while (cell := self._queue.get()) is not None:
-            if self.failure is None:
-                try:
-                    self.recorder.mirror(cell, self._store)
-                except Exception as error:  # a mirror must never stop a sweep
-                    self.failure = str(error)
+            self._missed.append(cell)
+            if self.error is None or time.monotonic() - self._tried_at > RESTS:
+                self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Mirror all cells that wait. One that cannot be read is left to `drain`, which counts it."""
+        while self._missed:
+            try:
+                self.recorder.mirror(self._missed[0], self._store)
+            except Unreachable as error:
+                self._fail(error)
+                return
+            except Exception:  # a mirror must never stop a sweep
+                pass
+            self._missed.popleft()
+        if self.error:
+            self._tell(f"MLflow answers again: {self.recorder.place}")
+            self.error = None
+
+    def _fail(self, error: Unreachable) -> None:
+        if self.error is None:
+            self._tell(f"{error}; the computation goes on, unmirrored cells are counted at the end")
+        self.error, self._tried_at = error, time.monotonic()

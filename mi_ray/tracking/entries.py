@@ -26,8 +26,8 @@ from mi_ray.tracking.mirror import BOOLEAN_TAGS, HISTORY
 NAMED = ("pairing", "task", "arch", "seed", "k_tr")
 """Parameters in a run's name, if the cell has them."""
 
-NOT_TAGGED = frozenset({"files", "key", "seconds", "started_at", "committed_at"})
-"""Fields of the manifest that are no tags: they are metrics, timestamps or tags of another name."""
+NOT_TAGGED = frozenset({"files", "sizes", "format", "seal", "key", "seconds", "started_at", "committed_at"})
+"""Fields of the manifest that are no tags: metrics, timestamps, tags of another name, and what only the store uses."""
 
 LONGEST_PARAM, LONGEST_TAG = 6000, 5000
 """Characters that MLflow stores."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import LifecycleStage, Run
 
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.declare.measures import CERTIFIED, NOT_CERTIFIED, NOT_LEARNED
-from mi_ray.tracking.reach import SQLITE, reaching, refuse_bad_uri, shown
+from mi_ray.tracking.reach import database, deleted_experiment, reaching, refuse_bad_uri, shown
+from mi_ray.tracking.sqlite import condition
 
 CELL_KEY = "cell_key"
 MIRRORED = "mirrored"
@@ -32,13 +32,6 @@ HISTORY = "history/"
 """Prefix of curves, so that a curve and a result never share a name."""
 
 PAGE = 1000
-
-
-def database(tracking_uri: str) -> Path | None:
-    """The file of an SQLite tracking URI; None for a server."""
-    if not tracking_uri.startswith(SQLITE):
-        return None
-    return Path(tracking_uri.removeprefix(SQLITE).partition("?")[0])
 
 
 def runs(client: MlflowClient, experiment_id: str, where: str = "") -> Iterator[Run]:
@@ -66,13 +59,15 @@ def read_cells(tracking_uri: str, experiment: str, keys: Collection[str]) -> pd.
     """
     refuse_bad_uri(tracking_uri)
     file = database(tracking_uri)
-    if file is not None and not (file.is_file() and file.stat().st_size):
+    if file is not None and condition(file, writes=False) != "ready":
         raise Refused(f"tracking-uri: there is no database {str(file)!r}; run the sweep first, or name its own")
     with reaching(tracking_uri):
         client = MlflowClient(tracking_uri)
         mirrored = client.get_experiment_by_name(experiment)
     if mirrored is None:
         raise Refused(f"tracking-uri: {shown(tracking_uri)} holds no experiment {experiment!r}; run its sweep first")
+    if mirrored.lifecycle_stage == LifecycleStage.DELETED:
+        raise deleted_experiment(tracking_uri, experiment, mirrored.experiment_id)
     with reaching(tracking_uri):
         rows = [
             row(run)

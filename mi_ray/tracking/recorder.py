@@ -2,7 +2,7 @@
 
 The driver writes; other drivers may write at the same time (`mi_ray.tracking.claims`). Mirroring is idempotent: a
 run is found by its cell's key, every timestamp comes from the manifest, and the tag ``mirrored`` is set last. Mirroring
-again, also after an interruption, adds only what is missing.
+again, also after an interruption, adds only what is missing. A cell that was computed again gets a new run.
 """
 
 from __future__ import annotations
@@ -14,17 +14,21 @@ from typing import Any
 from uuid import uuid4
 
 from mlflow import MlflowClient
+from mlflow.entities import LifecycleStage, RunTag
 from mlflow.exceptions import MlflowException
 
 from mi_ray.experiments.declare import encoder_of, training_of
+from mi_ray.experiments.declare.checks import error_line
 from mi_ray.experiments.declare.identity import cell_key
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.store.files import sha256
 from mi_ray.experiments.store.store import CommittedCell, Store
 from mi_ray.tracking.claims import Claims, by_worth, is_complete
-from mi_ray.tracking.entries import fingerprint, milliseconds, run_entries, run_name
-from mi_ray.tracking.mirror import CELL_KEY, COMPLETE, MIRRORED, database, runs
-from mi_ray.tracking.reach import Unreachable, reaching, refuse_bad_uri, shown
+from mi_ray.tracking.entries import Entries, fingerprint, milliseconds, run_entries, run_name
+from mi_ray.tracking.making import forget_connections, make_if_absent, no_stray_folder
+from mi_ray.tracking.mirror import CELL_KEY, COMPLETE, MIRRORED, runs
+from mi_ray.tracking.origin import FINGERPRINT, ORIGIN, is_outdated, origin
+from mi_ray.tracking.reach import Unreachable, database, deleted_experiment, reaching, refuse_bad_uri, shown
 
 SWEEP = "sweep"
 PARENT = "mlflow.parentRunId"
@@ -48,28 +52,50 @@ MOST_METRICS, MOST_PARAMS, MOST_TAGS = 1000, 100, 100
 """Entries that MLflow takes in one request."""
 
 
+def line_of(error: Exception | None) -> str | None:
+    """A failure in one line: MLflow's as it is, another one with its type."""
+    if error is None:
+        return None
+    return str(error) if isinstance(error, Unreachable) else error_line(error)
+
+
 class Recorder:
     """The mirror of one sweep (``sweep``, such as ``infomin_grid/laptop``) in one MLflow experiment.
 
     Sweeps of one experiment share the runs of common cells; a run stays under its first parent. Methods raise
-    `Unreachable` if MLflow fails, except `mirror_all`: it counts failures, and ``failure`` is the last in one line.
+    `Unreachable` if MLflow fails, except `mirror_all`: it counts failures, and ``error`` is the last.
     """
 
-    def __init__(self, tracking_uri: str, *, experiment: str, sweep: str, artifacts: Path | None) -> None:
-        """``artifacts``: artifact folder of a new experiment; None: the server decides. Refused on a bad URI."""
+    def __init__(
+        self, tracking_uri: str, *, experiment: str, sweep: str, artifacts: Path | None, is_own: bool = False
+    ) -> None:
+        """``artifacts``: artifact folder of a new experiment; None: the server decides. ``is_own``: the database is the
+        store's own and may be made anew if it is unfinished and holds no run. Refused on a bad URI."""
         refuse_bad_uri(tracking_uri)
         self.tracking_uri = tracking_uri
+        self.is_own = is_own
         self.experiment = experiment
         self.sweep = sweep
         self.artifacts = artifacts
-        self.failure: str | None = None
+        self.error: Exception | None = None
         self.experiment_id = ""
         self.sweep_run_id = ""
         self._writer = uuid4().hex
         self._client: MlflowClient
         self._claims: Claims
         self._runs: dict[str, str] = {}
-        self._complete: set[str] = set()
+        self._complete: dict[str, Mapping[str, str]] = {}
+        self._alive: set[str] = set()
+
+    @property
+    def failure(self) -> str | None:
+        """The last failure of `mirror_all` in one line."""
+        return line_of(self.error)
+
+    @property
+    def place(self) -> str:
+        """Where the mirror is, for printing."""
+        return shown(self.tracking_uri)
 
     @property
     def url(self) -> str | None:
@@ -85,30 +111,49 @@ class Recorder:
             self._client.update_run(self.sweep_run_id, status="RUNNING")
 
     def mirror(self, cell: Cell, store: Store) -> None:
-        """Mirror one committed cell and the training above it. Writes nothing if the cell's run is complete."""
+        """Mirror one committed cell and the training above it. Writes nothing if the cell's run is complete.
+
+        Errors of the store, such as KeyError for a cell that is not committed, are raised as they are.
+        """
         if not self.sweep_run_id:
             self.begin()
-        if cell.key in self._complete:
+        committed, of = store.read(cell.key), origin(store)
+        tags = self._complete.get(cell.key)
+        if tags is not None and not is_outdated(tags, committed, of):
+            self._keep_nested(cell, store)
             return
         parent = self._parent(cell, store)
         with reaching(self.tracking_uri):
-            committed = store.read(cell.key)
             create = partial(self.create_run, cell, committed, parent)
-            claim = self._claims.settle(CELL_KEY, cell.key, fingerprint(committed), create)
-            self._runs[cell.key] = claim.run_id
-            if claim.is_ours:
-                self._fill(claim.run_id, cell, committed)
-        self._complete.add(cell.key)
+            outdated = partial(is_outdated, committed=committed, of=of)
+            claim = self._claims.settle(CELL_KEY, cell.key, fingerprint(committed), create, outdated)
+        self._alive = self._alive - {self._runs.get(cell.key, "")} | {claim.run_id}
+        self._runs[cell.key] = claim.run_id
+        own = {FINGERPRINT: fingerprint(committed), ORIGIN: of} if claim.is_ours else {}
+        if claim.is_ours:
+            entries = run_entries(cell, committed)
+            with reaching(self.tracking_uri):
+                self._fill(claim.run_id, cell, committed, entries, own)
+        self._complete[cell.key] = own
+
+    def _keep_nested(self, cell: Cell, store: Store) -> None:
+        """Move a complete run below the run that replaces its parent, if that was deleted."""
+        parent = self._complete[cell.key].get(PARENT)
+        if parent is None or parent in self._alive:
+            return
+        new = self._parent(cell, store)
+        with reaching(self.tracking_uri):
+            self._client.set_tag(self._runs[cell.key], PARENT, new)
+        self._complete[cell.key] = {**self._complete[cell.key], PARENT: new}
 
     def mirror_all(self, plan: Plan, store: Store) -> int:
         """Mirror every committed cell, upstream first; returns the number not mirrored. Stops if MLflow is silent."""
+        self.error = None
         committed = [cell for cell in plan.cells.values() if store.has(cell.key)]
         if self._answers():
-            for cell in committed:
-                if not self._mirror_or_retry(cell, store):
-                    break
-        unsynced = sum(cell.key not in self._complete for cell in committed)
-        self.failure = self.failure if unsynced else None
+            all(self._mirror_or_retry(cell, store) for cell in committed)
+        unsynced = sum(not self._is_mirrored(cell, store) for cell in committed) if self.error else 0
+        self.error = self.error if unsynced else None
         return unsynced
 
     def _mirror_or_retry(self, cell: Cell, store: Store) -> bool:
@@ -116,12 +161,23 @@ class Recorder:
         for _ in range(2):
             try:
                 self.mirror(cell, store)
-                break
+                return True
             except Unreachable as error:
                 if not self._answers():
                     return False
-                self.failure = str(error)
+                self.error = error
+            except Exception as error:  # a cell that cannot be read is the store's to tell; the others are mirrored
+                self.error = error
+                return True
         return True
+
+    def _is_mirrored(self, cell: Cell, store: Store) -> bool:
+        """Whether a committed cell has a complete run that is not outdated, as far as was read from MLflow."""
+        tags = self._complete.get(cell.key)
+        try:
+            return tags is not None and not is_outdated(tags, store.read(cell.key), origin(store))
+        except Exception:  # a damaged cell
+            return False
 
     def attach(self, figures: Sequence[Path]) -> None:
         """Log figures to the sweep run, below ``figures/``. A figure whose content was logged before is skipped."""
@@ -142,14 +198,13 @@ class Recorder:
                 self._client.set_terminated(self.sweep_run_id, status)
 
     def _answers(self) -> bool:
-        """Read MLflow's runs anew; False, with ``failure`` set, if it does not answer."""
+        """Read MLflow's runs anew; False, with ``error`` set, if it does not answer."""
         try:
             with reaching(self.tracking_uri):
                 self.open()
         except Unreachable as error:
-            self.failure = str(error)
+            self.error = error
             return False
-        self.failure = None
         return True
 
     def open(self) -> None:
@@ -160,28 +215,32 @@ class Recorder:
             return self._client.create_run(self.experiment_id, tags=tags, run_name=self.sweep).info.run_id
 
         file = database(self.tracking_uri)
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.open("ab").close()
-        self._client = MlflowClient(self.tracking_uri)
+        if file is not None and make_if_absent(file, may_replace=self.is_own):
+            forget_connections(self.tracking_uri)
+        with no_stray_folder(self.tracking_uri):
+            self._client = MlflowClient(self.tracking_uri)
         self.experiment_id = self._find_or_create_experiment()
         self._claims = Claims(self._client, self.experiment_id, self._writer)
         held = list(runs(self._client, self.experiment_id))
-        self._runs, self._complete = {}, set()
+        self._runs, self._complete = {}, {}
+        self._alive = {run.info.run_id for run in held}
         for run in sorted(held, key=by_worth):
             key = run.data.tags.get(CELL_KEY)
             if key in self._runs:  # a second run of a cell with a complete one adds nothing
                 self._client.delete_run(run.info.run_id)
+                self._alive.discard(run.info.run_id)
             elif key and is_complete(run):
-                self._runs[key] = run.info.run_id
-        self._complete = set(self._runs)
+                self._runs[key], self._complete[key] = run.info.run_id, run.data.tags
         sweeps = [run.info.run_id for run in held if run.data.tags.get(SWEEP) == self.sweep]
         self.sweep_run_id = sweeps[0] if sweeps else self._claims.settle(SWEEP, self.sweep, self.sweep, create).run_id
+        self._alive.add(self.sweep_run_id)
 
     def _find_or_create_experiment(self) -> str:
         """Id of the experiment."""
         experiment = self._client.get_experiment_by_name(self.experiment)
         if experiment is not None:
+            if experiment.lifecycle_stage == LifecycleStage.DELETED:
+                raise deleted_experiment(self.tracking_uri, self.experiment, experiment.experiment_id)
             return experiment.experiment_id
         location = self.artifacts.resolve().as_uri() if self.artifacts else None
         try:
@@ -209,12 +268,14 @@ class Recorder:
         run = self._client.create_run(self.experiment_id, start_time=started, tags=tags, run_name=run_name(cell))
         return run.info.run_id
 
-    def _fill(self, run_id: str, cell: Cell, committed: CommittedCell) -> None:
-        """Log all entries of a cell, then end its run and mark it complete."""
-        entries = run_entries(cell, committed)
+    def _fill(
+        self, run_id: str, cell: Cell, committed: CommittedCell, entries: Entries, own: Mapping[str, str]
+    ) -> None:
+        """Log all entries of a cell and the mirror's ``own`` tags, then end its run and mark it complete."""
+        tags = [*entries.tags, *(RunTag(name, value) for name, value in own.items())]
         for kind, items, most in (
             ("params", entries.params, MOST_PARAMS),
-            ("tags", entries.tags, MOST_TAGS),
+            ("tags", tags, MOST_TAGS),
             ("metrics", entries.metrics, MOST_METRICS),
         ):
             for start in range(0, len(items), most):

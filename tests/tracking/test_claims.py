@@ -14,8 +14,9 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from mi_ray.tracking import claims
-from mi_ray.tracking.claims import FINGERPRINT, WRITER, Claim, Claims
+from mi_ray.tracking.claims import WRITER, Claim, Claims
 from mi_ray.tracking.mirror import CELL_KEY, CLAIMED, COMPLETE, MIRRORED, runs
+from mi_ray.tracking.origin import FINGERPRINT
 
 KEY = "training-of-two"
 

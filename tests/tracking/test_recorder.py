@@ -11,11 +11,12 @@ from mlflow import MlflowClient
 
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.store.store import Store
-from mi_ray.tracking.claims import FINGERPRINT, WRITER
+from mi_ray.tracking.claims import WRITER
 from mi_ray.tracking.entries import fingerprint, history_metrics, result_metrics, run_params
 from mi_ray.tracking.mirror import CLAIMED, COMPLETE, MIRRORED
+from mi_ray.tracking.origin import FINGERPRINT
 from mi_ray.tracking.recorder import Recorder
-from tests.committed import WHY, commit_all, history_of, made_up, numbers_of, plan_of, rewrite
+from tests.committed import WHY, commit, commit_all, history_of, made_up, numbers_of, plan_of, rewrite
 from tests.mirrors import by_key, everything, held, parents, rows
 
 NewRecorder = Callable[..., Recorder]
@@ -101,6 +102,35 @@ def test_a_word_of_a_result_never_stands_for_where_its_cell_came_from(
     run = by_key(recorder)[cell.key]
     assert (run.data.tags["host"], run.data.tags["sure"]) == ("here", "true")
     assert not [name for name in (run.data.tags | run.data.metrics) if "parts" in name]
+
+
+HOSTILE = [
+    "../../x",
+    "a;b",
+    "..\\\\..\\\\x",
+    "two\nlines",
+    "x" * 300,
+    "<script>alert(1)</script>",
+    "' OR 1=1 --",
+    "`",
+    "%s\x1b[31m",
+]
+
+
+@pytest.mark.fault("F28", "names and words with signs of paths, SQL, markup and terminals")
+def test_hostile_words_stay_words(new_recorder: NewRecorder, plan: Plan, store: Store, tmp_path: Path) -> None:
+    cell, everywhere = one(plan, "training"), "".join(HOSTILE)
+    words = {f"word_{number}": word for number, word in enumerate(HOSTILE)}
+    shutil.rmtree(store.read(cell.key).path)
+    commit(cell, store, lambda cell: {**words, "loss_nats": 1.0})
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    for _ in range(2):
+        recorder = Recorder(uri, experiment=everywhere, sweep=everywhere, artifacts=tmp_path / "artifacts")
+        recorder.begin()
+        recorder.mirror(cell, store)
+    run = by_key(recorder)[cell.key]
+    assert {name: run.data.tags[name] for name in words} == words and len(held(recorder)) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mlflow.db", "store"]
 
 
 def test_a_run_that_an_older_mirror_completed_is_filled_again(

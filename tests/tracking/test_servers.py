@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import time
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
@@ -15,6 +17,8 @@ import pytest
 from mlflow import MlflowClient
 
 from mi_ray.experiments.plan.plan import Plan
+from mi_ray.experiments.store.files import write_json
+from mi_ray.experiments.store.manifest import sealed
 from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.mirror import read_cells
 from mi_ray.tracking.recorder import PARENT, SWEEP, Recorder
@@ -73,7 +77,62 @@ def test_figures_go_through_the_server(recorder: Recorder, server: Server, tmp_p
     assert [file.read_text() for file in kept] == ["task,value\n"]
 
 
+class LosesReplies(BaseHTTPRequestHandler):
+    """Passes requests on to the server at ``port``, and loses the reply to every fifth that changes something."""
+
+    port = 0
+    changes = 0
+
+    def do_GET(self) -> None:
+        self._pass_on(loses=False)
+
+    def do_POST(self) -> None:
+        type(self).changes += 1
+        self._pass_on(loses=self.changes % 5 == 0)
+
+    do_PATCH = do_POST
+
+    def _pass_on(self, loses: bool) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        server = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        server.request(self.command, self.path, body, {**self.headers, "Host": f"127.0.0.1:{self.port}"})
+        reply = server.getresponse()
+        content = reply.read()
+        if loses:
+            self.close_connection = True
+            return
+        self.send_response(reply.status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments: object) -> None: ...
+
+
 @pytest.mark.slow
+@pytest.mark.fault("F14", "every fifth reply of the server is lost after it did what was asked")
+def test_replies_that_are_lost_double_nothing(
+    sqlite_server: Server, looked_at: tuple[Recorder, Store], plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LosesReplies, "port", sqlite_server.port)
+    with ThreadingHTTPServer(("127.0.0.1", 0), LosesReplies) as between:
+        Thread(target=between.serve_forever, daemon=True).start()
+        mirror = Recorder(
+            f"http://127.0.0.1:{between.server_port}", experiment="lost replies", sweep="s", artifacts=None
+        )
+        tries = 1
+        while mirror.mirror_all(plan, looked_at[1]):
+            tries += 1
+            assert tries < 40
+        between.shutdown()
+    second = again(sqlite_server, "lost replies")
+    second.experiment_id = mirror.experiment_id
+    assert LosesReplies.changes > 5 and told_twice(second) == []
+    assert len(held(second)) == len(plan.cells) + 1 and everything(second) == everything(looked_at[0])
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F12", "kill -9 of the server in the middle")
 def test_killed_on_the_way_and_started_again_it_holds_everything_once(
     recorder: Recorder, server: Server, looked_at: tuple[Recorder, Store], plan: Plan
 ) -> None:
@@ -94,6 +153,7 @@ def test_killed_on_the_way_and_started_again_it_holds_everything_once(
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F21", "three drivers with one database")
 @pytest.mark.parametrize("served_by", ["sqlite_server", "two_process_server"])
 def test_drivers_that_mirror_the_same_cells_at_once_make_one_run_of_each(
     served_by: str, tmp_path: Path, request: pytest.FixtureRequest
@@ -106,7 +166,7 @@ def test_drivers_that_mirror_the_same_cells_at_once_make_one_run_of_each(
             commit_all(each.cells.values(), Store(tmp_path / place))
     for manifest in (tmp_path / "other").rglob("manifest.json"):
         fields = json.loads(manifest.read_text())
-        manifest.write_text(json.dumps(fields | {"committed_at": fields["committed_at"] + 60, "seconds": 61.5}))
+        write_json(manifest, sealed(fields | {"committed_at": fields["committed_at"] + 60, "seconds": 61.5}))
     stores = [tmp_path / "one", tmp_path / "one", tmp_path / "other"]
     name = request.node.name
     assert at_once(server, name, stores, ("0,1", "1,2", "0,2")) == [(0, "0 None\n")] * 3

@@ -1,0 +1,139 @@
+"""A cell that was computed again is mirrored anew; other cells, and runs of other stores, are left as they are."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from mi_ray.experiments.plan.plan import Cell, Plan
+from mi_ray.experiments.store.files import MANIFEST, write_json
+from mi_ray.experiments.store.manifest import sealed
+from mi_ray.experiments.store.store import Store
+from mi_ray.tracking.entries import fingerprint
+from mi_ray.tracking.mirror import COMPLETE, MIRRORED
+from mi_ray.tracking.origin import FINGERPRINT, ORIGIN, origin
+from mi_ray.tracking.recorder import Recorder
+from tests.committed import commit, commit_all, result_of
+from tests.mirrors import by_key, everything, held, parents
+
+NewRecorder = Callable[..., Recorder]
+
+
+def compute_again(cell: Cell, store: Store, **values: Any) -> None:
+    """As after "remove it to compute it again"; the new result differs by ``values``."""
+    shutil.rmtree(store.read(cell.key).path)
+    committed = commit(cell, store, lambda cell: result_of(cell) | values)
+    write_json(committed.path / MANIFEST, sealed(committed.manifest | {"seconds": 2.5}))
+
+
+def one(plan: Plan, kind: str) -> Cell:
+    return next(cell for cell in plan.cells.values() if cell.kind == kind)
+
+
+def mirrored(new_recorder: NewRecorder, plan: Plan, store: Store) -> Recorder:
+    recorder = new_recorder()
+    assert recorder.mirror_all(plan, store) == 0
+    return recorder
+
+
+def ids(recorder: Recorder) -> dict[str, str]:
+    return {key: run.info.run_id for key, run in by_key(recorder).items()}
+
+
+@pytest.mark.parametrize("at_once", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_question_answered_again_has_a_new_run_and_the_others_keep_theirs(
+    new_recorder: NewRecorder, plan: Plan, store: Store, at_once: bool
+) -> None:
+    cell, before = one(plan, "evaluation"), ids(mirrored(new_recorder, plan, store))
+    compute_again(cell, store, linear_accuracy=0.123)
+    again = new_recorder()
+    if at_once:
+        again.mirror(cell, store)
+    else:
+        assert again.mirror_all(plan, store) == 0
+    run = by_key(again)[cell.key]
+    assert run.data.metrics["linear_accuracy"] == 0.123 and run.data.tags[MIRRORED] == COMPLETE
+    assert run.data.tags[FINGERPRINT] == fingerprint(store.read(cell.key))
+    assert run.info.run_id != before[cell.key]
+    assert ids(again) == before | {cell.key: run.info.run_id}
+    assert len(held(again)) == len(plan.cells) + 1
+    assert mirrored(new_recorder, plan, store) and ids(again) == before | {cell.key: run.info.run_id}
+
+
+def test_cells_below_a_training_that_was_computed_again_are_nested_under_its_new_run(
+    new_recorder: NewRecorder, plan: Plan, store: Store
+) -> None:
+    training, before = one(plan, "training"), ids(mirrored(new_recorder, plan, store))
+    compute_again(training, store, loss_nats=1.0)
+    again = mirrored(new_recorder, plan, store)
+    new = ids(again)
+    assert new[training.key] != before[training.key]
+    assert {key: run for key, run in new.items() if key != training.key} == {
+        key: run for key, run in before.items() if key != training.key
+    }
+    above, alive = parents(again), {run.info.run_id for run in held(again)}
+    assert set(above.values()) <= alive
+    embedding = next(cell for cell in plan.cells.values() if cell.upstream == training.key)
+    assert above[embedding.key] == new[training.key]
+
+
+def test_the_run_of_another_store_that_computed_the_cell_itself_is_left_as_it_is(
+    new_recorder: NewRecorder, plan: Plan, store: Store, tmp_path: Path
+) -> None:
+    before, other = ids(mirrored(new_recorder, plan, store)), Store(tmp_path / "other")
+    commit_all(plan.cells.values(), other)
+    for cell in plan.cells.values():
+        compute_again(cell, other, loss_nats=1.0)
+    assert ids(mirrored(new_recorder, plan, other)) == before
+    assert ids(mirrored(new_recorder, plan, store)) == before
+    assert origin(other) != origin(store)
+
+
+def test_a_store_that_moved_is_still_the_store_of_its_runs(
+    new_recorder: NewRecorder, plan: Plan, store: Store, tmp_path: Path
+) -> None:
+    cell, before = one(plan, "estimation"), ids(mirrored(new_recorder, plan, store))
+    moved = Store(store.root.rename(tmp_path / "moved"))
+    assert ids(mirrored(new_recorder, plan, moved)) == before
+    compute_again(cell, moved, nominal_bits=0.25)
+    again = mirrored(new_recorder, plan, moved)
+    assert by_key(again)[cell.key].data.metrics["nominal_bits"] == 0.25
+
+
+@pytest.mark.parametrize("lacks", [pytest.param((ORIGIN,), marks=pytest.mark.slow), (ORIGIN, FINGERPRINT)])
+def test_runs_of_older_mirrors_stay_valid_until_their_cell_is_computed_again(
+    new_recorder: NewRecorder, plan: Plan, store: Store, lacks: tuple[str, ...]
+) -> None:
+    first, cell = mirrored(new_recorder, plan, store), one(plan, "evaluation")
+    client, before = MlflowClient(first.tracking_uri), ids(first)
+    for run_id in before.values():
+        for tag in lacks:
+            client.delete_tag(run_id, tag)
+    assert ids(mirrored(new_recorder, plan, store)) == before
+    compute_again(cell, store, linear_accuracy=0.5)
+    again = mirrored(new_recorder, plan, store)
+    changed = {key for key, run_id in ids(again).items() if run_id != before[key]}
+    assert changed == {cell.key} and by_key(again)[cell.key].data.metrics["linear_accuracy"] == 0.5
+
+
+def test_a_run_that_an_older_mirror_completed_is_not_filled_with_numbers_of_another_computation(
+    new_recorder: NewRecorder, plan: Plan, store: Store
+) -> None:
+    """MLflow removes no metric: two numbers of one step would stay."""
+    first, cell = mirrored(new_recorder, plan, store), one(plan, "training")
+    MlflowClient(first.tracking_uri).set_tag(by_key(first)[cell.key].info.run_id, MIRRORED, "complete, 2")
+    compute_again(cell, store, loss_nats=1.5)
+    again, fresh = mirrored(new_recorder, plan, store), new_recorder(sweep="infomin_grid/other")
+    client = MlflowClient(again.tracking_uri)
+    rows = client.get_metric_history(by_key(again)[cell.key].info.run_id, "loss_nats")
+    assert [row.value for row in rows] == [1.5] and everything(again) == everything_of(fresh, plan, store)
+
+
+def everything_of(recorder: Recorder, plan: Plan, store: Store) -> dict[str, Any]:
+    assert recorder.mirror_all(plan, store) == 0
+    return everything(recorder)
