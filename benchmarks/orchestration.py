@@ -24,6 +24,7 @@ import ray
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mi_ray.compute.numerics.cores import cores
 from mi_ray.experiments.declare import CDP, Embedding, Estimation, SameClass, Training
 from mi_ray.experiments.plan.plan import Cell, Job
 from mi_ray.experiments.store.store import Store
@@ -109,7 +110,7 @@ def main(argv: list[str] | None = None) -> None:
         ended = time.monotonic()
     ray.shutdown()
     least = len(jobs) * flags.seconds / flags.slots
-    print(f"{len(jobs)} cells of {flags.seconds:g} s on {flags.slots} slots, {os.cpu_count()} cores")
+    print(f"{len(jobs)} cells of {flags.seconds:g} s on {flags.slots} slots, {cores()} cores")
     print(f"wall {ended - started:.1f} s, least {least:.1f} s, ratio {(ended - started) / least:.2f}")
     print(f"after the first trial had begun: {ended - watch.first:.1f} s, ratio {(ended - watch.first) / least:.2f}")
     print("driver's memory, MB: " + ", ".join(f"{size:.0f} at {mark:.0%}" for mark, size in watch.megabytes.items()))

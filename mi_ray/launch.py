@@ -7,33 +7,41 @@ study runs and is mirrored when its command is next run where mlflow is; only a 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.study import Study, parse_axes
 from mi_ray.experiments.store.lock import driver_lock
+from mi_ray.experiments.store.lost import forgive, settle
 from mi_ray.experiments.store.store import store_at
-from mi_ray.running.exit import DONE, INTERRUPTED, REFUSED, end_in_order_on_sigterm
+from mi_ray.running.exit import DONE, before_the_start, end_in_order_on_sigterm, exit_code, leave
 from mi_ray.running.order import Options, Order, order_of
+
+ON_HERE = "--on here"
+"""What the lock says of a driver that computes in its own process, so that its death is that of the cell."""
 
 
 def launch(study: Study, argv: Sequence[str] | None = None) -> NoReturn:
     """Run a study from the command line; ``argv``: the flags, those of the process if None.
 
-    Exit code 0: complete; 1: cells or figures failed; 2: refused; 130: interrupted.
+    Exit code 0: complete; 1: cells or figures failed; 2: refused; 3: stopped, since Ray, the store or this machine
+    failed; 4: a fault of mi-ray itself; 130: interrupted. Every code but 0 and 1 comes with one line on stderr.
     """
     end_in_order_on_sigterm()
-    try:
+    folder: Path | None = None
+
+    def work() -> int:
+        nonlocal folder
         options = options_of(study, argv)
-        grid = study.grid(options.preset, options.axes)
-        sys.exit(run(order_of(study, grid, options, store_at(options.store))))
-    except Refused as refusal:
-        print(f"{study.name}: {refusal}", file=sys.stderr)
-        sys.exit(REFUSED)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        store = store_at(options.store)
+        folder = store.root
+        with before_the_start():
+            order = order_of(study, study.grid(options.preset, options.axes), options, store)
+        return run(order)
+
+    leave(exit_code(study.name, work, lambda: folder))
 
 
 def run(order: Order) -> int:
@@ -41,11 +49,25 @@ def run(order: Order) -> int:
 
     The imports are here since they take seconds, which ``--help`` and a mistyped flag need not wait for.
     """
+    from mi_ray.running.rounds import run_order
+
+    with before_the_start():
+        checked = _checked(order)
+    if checked is None:
+        return DONE
+    with driver_lock(order.store, ON_HERE if order.options.on == "here" else "") as before:
+        settle(order.store, counts=before.endswith(ON_HERE))
+        if order.options.retry:
+            forgive(order.store, checked.plan.cells)
+        return run_order(checked)
+
+
+def _checked(order: Order) -> Order | None:
+    """The order with what the images hold, once nothing about it is refused; None if a dry run has listed it."""
     from mi_ray.experiments.images.census import Census
     from mi_ray.running import refusals
     from mi_ray.running.dry_run import print_cells, print_images
     from mi_ray.running.figures import refuse_unknown_draw
-    from mi_ray.running.rounds import run_order
 
     refusals.refuse_absent_packages(order)
     refusals.refuse_unknown_panels(order)
@@ -54,15 +76,14 @@ def run(order: Order) -> int:
     census = Census(order.store, measures_files=order.store.bucket is not None)
     if order.options.dry_run:
         print_cells(order, census)
-        return DONE
+        return None
     refusals.refuse_absent_files(order)
     print_images(order, census)
     order = order.renewed(refusals.known_digests(order), census.counts)
     refusals.refuse_what_lacks_room(order)
     refusals.refuse_jobs_too_large(order)
     order.store.prepare()
-    with driver_lock(order.store):
-        return run_order(order)
+    return order
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -94,6 +115,11 @@ def flags_of(study: Study) -> argparse.ArgumentParser:
         "--loaders", type=int, metavar="N",
         help="CPU cores that decode images for each of them (as many as it needs and a node has)",
     )  # fmt: skip
+    add(
+        "--slots", dest="cores", type=int, metavar="N",
+        help="CPU cores of a local cluster, each a slot for a job (those that this process may use)",
+    )  # fmt: skip
+    add("--retry", action="store_true", help="try again cells that killed their process, or that a search lost")
     add("--store", default="runs", metavar="PLACE", help="of finished cells: a folder, s3://… or gs://… (%(default)s)")
     add("--tracking-uri", help="MLflow tracking URI (SQLite in the store)")
     return parser

@@ -8,7 +8,8 @@ from typing import Any
 
 from mi_ray.experiments.declare.identity import story
 from mi_ray.experiments.plan.plan import Cell, Plan, build
-from mi_ray.experiments.store.files import append_line, write_json
+from mi_ray.experiments.store.files import MANIFEST, append_line, sha256, write_json
+from mi_ray.experiments.store.manifest import sealed
 from mi_ray.experiments.store.store import CommittedCell, Store
 from mi_ray.theory.tasks import Task
 from sweeps.infomin_grid import STUDY
@@ -84,6 +85,18 @@ def commit_all(cells: Iterable[Cell], store: Store, result: Result = result_of) 
     for cell in cells:
         if not store.has(cell.key):
             commit(cell, store, result)
+
+
+def rewrite(committed: CommittedCell, **texts: str) -> None:
+    """Let a committed cell hold other texts, by the names of its files without endings, as if it had found them."""
+    files = {path.stem: path for path in committed.path.iterdir()}
+    for name, text in texts.items():
+        files[name].write_text(text)
+    manifest = dict(committed.manifest)
+    for name in manifest["files"]:
+        manifest["files"][name] = sha256(committed.path / name)
+        manifest["sizes"][name] = (committed.path / name).stat().st_size
+    write_json(committed.path / MANIFEST, sealed(manifest))
 
 
 def _manifest(cell: Cell) -> dict[str, Any]:

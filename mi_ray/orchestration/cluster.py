@@ -13,6 +13,7 @@ from typing import Any
 import ray
 import torch
 
+from mi_ray.compute.numerics.cores import cores
 from mi_ray.experiments.declare.checks import Refused
 
 QUIET = {
@@ -90,17 +91,18 @@ class Capacity:
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[Capacity]:
+def connected(address: str | None, slots: int | None = None) -> Iterator[Capacity]:
     """Connect to the cluster at ``address``, or start a local one (None), for the block; then disconnect.
 
-    A local cluster is stopped. Refused if nothing answers at ``address``.
+    A local cluster has ``slots`` CPUs, or those that this process may use, and is stopped at the end. Refused if
+    nothing answers at ``address``.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         if address is None:
-            ray.init(address="local", num_cpus=os.cpu_count(), include_dashboard=False, **SILENT)
+            ray.init(address="local", num_cpus=slots or cores(), include_dashboard=False, **SILENT)
         else:
             ray.init(address=address, **SILENT)
     except ConnectionError as error:
@@ -149,6 +151,6 @@ def _share(resources: Mapping[str, float]) -> Share:
     return Share(resources.get("CPU", 0.0), resources.get("GPU", 0.0))
 
 
-def local() -> Capacity:
+def local(slots: int | None = None) -> Capacity:
     """Capacity of a cluster that `connected` would start on this machine."""
-    return Capacity((Share(float(os.cpu_count() or 1), float(torch.cuda.device_count())),))
+    return Capacity((Share(float(slots or cores()), float(torch.cuda.device_count())),))

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import TPESampler
-from optuna.trial import Trial
+from optuna.trial import Trial, TrialState
 
 from mi_ray.experiments.declare import Question
 from mi_ray.experiments.plan.search import DIGITS, Candidate, NotYet, ResultOf, Round, Search
@@ -48,7 +48,7 @@ def replay(search: Search, results: ResultOf) -> Iterator[Round]:
             if number == 1:  # with the seeds of the default that measure seed noise; the first is a candidate already
                 title += f", the first of them the default, which {search.noise_seeds} seeds try for seed noise"
                 questions += [question for of_seed in default_over_seeds(search)[1:] for question in of_seed]
-            yield Round(title, questions)
+            yield Round(title, questions, may_fail=True)
             proposals.tell([search.values(search.quick(candidate, search.seed), results) for candidate in candidates])
     yield from _selection(search, list(tried.values()), results)
 
@@ -73,10 +73,10 @@ class Proposals:
         self._pending = [self._study.ask(self._space) for _ in range(n)]
         return [{name: round(trial.params[name], DIGITS) for name in self._space} for trial in self._pending]
 
-    def tell(self, values: Sequence[Value]) -> None:
-        """Give Optuna the values of the candidates of the last `ask`, in their order."""
+    def tell(self, values: Sequence[Value | None]) -> None:
+        """Give Optuna the values of the candidates of the last `ask`, in their order; None: a candidate without one."""
         for trial, value in zip(self._pending, values, strict=True):
-            self._study.tell(trial, value)
+            self._study.tell(trial, value, state=TrialState.COMPLETE if value else TrialState.FAIL)
 
 
 @contextmanager
@@ -98,19 +98,28 @@ def default_over_seeds(search: Search) -> list[list[Question]]:
 
 
 def margins(search: Search, results: ResultOf) -> list[float]:
-    """For each objective, the largest difference between two candidates that seed noise explains."""
+    """For each objective, the largest difference between two candidates that seed noise explains; empty if fewer than
+    two seeds have a value."""
     over_seeds = [search.values(questions, results) for questions in default_over_seeds(search)]
-    return [margin(values) for values in zip(*over_seeds, strict=True)]
+    known = [values for values in over_seeds if values]
+    return [margin(values) for values in zip(*known, strict=True)] if len(known) > 1 else []
 
 
 def _selection(search: Search, candidates: Sequence[Candidate], results: ResultOf) -> Iterator[Round]:
-    """Promotion of the default and of all candidates that are not hopeless; then fresh seeds for the best."""
-    quick = [search.values(search.quick(candidate, search.seed), results) for candidate in candidates]
+    """Promotion of the default and of all candidates that are not hopeless; then fresh seeds for the best.
+
+    A candidate without a value drops out. Without one of the default, nothing is left to compare with.
+    """
+    short = {index: search.values(search.quick(each, search.seed), results) for index, each in enumerate(candidates)}
+    quick = {index: value for index, value in short.items() if value}
     noise = margins(search, results)
+    if not noise or candidates.index(search.default) not in quick:
+        yield _without_default([question for of_seed in default_over_seeds(search) for question in of_seed])
+        return
     promoted = [
-        candidate
-        for candidate, value in zip(candidates, quick, strict=True)
-        if candidate == search.default or not hopeless(value, quick, noise)
+        candidates[index]
+        for index, value in quick.items()
+        if candidates[index] == search.default or not hopeless(value, list(quick.values()), noise)
     ]
     amounts = " and ".join(
         f"{amount:.3g} of {name}" for amount, name in zip(noise, search.objectives.values(), strict=True)
@@ -119,9 +128,19 @@ def _selection(search: Search, candidates: Sequence[Candidate], results: ResultO
         f"promotion: {len(promoted)} of {len(candidates)} candidates to {search.views} views;"
         f" hopeless is what another beats by more than seed noise, {amounts}"
     )
-    yield Round(title, [question for candidate in promoted for question in search.thorough(candidate, search.seed)])
-    values = [search.values(search.thorough(candidate, search.seed), results) for candidate in promoted]
-    yield _fresh_seeds(search, promoted, values)
+    questions = [question for candidate in promoted for question in search.thorough(candidate, search.seed)]
+    yield Round(title, questions, may_fail=True)
+    full = [(candidate, search.values(search.thorough(candidate, search.seed), results)) for candidate in promoted]
+    valued = [(candidate, value) for candidate, value in full if value]
+    if search.default not in [candidate for candidate, _ in valued]:
+        yield _without_default(search.thorough(search.default, search.seed))
+        return
+    yield _fresh_seeds(search, [candidate for candidate, _ in valued], [value for _, value in valued])
+
+
+def _without_default(questions: Sequence[Question]) -> Round:
+    """The end of a search whose default failed; ``questions`` are those that lack an answer."""
+    return Round("the default has no value: there is nothing to compare candidates with", questions)
 
 
 def _fresh_seeds(search: Search, promoted: Sequence[Candidate], values: Sequence[Value]) -> Round:

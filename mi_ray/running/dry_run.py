@@ -14,6 +14,8 @@ from mi_ray.experiments.plan.fit import refuse_unfit
 from mi_ray.experiments.plan.forecast import forecast, forecast_search, notes
 from mi_ray.experiments.plan.plan import Cell
 from mi_ray.experiments.plan.room import Site, refuse_no_room, room
+from mi_ray.experiments.store.lost import poison
+from mi_ray.running.exit import say
 from mi_ray.running.order import Order
 from mi_ray.running.refusals import known_digests, missing_cells, site_of
 
@@ -21,7 +23,7 @@ from mi_ray.running.refusals import known_digests, missing_cells, site_of
 def print_images(order: Order, census: Census) -> None:
     """Print what the folders of images hold, and how many views it takes to learn them."""
     for line in [*inventory(order.questions, census), *notes(order.questions)]:
-        print(line, flush=True)
+        say(line)
 
 
 def print_cells(order: Order, census: Census) -> None:
@@ -30,16 +32,19 @@ def print_cells(order: Order, census: Census) -> None:
     print_images(order, census)
     known = order.renewed(known_digests(order), census.counts)
     for line in [*known.titles, *forecast(known.plan, known.store)]:
-        print(line)
+        say(line)
+    for key, reason in poison(known.store).items():
+        if key in known.plan.cells:
+            say(f"skipped   {known.plan.name(known.plan.cells[key])}: {reason}; --retry tries it again")
     missing, site = missing_cells(known), site_of(known)
     for line in [*room(missing, site), *assumed(known, census), *would_be_refused(missing, site)]:
-        print(line)
+        say(line)
     if known.study.searches:
-        print(*forecast_search(known.study.search(known.grid), known.plan, known.store, census.counts), sep="\n")
+        say(*forecast_search(known.study.search(known.grid), known.plan, known.store, census.counts))
     for absent in missing_files(order.questions):
-        print(f"missing   {absent}")
+        say(f"missing   {absent}")
     for fault in unreadable_files(order.questions):
-        print(f"unusable  {fault}")
+        say(f"unusable  {fault}")
 
 
 def assumed(order: Order, census: Census) -> Iterator[str]:

@@ -1,10 +1,96 @@
-"""How a study's command ends: its exit codes, and the signals that end it in good order."""
+"""How a study's command ends: its exit codes, the one line about an error, and the signals that end it in good order.
+
+0 complete; 1 cells or figures failed; 2 refused: nothing was started; 3 stopped: Ray, the store's disk or bucket, or
+this machine failed in the middle; 4 a fault of mi-ray itself; 130 interrupted (Ctrl-C, SIGTERM).
+"""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from traceback import format_exception
+from typing import NoReturn
 
-DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+from mi_ray.experiments.declare.checks import Refused, Stopped, error_line
+
+DONE, FAILED, REFUSED, STOPPED, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+KEPT = "what is committed is kept, the same command goes on"
+
+
+def exit_code(name: str, work: Callable[[], int], folder: Callable[[], Path | None] = lambda: None) -> int:
+    """The exit code of ``work``. Whatever it raises becomes one line on stderr and a code of its own.
+
+    ``name`` begins the line. The traceback of an unexpected error goes into a file in ``folder()``, or in the folder
+    for temporary files if there is none or it cannot be written; the line names the file.
+    """
+    try:
+        return work()
+    except Refused as refusal:
+        return _told(name, str(refusal), REFUSED)
+    except KeyboardInterrupt:
+        return _told(name, f"interrupted; {KEPT}", INTERRUPTED)
+    except Stopped as stopped:
+        return _told(name, f"stopped: {stopped}; {KEPT}", STOPPED)
+    except MemoryError as error:
+        return _told(name, f"stopped: memory: {error_line(error)}; {KEPT}", STOPPED)
+    except Exception as error:
+        place = _written("".join(format_exception(error)), folder())
+        return _told(name, f"a fault of mi-ray: {error_line(error)}; traceback: {place}; {KEPT}", FAULT)
+
+
+@contextmanager
+def before_the_start() -> Iterator[None]:
+    """Refuse in one line what the system refuses inside the block, such as to read a folder of another user."""
+    try:
+        yield
+    except OSError as error:
+        place = " to ".join(str(name) for name in (error.filename, error.filename2) if name is not None) or "input"
+        reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+        raise Refused(f"{place}: cannot be used ({reason}); allowed: what this user may read and write") from error
+
+
+def say(*lines: str) -> None:
+    """Print lines at once. An output that is closed or full, as that of ``| head``, does not stop a study."""
+    with suppress(OSError, ValueError):
+        print(*lines, sep="\n", flush=True)
+
+
+def leave(code: int) -> NoReturn:
+    """End this process with ``code``, also where its output is closed, which Python would turn into another code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
+
+
+def _told(name: str, text: str, code: int) -> int:
+    """Print one line on stderr, which may be closed; returns ``code``."""
+    with suppress(OSError, ValueError):
+        print(f"{name}: {' '.join(text.split())}", file=sys.stderr, flush=True)
+    return code
+
+
+def _written(traceback: str, folder: Path | None) -> str:
+    """Write a traceback to a new file, of the store's folder if possible; returns its path or why there is none."""
+    reason = ""
+    for place in (folder, None) if folder else (None,):
+        try:
+            descriptor, path = tempfile.mkstemp(prefix="fault-", suffix=".txt", dir=place)
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
+                file.write(traceback)
+            return path
+        except OSError as error:
+            reason = error_line(error)
+    return f"not written ({reason})"
 
 
 def end_in_order_on_sigterm() -> None:

@@ -41,7 +41,7 @@ def draw_function(study: Study) -> Draw | None:
     try:
         function = imported(study.draw) if isinstance(study.draw, str) else study.draw
         signature(function).bind(None, "", Path(), partial=True)
-    except Exception as error:  # the user's module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # the user's module may raise anything while it is imported
         reason = f"{type(error).__name__}: {error}"
         raise Refused(f"draw: {study.draw!r} is not allowed; allowed: {FUNCTION} ({reason})") from error
     return function
@@ -56,19 +56,21 @@ def imported(name: str) -> Any:
 def draw_figures(order: Order, tracking_uri: str, sweep: str) -> Drawn:
     """Draw the whole plan: figures hatch the cells that ``--only`` left out.
 
-    A function that raises must not lose the end of a run: its failure becomes one line. Only MLflow's own failures,
+    A function that raises, or a folder that cannot be written, must not lose the end of a run: its failure becomes one
+    line. Only MLflow's own failures,
     `Unreachable`, are raised.
     """
     from mi_ray.tracking.reach import Unreachable
 
-    draw = draw_function(order.study)
-    if draw is None:
-        return Drawn()
-    name = order.study.draw if isinstance(order.study.draw, str) else getattr(draw, "__name__", repr(draw))
+    drawing = order.study.draw
+    name = drawing if isinstance(drawing, str) else getattr(drawing, "__name__", repr(drawing))
     out = order.store.root / "figures" / sweep
-    out.mkdir(parents=True, exist_ok=True)
-    (out.parent / QUESTION).write_text(order.study.docstring.partition("\n")[0] + "\n", encoding="utf-8")
     try:
+        draw = draw_function(order.study)
+        if draw is None:
+            return Drawn()
+        out.mkdir(parents=True, exist_ok=True)
+        (out.parent / QUESTION).write_text(order.study.docstring.partition("\n")[0] + "\n", encoding="utf-8")
         given: object = draw(order.whole, tracking_uri, out, partial=True)
         is_list = isinstance(given, Iterable) and not isinstance(given, str | bytes | Path)
         listed = list(given) if is_list else []  # type: ignore[call-overload]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from itertools import chain
 from pathlib import Path
 
+from mi_ray.compute.numerics.cores import CGROUPS, PROC, cores, limits
 from mi_ray.experiments.plan.resources import Machine
-
-LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-"""Files in which Linux states the memory limit of a container, of cgroups 2 and 1."""
 
 
 def this_machine(folder: Path) -> Machine:
@@ -18,13 +17,8 @@ def this_machine(folder: Path) -> Machine:
     return Machine(memory=memory_bytes(), disk=shutil.disk_usage(existing).free, cores=cores())
 
 
-def memory_bytes(limits: tuple[str, ...] = LIMITS) -> int:
-    """Memory in bytes: that of the machine, or the limit of the container if that is less."""
+def memory_bytes(proc: Path = PROC, root: Path = CGROUPS) -> int:
+    """Memory in bytes: that of the machine, or the least limit of the control groups of this process, of 2 or 1."""
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    texts = [Path(file).read_text().strip() for file in limits if Path(file).is_file()]
+    texts = chain(limits("memory.max", "", proc, root), limits("memory.limit_in_bytes", "memory", proc, root))
     return min([whole, *(int(text) for text in texts if text.isdigit())])
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

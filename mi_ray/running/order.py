@@ -6,18 +6,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from os import cpu_count
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from mi_ray.compute.numerics.cores import cores
 from mi_ray.experiments.declare import Data, Question, data_of
 from mi_ray.experiments.declare.checks import Refused, refuse
 from mi_ray.experiments.declare.identity import cell_key
-from mi_ray.experiments.plan.plan import UNPREPARED, CountsOf, Plan, build, uncounted
-from mi_ray.experiments.plan.search import Round
+from mi_ray.experiments.plan.plan import UNPREPARED, CountsOf, Plan, build, line, uncounted
+from mi_ray.experiments.plan.search import LOST, Round
 from mi_ray.experiments.plan.study import Axes, Study
+from mi_ray.experiments.store.lost import lost
 from mi_ray.experiments.store.store import Store
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ DigestOf = Callable[[Data], str | None]
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """The flags of a study's command, parsed. ``axes``: overrides of the preset; ``gpus`` None: the cluster decides;
-    ``loaders`` None: as many as a training needs and a node has."""
+    ``loaders`` None: as many as a training needs and a node has; ``cores``: those that a local cluster uses (--slots),
+    None: all that this process may use; ``retry``: try skipped and lost cells again."""
 
     preset: str
     axes: Axes
@@ -43,11 +45,13 @@ class Options:
     loaders: int | None
     store: str
     tracking_uri: str | None
+    cores: int | None = None
+    retry: bool = False
 
     @property
     def slots(self) -> int:
         """Jobs that run side by side, as far as this machine tells: Ray's capacity is known once it is connected."""
-        return 1 if self.on == "here" else cpu_count() or 1
+        return 1 if self.on == "here" else self.cores or cores()
 
     @property
     def team(self) -> Team:
@@ -137,9 +141,14 @@ def rounds_of(study: Study, grid: Axes, digest_of: DigestOf, store: Store) -> li
         raise Refused("a search needs optuna, which is not installed in this environment")
     from mi_ray.orchestration.search import rounds
 
-    def result_of(question: Question) -> dict | None:
-        key = cell_key(question, digest_of(data_of(question)) or UNPREPARED)
-        return store.read(key).result if store.has(key) else None
+    missed = lost(store)
+
+    def result_of(question: Question) -> Mapping[str, Any] | None:
+        digest = digest_of(data_of(question)) or UNPREPARED
+        key = cell_key(question, digest)
+        if store.has(key):
+            return store.read(key).result
+        return LOST if any(cell_key(each, digest) in missed for each in line(question)) else None
 
     return rounds(study.search(grid), result_of)
 

@@ -6,14 +6,14 @@ from contextlib import nullcontext
 from importlib.util import find_spec
 
 from mi_ray.experiments.declare import OwnQuestion
-from mi_ray.experiments.declare.checks import one_of, refuse
+from mi_ray.experiments.declare.checks import at_least, one_of, refuse
 from mi_ray.experiments.images.missing import refuse_missing_files
 from mi_ray.experiments.images.prepared import prepared
 from mi_ray.experiments.plan.fit import refuse_unfit
 from mi_ray.experiments.plan.plan import Cell
 from mi_ray.experiments.plan.room import Site, refuse_no_room
 from mi_ray.running.machine import this_machine
-from mi_ray.running.order import DigestOf, Order
+from mi_ray.running.order import DigestOf, Options, Order
 
 
 def refuse_absent_packages(order: Order) -> None:
@@ -23,8 +23,19 @@ def refuse_absent_packages(order: Order) -> None:
         raise refuse("on", "ray", "here (ray is not installed in this environment)")
     if options.on == "here" and options.workers != 1:
         raise refuse("workers", options.workers, "1 with --on here")
+    if options.cores is not None:
+        _refuse_slots(options)
     if options.tracking_uri and find_spec("mlflow") is None:
         raise refuse("tracking-uri", options.tracking_uri, "nothing (mlflow is not installed in this environment)")
+
+
+def _refuse_slots(options: Options) -> None:
+    """Refuse a number of slots where this command does not decide it."""
+    if options.on == "here" and options.cores != 1:
+        raise refuse("slots", options.cores, "1 with --on here")
+    if options.address is not None:
+        raise refuse("slots", options.cores, "nothing with --address: the cluster has the slots that it has")
+    at_least("slots", options.cores or 0, 1)
 
 
 def refuse_unknown_panels(order: Order) -> None:
@@ -51,7 +62,7 @@ def refuse_jobs_too_large(order: Order) -> None:
 
     team = options.team
     jobs = order.plan.missing_jobs(order.store)
-    with connected(options.address) if options.address else nullcontext(local()) as capacity:
+    with connected(options.address) if options.address else nullcontext(local(options.cores)) as capacity:
         refuse_what_cannot_fit(jobs, capacity, team)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from contextlib import suppress
 
 from mi_ray.compute.numerics.memory import give_back
 from mi_ray.experiments.declare import Data, Labelled, OwnImages
+from mi_ray.experiments.declare.checks import Refused, Stopped
 from mi_ray.experiments.images.prepared import prepare
-from mi_ray.experiments.plan.plan import Job
+from mi_ray.experiments.plan.plan import Job, build
+from mi_ray.experiments.run.stops import stop_of, unusable
+from mi_ray.experiments.store.healing import heal
+from mi_ray.experiments.store.lost import fail, lost, poison, settle
 from mi_ray.running.clock import Accounting
-from mi_ray.running.exit import DONE, FAILED, INTERRUPTED
+from mi_ray.running.exit import DONE, FAILED, INTERRUPTED, STOPPED, say
 from mi_ray.running.order import Order
 from mi_ray.running.recording import Recording
 from mi_ray.running.runner import Runner
@@ -18,24 +22,79 @@ from mi_ray.running.screen import Screen
 
 
 def run_order(order: Order) -> int:
-    """Run everything that an order asks for and print the summary; returns the exit code."""
+    """Run everything that an order asks for and print the summary; returns the exit code.
+
+    Stopped, after the summary of what is there, if the store, Ray or this machine failed in the middle.
+    """
     recording = Recording(order)
     try:
-        images = {data: prepare(data, order.store, Reading(data)) for data in order.data}
+        rounds = _computed(order, recording)
+        if rounds.stop and unusable(order.store):
+            raise rounds.stop
+        code, lines = recording.finish(rounds.order, rounds.code)
+        rounds.screen.summary([*rounds.report(), ("store", order.store.name), *lines])
+    except Refused:
+        recording.give_up()
+        raise
+    except Exception as error:
+        with suppress(Exception):
+            recording.give_up()
+        if stop := stop_of(error, order.store):
+            raise stop from error
+        raise
     except BaseException:
         recording.give_up()
         raise
+    if rounds.stop:
+        raise rounds.stop
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    return code
+
+
+def _computed(order: Order, recording: Recording) -> Rounds:
+    """Prepare the images, and compute all cells that are missing."""
+    images = {data: prepare(data, order.store, Reading(data)) for data in order.data}
     give_back()
     digests = {data: prepared.digest for data, prepared in images.items()}
     with Runner(order.options, order.store, {made.digest: made for made in images.values()}) as runner:
-        rounds = Rounds(order.renewed(digests.get), runner, recording)
-        code = rounds.run()
-    code, lines = recording.finish(rounds.order, code)
-    rounds.screen.summary([*rounds.report(), ("store", order.store.name), *lines])
-    if code == INTERRUPTED:
-        message = "interrupted; what is committed is kept, the same command goes on"
-        print(f"{order.study.name}: {message}", file=sys.stderr)
-    return code
+        rounds = Rounds(healed(order.renewed(digests.get)), runner, recording)
+        rounds.run()
+    settle(order.store, counts=rounds.code in (DONE, FAILED))  # Ray's workers died, or went with an interrupted run
+    return rounds
+
+
+def healed(order: Order) -> Order:
+    """The order without the cells of the store that may not be used: they are set aside and named."""
+    found = heal(order.store, {key: cell.upstream for key, cell in order.whole.cells.items()})
+    for aside in found:
+        if aside.is_damaged:
+            print(f"store     {aside}", flush=True)
+    if resting := sum(not aside.is_damaged for aside in found):
+        cells = "1 cell that rests" if resting == 1 else f"{resting} cells that rest"
+        print(f"store     {cells} on others that changed or are gone: set aside until those are computed", flush=True)
+    return order.renewed() if found else order
+
+
+def todo(order: Order) -> tuple[list[Job], list[tuple[Job, str]]]:
+    """Jobs of the missing cells that can be computed, and jobs that are skipped, with the reason.
+
+    Skipped are cells that killed their process too often and, in a search, those that failed; the cells below them
+    cannot be computed.
+    """
+    missing = order.plan.missing_jobs(order.store)
+    missed = lost(order.store) if order.study.searches else poison(order.store)
+    below = {cell.key for key in missed for cell in order.plan.downstream(key)}
+    skipped = [(Job((cell,)), missed[cell.key]) for job in missing for cell in job.cells if cell.key in missed]
+    left = (tuple(cell for cell in job.cells if cell.key not in missed.keys() | below) for job in missing)
+    return [Job(cells) for cells in left if cells], skipped
+
+
+def lacks_answers(order: Order) -> bool:
+    """Whether the last round of a search needs an answer that it does not have."""
+    last = order.rounds[-1]
+    needed = build(last.questions, order.digest_of).cells
+    return not last.may_fail and bool(needed.keys() - order.store.committed(needed))
 
 
 class Reading:
@@ -55,7 +114,7 @@ class Reading:
         if now - self._told >= self.TELLS:
             self._told = now
             rate = self._read / (now - self._began)
-            print(f"images    {self._name}: {self._read:,} read and checked, {rate:,.0f} a second", flush=True)
+            say(f"images    {self._name}: {self._read:,} read and checked, {rate:,.0f} a second")
 
 
 class Rounds:
@@ -67,21 +126,39 @@ class Rounds:
     def __init__(self, order: Order, runner: Runner, recording: Recording) -> None:
         self.order = order
         self._runner, self._recording = runner, recording
+        self.code = DONE
+        """Exit code: that of the first round that did not end well, if one did not."""
+        self.stop: Stopped | None = None
+        """What stopped the run in the middle, if something did."""
         self._missing = 0
         self._committed: set[str] = set()
         self.screen = self._new_screen()
         self._accounting: Accounting = self.screen.accounting
 
-    def run(self) -> int:
-        """Returns the exit code: that of the first round that did not end well, if one did not."""
-        while jobs := self.order.plan.missing_jobs(self.order.store):
-            code = self._compute(jobs)
-            if code != DONE or not self.order.study.searches:
-                return code
-            self.order = self.order.renewed()
+    def run(self) -> None:
+        """Compute round after round until nothing is missing, or one does not end well.
+
+        A search goes on without the cells that failed; it fails if its last round needs one of them.
+        """
+        searches, tried = self.order.study.searches, set[str]()
+        while True:
+            jobs, skipped = todo(self.order)
+            for job, reason in skipped:
+                self.screen.failed(job, f"{reason}; --retry tries it again")
+            if jobs:
+                self.code = self._compute(jobs)
+            elif skipped:
+                self.code = FAILED
+            keys = {cell.key for job in jobs for cell in job.cells}
+            if self.code in (INTERRUPTED, STOPPED) or not searches or (jobs and keys <= tried):
+                return
+            if not jobs:
+                self.code = FAILED if skipped and lacks_answers(self.order) else DONE
+                return
+            tried |= keys
+            self.order = healed(self.order.renewed())
             self.screen = self._new_screen()
             self.screen.accounting = self._accounting
-        return DONE
 
     def _new_screen(self) -> Screen:
         return Screen(self.order.study, self.order.plan, self.order.store, slots=self.order.options.slots)
@@ -90,23 +167,32 @@ class Rounds:
         """Run jobs under the screen; returns the exit code of this round."""
         screen = self.screen
         self._missing += sum(len(job.cells) for job in jobs)
+        keys = {cell.key for job in jobs for cell in job.cells}
         for title in self.order.titles[-1:]:
-            print(f"\n{title}", flush=True)
+            say(f"\n{title}")
         interrupted = False
         try:
             with screen:
-                self._runner.run(jobs, ScreenAndRecording(screen, self._recording), screen.set_slots)
+                listener = ScreenAndRecording(screen, self._recording, marks=self.order.study.searches)
+                self._runner.run(jobs, listener, screen.set_slots)
         except KeyboardInterrupt:
             interrupted = True
+        except Exception as error:
+            self.stop = stop_of(error, self.order.store)
+            if self.stop is None:
+                raise
+            return STOPPED
         screen.look_again()
         self._committed |= screen.committed
-        if screen.failures and not interrupted:
-            return FAILED
-        return INTERRUPTED if interrupted or screen.plan.missing_jobs(screen.store) else DONE
+        if interrupted or keys - screen.lost - screen.store.committed(keys):
+            return INTERRUPTED
+        return FAILED if screen.failures else DONE
 
     def report(self) -> list[tuple[str, str]]:
         """Lines of the summary: the rounds of a search, the number of cells computed here, and the time."""
         lines = [(f"round {number}", title) for number, title in enumerate(self.order.titles, start=1)]
+        if not self._missing and self.screen.failures:
+            return [*lines, ("computed", "0 cells: the others were in the store")]
         if not self._missing:
             return [*lines, ("computed", "0 cells: everything was in the store")]
         computed = len(self._committed)
@@ -118,10 +204,15 @@ class Rounds:
 class ScreenAndRecording:
     """The runners' listener: the screen shows every event, MLflow mirrors committed cells."""
 
-    def __init__(self, screen: Screen, recording: Recording) -> None:
-        self._screen, self._recording = screen, recording
-        self.waiting, self.started = screen.waiting, screen.started
-        self.failed, self.tick = screen.failed, screen.tick
+    def __init__(self, screen: Screen, recording: Recording, *, marks: bool) -> None:
+        """``marks``: whether the store is told which cells failed, so that a search goes on without them."""
+        self._screen, self._recording, self._marks = screen, recording, marks
+        self.waiting, self.started, self.tick = screen.waiting, screen.started, screen.tick
+
+    def failed(self, job: Job, reason: str) -> None:
+        if self._marks:
+            fail(self._screen.store, [cell.key for cell in job.cells], reason)
+        self._screen.failed(job, reason)
 
     def finished(self, job: Job) -> None:
         self._screen.finished(job)

@@ -39,7 +39,7 @@ class Runner:
         from mi_ray.orchestration.sweep import run_on_ray
 
         if not self._is_connected:
-            self._connection.enter_context(connected(self._options.address))
+            self._connection.enter_context(connected(self._options.address, self._options.cores))
             end_in_order_on_sigterm()
             self._is_connected = True
         room, team = capacity(), self._options.team

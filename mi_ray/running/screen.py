@@ -101,8 +101,8 @@ class Screen:
 
     def failed(self, job: Job, reason: str) -> None:
         """``job`` failed for good; the cells downstream of it are blocked."""
-        self._running.pop(job.key, None)
-        self.accounting.ended(job)
+        if self._running.pop(job.key, None):
+            self.accounting.ended(job)
         self._ours(job)
         self._notice(job.cells)
         lost = [cell for cell in job.cells if cell.key not in self._results]
@@ -121,6 +121,11 @@ class Screen:
             self._seconds_to_go()
 
     # State
+
+    @property
+    def lost(self) -> set[str]:
+        """Keys of the cells that failed or are blocked by one that did."""
+        return set(self._lost)
 
     def name(self, job: Job) -> str:
         """A job's name for people: `Plan.job_name`."""

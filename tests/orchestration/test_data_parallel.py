@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mi_ray.compute.numerics.cores import cores
 from mi_ray.experiments.store.store import CommittedCell
 from tests.orchestration.conftest import start, sweep
 from tests.orchestration.test_interruptions import wait_for
@@ -63,13 +64,14 @@ def test_a_training_that_diverges_on_all_workers_is_not_tried_again(tmp_path: Pa
 
 
 def test_more_workers_than_fit_are_refused_at_once_with_the_arithmetic(tmp_path: Path):
-    cores = os.cpu_count() or 1
+    has = cores()
+    workers = has + 2
     before = time.monotonic()
-    ran = sweep("--workers", str(cores + 2), "--axis", f"k_tr={8 * (cores + 2)}", store=tmp_path / "runs")
+    ran = sweep("--workers", str(workers), "--axis", f"k_tr={8 * workers}", store=tmp_path / "runs")
     seconds = time.monotonic() - before
     assert ran.code == 2
-    assert f"workers: {cores + 2} workers of 0.99 CPU and 0 GPU and a trial of 0.01 CPU and 0 GPU take" in ran.err
-    assert f"the cluster has 1 node with {cores} CPU and 0 GPU, room for {cores}; allowed: {cores} or fewer" in ran.err
+    assert f"workers: {workers} workers of 0.99 CPU and 0 GPU and a trial of 0.01 CPU and 0 GPU take" in ran.err
+    assert f"the cluster has 1 node with {has} CPU and 0 GPU, room for {has}; allowed: {has} or fewer" in ran.err
     assert not (tmp_path / "runs").exists() and seconds < 60
 
 

@@ -114,7 +114,7 @@ def test_the_serial_runner_gives_loaders_to_cells_that_stream_and_leaves_itself_
     option: int | None, of_encoders: int, tmp_path, monkeypatch
 ) -> None:
     given: dict[str, int] = {}
-    monkeypatch.setattr(serial.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(serial, "cores", lambda: 4)
     monkeypatch.setattr(serial, "compute", lambda job, *args, loaders, **others: given.setdefault(job.kind, loaders))
     serial.run_here(streamed(), {"d": None}, Store(tmp_path), Silent(), loaders=option)
     assert given == {"training": of_encoders, "embedding": of_encoders, "evaluation": 0}

@@ -96,6 +96,7 @@ class StreamedFeed:
                 ((ahead, number) for ahead in range(step, self._steps) for number in range(len(parts))),
                 loaders=self._loaders,
                 device=self._device,
+                at_once=len(parts),
             )
         self._next = step + 1
         batch = self._copied([next(self._parts) for _ in parts], order)

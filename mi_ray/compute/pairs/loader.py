@@ -17,11 +17,14 @@ from mi_ray.compute.numerics.memory import give_back
 
 Task = TypeVar("Task")
 
-AHEAD = 2
-"""Tasks that each process prepares ahead; with the bytes of a task they bound the memory of a loader."""
-
 CHUNK_BYTES = 4 * 2**20
 """Bytes of decoded pixels in a task."""
+
+AHEAD = 2
+"""Tasks that each process prepares ahead, at least."""
+
+MOST_AHEAD = 64
+"""Tasks that all processes prepare ahead, at most; with the bytes of a task they bound the memory of a loader."""
 
 MOST_ROWS = 256
 
@@ -37,6 +40,15 @@ def parts_of(n: int, side: int) -> list[slice]:
     return [slice(start, end) for start, end in pairwise(edges)]
 
 
+def tasks_ahead(wanted: int, loaders: int) -> int:
+    """Tasks that each of ``loaders`` processes prepares ahead, for ``wanted`` tasks in all.
+
+    The tasks of a whole step must be ready when the step before ends: a process that may prepare fewer stands still
+    while the step computes, and the next step waits for the rest.
+    """
+    return max(AHEAD, -(-min(wanted, MOST_AHEAD) // loaders))
+
+
 class _Tasks(Dataset, Generic[Task]):
     def __init__(self, work: Callable[[Task], Tensor]) -> None:
         self._work = work
@@ -49,11 +61,14 @@ class _Tasks(Dataset, Generic[Task]):
 
 
 def computed(
-    work: Callable[[Task], Tensor], tasks: Iterable[Task], *, loaders: int, device: torch.device
+    work: Callable[[Task], Tensor], tasks: Iterable[Task], *, loaders: int, device: torch.device, at_once: int = 1
 ) -> Iterator[Tensor]:
-    """``work`` of every task in order, by ``loaders`` processes, or by this one if there are none. For a GPU the
-    results lie in pinned memory, from which they are copied while it computes. A ValueError of ``work`` is raised
-    here as it is."""
+    """``work`` of every task in order, by ``loaders`` processes, or by this one if there are none.
+
+    ``at_once``: results that the caller takes one after another before it computes; as many are prepared ahead. For a
+    GPU the results lie in pinned memory, from which they are copied while it computes. A ValueError of ``work`` is
+    raised here as it is.
+    """
     is_apart = loaders > 0
     if is_apart:
         give_back()
@@ -62,7 +77,7 @@ def computed(
         sampler=tasks,
         batch_size=None,
         num_workers=loaders,
-        prefetch_factor=AHEAD if is_apart else None,
+        prefetch_factor=tasks_ahead(at_once, loaders) if is_apart else None,
         # a forked process shares the memory of this one, and needs no pickle of a user's own couples and views
         multiprocessing_context="fork" if is_apart else None,
         pin_memory=device.type == "cuda",

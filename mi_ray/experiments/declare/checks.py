@@ -1,4 +1,4 @@
-"""Refusals: one line that names the field, the value and what is allowed."""
+"""Refusals: one line that names the field, the value and what is allowed. Stops: one line with cause and remedy."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ from typing import get_args
 
 class Refused(ValueError):
     """Bad input, found before anything starts. Its text names the field, the value and what is allowed."""
+
+
+class Stopped(RuntimeError):
+    """Ray, the store's disk or bucket, or this machine failed in the middle of a run, so that no cell can go on.
+
+    Its text is one line, "what: cause; remedy". What was committed before is kept.
+    """
 
 
 def refuse(field: str, value: object, allowed: str) -> Refused:

@@ -129,7 +129,7 @@ def build(
         data = data_of(question)
         digest = digest_of(data) or UNPREPARED
         content = f"{digest} {_named(data)}{canonical(own_fields(data))}" if digest == UNPREPARED else digest
-        for declaration in _line(question):
+        for declaration in line(question):
             key = cell_key(declaration, content)
             above = upstream(declaration)
             needed = cell_key(above, content) if above else None
@@ -142,9 +142,10 @@ def _named(data: Data) -> str:
     return f"{type(data).__name__} " if isinstance(data, OwnImages) else ""
 
 
-def _line(declaration: Declaration) -> list[Declaration]:
+def line(declaration: Declaration) -> list[Declaration]:
+    """What is computed for a declaration, from the encoder down to it."""
     above = upstream(declaration)
-    return [*(_line(above) if above else []), declaration]
+    return [*(line(above) if above else []), declaration]
 
 
 def group(cells: Iterable[Cell]) -> list[Job]:

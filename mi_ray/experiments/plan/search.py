@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from mi_ray.experiments.declare import Question
@@ -102,20 +103,23 @@ class Search:
             "candidates": (short, n, n), "promoted": (full, 1, self.candidates), "fresh seeds": (full, 0, fresh)
         }  # fmt: skip
 
-    def values(self, questions: Sequence[Question], result_of: ResultOf) -> tuple[float, ...]:
-        """The value of each objective in the results of ``questions``; `NotYet` if a result is missing."""
-        values = []
-        for kind, value in self.objectives.items():
-            (question,) = (question for question in questions if question.kind == kind)
-            result = result_of(question)
-            if result is None:
-                raise NotYet
-            values.append(float(result[value]))
-        return tuple(values)
+    def values(self, questions: Sequence[Question], result_of: ResultOf) -> tuple[float, ...] | None:
+        """The value of each objective in the results of ``questions``; `NotYet` if a result is missing, None if the
+        candidate has no value since one of these questions, or its encoder, failed."""
+        asked = [(next(each for each in questions if each.kind == kind), kind) for kind in self.objectives]
+        results = {kind: result_of(question) for question, kind in asked}
+        if None in results.values():
+            raise NotYet
+        if any(result is LOST for result in results.values()):
+            return None
+        return tuple(float((results[kind] or {})[value]) for kind, value in self.objectives.items())
 
+
+LOST: Mapping[str, Any] = MappingProxyType({})
+"""The result of a question that failed, or whose encoder did: a candidate without a value, and the search goes on."""
 
 ResultOf = Callable[[Question], Mapping[str, Any] | None]
-"""A function that returns the result of a question, None until the store has it."""
+"""A function that returns the result of a question, None until the store has it, `LOST` if it failed."""
 
 
 class NotYet(LookupError):
@@ -124,7 +128,9 @@ class NotYet(LookupError):
 
 @dataclass(frozen=True)
 class Round:
-    """Questions that do not depend on each other's results. ``title``: one line that says their purpose."""
+    """Questions that do not depend on each other's results. ``title``: one line that says their purpose;
+    ``may_fail``: whether the search can do without some of the answers."""
 
     title: str
     questions: Sequence[Question]
+    may_fail: bool = False

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints
 
 from mi_ray.experiments.declare import Question
-from mi_ray.experiments.declare.checks import Refused, one_of, refuse
+from mi_ray.experiments.declare.checks import Refused, error_line, one_of, refuse
 from mi_ray.experiments.declare.measures import Measure, measure_named
 from mi_ray.experiments.plan.axis_values import Axis, axes_of
 from mi_ray.experiments.plan.search import Search
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from mi_ray.experiments.plan.plan import Plan
 
+T = TypeVar("T")
 Axes = Mapping[str, Sequence[Any]]
 Trial = Callable[..., Any]
 """A function of axis values that returns a sequence of questions or, in a study that searches, a `Search`."""
@@ -96,14 +97,24 @@ class Study:
     def questions(self, grid: Axes) -> Iterator[Question]:
         """The questions of every combination of values in the grid; the last axis varies fastest."""
         for values in product(*grid.values()):
-            yield from self.trial(**dict(zip(grid, values, strict=True)))
+            yield from self._asked(dict(zip(grid, values, strict=True)), list)
 
     def search(self, grid: Axes) -> Search:
         """The search of a grid; `Refused` if an axis has several values."""
         for name, values in grid.items():
             if len(values) > 1:
                 raise refuse(f"axis {name}", ",".join(map(str, values)), "one value in a search")
-        return self.trial(**{name: value for name, (value,) in grid.items()})
+        return self._asked({name: value for name, (value,) in grid.items()}, lambda search: search)
+
+    def _asked(self, values: Mapping[str, Any], read: Callable[[Any], T]) -> T:
+        """What the trial gives for axis values, through ``read``; `Refused` in one line whatever it raises."""
+        try:
+            return read(self.trial(**values))
+        except Refused:
+            raise
+        except (Exception, SystemExit) as error:  # the trial is a user's own code
+            shown = " ".join(f"{name}={value}" for name, value in values.items())
+            raise Refused(f"trial: {error_line(error)} for {shown or 'its defaults'}; allowed: questions") from error
 
     def parse_axis(self, text: str) -> tuple[str, tuple[Any, ...]]:
         """The name and the values in ``NAME=V1,V2``, read by the type hint of that parameter of the trial."""

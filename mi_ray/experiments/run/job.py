@@ -38,7 +38,8 @@ from mi_ray.experiments.run.loop import staying
 from mi_ray.experiments.run.own import answered
 from mi_ray.experiments.run.provenance import provenance
 from mi_ray.experiments.run.training import trained
-from mi_ray.experiments.store.store import Attempt, Store
+from mi_ray.experiments.store.healing import UPSTREAM_CONTENT, setting_aside, settled
+from mi_ray.experiments.store.store import Attempt, Store, ending_in_order
 
 LARGE = frozenset({"training", "embedding", "views"})
 """Kinds of job whose activations take much memory, which the next job of this process may not need."""
@@ -59,19 +60,21 @@ def compute(
     the mathematics raises; what was committed before stays. Raises Leaving, with a checkpoint in the store,
     when the machine is found ``leaving`` in the middle of a training.
     """
-    attempts = {cell.key: store.attempt(cell.key) for cell in job.cells if not store.has(cell.key)}
+    attempts = {cell.key: store.attempt(cell.key) for cell in job.cells if not settled(store, cell.key, cell.upstream)}
     cells = [cell for cell in job.cells if cell.key in attempts]
     if not cells:
         return
-    started, clock = time.time(), time.monotonic()
-    results = _results(cells, attempts, data, store, device, leaving, loaders)
-    seconds = (time.monotonic() - clock) / len(cells)
-    if job.kind in LARGE:
-        give_back()
-    for cell, result in zip(cells, results, strict=True):
-        refuse_numbers(f"result of {cell.kind}", result)
-        manifest = _manifest(cell, device, started, seconds)
-        attempts[cell.key].publish(manifest, result=result, declaration=story(cell.declaration))
+    rests_on = store.read(job.needs).content if job.needs else None
+    with ending_in_order(*attempts.values()), setting_aside(store, job.needs):
+        started, clock = time.time(), time.monotonic()
+        results = _results(cells, attempts, data, store, device, leaving, loaders)
+        seconds = (time.monotonic() - clock) / len(cells)
+        if job.kind in LARGE:
+            give_back()
+        for cell, result in zip(cells, results, strict=True):
+            refuse_numbers(f"result of {cell.kind}", result)
+            manifest = _manifest(cell, device, started, seconds) | {UPSTREAM_CONTENT: rests_on}
+            attempts[cell.key].publish(manifest, result=result, declaration=story(cell.declaration))
 
 
 def compute_together(
@@ -91,15 +94,19 @@ def compute_together(
     """
     (cell,) = job.cells
     assert isinstance(cell.declaration, Training)
-    attempt = store.attempt(cell.key) if workers.first and not store.has(cell.key) else None
+    attempt = store.attempt(cell.key) if workers.first and not settled(store, cell.key, None) else None
     if not workers.from_first(attempt is not None):
         return
-    started, clock = time.time(), time.monotonic()
-    result = trained(cell.declaration, data, attempt, device, workers, leaving, loaders)
-    if attempt:
-        manifest = _manifest(cell, device, started, time.monotonic() - clock) | {"workers": workers.size}
-        attempt.publish(manifest, result=result, declaration=story(cell.declaration))
-    workers.from_first(None)
+    with ending_in_order(*filter(None, [attempt])):
+        started, clock = time.time(), time.monotonic()
+        result = trained(cell.declaration, data, attempt, device, workers, leaving, loaders)
+        if attempt:
+            manifest = _manifest(cell, device, started, time.monotonic() - clock) | {
+                "workers": workers.size,
+                UPSTREAM_CONTENT: None,
+            }
+            attempt.publish(manifest, result=result, declaration=story(cell.declaration))
+        workers.from_first(None)
 
 
 def _results(

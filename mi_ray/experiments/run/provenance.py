@@ -10,6 +10,10 @@ from pathlib import Path
 
 import torch
 
+UNKNOWN = "unknown"
+GIT_SECONDS = 10.0
+"""Seconds in which git must answer; a slow file system must not fail, or delay, what has been computed."""
+
 LIBRARIES = ("mi-ray", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn")
 
 
@@ -27,17 +31,25 @@ def provenance() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """The git commit that this package lies in (``+changes`` if the tree differs from it), else the package version."""
+    """The git commit that this package lies in (``+changes`` if the tree differs from it), else the package version;
+    "unknown" if git does not answer in `GIT_SECONDS`."""
     folder = Path(__file__).parent
     try:
         commit = _git(folder, "rev-parse", "--short=12", "HEAD")
         return commit + ("+changes" if _git(folder, "status", "--porcelain", "--", str(folder.parent)) else "")
-    except (OSError, subprocess.CalledProcessError):
+    except subprocess.TimeoutExpired:
+        return UNKNOWN
+    except (OSError, ValueError, subprocess.SubprocessError):  # no git, no repository, or one of another user
         return _version("mi-ray")
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=10)
+    """What git prints. It takes no locks, since a user may work in the same tree, and asks nothing."""
+    command = ["git", "--no-optional-locks", *arguments]
+    done = subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=True,
+        timeout=GIT_SECONDS,
+    )  # fmt: skip
     return done.stdout.strip()
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import torch
 
+from mi_ray.compute.numerics.cores import cores
 from mi_ray.experiments.declare.checks import error_line
 from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.plan.queue import Queue
 from mi_ray.experiments.plan.resources import loaders_of
 from mi_ray.experiments.run.job import compute
+from mi_ray.experiments.run.stops import stop_of
 from mi_ray.experiments.store.store import Store
 
 DataByDigest = Mapping[str, PreparedData]
@@ -38,17 +39,21 @@ def run_here(
 ) -> None:
     """Run every job whose upstream cell is committed or becomes so. A failed job blocks only its downstream jobs.
 
+    Stopped if the store's disk is full, or the store cannot be written or reached any more.
+
     ``loaders``: processes that decode streamed images; None: as many as needed, and as the cores beside this process.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
-    queue, spare = Queue(jobs, store), (os.cpu_count() or 1) - 1
+    queue, spare = Queue(jobs, store), cores() - 1
     while (job := queue.take()) is not None:
         listener.started(job)
         try:
             decoding = loaders_of(job.cells[0], loaders, spare, on_gpu=device.type == "cuda")
             compute(job, data[job.cells[0].data_digest], store, device=device, loaders=decoding)
         except (Exception, SystemExit) as error:  # a question of a user's own may call exit()
+            if stop := stop_of(error, store, job.cells):
+                raise stop from error
             queue.fail(job)
             listener.failed(job, error_line(error))
         else:

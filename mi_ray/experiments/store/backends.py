@@ -1,4 +1,5 @@
-"""Storage backends: a shared folder or a bucket. Both decide atomically who claimed an attempt or committed first.
+"""Storage backends: a shared folder (`mi_ray.experiments.store.folder`) or a bucket. Both decide atomically who claimed
+an attempt or committed first.
 
 In a folder, ``mkdir`` and ``rename`` decide; in a bucket, the conditional write of one object does.
 """
@@ -9,16 +10,20 @@ import shutil
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 
 from mi_ray.experiments.store.bucket import Bucket, Published
-from mi_ray.experiments.store.files import MANIFEST, fsync
+from mi_ray.experiments.store.files import MANIFEST
+from mi_ray.experiments.store.manifest import DOCUMENTS, Damaged, read_manifest, refuse_changed
 
-PROGRESS = "progress"
+PROGRESS, ENDED = "progress", "ended"
+REASON = ".txt"
+"""Ending of the file beside a folder in ``quarantine`` that says why it is there."""
 PROGRESS_SECONDS = 10.0
 """Seconds between two uploads, and between two downloads, of an attempt's progress in a bucket."""
 
@@ -31,19 +36,48 @@ class Backend(ABC):
 
     - `claim`: of all callers with the same key and number, exactly one gets True.
     - `commit`: the first caller for a key wins. Its cell appears whole, in one step, and no later call changes it.
-    - Readers see a committed cell as a whole or not at all.
+    - Readers see a committed cell as a whole or not at all. One that was damaged since counts as not committed.
     - Progress and checkpoints are best effort: a reader may find older ones, or none.
 
     A path argument is in this node's folder of the store: of a cell, an attempt, or one file.
     """
 
     @abstractmethod
-    def has(self, key: str) -> bool:
-        """Whether the cell is committed."""
+    def present(self) -> set[str]:
+        """Keys of all cells, whole or damaged."""
+
+    @abstractmethod
+    def damage(self, name: str, *, reads_all: bool = True) -> str:
+        """Why the folder ``name`` below the store, such as ``cells/KEY``, is not whole; empty if it is.
+
+        Without ``reads_all``, large files are not read. Those of a bucket are read where this node has a copy, and of
+        what was set aside; else their names and sizes are compared, and who downloads one checks it.
+        """
 
     @abstractmethod
     def committed(self, keys: Iterable[str]) -> set[str]:
-        """The subset of ``keys`` whose cells are committed."""
+        """The subset of ``keys`` whose cells are committed; in a bucket damaged ones are among them."""
+
+    @abstractmethod
+    def set_aside(self, name: str, reason: str) -> str:
+        """Move the folder ``name`` below the store to ``quarantine``, with the reason beside it; returns its place
+        there, or "" if another process has moved it."""
+
+    @abstractmethod
+    def asides(self, key: str) -> list[str]:
+        """Names below ``quarantine`` of what was set aside of a cell, the newest first."""
+
+    @abstractmethod
+    def aside_manifest(self, aside: str) -> bytes:
+        """The manifest of what was set aside; OSError if there is none."""
+
+    @abstractmethod
+    def put_back(self, aside: str, key: str) -> None:
+        """Commit what was set aside as the cell ``key``, unless another process committed it first."""
+
+    def has(self, key: str) -> bool:
+        """Whether the cell is committed, and whole as far as can be told without reading large files."""
+        return not self.damage(f"cells/{key}", reads_all=False)
 
     @abstractmethod
     def fetch_manifest(self, folder: Path) -> None:
@@ -73,6 +107,14 @@ class Backend(ABC):
         """Remove every attempt at a cell."""
 
     @abstractmethod
+    def end(self, attempt: Path, reason: str) -> None:
+        """Record that an attempt ended in order without a cell, and why."""
+
+    @abstractmethod
+    def ended(self, key: str) -> set[int]:
+        """Numbers of the attempts that ended in order. One that is neither here nor committed runs or has died."""
+
+    @abstractmethod
     def write_progress(self, path: Path, share: float) -> None:
         """Write the finished share of an attempt to ``path``, visible to other nodes."""
 
@@ -90,60 +132,6 @@ class Backend(ABC):
 
 
 @dataclass(frozen=True)
-class SharedFolder(Backend):
-    """A folder on one machine, or on a file system that all nodes mount."""
-
-    root: Path
-
-    def has(self, key: str) -> bool:
-        return (self.root / "cells" / key / MANIFEST).is_file()
-
-    def committed(self, keys: Iterable[str]) -> set[str]:
-        return {key for key in keys if self.has(key)}
-
-    def fetch_manifest(self, folder: Path) -> None:
-        if not (folder / MANIFEST).is_file():
-            raise FileNotFoundError(folder / MANIFEST)
-
-    def attempts(self, key: str) -> list[int]:
-        try:
-            return sorted(int(path.name) for path in (self.root / "work" / key).iterdir() if path.name.isdigit())
-        except FileNotFoundError:
-            return []
-
-    def claim(self, key: str, number: int) -> bool:
-        try:
-            (self.root / "work" / key / str(number)).mkdir(parents=True)
-        except FileExistsError:
-            return False
-        return True
-
-    def stage(self, key: str, payload: Path) -> None:
-        pass
-
-    def commit(self, payload: Path, folder: Path) -> None:
-        payload.rename(folder)
-        fsync(folder.parent)
-
-    def remove_attempts(self, key: str) -> None:
-        shutil.rmtree(self.root / "work" / key, ignore_errors=True)
-
-    def write_progress(self, path: Path, share: float) -> None:
-        path.write_text(f"{share:.4f}")
-
-    def read_progress(self, key: str) -> str:
-        return (self.root / "work" / key / str(self.attempts(key)[-1]) / PROGRESS).read_text()
-
-    def keep_checkpoint(self, path: Path, drop: Iterable[Path] = ()) -> None:
-        for stale in drop:
-            stale.unlink()
-
-    def checkpoints(self, key: str) -> Iterator[Path]:
-        paths = (self.root / "work" / key).glob("*/checkpoints/*-*.safetensors")
-        yield from sorted(paths, key=lambda path: path.name, reverse=True)
-
-
-@dataclass(frozen=True)
 class RemoteBucket(Backend):
     """A bucket. ``root`` is this node's folder for downloads and for attempts that run here."""
 
@@ -156,12 +144,54 @@ class RemoteBucket(Backend):
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
-    def has(self, key: str) -> bool:
-        return self._cell(key).exists()
+    def present(self) -> set[str]:
+        return {name.removesuffix(f"/{MANIFEST}") for name in self.bucket.below("cells") if name.endswith(MANIFEST)}
+
+    def damage(self, name: str, *, reads_all: bool = True) -> str:
+        published, folder = Published(self.bucket, name), self.root / name
+        is_aside = name.startswith("quarantine/")
+        try:
+            published.fetch_manifest(folder)
+            manifest = read_manifest(folder)
+            for file in manifest["files"]:
+                if file.endswith(DOCUMENTS) or (reads_all and (is_aside or (folder / file).is_file())):
+                    published.fetch_file(folder, file, manifest["files"][file])
+                    refuse_changed(folder / file, manifest)
+        except FileNotFoundError as error:
+            return f"{Path(str(error.filename or error)).name} is missing"
+        except Damaged as reason:
+            return str(reason)
+        return published.torn(folder, manifest) if reads_all else ""
 
     def committed(self, keys: Iterable[str]) -> set[str]:
-        names = {name.removesuffix(f"/{MANIFEST}") for name in self.bucket.below("cells") if name.endswith(MANIFEST)}
-        return names.intersection(keys)
+        return self.present().intersection(keys)
+
+    def set_aside(self, name: str, reason: str) -> str:
+        published = Published(self.bucket, name)
+        leaf = published.leaf
+        numbers = (n for n in count(next_number(self.asides(leaf))) if self._claims_aside(f"{leaf}-{n}", reason))
+        aside = f"quarantine/{leaf}-{next(numbers)}"
+        shutil.rmtree(self.root / name, ignore_errors=True)
+        if not published.move(aside):
+            self.bucket.remove(f"{aside}{REASON}")
+            return ""
+        return f"{self.bucket.address.rstrip('/')}/{aside}"
+
+    def _claims_aside(self, aside: str, reason: str) -> bool:
+        content = f"{reason}\n{uuid.uuid4().hex}\n".encode()
+        return self.bucket.create(f"quarantine/{aside}{REASON}", content)
+
+    def asides(self, key: str) -> list[str]:
+        names = {name.partition("/")[0] for name in self.bucket.below("quarantine") if name.startswith(f"{key}-")}
+        return newest_first(name for name in names if not name.endswith(REASON))
+
+    def aside_manifest(self, aside: str) -> bytes:
+        return self.bucket.read(f"quarantine/{aside}/{MANIFEST}")
+
+    def put_back(self, aside: str, key: str) -> None:
+        Published(self.bucket, f"quarantine/{aside}").move(f"cells/{key}")
+        self.bucket.remove(f"quarantine/{aside}{REASON}")
+        shutil.rmtree(self.root / "quarantine" / aside, ignore_errors=True)
 
     def address(self, folder: Path) -> str:
         """Address of a committed cell, for messages and tags."""
@@ -197,6 +227,13 @@ class RemoteBucket(Backend):
         self.bucket.remove(*(f"work/{key}/{name}" for name in self.bucket.below(f"work/{key}")))
         shutil.rmtree(self.root / "work" / key, ignore_errors=True)
 
+    def end(self, attempt: Path, reason: str) -> None:
+        self.bucket.write(f"{self._name(attempt)}/{ENDED}", f"{reason}\n".encode())
+
+    def ended(self, key: str) -> set[int]:
+        names = [name.partition("/") for name in self.bucket.below(f"work/{key}")]
+        return {int(number) for number, _, rest in names if rest == ENDED and number.isdigit()}
+
     def write_progress(self, path: Path, share: float) -> None:
         uploaded_at = path.stat().st_mtime if path.is_file() else 0.0
         if share >= 1 or not 0 <= time.time() - uploaded_at < PROGRESS_SECONDS:
@@ -223,6 +260,17 @@ class RemoteBucket(Backend):
                 except FileNotFoundError:
                     continue
             yield path
+
+
+def newest_first(asides: Iterable[str]) -> list[str]:
+    """Names that end in ``-<n>``, the highest number first; others are left out."""
+    numbered = [name for name in asides if name.rpartition("-")[2].isdecimal()]
+    return sorted(numbered, key=lambda name: int(name.rpartition("-")[2]), reverse=True)
+
+
+def next_number(asides: Sequence[str]) -> int:
+    """The number after the first of `newest_first`."""
+    return 1 + int(asides[0].rpartition("-")[2]) if asides else 1
 
 
 @lru_cache(maxsize=4096)

@@ -9,13 +9,14 @@ import hashlib
 import os
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from mi_ray.experiments.declare.checks import Refused, refuse
-from mi_ray.experiments.store.files import MANIFEST, sha256
+from mi_ray.experiments.store.files import MANIFEST, sha256_once
 
 EXTRAS = {"s3": "s3", "gs": "gcs"}
 """The extra of mi-ray that installs the client library, by URL scheme."""
@@ -122,6 +123,16 @@ class Bucket:
         start = self._files._strip_protocol(self._at(folder)) + "/"
         return sorted(name.removeprefix(start) for name in self._files.find(start))
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Size in bytes of every object below a folder, by its name relative to the folder."""
+        start = self._files._strip_protocol(self._at(folder)) + "/"
+        found = self._files.find(start, detail=True)
+        return {name.removeprefix(start): entry["size"] for name, entry in found.items()}
+
+    def copy(self, name: str, to: str) -> None:
+        """Copy an object within the bucket."""
+        self._files.cp_file(self._at(name), self._at(to))
+
     def upload(self, path: Path, name: str) -> None:
         """Upload a file."""
         self._files.put_file(str(path), self._at(name))
@@ -163,9 +174,10 @@ class Published:
     def _manifest(self) -> str:
         return f"{self.name}/{MANIFEST}"
 
-    def exists(self) -> bool:
-        """Whether the folder is published."""
-        return self.bucket.has(self._manifest)
+    @property
+    def leaf(self) -> str:
+        """The last part of the name."""
+        return self.name.rpartition("/")[2]
 
     def stage(self, folder: Path) -> None:
         """Upload the files of a finished folder. No reader sees them before `commit`."""
@@ -196,8 +208,35 @@ class Published:
         The caller checks the download: an object that was damaged in the bucket differs from ``expected``.
         """
         path = folder / name
-        if not path.is_file() or sha256(path) != expected:
+        if not path.is_file() or sha256_once(path) != expected:
             self.bucket.download(f"{self.name}/{_address((folder / MANIFEST).read_bytes())}/{name}", path)
+
+    def torn(self, folder: Path, manifest: Mapping[str, Any]) -> str:
+        """Why the objects are not those of the manifest in ``folder``, by their names and sizes; empty if they are."""
+        held, address = self.bucket.sizes(self.name), _address((folder / MANIFEST).read_bytes())
+        for name in manifest["files"]:
+            size = held.get(f"{address}/{name}")
+            if size is None:
+                return f"{name} is missing"
+            if size != manifest.get("sizes", {}).get(name, size):
+                return f"{name} does not match its manifest"
+        return ""
+
+    def move(self, to: str) -> bool:
+        """Publish the folder under another name instead; False if it is not published.
+
+        The manifest is created last and removed first, so that no reader finds one without its files.
+        """
+        try:
+            content = self.bucket.read(self._manifest)
+        except FileNotFoundError:
+            return False
+        files = [f"{_address(content)}/{name}" for name in self.bucket.below(f"{self.name}/{_address(content)}")]
+        for file in files:
+            self.bucket.copy(f"{self.name}/{file}", f"{to}/{file}")
+        self.bucket.create(f"{to}/{MANIFEST}", content)
+        self.bucket.remove(self._manifest, *(f"{self.name}/{file}" for file in files))
+        return True
 
 
 def _address(manifest: bytes) -> str:

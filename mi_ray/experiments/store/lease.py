@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.declare.checks import Refused, error_line
 from mi_ray.experiments.store.bucket import Bucket
 
 FOLDER = "driver"
@@ -30,14 +30,24 @@ STALE_SECONDS = 30.0
 
 
 @contextmanager
-def lease(bucket: Bucket) -> Iterator[None]:
-    """Hold the bucket's lease inside the block; Refused, naming the holder's process and host, if it is alive."""
-    held = acquire(bucket)
+def lease(bucket: Bucket, purpose: str = "") -> Iterator[str]:
+    """Hold the bucket's lease inside the block; Refused, naming the holder's process and host, if it is alive.
+
+    Gives the ``purpose`` of a holder that died; "" if the last one released it.
+    """
+    try:
+        held, before = acquire(bucket, purpose)
+    except Refused:
+        raise
+    except Exception as error:  # each client of a bucket has errors of its own
+        raise Refused(
+            f"store: {bucket.address!r} cannot be reached ({error_line(error)}); allowed: a bucket that answers"
+        ) from error
     over = threading.Event()
     beating = threading.Thread(target=held.keep_alive, args=(over,), daemon=True)
     beating.start()
     try:
-        yield
+        yield before
     finally:
         over.set()
         beating.join()
@@ -52,6 +62,7 @@ class Lease:
     number: int
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     count: int = 0
+    purpose: str = ""
 
     @property
     def name(self) -> str:
@@ -60,9 +71,8 @@ class Lease:
     def content(self, *, released: bool = False) -> bytes:
         """The object's content: holder, token, count and whether the lease is released, as JSON."""
         holder = f"process {os.getpid()} on {platform.node()}"
-        return json.dumps(
-            {"holder": holder, "token": self.token, "count": self.count, "released": released}, sort_keys=True
-        ).encode()
+        state = {"holder": holder, "token": self.token, "count": self.count, "released": released}
+        return json.dumps(state | {"purpose": self.purpose}, sort_keys=True).encode()
 
     def take(self) -> bool:
         """Create the lease and remove lower numbers; False if another process created it first."""
@@ -108,19 +118,21 @@ def numbers(bucket: Bucket) -> list[int]:
     return sorted(int(name) for name in bucket.below(FOLDER) if name.isdigit())
 
 
-def acquire(bucket: Bucket) -> Lease:
-    """Wait until the newest lease is released or expired, then take the next; Refused if its holder is alive."""
+def acquire(bucket: Bucket, purpose: str = "") -> tuple[Lease, str]:
+    """Wait until the newest lease is released or expired, then take the next; Refused if its holder is alive.
+
+    With it the purpose of a holder that did not release it.
+    """
     newest = max(numbers(bucket), default=0)
-    if newest:
-        wait_until_over(bucket, newest)
-    taken = Lease(bucket, newest + 1)
+    before = wait_until_over(bucket, newest) if newest else {}
+    taken = Lease(bucket, newest + 1, purpose=purpose)
     if not taken.take():
         raise _in_use(bucket, _read(bucket, newest + 1))
-    return taken
+    return taken, "" if before.get("released") else str(before.get("purpose", ""))
 
 
-def wait_until_over(bucket: Bucket, number: int) -> None:
-    """Return when a lease is released or its count stood still for `STALE_SECONDS`; Refused when the count moves."""
+def wait_until_over(bucket: Bucket, number: int) -> dict[str, Any]:
+    """What a lease says once it is released or its count stood still for `STALE_SECONDS`; Refused when it moves."""
     first, since, announced = _read(bucket, number), time.monotonic(), False
     while not (now := _read(bucket, number)).get("released"):
         if now != first:
@@ -131,8 +143,9 @@ def wait_until_over(bucket: Bucket, number: int) -> None:
             print(f"store: {now.get('holder')} holds {bucket.address} but is silent; taking over in", end=" ")
             print(f"{STALE_SECONDS:.0f} s unless it answers", flush=True)
         if silent > STALE_SECONDS:
-            return
+            return now
         time.sleep(BEAT_SECONDS / 5)
+    return now
 
 
 def _read(bucket: Bucket, number: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 <store>/cells/<key>/      declaration.json, result.json, history.jsonl, payload files, manifest.json
 <store>/work/<key>/<n>/   attempt n: scratch files, checkpoints and progress, removed once the cell is committed
 <store>/data/<recipe>/    prepared images (see `mi_ray.experiments.images.prepared`)
+<store>/quarantine/       what may not be used any more (see `mi_ray.experiments.store.healing`)
 
 The store is a folder, or a bucket (see `mi_ray.experiments.store.bucket`). With a bucket, every node also has a local
 folder for downloads and for attempts that run there.
@@ -12,67 +13,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.store.backends import PROGRESS, Backend, RemoteBucket, SharedFolder
+from mi_ray.experiments.declare.checks import Refused, error_line
+from mi_ray.experiments.store.backends import PROGRESS, Backend, RemoteBucket
 from mi_ray.experiments.store.bucket import Bucket
+from mi_ray.experiments.store.cell import CommittedCell
 from mi_ray.experiments.store.failpoints import failpoint
-from mi_ray.experiments.store.files import MANIFEST, fsync, read_json, read_lines, sha256, write_json
-
-
-@dataclass(frozen=True)
-class CommittedCell:
-    """A finished cell, read from its directory; ``remote`` downloads files that this node lacks."""
-
-    path: Path
-    remote: RemoteBucket | None = None
-
-    @property
-    def key(self) -> str:
-        return self.path.name
-
-    @property
-    def place(self) -> str:
-        """The cell's folder or its address in the bucket, for messages and tags."""
-        return self.remote.address(self.path) if self.remote else str(self.path)
-
-    @cached_property
-    def manifest(self) -> dict[str, Any]:
-        """Key, upstream, data digest, versions, seconds, attempt and the sha256 of every file."""
-        return read_json(self.path / MANIFEST)
-
-    @cached_property
-    def result(self) -> dict[str, Any]:
-        """The cell's results; names end in their unit."""
-        return read_json(self._fetched("result.json"))
-
-    @cached_property
-    def declaration(self) -> dict[str, Any]:
-        """The cell's declaration as JSON."""
-        return read_json(self._fetched("declaration.json"))
-
-    @cached_property
-    def history(self) -> list[dict[str, float]]:
-        """One row per report: ``step`` and the values."""
-        return read_lines(self._fetched("history.jsonl"))
-
-    def file(self, name: str) -> Path:
-        """Path of a payload file, its sha256 checked; ValueError if it differs from the manifest."""
-        path = self._fetched(name)
-        if sha256(path) != self.manifest["files"][name]:
-            raise ValueError(
-                f"store: {self.place}/{name} does not match its manifest; remove {self.place} to compute it again"
-            )
-        return path
-
-    def _fetched(self, name: str) -> Path:
-        if self.remote and name in self.manifest["files"]:
-            self.remote.fetch_file(self.path, name, self.manifest["files"][name])
-        return self.path / name
+from mi_ray.experiments.store.files import MANIFEST, fsync, sha256, write_json
+from mi_ray.experiments.store.folder import SharedFolder
+from mi_ray.experiments.store.manifest import sealed
 
 
 @dataclass(frozen=True)
@@ -102,20 +56,44 @@ class Attempt:
         try:
             for name, document in documents.items():
                 write_json(self.payload / f"{name}.json", document)
-            files = {path.name: sha256(path) for path in sorted(self.payload.iterdir())}
-            write_json(self.payload / MANIFEST, manifest | {"key": self.key, "attempt": self.number, "files": files})
-            for path in [*self.payload.iterdir(), self.payload]:  # on disk before the cell is visible
+            written = sorted(self.payload.iterdir())
+            held = {
+                "files": {path.name: sha256(path) for path in written},
+                "sizes": {path.name: path.stat().st_size for path in written},
+            }
+            write_json(self.payload / MANIFEST, sealed(manifest | {"key": self.key, "attempt": self.number} | held))
+            for path in [*written, self.payload / MANIFEST, self.payload]:  # on disk before the cell is visible
                 fsync(path)
             self.store.backend.stage(self.key, self.payload)
             failpoint("commit.before_rename")
             self.refuse_if_stale()
-            self.store.backend.commit(self.payload, self.store.cells / self.key)
+            self._commit()
         except OSError:
             if not self.store.has(self.key):
                 raise
         failpoint("commit.after_rename")
         self.store.backend.remove_attempts(self.key)
         return self.store.read(self.key)
+
+    def _commit(self) -> None:
+        """Commit the payload; a damaged cell that is in its place is set aside first."""
+        folder, backend = self.store.cells / self.key, self.store.backend
+        try:
+            backend.commit(self.payload, folder)
+        except OSError:
+            if self.key not in backend.present() or not (reason := backend.damage(f"cells/{self.key}")):
+                raise
+            backend.set_aside(f"cells/{self.key}", reason)
+            backend.commit(self.payload, folder)
+
+    def end(self, reason: str) -> None:
+        """Record that this attempt ended in order without a cell, and why; nothing happens if that cannot be written.
+
+        An attempt that is neither committed nor ended, and that no process computes any more, has died.
+        """
+        with suppress(Exception):
+            if not self.store.has(self.key):
+                self.store.backend.end(self.path, reason)
 
     def refuse_if_stale(self) -> None:
         """Raise RuntimeError if a newer attempt has started, because the worker of this attempt was taken for dead."""
@@ -196,7 +174,7 @@ class Store:
         return self.backend.committed(keys)
 
     def read(self, key: str) -> CommittedCell:
-        """The committed cell; KeyError if it is not committed."""
+        """The committed cell; KeyError if it is not committed. Its members raise Damaged where it is not whole."""
         try:
             self.backend.fetch_manifest(self.cells / key)
         except FileNotFoundError:
@@ -222,6 +200,17 @@ class Store:
             return float(self.backend.read_progress(key) or 0)
         except (OSError, ValueError, IndexError):
             return 0.0
+
+
+@contextmanager
+def ending_in_order(*attempts: Attempt) -> Iterator[None]:
+    """Record the end of the attempts, with the reason, if the block raises: a failure, a leave or an interrupt."""
+    try:
+        yield
+    except BaseException as error:
+        for attempt in attempts:
+            attempt.end(error_line(error))
+        raise
 
 
 def store_at(place: str | Path) -> Store:

@@ -15,7 +15,8 @@ from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.store import backends
 from mi_ray.experiments.store.failpoints import VARIABLE
 from mi_ray.experiments.store.files import append_line, read_lines, write_json
-from mi_ray.experiments.store.store import Store, store_at
+from mi_ray.experiments.store.manifest import Damaged
+from mi_ray.experiments.store.store import Store, ending_in_order, store_at
 from tests.buckets import new_bucket, objects
 
 KEY = "training-0"
@@ -183,9 +184,11 @@ def test_a_flipped_byte_in_a_payload_file_is_named(store):
     cell = written(store).publish({})
     assert cell.file("result.json").is_file()
     flip(store, "result.json")
-    place = f"{store.name}/cells/{KEY}"
-    with pytest.raises(ValueError, match=rf"{place}/result\.json does not match its manifest; remove {place} to"):
+    told = rf"{store.name}/cells/{KEY} is damaged: result\.json does not match its manifest; the same command"
+    with pytest.raises(Damaged, match=told):
         store.read(KEY).file("result.json")
+    with pytest.raises(Damaged, match=told):
+        assert store.read(KEY).result
 
 
 def test_the_manifest_tells_key_attempt_and_what_it_was_given(store):
@@ -254,3 +257,19 @@ def test_checkpoints_outlive_their_attempt_the_latest_first_and_dropped_ones_are
     if store.bucket:
         shutil.rmtree(store.root)  # the node is lost
     assert [path.read_text() for path in written(store).checkpoints()] == ["3-c", "2-b"]
+
+
+def test_an_attempt_that_raises_has_ended_and_one_that_is_killed_has_not(store):
+    commit_elsewhere(store, "commit.before_rename:kill@1")
+    failed = written(store)
+    with pytest.raises(KeyboardInterrupt), ending_in_order(failed):
+        raise KeyboardInterrupt
+    assert store.backend.attempts(KEY) == [1, 2] and store.backend.ended(KEY) == {failed.number}
+
+
+def test_an_attempt_that_raises_after_its_cell_is_committed_leaves_nothing(store):
+    committed = written(store)
+    with pytest.raises(RuntimeError), ending_in_order(committed):
+        committed.publish({})
+        raise RuntimeError
+    assert len(everything(store)) == 2, "result and manifest"

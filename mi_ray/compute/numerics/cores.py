@@ -1,0 +1,70 @@
+"""CPU cores and memory that this process may use: affinity (``taskset``), and the limits of Linux's control groups."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+PROC, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+
+
+def cores(proc: Path = PROC, root: Path = CGROUPS) -> int:
+    """Whole CPU cores that this process may use, at least 1: those of its affinity, or its quota if that is less.
+
+    ``proc``: the file that names the process's control groups; ``root``: where their file systems are mounted.
+    """
+    return max(1, min([_affinity(), *map(int, _quotas(proc, root))]))
+
+
+def _affinity() -> int:
+    """Cores on which the scheduler may run this process; Python from 3.13 on heeds PYTHON_CPU_COUNT too."""
+    counted = getattr(os, "process_cpu_count", None)
+    if counted is not None:
+        return counted() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _quotas(proc: Path, root: Path) -> Iterator[float]:
+    """The quota in cores of every control group above this process that has one (cgroups 2 and 1)."""
+    for text in limits("cpu.max", "", proc, root):
+        yield from _ratio(text)
+    for quota, period in zip(
+        limits("cpu.cfs_quota_us", "cpu", proc, root), limits("cpu.cfs_period_us", "cpu", proc, root), strict=False
+    ):
+        yield from _ratio(f"{quota} {period}")
+
+
+def _ratio(text: str) -> Iterator[float]:
+    """Quota over period of "quota period" in microseconds; none for "max" and -1, which are no limit."""
+    quota, _, period = text.partition(" ")
+    if quota.isdigit() and period.isdigit() and int(period):
+        yield int(quota) / int(period)
+
+
+def limits(name: str, controller: str = "", proc: Path = PROC, root: Path = CGROUPS) -> Iterator[str]:
+    """The texts of the files ``name`` in this process's control group and in all above it, from the inside out.
+
+    ``controller`` empty: of cgroups 2, else the controller of cgroups 1. In a container the group's path is often that
+    of the host, and only the outermost folder is there.
+    """
+    for mount, group in _groups(controller, proc, root):
+        for folder in (mount / group, *(mount / group).parents):
+            if folder == mount.parent:
+                break
+            try:
+                yield (folder / name).read_text().strip()
+            except OSError:
+                continue
+
+
+def _groups(controller: str, proc: Path, root: Path) -> Iterator[tuple[Path, str]]:
+    """Mount point and path of this process's groups under a controller; lines are "id:controllers:path"."""
+    try:
+        lines = [line.split(":", 2) for line in proc.read_text().splitlines()]
+    except OSError:
+        lines = []
+    for _, controllers, path in filter(lambda parts: len(parts) == 3, lines):
+        if controller in controllers.split(","):
+            mounts = [root / controllers, root / controller] if controller else [root, root / "unified"]
+            yield from ((mount, path.lstrip("/")) for mount in dict.fromkeys(mounts))

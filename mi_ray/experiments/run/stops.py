@@ -1,0 +1,109 @@
+"""What an error in the middle of a run means: that of one job, or a disk or bucket with which no job can go on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from mi_ray.experiments.declare.checks import Refused, Stopped
+from mi_ray.experiments.plan.plan import Cell
+from mi_ray.experiments.plan.resources import disk
+from mi_ray.experiments.plan.room import amount
+from mi_ray.experiments.store.store import Store
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of a disk, quota or file size that is exhausted. They are not the job's: the next one meets them too."""
+
+TOLD = (re.compile(r"\(os error (\d+)\)"), re.compile(r"\[Errno (\d+)\]"))
+"""How Rust (safetensors) and Python write the number of an error into a text."""
+SHORT = re.compile(r"\d+ requested and \d+ written")
+"""What numpy says, without a number, of a file that it could not write whole."""
+
+
+def stop_of(error: BaseException, store: Store, cells: Sequence[Cell] = ()) -> Stopped | None:
+    """The stop that ``error`` means for a run, None if it is the error of one job alone. ``cells``: those of the job.
+
+    A full disk stops, as does a store that, asked now, cannot be written or reached any more.
+    """
+    links = list(_causes(error))
+    for link in links:
+        if isinstance(link, Stopped):
+            return link
+    for link in links:
+        if (number := number_of(link)) in FULL:
+            return full(number, _path_of(link) or str(store.root), store.root, cells)
+    if store.bucket or any(isinstance(link, OSError) for link in links):
+        return unusable(store)
+    return None
+
+
+def full(number: int, path: str, folder: Path, cells: Sequence[Cell] = ()) -> Stopped:
+    """The stop of a disk that holds no more: the path, the bytes that are free and those that the job needs."""
+    needed = needed_bytes(cells)
+    wants = f", and a {cells[0].kind} writes about {amount(needed)}" if needed else ""
+    with suppress(OSError):
+        wants = f"; {amount(shutil.disk_usage(_existing(Path(path), folder)).free)} free there{wants}"
+    return Stopped(f"disk: {path} cannot be written ({os.strerror(number)}{wants}); free some room, or raise the limit")
+
+
+def needed_bytes(cells: Sequence[Cell]) -> int:
+    """Bytes that the cells of a job write, without its images, which are there; 0 if nothing tells."""
+    with suppress(Exception):  # an arch that cannot be measured
+        needs = disk(cells, in_bucket=False, slots=1)
+        return needs.total - needs.images
+    return 0
+
+
+def unusable(store: Store) -> Stopped | None:
+    """The stop of a store that cannot be written or reached now; None if it can."""
+    if store.bucket:
+        try:
+            store.bucket.refuse_if_unreachable()
+        except Refused as refusal:
+            return Stopped(str(refusal))
+        return None
+    probe = store.work / f".alive-{uuid.uuid4().hex}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        if error.errno in FULL:
+            return full(error.errno or 0, str(store.root), store.root)
+        return Stopped(f"store: {str(store.root)!r} cannot be written any more ({error.strerror}); make it writable")
+    return None
+
+
+def number_of(error: BaseException) -> int:
+    """The system's number of an error, also of one that only its text tells; 0 if there is none."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    text = str(error)
+    if isinstance(error, OSError) and SHORT.search(text):
+        return errno.ENOSPC
+    return next((int(found[1]) for pattern in TOLD if (found := pattern.search(text))), 0)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what led to it, each once."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _path_of(error: BaseException) -> str | None:
+    named = getattr(error, "filename", None)
+    return os.fsdecode(named) if isinstance(named, str | bytes) else None
+
+
+def _existing(path: Path, folder: Path) -> Path:
+    """The nearest folder above ``path`` that is there."""
+    return next((place for place in (path, *path.parents) if place.is_dir()), folder)

@@ -1,0 +1,285 @@
+"""Damage to any committed file is found, the cell is computed again, and cells that rest on it follow."""
+
+import os
+import random
+import shutil
+
+import pytest
+
+from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.store.files import MANIFEST, append_line, read_json, sha256, write_json
+from mi_ray.experiments.store.healing import UPSTREAM_CONTENT, heal, setting_aside, settled
+from mi_ray.experiments.store.manifest import Damaged
+from mi_ray.experiments.store.store import Store, store_at
+from tests.buckets import new_bucket, objects
+
+TRAINING, EMBEDDING, QUESTION = "training-0", "embedding-0", "evaluation-0"
+NEEDS = {TRAINING: None, EMBEDDING: TRAINING, QUESTION: EMBEDDING}
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "store")
+    store.prepare()
+    return store
+
+
+def compute(store, key, payload="weights"):
+    """Compute a cell as a job does: not at all if it is settled; returns whether it was computed."""
+    upstream = NEEDS[key]
+    if settled(store, key, upstream):
+        return False
+    content = store.read(upstream).content if upstream else None
+    attempt = store.attempt(key)
+    (attempt.payload / "h.safetensors").write_text(f"{payload} of {key}")
+    append_line(attempt.payload / "history.jsonl", {"step": 1, "loss_nats": 2.5})
+    manifest = {"upstream": upstream, UPSTREAM_CONTENT: content, "seconds": random.random()}
+    attempt.publish(manifest, result={"bits": 1.5}, declaration={"seed": 0})
+    return True
+
+
+def run(store, payload="weights"):
+    """Heal, then compute what is missing: the keys that were set aside, and those that were computed."""
+    aside = heal(store, NEEDS)
+    return {each.key for each in aside}, {key for key in NEEDS if compute(store, key, payload)}
+
+
+def shown(store):
+    """What every cell shows to a reader who asks the store first; None of a cell that is not committed."""
+    cells = {key: store.read(key) if store.has(key) else None for key in NEEDS}
+    return {key: cell and (cell.result, cell.history, cell.declaration) for key, cell in cells.items()}
+
+
+@pytest.mark.fault("F16", "one byte of a random committed file flipped, 200 times")
+def test_a_flipped_byte_of_any_committed_file_is_found_healed_and_never_shown(store, recovery, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # 200 rounds in seconds
+    assert run(store) == (set(), set(NEEDS))
+    whole, rng = shown(store), random.Random(15)
+    files = {path.relative_to(store.cells) for path in store.cells.rglob("*") if path.is_file()}
+    assert len(files) == 3 * 5
+    for _ in range(200):
+        file = rng.choice(sorted(files))
+        content = bytearray((store.cells / file).read_bytes())
+        place, flip = rng.randrange(len(content)), rng.randrange(1, 256)
+        content[place] ^= flip
+        (store.cells / file).write_bytes(content)
+        assert all(now in (None, whole[key]) for key, now in shown(store).items())
+        aside, computed = run(store)
+        assert file.parts[0] in aside, f"byte {place} of {file} ^ {flip}"
+        assert computed == {file.parts[0]}, "the same bytes came out, so that what rests on them is put back"
+        assert shown(store) == whole
+    recovery.redone = "the damaged cell"
+
+
+def emptied(cell):
+    shutil.rmtree(cell)
+    cell.mkdir()
+
+
+def cut(name, share):
+    def damage(cell):
+        content = (cell / name).read_bytes()
+        (cell / name).write_bytes(content[: int(share * len(content))])
+
+    return damage
+
+
+def replaced(name, text):
+    return lambda cell: (cell / name).write_text(text)
+
+
+def resealed_without_a_file(cell):
+    write_json(cell / MANIFEST, {**read_json(cell / MANIFEST), "files": {}})
+
+
+def a_file(cell):
+    shutil.rmtree(cell)
+    cell.write_text("no folder")
+
+
+def a_folder_for(name):
+    def damage(cell):
+        (cell / name).unlink()
+        (cell / name).mkdir()
+
+    return damage
+
+
+DAMAGES = {
+    "an emptied folder": emptied,
+    "a file for the folder": a_file,
+    "no manifest": lambda cell: (cell / MANIFEST).unlink(),
+    "an empty manifest": cut(MANIFEST, 0),
+    "half a manifest": cut(MANIFEST, 0.5),
+    "a manifest that is no JSON": replaced(MANIFEST, "\x00\xff not JSON"),
+    "a manifest that is a list": replaced(MANIFEST, "[]"),
+    "a manifest of other JSON": replaced(MANIFEST, '{"files": {"../result.json": 1}}'),
+    "a manifest nested too deep": replaced(MANIFEST, "[" * 100_000),
+    "a manifest with a number that is none": replaced(MANIFEST, '{"files": {}, "seal": NaN}'),
+    "a folder for the manifest": a_folder_for(MANIFEST),
+    "a manifest that lost its files": resealed_without_a_file,
+    "no payload": lambda cell: (cell / "h.safetensors").unlink(),
+    "an empty payload": cut("h.safetensors", 0),
+    "a payload cut at its end": cut("h.safetensors", 0.9),
+    "a folder for the payload": a_folder_for("h.safetensors"),
+    "a longer payload": replaced("h.safetensors", "weights of another training"),
+    "no result": lambda cell: (cell / "result.json").unlink(),
+    "half a result": cut("result.json", 0.5),
+    "another digit in the result": replaced("result.json", '{"bits": 1.6}\n'),
+    "half a history": cut("history.jsonl", 0.5),
+    "an empty declaration": cut("declaration.json", 0),
+    "a link to nowhere": lambda cell: (shutil.rmtree(cell), cell.symlink_to("nowhere")),
+}
+
+
+@pytest.mark.fault("F18", "a committed cell torn, emptied or cut in 23 ways")
+def test_a_damaged_cell_is_named_set_aside_and_computed_again(store, recovery):
+    run(store)
+    whole = shown(store)
+    for number, (kind, damage) in enumerate(DAMAGES.items(), start=1):
+        damage(store.cells / QUESTION)
+        assert shown(store) in (whole, whole | {QUESTION: None}), kind
+        (aside,) = heal(store, NEEDS)
+        assert (aside.key, aside.is_damaged) == (QUESTION, True), kind
+        assert "\n" not in str(aside) and QUESTION in str(aside) and aside.reason in str(aside)
+        assert aside.place == str(store.root / "quarantine" / f"{QUESTION}-{number}"), "each is kept"
+        assert os.path.lexists(aside.place)
+        assert (store.root / "quarantine" / f"{QUESTION}-{number}.txt").read_text() == f"{aside.reason}\n"
+        assert compute(store, QUESTION) and shown(store) == whole, kind
+        assert run(store) == (set(), set()), "nothing is computed and thrown away"
+    recovery.redone = "the damaged cell"
+
+
+def test_a_job_computes_a_cell_that_was_damaged_after_the_start(store):
+    run(store)
+    for damage in DAMAGES.values():
+        damage(store.cells / QUESTION)
+        if not store.has(QUESTION):
+            assert compute(store, QUESTION) and store.read(QUESTION).result == {"bits": 1.5}
+        heal(store, NEEDS)
+        compute(store, QUESTION)
+
+
+def test_a_damaged_cell_that_appears_while_another_attempt_computes_does_not_throw_that_away(store):
+    attempt = store.attempt(TRAINING)
+    (store.cells / TRAINING).mkdir()
+    (store.cells / TRAINING / "result.json").write_text("{}")
+    assert attempt.publish({}, result={"bits": 1.5}).result == {"bits": 1.5}
+
+
+def test_cells_follow_an_upstream_cell_that_finds_something_else(store):
+    run(store)
+    shutil.rmtree(store.cells / TRAINING)
+    assert run(store, "other weights") == ({EMBEDDING, QUESTION}, set(NEEDS))
+    assert run(store) == (set(), set())
+
+
+def test_cells_that_rest_on_a_removed_cell_are_put_back_when_it_comes_out_the_same(store):
+    run(store)
+    before = {key: sha256(store.cells / key / MANIFEST) for key in (EMBEDDING, QUESTION)}
+    shutil.rmtree(store.cells / TRAINING)
+    assert run(store) == ({EMBEDDING, QUESTION}, {TRAINING})
+    assert {key: sha256(store.cells / key / MANIFEST) for key in before} == before
+    assert list((store.root / "quarantine").iterdir()) == []
+
+
+def test_a_job_does_not_keep_an_answer_about_an_upstream_cell_that_was_computed_again_meanwhile(store):
+    run(store)
+    shutil.rmtree(store.cells / EMBEDDING)
+    assert compute(store, EMBEDDING, "other weights") and compute(store, QUESTION, "other weights")
+
+
+def test_a_damaged_cell_in_quarantine_is_not_put_back(store):
+    run(store)
+    shutil.rmtree(store.cells / TRAINING)
+    heal(store, NEEDS)
+    (store.root / "quarantine" / f"{EMBEDDING}-1" / "h.safetensors").write_text("other")
+    assert run(store)[1] == {TRAINING, EMBEDDING}, "the question's upstream found the same again"
+
+
+def test_cells_of_earlier_versions_stay_valid_and_their_files_are_checked(store):
+    run(store)
+    for key in NEEDS:
+        manifest = read_json(store.cells / key / MANIFEST)
+        for field in ("seal", "format", "sizes", UPSTREAM_CONTENT):
+            del manifest[field]
+        write_json(store.cells / key / MANIFEST, manifest)
+    assert run(store) == (set(), set())
+    (store.cells / QUESTION / "result.json").write_text('{"bits": 9}')
+    assert run(store) == ({QUESTION}, {QUESTION})
+    shutil.rmtree(store.cells / TRAINING)
+    assert run(store, "other weights") == (set(), {TRAINING}), "the embedding does not tell what it rests on"
+
+
+def test_a_large_file_is_read_once_per_process_until_it_changes(store, monkeypatch):
+    from mi_ray.experiments.store import files
+
+    monkeypatch.setattr(files, "TICK_NS", 0)
+    run(store)
+    store.read(EMBEDDING).file("h.safetensors")
+    monkeypatch.setattr(files.hashlib, "file_digest", None)
+    path = store.read(EMBEDDING).file("h.safetensors")
+    monkeypatch.undo()
+    before = path.stat()
+    path.write_text("WEIGHTS of embedding-0")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(Damaged, match=r"h\.safetensors does not match its manifest"):
+        store.read(EMBEDDING).file("h.safetensors")
+
+
+def test_a_damaged_cell_in_a_store_of_others_is_refused_in_one_line(store, monkeypatch):
+    run(store)
+    (store.cells / QUESTION / "result.json").write_text("{}")
+
+    def denied(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.rename", denied)
+    with pytest.raises(Refused, match=rf"store: {QUESTION} in .* may not be used .*Permission denied.*; allowed: "):
+        heal(store, NEEDS)
+
+
+@pytest.fixture
+def in_a_bucket(s3, tmp_path, monkeypatch):
+    monkeypatch.setenv("MI_RAY_CACHE", str(tmp_path / "cache"))
+    return store_at(new_bucket())
+
+
+def on_a_new_node(store, name, damage):
+    """Damage an object of the question's cell in a bucket, and forget what this node has read."""
+    (whole_name,) = (o for o in objects(store.name) if o.startswith(f"cells/{QUESTION}/") and o.endswith(name))
+    store.bucket.write(whole_name, damage(store.bucket.read(whole_name)))
+    shutil.rmtree(store.root)
+
+
+def flipped(content):
+    return bytes([*content[:-2], content[-2] ^ 1, content[-1]])
+
+
+@pytest.mark.fault("F16", "objects of a cell in a bucket flipped and cut")
+def test_damaged_objects_of_a_bucket_are_found_and_their_cell_is_computed_again(in_a_bucket, recovery):
+    store = in_a_bucket
+    run(store)
+    whole = shown(store)
+    for name, damage in ((MANIFEST, flipped), ("result.json", flipped), ("h.safetensors", lambda content: b"")):
+        on_a_new_node(store, name, damage)
+        assert shown(store)[QUESTION] in (None, whole[QUESTION])
+        assert run(store) == ({QUESTION}, {QUESTION}) and shown(store) == whole
+    recovery.redone = "the damaged cell"
+
+
+def test_a_payload_in_a_bucket_that_a_job_finds_damaged_is_set_aside(in_a_bucket):
+    store = in_a_bucket
+    run(store)
+    on_a_new_node(store, "h.safetensors", flipped)
+    with pytest.raises(Damaged, match=r"h\.safetensors does not match"), setting_aside(store, QUESTION):
+        store.read(QUESTION).file("h.safetensors")
+    assert not store.has(QUESTION) and compute(store, QUESTION)
+
+
+def test_cells_of_a_bucket_follow_their_upstream_cell(in_a_bucket):
+    store = in_a_bucket
+    run(store)
+    store.bucket.remove(*(name for name in objects(store.name) if name.startswith(f"cells/{TRAINING}/")))
+    assert run(store) == ({EMBEDDING, QUESTION}, {TRAINING}), "put back"
+    assert not any(name.startswith("quarantine/") for name in objects(store.name))
