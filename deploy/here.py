@@ -23,8 +23,9 @@ TOKEN = "auth_token"  # the end of a file's name
 def absent(config: Mapping[str, Any]) -> Iterator[Mistake]:
     """Keys, mounts, and files in commands, that are not on this machine. The token is left out: `to_make`."""
     auth = config.get("auth")
-    for key in KEYS if isinstance(auth, dict) else ():
-        yield from _absent_file(f"auth.{key}", auth.get(key))
+    keys = {key: auth.get(key) for key in KEYS} if isinstance(auth, dict) else {}
+    for key, path in keys.items():
+        yield from _absent_file(f"auth.{key}", path)
     mounts = config.get("file_mounts")
     if not isinstance(mounts, dict):
         return
