@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import resource
 import struct
 import subprocess
@@ -16,11 +17,12 @@ import pytest
 from PIL import Image
 
 from mi_ray.compute.generated.photographs import read_photograph, refuse_flat
-from mi_ray.compute.images.catalogue import catalogue_of, missing
+from mi_ray.compute.images.catalogue import DATASETS, catalogue_of, missing
 from mi_ray.compute.images.decode import MAX_PIXELS, read_image
 from mi_ray.compute.images.encoded import Encoded, InPlace, digest_of
 from mi_ray.compute.images.image_files import SPECIAL, image_files
 from mi_ray.compute.images.labelled import load
+from mi_ray.compute.images.readers import LargeFiles
 from mi_ray.experiments.declare import Labelled
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.images.missing import missing as missing_of
@@ -65,13 +67,13 @@ LARGE = {
 }  # fmt: skip
 
 
-def refusal(read: Callable[[], object], path: Path) -> str:
+def refusal(read: Callable[[], object], path: Path, allowed: str = "; allowed: ") -> str:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ValueError) as refused:
         read()
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     text = str(refused.value)
-    assert grown < MEGABYTES and str(path) in text and "\n" not in text and "; allowed: " in text
+    assert grown < MEGABYTES and str(path) in text and "\n" not in text and allowed in text
     return text
 
 
@@ -203,3 +205,23 @@ def test_what_may_not_be_read_is_named(tmp_path: Path):
     lines = ran.stdout.splitlines()
     assert (ran.returncode, ran.stderr, len(lines)) == (0, "", 5)
     assert all("(Permission denied); allowed: " in line and str(tmp_path) in line for line in lines), lines
+
+
+@pytest.mark.fault("F27", "a CIFAR batch whose pickle calls a function")
+def test_no_code_of_a_cifar_batch_runs(tmp_path: Path):
+    class Canary:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "canary"),)
+
+    for name in files_of_cifar():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(pickle.dumps({"data": Canary(), "labels": Canary()}))
+    text = refusal(lambda: catalogue_of("cifar-10", tmp_path), tmp_path, "")
+    assert "corrupt" in text and not (tmp_path / "canary").exists()
+
+
+def files_of_cifar() -> tuple[str, ...]:
+    reader = DATASETS["cifar-10"].reader
+    assert isinstance(reader, LargeFiles)
+    return reader.files
