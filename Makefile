@@ -57,11 +57,12 @@ scale-test: $(READY)       ## a study of 131,689 photographs in 5 GB of memory; 
 	$(BIN)/python benchmarks/photographs.py $(SCALE)/all
 	SCALE=$(abspath $(SCALE)) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m slow tests/scale
 
-check: $(READY)            ## format, lint, types, import contracts
+check: $(READY)            ## format, lint, types, import contracts, banned calls
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.guards.bans
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -12,12 +12,12 @@ from typing import Any
 
 import yaml
 
+from deploy.here import to_make
 from deploy.kubernetes import manifest
 from deploy.launcher import cluster
-from deploy.mistakes import Mistake, joined, strings
+from deploy.mistakes import TO_FILL_IN, Mistake, joined, strings
 
 CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
-TO_FILL_IN = "FILL-IN"
 
 
 def mistakes(file: Path) -> list[Mistake]:
@@ -34,6 +34,8 @@ def documents(file: Path) -> list[tuple[str, Any]]:
 
     An empty file has the single document None.
     """
+    if file.exists() and not file.is_file():
+        raise OSError(f"{file} is no regular file")
     loaded = [document for document in yaml.safe_load_all(file.read_text()) if document is not None] or [None]
     prefixed = []
     for document in loaded:
@@ -46,13 +48,12 @@ def documents(file: Path) -> list[tuple[str, Any]]:
 
 
 def to_fill_in(file: Path) -> list[str]:
-    """Paths of values that a user must fill in."""
-    return [
-        joined(place, path)
-        for place, document in documents(file)
-        for path, value in strings(document)
-        if TO_FILL_IN in value
-    ]
+    """Paths of values that a user must fill in, and of a token that a user must make."""
+    paths = []
+    for place, document in documents(file):
+        paths += [joined(place, path) for path, value in strings(document) if TO_FILL_IN in value]
+        paths += to_make(document) if "provider" in document else []
+    return paths
 
 
 def mistakes_in(document: Any) -> Iterator[Mistake]:
@@ -72,8 +73,9 @@ def main(files: Sequence[str]) -> int:
     for file in map(Path, files):
         try:
             wrong = mistakes(file)
-        except (OSError, yaml.YAMLError) as error:
-            wrong = [Mistake("(the file)", type(error).__name__, f"a YAML file that can be read: {error}")]
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())
+            wrong = [Mistake("(the file)", type(error).__name__, f"a YAML file that can be read: {reason}")]
         for mistake in wrong:
             print(f"{file}: {mistake}", file=sys.stderr)
         refused |= bool(wrong)

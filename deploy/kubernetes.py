@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deploy.mistakes import Mistake, growth, overstated, standing_open, strings
+from deploy.mistakes import TO_FILL_IN, Mistake, growth, joined, overstated, standing_open, strings
 from deploy.schemas import ANY, FLAG, TEXT, WHOLE, WORDS, against, mapping, several
 
 QUANTITIES = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
@@ -79,6 +79,12 @@ KINDS = {
 SPOT = {"cloud.google.com/gke-spot", "eks.amazonaws.com/capacityType", "karpenter.sh/capacity-type"}
 """Labels of nodes whose value may be ``spot``."""
 
+NAMES = {"RayCluster": 53, "RayJob": 47, "PersistentVolumeClaim": 63, "NetworkPolicy": 63}
+"""Characters of the longest name of each kind: KubeRay appends to those of clusters and jobs."""
+
+LABEL = r"[a-z]([a-z0-9-]*[a-z0-9])?"
+"""Names of containers, of groups and of what becomes a service, of at most 63 characters."""
+
 PINNED = re.compile(r"@sha256:|:(?!latest$)[\w.-]+$")
 """End of an image's name: a digest, or a tag other than ``latest``."""
 
@@ -93,6 +99,7 @@ def manifest(document: dict[str, Any], constraints: Path) -> Iterator[Mistake]:
                     metadata=METADATA, spec=spec)  # fmt: skip
     wrong = list(against(document, whole))
     yield from wrong
+    yield from _names(document)
     yield from standing_open(document)
     if not wrong and document["kind"].startswith("Ray"):
         where = "spec.rayClusterSpec" if document["kind"] == "RayJob" else "spec"
@@ -113,6 +120,43 @@ def _cluster(spec: dict[str, Any], where: str, constraints: Path) -> Iterator[Mi
     for path, value in strings(spec, where):
         if path.endswith(".image") and not PINNED.search(value):
             yield Mistake(path, value, "an image with a tag other than latest")
+
+
+def _names(document: dict[str, Any]) -> Iterator[Mistake]:
+    """Names that Kubernetes or KubeRay refuses, and mounts of volumes that are not there."""
+    most, metadata = NAMES[document["kind"]], document.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+        yield Mistake("metadata.name", None, "a name: it is required")
+    else:
+        yield from _label("metadata.name", metadata["name"], most)
+    for path, value in strings(document):
+        if path.endswith(".groupName") or re.search(r"[cC]ontainers\.\d+\.name$", path):
+            yield from _label(path, value, 63)
+    yield from _mounts(document, "")
+
+
+def _label(path: str, name: str, most: int) -> Iterator[Mistake]:
+    if TO_FILL_IN not in name and (len(name) > most or not re.fullmatch(LABEL, name)):
+        yield Mistake(path, name, f"small letters, digits and '-', at most {most}, a letter first and no '-' last")
+
+
+def _mounts(value: Any, path: str) -> Iterator[Mistake]:
+    """Volume mounts, at any depth, of volumes that their pod does not have."""
+    if isinstance(value, list):
+        for place, below in enumerate(value):
+            yield from _mounts(below, joined(path, place))
+    if not isinstance(value, dict):
+        return
+    if isinstance(containers := value.get("containers"), list):
+        volumes = {volume.get("name") for volume in value.get("volumes") or () if isinstance(volume, dict)}
+        for place, container in enumerate(containers):
+            mounts = container.get("volumeMounts") if isinstance(container, dict) else None
+            for i, mount in enumerate(mounts if isinstance(mounts, list) else ()):
+                if isinstance(mount, dict) and mount.get("name") not in volumes:
+                    where = f"{path}.containers.{place}.volumeMounts.{i}.name"
+                    yield Mistake(where, mount.get("name"), f"a volume of its pod: {', '.join(map(str, volumes))}")
+    for name, below in value.items():
+        yield from _mounts(below, joined(path, name))
 
 
 def _growth(spec: dict[str, Any], where: str) -> Iterator[Mistake]:

@@ -18,6 +18,8 @@ from jsonschema import ValidationError
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from deploy import nodes
+from deploy.clouds import in_cloud
+from deploy.here import absent, addresses
 from deploy.mistakes import Mistake, growth, nearest, overstated, standing_open, strings
 from deploy.schemas import against, explained
 
@@ -40,6 +42,7 @@ def cluster(config: dict[str, Any]) -> Iterator[Mistake]:
         yield Mistake("provider.type", kind, nearest(str(kind), PROVIDERS))
         return
     wrong = [*(_local(config) if kind == "local" else ()), *against(config, json.loads(SCHEMA.read_text()))]
+    wrong += [*in_cloud(config, kind), *absent(config)]
     if not wrong:
         wrong = list(_refused_by_ray(config))
     yield from wrong
@@ -60,6 +63,7 @@ def _local(config: dict[str, Any]) -> Iterator[Mistake]:
     for name in ("head_ip", "worker_ips"):
         if name not in config["provider"]:
             yield Mistake(f"provider.{name}", None, "addresses of machines: it is required")
+    yield from addresses(config["provider"])
     if "available_node_types" in config:
         types = sorted(config["available_node_types"])
         yield Mistake("available_node_types", types, "nothing: a local cluster has head_ip and worker_ips")

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 FEW = 12
 """Up to this many allowed values are listed in full; of more, only those similar to the refused one."""
 
+TO_FILL_IN = "FILL-IN"
 ANYWHERE = re.compile(r"\b0\.0\.0\.0\b|::/0|\[::\]")
 HOST = re.compile(r"--(?:dashboard-)?host[= ](\S+)")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

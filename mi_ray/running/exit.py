@@ -17,6 +17,7 @@ from traceback import format_exception
 from typing import NoReturn
 
 from mi_ray.experiments.declare.checks import Refused, Stopped, error_line
+from mi_ray.theory.listing import printable
 
 DONE, FAILED, REFUSED, STOPPED, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -75,7 +76,7 @@ def leave(code: int) -> NoReturn:
 def _told(name: str, text: str, code: int) -> int:
     """Print one line on stderr, which may be closed; returns ``code``."""
     with suppress(OSError, ValueError):
-        print(f"{name}: {' '.join(text.split())}", file=sys.stderr, flush=True)
+        print(f"{name}: {printable(' '.join(text.split()))}", file=sys.stderr, flush=True)
     return code
 
 

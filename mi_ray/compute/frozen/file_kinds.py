@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from io import BufferedReader
 from pathlib import Path
 from typing import Literal
+
+from mi_ray.compute.numerics.regular_files import open_regular, size_of, unreadable
 
 Format = Literal["safetensors", "zip", "pickle"]
 """Formats that are read: safetensors, and the new and the old one of `torch.save`."""
@@ -19,7 +22,21 @@ TENSORS_ALONE = "a file of safetensors or of torch.save that holds tensors alone
 HEAD = 4096
 """Bytes that are read to recognise a file, but for the directory of a zip archive and the header of safetensors."""
 
-_LARGEST_HEADER = 100_000_000
+LARGEST = 64 * 2**30
+"""Bytes of the largest file that is read, and digested."""
+
+LARGEST_TEXT = 10_000_000
+"""Bytes of the largest header of safetensors, and of the largest index in JSON: 100,000 tensors. The format allows ten
+times as much, which Python reads into more than a gigabyte."""
+
+LARGEST_DIRECTORY = 5_000_000
+"""Bytes of the largest directory of a zip archive: 50,000 tensors."""
+
+EXPANSION = 4
+"""How many times the bytes of a file the entries of a zip archive may hold. `torch.save` compresses nothing; weights
+that others compressed shrink by a tenth."""
+
+_HEADER_OF_FORMAT = 100_000_000
 """Bytes; safetensors allows no longer header."""
 
 _TORCH_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa850192e")
@@ -68,23 +85,34 @@ def format_of(path: Path) -> Format:
 
     Only the first bytes are read, and of a zip archive its directory, so that files can be checked in advance.
     """
-    if path.is_dir():
-        raise _refused(path, "a folder", _files_in(path))
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        head = file.read(HEAD)
+    try:
+        if path.is_dir():
+            raise _refused(path, "a folder", _files_in(path))
+        size = size_of(path)
+        with open_regular(path) as file:
+            return _format(path, file, size)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise unreadable("checkpoint", path, error) from error
+
+
+def _format(path: Path, file: BufferedReader, size: int) -> Format:
+    head = file.read(HEAD)
+    if size > LARGEST:
+        raise _refused(path, f"it has {size:,} bytes", f"a file of at most {LARGEST:,}")
     if not size:
         raise _refused(path, "it is empty", "the whole file, downloaded again")
     for offset, magic, what, instead in _MAGIC:
         if head[offset:].startswith(magic):
             raise _refused(path, what, instead)
     if head.startswith(b"PK\x03\x04"):
-        return _zip(path)
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _LARGEST_HEADER:
-        return _safetensors(path, size)
+        return _zip(path, file, size)
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _HEADER_OF_FORMAT:
+        return _safetensors(path, file, size)
     if _TORCH_MAGIC in head[:64]:
         return "pickle"
-    raise _refused(path, *_other(path, head))
+    raise _refused(path, *_other(path, head, size))
 
 
 def _refused(path: Path, what: str, instead: str) -> ValueError:
@@ -99,14 +127,20 @@ def _files_in(folder: Path) -> str:
     return f"a file in it, such as {', '.join(names[:3])}" if names else TENSORS_ALONE
 
 
-def _zip(path: Path) -> Format:
+def _zip(path: Path, file: BufferedReader, size: int) -> Format:
     """ValueError unless the archive is one of `torch.save`."""
+    if (listed := _directory_bytes(file, size)) > LARGEST_DIRECTORY:
+        raise _refused(path, f"a zip archive with a directory of {listed:,} bytes", TENSORS_ALONE)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            held = sum(entry.file_size for entry in archive.infolist())
+    except Exception as error:  # a damaged directory may raise anything
         what = "a zip archive, as torch.save writes it, without its end"
         raise _refused(path, what, "an intact file of torch.save, downloaded again") from error
+    if held > EXPANSION * size:
+        what = f"a zip archive of {size:,} bytes that holds {held:,}, more than {EXPANSION} times as many"
+        raise _refused(path, what, "an archive that is not compressed, as torch.save writes it")
     for pattern, what, instead in _IN_ZIP:
         if any(re.search(pattern, name) for name in names):
             raise _refused(path, what, instead)
@@ -116,15 +150,27 @@ def _zip(path: Path) -> Format:
     return "zip"
 
 
-def _safetensors(path: Path, size: int) -> Format:
+def _directory_bytes(file: BufferedReader, size: int) -> int:
+    """Bytes of a zip archive's directory, by the record at its end; 0 without one."""
+    file.seek(-min(size, 2**17), 2)
+    tail = file.read(2**17)
+    end, long_end = tail.rfind(b"PK\x05\x06"), tail.rfind(b"PK\x06\x06")
+    stated = int.from_bytes(tail[end + 12 : end + 16], "little") if end >= 0 else 0
+    return int.from_bytes(tail[long_end + 40 : long_end + 48], "little") if long_end >= 0 else stated
+
+
+def _safetensors(path: Path, file: BufferedReader, size: int) -> Format:
     """ValueError unless the file is as long as its header says."""
-    with open(path, "rb") as file:
-        header = int.from_bytes(file.read(8), "little")
-        text = file.read(header)
+    file.seek(0)
+    header = int.from_bytes(file.read(8), "little")
+    if header > LARGEST_TEXT:
+        what = f"a safetensors file with a header of {header:,} bytes"
+        raise _refused(path, what, f"a header of at most {LARGEST_TEXT:,}")
+    text = file.read(header)
     try:
         entries = json.loads(text)
         end = max((entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"), default=0)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         cut = "cut off" if len(text) < header else "damaged"
         raise _refused(path, f"a safetensors file, {cut} in its header", "the whole file, downloaded again") from error
     if 8 + header + end > size:
@@ -133,19 +179,19 @@ def _safetensors(path: Path, size: int) -> Format:
     return "safetensors"
 
 
-def _other(path: Path, head: bytes) -> tuple[str, str]:
+def _other(path: Path, head: bytes, size: int) -> tuple[str, str]:
     """What a file of no known magic number is, and what to give instead."""
     text = _text(head)
     if text:
-        return _of_text(path, text)
+        return _of_text(path, text, size)
     if head[0] == 0x80 and len(head) > 1 and head[1] <= 5:
         return "a pickle that torch.save did not write, or its first bytes alone", TENSORS_ALONE
     if head[:2] == b"\x08\x01" or b"saved_model" in head[:256]:
         return "a SavedModel of TensorFlow", "the weights in PyTorch's names, in safetensors"
     if head[0] == 0x08 and len(head) > 2 and head[1] < 32 and head[2] in (0x12, 0x1A, 0x22, 0x3A, 0x42):
         return "an ONNX file, a graph without PyTorch's names", "the state dict of the network before its export"
-    with open(path, "rb") as file:
-        file.seek(-min(8, path.stat().st_size), 2)
+    with open_regular(path) as file:
+        file.seek(-min(8, size), 2)
         if file.read() == _LEVELDB:
             return "the index of a TensorFlow checkpoint", "the weights in PyTorch's names, in safetensors"
     if re.search(r"\.data-\d+-of-\d+$", path.name):
@@ -166,23 +212,24 @@ def _text(head: bytes) -> str:
     return ""
 
 
-def _of_text(path: Path, text: str) -> tuple[str, str]:
+def _of_text(path: Path, text: str, size: int) -> tuple[str, str]:
     again, begins = "the file itself, downloaded again", f"it begins {text.splitlines()[0][:60]!r}"
     if re.match(r"(<!--.*?-->\s*)?<(!doctype html|html|head|body|script)", text, re.IGNORECASE | re.DOTALL):
         return "an HTML page, such as a login or an error page", again
     if text.startswith("<"):
         return f"a page of XML, such as an error of a storage service; {begins}", again
     if text.startswith(("{", "[")):
-        return _of_json(path, begins)
+        return _of_json(path, begins, size)
     if text.startswith("model_checkpoint_path:"):
         return "a list of TensorFlow checkpoints", "the weights in PyTorch's names, in safetensors"
     return f"a text; {begins}", again
 
 
-def _of_json(path: Path, begins: str) -> tuple[str, str]:
+def _of_json(path: Path, begins: str, size: int) -> tuple[str, str]:
     try:
-        shards = sorted(set(json.loads(path.read_text("utf-8-sig"))["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError, OSError):
+        index = json.loads(path.read_text("utf-8-sig")) if size <= LARGEST_TEXT else {}
+        shards = sorted(set(index["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError):
         return f"a text in JSON, such as a configuration or an error; {begins}", "the file of the weights"
     shown = ", ".join(map(str, shards[:3])) + ", ..." * (len(shards) > 3)
     return (

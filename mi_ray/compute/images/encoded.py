@@ -82,17 +82,14 @@ class InPlace:
     def read(self, i: int) -> bytearray:
         """The content of file i; `Unreadable` if it is too large, OSError if it is no regular file or out of reach."""
         path = Path(self.root, self.names[i])
-        with open_regular(path) as buffered:
-            file = buffered.raw
-            size = os.fstat(buffered.fileno()).st_size
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
             refuse_bytes(size)
             if size > LARGE:
                 refuse_header(path)
             content = bytearray(size)
-            size = 0
-            while size < len(content) and (read := file.readinto(memoryview(content)[size:])):
-                size += read
-            return content[:size] if size < len(content) else content
+            read = file.readinto(content)
+            return content[:read] if read < size else content
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from mi_ray.experiments.declare import BUNDLED, CDP, Data, Labelled, OwnImages, 
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.images.census import Census
 from mi_ray.experiments.images.missing import missing
+from mi_ray.theory.listing import printable
 
 LISTED = 12
 """Most classes that are listed one by one; of more, the smallest and the largest are."""
@@ -31,7 +32,7 @@ def inventory(questions: Iterable[Question], census: Census) -> list[str]:
         lines = dict.fromkeys(line for data in declared for line in _lines(data, census))
     except (FileNotFoundError, ValueError) as error:
         raise Refused(str(error)) from error
-    return [line.encode(errors="backslashreplace").decode() for line in lines]
+    return [printable(line) for line in lines]
 
 
 def _lines(data: Data, census: Census) -> Iterator[str]:
