@@ -85,12 +85,11 @@ class BackgroundRecorder:
         """Mirror all cells that wait. One that cannot be read is left to `drain`, which counts it."""
         while self._missed:
             try:
-                self.recorder.mirror(self._missed[0], self._store)
+                with suppress(OSError, ValueError, KeyError):  # of a cell; `Unreachable` is none of these
+                    self.recorder.mirror(self._missed[0], self._store)
             except Unreachable as error:
                 self._fail(error)
                 return
-            except Exception:  # a mirror must never stop a sweep
-                pass
             self._missed.popleft()
         if self.error:
             self._tell(f"MLflow answers again: {self.recorder.place}")
