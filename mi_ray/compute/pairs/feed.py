@@ -34,6 +34,9 @@ class Request:
     rows: Rows
 
 
+LARGE_ROW = 2**14
+"""Bytes of an image from which a CPU copies it alone faster than by an index: 8 times at 224 pixels."""
+
 Requests = Callable[[int], Request]
 """The request of each step, a function of its number; every request has as many rows."""
 
@@ -136,7 +139,11 @@ def _placed(parts: list[Tensor], order: Tensor) -> Tensor:
     first = parts[0]
     batch = torch.empty_like(first[:1].expand(len(order), -1, -1, -1), memory_format=torch.channels_last)
     for part, places in zip(parts, order.split([len(part) for part in parts]), strict=True):
-        batch[places] = part
+        if batch.device.type == "cpu" and first[0].numel() >= LARGE_ROW:
+            for row, place in zip(part, places.tolist(), strict=True):
+                batch[place].copy_(row)
+        else:
+            batch[places] = part
     return batch
 
 

@@ -7,7 +7,7 @@ import torch
 from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.compute.pairs.augmentation import Rows, SimCLRView, plain
 from mi_ray.compute.pairs.couples import WithinClass, WithItself
-from mi_ray.compute.pairs.feed import Request, feed_of
+from mi_ray.compute.pairs.feed import Request, _placed, feed_of
 from mi_ray.compute.seeding import stream
 from mi_ray.compute.training.networks import encoder, projector
 from mi_ray.compute.training.objectives import NT_XENT, NTXentAgainstLoss
@@ -124,3 +124,12 @@ def test_the_state_of_torchs_generators_stays(photographs):
     before = torch.get_rng_state()
     run(trainer(split(photographs), loaders=1), 2)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("side", [8, 80])
+def test_parts_are_placed_in_their_order_whatever_their_size(side):
+    images = torch.randint(0, 256, (9, 3, side, side), dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
+    order = torch.tensor([3, 8, 0, 1, 7, 2, 6, 5, 4])
+    placed = _placed(list(images.split(4)), order)
+    assert torch.equal(placed[order], images)
+    assert placed.is_contiguous(memory_format=torch.channels_last)
