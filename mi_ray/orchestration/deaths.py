@@ -23,7 +23,7 @@ from ray.train import TrainingFailedError
 from ray.tune.execution import tune_controller
 from ray.tune.experiment import Trial
 
-from mi_ray.experiments.run.failure import OOM, failure_line, oom
+from mi_ray.experiments.run.failures import OOM, failure_line, oom
 from mi_ray.orchestration.lifeline import interrupt_if_cut
 
 PREEMPTED = "preempted"

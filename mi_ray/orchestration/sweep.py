@@ -16,9 +16,9 @@ from ray import tune
 
 from mi_ray.experiments.declare.checks import Refused, Stopped, error_line
 from mi_ray.experiments.plan.plan import Job
+from mi_ray.experiments.run.failures import stop_of
 from mi_ray.experiments.run.job import compute
 from mi_ray.experiments.run.serial import DataByDigest, Listener
-from mi_ray.experiments.run.stops import stop_of
 from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import Capacity
 from mi_ray.orchestration.data_parallel import train_together

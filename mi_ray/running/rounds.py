@@ -10,7 +10,7 @@ from mi_ray.experiments.declare import Data, Labelled, OwnImages
 from mi_ray.experiments.declare.checks import Refused, Stopped
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import Job, build
-from mi_ray.experiments.run.stops import stop_of, unusable
+from mi_ray.experiments.run.failures import stop_of, unusable
 from mi_ray.experiments.store.healing import heal
 from mi_ray.experiments.store.lost import fail, forgive, lost, poison, settle, settle_after
 from mi_ray.running.clock import Accounting

@@ -13,7 +13,7 @@ import torch
 from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError, RayActorError, RayTaskError
 from ray.train import WorkerGroupError  # type: ignore[attr-defined]
 
-from mi_ray.experiments.run.failure import failure_line
+from mi_ray.experiments.run.failures import failure_line
 from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration import silence
 from mi_ray.orchestration.connection import connected

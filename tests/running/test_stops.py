@@ -9,7 +9,7 @@ import pytest
 
 from mi_ray.experiments.declare.checks import Stopped
 from mi_ray.experiments.images.prepared import prepare
-from mi_ray.experiments.run.stops import number_of, stop_of
+from mi_ray.experiments.run.failures import number_of, stop_of
 from mi_ray.experiments.store.store import Store, store_at
 from mi_ray.launch import launch
 from mi_ray.running.exit import DONE, STOPPED

@@ -12,9 +12,8 @@ from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.plan.queue import Queue
 from mi_ray.experiments.plan.resources import loaders_of
-from mi_ray.experiments.run.failure import failure_line
+from mi_ray.experiments.run.failures import failure_line, stop_of
 from mi_ray.experiments.run.job import compute
-from mi_ray.experiments.run.stops import stop_of
 from mi_ray.experiments.store.store import Store
 
 DataByDigest = Mapping[str, PreparedData]

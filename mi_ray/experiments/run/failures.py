@@ -1,21 +1,34 @@
-"""What an error in the middle of a run means: that of one job, or a disk or bucket with which no job can go on."""
+"""What an error in the middle of a run means: the failure of one job, with its reason, or a disk or bucket
+with which no job can go on."""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
+import resource
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mi_ray.experiments.declare.checks import Refused, Stopped
+import torch
+
+from mi_ray.experiments.declare.checks import Refused, Stopped, error_line
 from mi_ray.experiments.plan.plan import Cell
 from mi_ray.experiments.plan.resources import disk
 from mi_ray.experiments.plan.room import amount
 from mi_ray.experiments.store.store import Store
+
+OOM = "oom"
+"""First word of the reason of a job that lacked memory."""
+
+HELPS = "what helps: fewer jobs side by side, a smaller batch (k_tr, k_est) or network, or machines with more memory"
+"""What a user can do about a lack of memory."""
+
+TEXTS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+"""What torch and the system write where memory is lacking, if their error has no class of its own."""
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of a disk, quota or file size that is exhausted. They are not the job's: the next one meets them too."""
@@ -107,3 +120,30 @@ def _path_of(error: BaseException) -> str | None:
 def _existing(path: Path, folder: Path) -> Path:
     """The nearest folder above ``path`` that is there."""
     return next((place for place in (path, *path.parents) if place.is_dir()), folder)
+
+
+def failure_line(error: BaseException) -> str:
+    """The reason that ``error`` gives: as `error_line`, or ``oom`` with the memory figures of this machine."""
+    line = error_line(error)
+    return oom(line, memory_here()) if lacks_memory(error) else line
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an allocation failed, in main memory or on a GPU."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in TEXTS)
+
+
+def oom(cause: str, figures: str = "") -> str:
+    """The reason of a job that lacked memory."""
+    return "; ".join(filter(None, [f"{OOM}: {cause}", figures, HELPS]))
+
+
+def memory_here() -> str:
+    """The most memory that this process has held and what the machine has, in GB (1e9 bytes)."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"its process held up to {most / 1e9:.1f} GB, its machine has {whole / 1e9:.1f} GB"
