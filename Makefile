@@ -7,7 +7,7 @@ READY = $(VENV)/.ready-$(EXTRAS)
 STORE ?= runs
 SCALE ?= scale-photographs
 
-.PHONY: sweep smoke studies report figures ui setup test coverage peers archs faults cluster-test scale-test check format bench clean
+.PHONY: sweep smoke studies report figures ui setup test coverage peers archs faults faults-nightly cluster-test scale-test check format bench clean
 
 sweep: $(READY)            ## the main job: train, embed, ask, draw (about ten minutes on two cores)
 	$(BIN)/python sweeps/infomin_grid.py --store $(STORE)
@@ -45,8 +45,12 @@ peers: $(READY)            ## do the peers of the benchmark estimate what they s
 archs: $(READY)            ## one small encoder of each of timm's families: build, step, save, load and embed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/compute/training/test_archs.py
 
-faults: $(READY)           ## workers, nodes and MLflow servers that die in the middle, and drivers that get in each other's way
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/orchestration tests/tracking
+faults: $(READY)           ## the fault matrix: every fault is injected; the table of what recovery took is also in faults.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fault tests --ignore=tests/faults/test_soak.py --matrix faults.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow and not fault" tests/orchestration tests/tracking tests/running tests/experiments
+
+faults-nightly: $(READY)   ## SOAK_ROUNDS=10 rounds of a study under kills, drawn by SOAK_SEED=0; hours on two cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fault tests/faults/test_soak.py tests/faults/test_instants.py --matrix faults-nightly.md
 
 cluster-test:              ## a cluster of three network namespaces by `ray up`; needs root, sshd, rsync, iproute2 and nftables
 	$(MAKE) setup EXTRAS=dev,cluster
@@ -57,7 +61,7 @@ scale-test: $(READY)       ## a study of 131,689 photographs in 5 GB of memory; 
 	$(BIN)/python benchmarks/photographs.py $(SCALE)/all
 	SCALE=$(abspath $(SCALE)) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m slow tests/scale
 
-check: $(READY)            ## format, lint, types, import contracts, banned calls
+check: $(READY)            ## format, lint, types, import contracts, banned calls, banned calls
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
