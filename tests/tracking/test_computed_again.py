@@ -11,8 +11,8 @@ import pytest
 from mlflow import MlflowClient
 
 from mi_ray.experiments.plan.plan import Cell, Plan
-from mi_ray.experiments.store.files import MANIFEST, write_json
-from mi_ray.experiments.store.manifest import sealed
+from mi_ray.experiments.store.files import MANIFEST
+from mi_ray.experiments.store.manifest import sealed_text
 from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.entries import fingerprint
 from mi_ray.tracking.mirror import COMPLETE, MIRRORED
@@ -28,7 +28,7 @@ def compute_again(cell: Cell, store: Store, **values: Any) -> None:
     """As after "remove it to compute it again"; the new result differs by ``values``."""
     shutil.rmtree(store.read(cell.key).path)
     committed = commit(cell, store, lambda cell: result_of(cell) | values)
-    write_json(committed.path / MANIFEST, sealed(committed.manifest | {"seconds": 2.5}))
+    (committed.path / MANIFEST).write_text(sealed_text(committed.manifest | {"seconds": 2.5}))
 
 
 def one(plan: Plan, kind: str) -> Cell:

@@ -17,8 +17,7 @@ import pytest
 from mlflow import MlflowClient
 
 from mi_ray.experiments.plan.plan import Plan
-from mi_ray.experiments.store.files import write_json
-from mi_ray.experiments.store.manifest import sealed
+from mi_ray.experiments.store.manifest import sealed_text
 from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.mirror import read_cells
 from mi_ray.tracking.recorder import PARENT, SWEEP, Recorder
@@ -166,7 +165,7 @@ def test_drivers_that_mirror_the_same_cells_at_once_make_one_run_of_each(
             commit_all(each.cells.values(), Store(tmp_path / place))
     for manifest in (tmp_path / "other").rglob("manifest.json"):
         fields = json.loads(manifest.read_text())
-        write_json(manifest, sealed(fields | {"committed_at": fields["committed_at"] + 60, "seconds": 61.5}))
+        manifest.write_text(sealed_text(fields | {"committed_at": fields["committed_at"] + 60, "seconds": 61.5}))
     stores = [tmp_path / "one", tmp_path / "one", tmp_path / "other"]
     name = request.node.name
     assert at_once(server, name, stores, ("0,1", "1,2", "0,2")) == [(0, "0 None\n")] * 3
