@@ -45,6 +45,18 @@ LARGE = frozenset({"training", "embedding", "views"})
 """Kinds of job whose activations take much memory, which the next job of this process may not need."""
 
 
+class Stopwatch:
+    """When a job began, by the wall clock, and the seconds since, by a clock that never jumps."""
+
+    def __init__(self) -> None:
+        self.started, self._began = time.time(), time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the beginning; no jump of the wall clock makes them negative."""
+        return time.monotonic() - self._began
+
+
 def compute(
     job: Job,
     data: PreparedData,
@@ -66,14 +78,14 @@ def compute(
         return
     rests_on = store.read(job.needs).content if job.needs else None
     with ending_in_order(*attempts.values()), setting_aside(store, job.needs):
-        started, clock = time.time(), time.monotonic()
+        watch = Stopwatch()
         results = _results(cells, attempts, data, store, device, leaving, loaders)
-        seconds = (time.monotonic() - clock) / len(cells)
+        seconds = watch.seconds / len(cells)
         if job.kind in LARGE:
             give_back()
         for cell, result in zip(cells, results, strict=True):
             refuse_numbers(f"result of {cell.kind}", result)
-            manifest = _manifest(cell, device, started, seconds) | {UPSTREAM_CONTENT: rests_on}
+            manifest = _manifest(cell, device, watch, seconds) | {UPSTREAM_CONTENT: rests_on}
             attempts[cell.key].publish(manifest, result=result, declaration=story(cell.declaration))
 
 
@@ -98,10 +110,10 @@ def compute_together(
     if not workers.from_first(attempt is not None):
         return
     with ending_in_order(*filter(None, [attempt])):
-        started, clock = time.time(), time.monotonic()
+        watch = Stopwatch()
         result = trained(cell.declaration, data, attempt, device, workers, leaving, loaders)
         if attempt:
-            manifest = _manifest(cell, device, started, time.monotonic() - clock) | {
+            manifest = _manifest(cell, device, watch, watch.seconds) | {
                 "workers": workers.size,
                 UPSTREAM_CONTENT: None,
             }
@@ -142,7 +154,7 @@ def _results(
             assert_never(cell.declaration)
 
 
-def _manifest(cell: Cell, device: torch.device, started: float, seconds: float) -> Values:
+def _manifest(cell: Cell, device: torch.device, watch: Stopwatch, seconds: float) -> Values:
     precision = _precision(cell, device)
     return provenance() | {
         "kind": cell.kind,
@@ -155,8 +167,8 @@ def _manifest(cell: Cell, device: torch.device, started: float, seconds: float) 
         "workers": 1,
         "work": cell_work(cell),
         "seconds": seconds,
-        "started_at": started,
-        "committed_at": time.time(),
+        "started_at": watch.started,
+        "committed_at": watch.started + watch.seconds,
     }
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -183,6 +184,18 @@ def test_a_second_driver_is_refused_with_the_first_ones_process_while_that_lives
     first = holder(place)
     with pytest.raises(Refused, match=f"is in use by process {first.pid} on"), leases.lease(Bucket(place)):
         pass
+    first.kill()
+    first.communicate()
+
+
+@pytest.mark.fault("F23", "the wall clock jumps back an hour, ahead a day, or stands still")
+@pytest.mark.parametrize("jumped", [lambda now: now - 3600, lambda now: now + 86_400, lambda now: 1.0])
+def test_a_jump_of_the_wall_clock_takes_no_place_from_a_driver_that_lives(place, quick, monkeypatch, jumped):
+    first, now = holder(place), time.time
+    monkeypatch.setattr("time.time", lambda: jumped(now()))
+    with pytest.raises(Refused, match=f"is in use by process {first.pid} on"), leases.lease(Bucket(place)):
+        pass
+    monkeypatch.undo()
     first.kill()
     first.communicate()
 
