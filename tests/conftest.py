@@ -1,5 +1,6 @@
 """Shapes of floor 1 are checked while tests run: jaxtyping's annotations, enforced by beartype."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Matrix(config.getoption(MATRIX)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Leave the modules and tests that are loaded now out of every later garbage collection, which they would slow."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
