@@ -9,7 +9,7 @@ from typing import assert_never
 import torch
 
 from mi_ray.compute.numerics.finite import refuse_numbers
-from mi_ray.compute.numerics.memory import give_back
+from mi_ray.compute.numerics.memory import give_back, keep_what_is_loaded
 from mi_ray.compute.numerics.precision import number_type
 from mi_ray.compute.training.workers import Workers
 from mi_ray.experiments.declare import (
@@ -72,6 +72,7 @@ def compute(
     the mathematics raises; what was committed before stays. Raises Leaving, with a checkpoint in the store,
     when the machine is found ``leaving`` in the middle of a training.
     """
+    keep_what_is_loaded()
     attempts = {cell.key: store.attempt(cell.key) for cell in job.cells if not settled(store, cell.key, cell.upstream)}
     cells = [cell for cell in job.cells if cell.key in attempts]
     if not cells:
@@ -104,6 +105,7 @@ def compute_together(
     ``loaders``: processes of each worker that decode streamed images. Raises Leaving on all workers when
     any of their machines is.
     """
+    keep_what_is_loaded()
     (cell,) = job.cells
     assert isinstance(cell.declaration, Training)
     attempt = store.attempt(cell.key) if workers.first and not settled(store, cell.key, None) else None
