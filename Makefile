@@ -46,11 +46,11 @@ archs: $(READY)            ## one small encoder of each of timm's families: buil
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/compute/training/test_archs.py
 
 faults: $(READY)           ## the fault matrix: every fault is injected; the table of what recovery took is also in faults.md
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fault tests --ignore=tests/faults/test_soak.py --matrix faults.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fault tests --ignore=tests/faults/nightly --matrix faults.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow and not fault" tests/orchestration tests/tracking tests/running tests/experiments
 
 faults-nightly: $(READY)   ## SOAK_ROUNDS=10 rounds of a study under kills, drawn by SOAK_SEED=0; hours on two cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fault tests/faults/test_soak.py tests/faults/test_instants.py --matrix faults-nightly.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fault tests/faults/nightly --matrix faults-nightly.md
 
 cluster-test:              ## a cluster of three network namespaces by `ray up`; needs root, sshd, rsync, iproute2 and nftables
 	$(MAKE) setup EXTRAS=dev,cluster
