@@ -21,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put whole sweeps (the files beside this one) first: begun last, one of them would leave a core idle for minutes."""
+    """Put whole sweeps (the files beside this one) first: begun last, one would leave a core idle for minutes."""
     items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
 
 
