@@ -59,6 +59,7 @@ def runs_by_cell(store: Path) -> list[str]:
     return sorted(run.data.tags["cell_key"] for run in runs if "cell_key" in run.data.tags)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F9", "kill -9 of the driver in its second training, with --on here")
 def test_a_driver_killed_in_its_second_training_goes_on_without_ray(tmp_path: Path):
     kill_and_go_on(tmp_path / "runs", "--on", "here")
@@ -90,6 +91,7 @@ def trial_of(driver: subprocess.Popen[str]) -> psutil.Process | None:
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F5", "kill -9 of a Tune trial in mid-training")
 def test_a_worker_killed_in_mid_training_is_tried_again(tmp_path: Path):
     store = tmp_path / "runs"
@@ -107,7 +109,7 @@ def test_a_worker_killed_in_mid_training_is_tried_again(tmp_path: Path):
 
 
 @pytest.mark.fault("F10", "SIGTERM to the driver in a training")
-@pytest.mark.parametrize("where", [("--on", "here"), ()], ids=["here", "ray"])
+@pytest.mark.parametrize("where", [("--on", "here"), pytest.param((), marks=pytest.mark.slow)], ids=["here", "ray"])
 def test_sigterm_stops_in_order_and_says_how_to_go_on(tmp_path: Path, where: tuple[str, ...]):
     store = tmp_path / "runs"
     driver = start(*SMALL, *where, store=store)
@@ -119,6 +121,7 @@ def test_sigterm_stops_in_order_and_says_how_to_go_on(tmp_path: Path, where: tup
     assert "the same command goes on" in err
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F10", "SIGTERM to a driver that ignores Ctrl-C")
 def test_sigterm_stops_a_sweep_that_a_shell_started_in_the_background(tmp_path: Path):
     """Processes started by such a shell ignore Ctrl-C."""
