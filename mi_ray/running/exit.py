@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,9 @@ from mi_ray.experiments.declare.checks import Refused, Stopped, error_line
 from mi_ray.theory.listing import printable
 
 DONE, FAILED, REFUSED, STOPPED, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+AGAIN_SECONDS = 0.05
+"""Seconds until a dropped interruption is sent again."""
 
 KEPT = "what is committed is kept, the same command goes on"
 
@@ -95,8 +99,20 @@ def _written(traceback: str, folder: Path | None) -> str:
 
 
 def end_in_order_on_sigterm() -> None:
-    """Treat SIGTERM (Slurm, Kubernetes) as Ctrl-C. Ray installs a handler of its own when it connects."""
+    """Treat SIGTERM (Slurm, Kubernetes) as Ctrl-C. Ray installs a handler of its own when it connects.
+
+    No interruption is lost: Python drops an exception that a signal raises while it frees an object, and goes on.
+    """
     signal.signal(signal.SIGTERM, lambda *_: interrupt())
+    sys.unraisablehook = _interrupt_again
+
+
+def _interrupt_again(dropped: sys.UnraisableHookArgs) -> None:
+    """Send an interruption again that Python has dropped; tell of other dropped errors as Python does."""
+    if isinstance(dropped.exc_value, KeyboardInterrupt):
+        threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    else:
+        sys.__unraisablehook__(dropped)
 
 
 def interrupt() -> None:

@@ -1,5 +1,8 @@
 """Every way in which a command ends has its own exit code, and one line that says why."""
 
+import subprocess
+import sys
+
 import pytest
 
 from mi_ray.experiments.declare.checks import Refused, Stopped
@@ -46,3 +49,30 @@ def test_a_store_that_cannot_be_written_leaves_the_traceback_among_temporary_fil
     exit_code("study", raising(KeyError("x")), lambda: tmp_path / "absent")
     (file,) = tmp_path.glob("fault-*.txt")
     assert f"traceback: {file}" in capsys.readouterr().err
+
+
+DROPPED = """
+import signal, sys, time
+from mi_ray.running.exit import end_in_order_on_sigterm, exit_code
+
+class Freed:
+    def __del__(self):
+        signal.raise_signal(signal.{name})
+
+def work():
+    end_in_order_on_sigterm()
+    freed = Freed()
+    del freed
+    time.sleep(30)
+    return 0
+
+sys.exit(exit_code("study", work))
+"""
+
+
+@pytest.mark.fault("F10", "a signal while an object is freed, whose exception Python drops")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_an_interruption_that_python_drops_is_sent_again(name):
+    ran = subprocess.run([sys.executable, "-c", DROPPED.format(name=name)], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == INTERRUPTED
+    assert ran.stderr.splitlines() == ["study: interrupted; what is committed is kept, the same command goes on"]
