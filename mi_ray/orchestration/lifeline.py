@@ -107,7 +107,8 @@ class Lifeline:
             return
         self.cause = f"Ray: {cause}"
         if not self.over.wait(UNWIND_SECONDS):
-            print(f"\nstopped: {self.cause}; what is committed is kept", file=sys.stderr, flush=True)
+            told = f"stopped: {self.cause}; what is committed is kept, the same command goes on"
+            print(f"\n{told}", file=sys.stderr, flush=True)
             os._exit(ENDED)
 
 
