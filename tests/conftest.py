@@ -1,13 +1,19 @@
 """Shapes of floor 1 are checked while tests run: jaxtyping's annotations, enforced by beartype."""
 
+from __future__ import annotations
+
 import gc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from jaxtyping import install_import_hook
 
 from tests.faults.matrix import MATRIX, Matrix
+
+if TYPE_CHECKING:
+    from mi_ray.experiments.store.store import Store
 
 install_import_hook("mi_ray.compute", "beartype.beartype")
 
@@ -29,6 +35,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Leave the modules and tests that are loaded now out of every later garbage collection, which they would slow."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store in a folder of the test's own."""
+    from mi_ray.experiments.store.store import Store
+
+    made = Store(tmp_path / "store")
+    made.prepare()
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,7 @@
 """A disk or a bucket that fails in the middle stops a study in one line, after which the same command goes on."""
 
 import errno
-import resource
 import sys
-from contextlib import contextmanager
 
 import pytest
 
@@ -14,18 +12,8 @@ from mi_ray.experiments.store.store import Store, store_at
 from mi_ray.launch import launch
 from mi_ray.running.exit import DONE, STOPPED
 from tests.buckets import ACCESS
+from tests.faults.disks import largest_file
 from tests.running.studies import SMALL, order_in
-
-
-@contextmanager
-def largest_file(size: int):
-    """No file of this process may grow beyond ``size`` bytes, as on a disk that is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def ended(*flags: str) -> int:

@@ -2,9 +2,7 @@
 
 import errno
 import os
-import resource
 import stat
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from mi_ray.compute.numerics.mapped_files import created_arrays
 from mi_ray.compute.numerics.tensor_files import save_arrays, save_tensors
 from mi_ray.experiments.run.checkpoint import write_state
 from mi_ray.experiments.store.files import append_line, write_json
+from tests.faults.disks import largest_file
 
 NUMBERS = 100_000
 
@@ -34,17 +33,6 @@ WRITERS = {
 }
 
 
-@contextmanager
-def room(size):
-    """No file of this process can grow beyond ``size`` bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("kind", WRITERS)
 @pytest.mark.parametrize("umask", [0o002, 0o022, 0o077])
 def test_a_file_has_the_mode_that_the_umask_asks_for(tmp_path, kind, umask):
@@ -62,7 +50,7 @@ def test_a_file_has_the_mode_that_the_umask_asks_for(tmp_path, kind, umask):
 def test_a_full_disk_is_told_with_path_needed_and_free_bytes(tmp_path):
     for number, write in enumerate(WRITERS.values()):
         path = tmp_path / f"{number}.safetensors"
-        with room(50_000), pytest.raises(OSError, match=r"bytes needed, [\d,]+ free") as caught:
+        with largest_file(50_000), pytest.raises(OSError, match=r"bytes needed, [\d,]+ free") as caught:
             write(path)
         assert caught.value.errno == errno.EFBIG and str(tmp_path / str(number)) in str(caught.value.filename)
         needed = int(str(caught.value).partition("; ")[2].partition(" bytes")[0].replace(",", ""))
@@ -78,7 +66,7 @@ def test_every_way_to_say_that_a_disk_is_full_keeps_its_number(tmp_path, number)
         assert caught.value.errno == number and caught.value.filename == str(tmp_path / "a")
 
 
-def test_an_error_of_another_kind_says_nothing_of_room(tmp_path):
+def test_an_error_of_another_kind_says_nothing_of_largest_file(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         write_json(tmp_path / "nowhere" / "file.json", {})
     assert "needed" not in str(caught.value) and str(tmp_path / "nowhere" / "file.json") in str(caught.value)

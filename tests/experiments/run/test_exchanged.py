@@ -14,16 +14,8 @@ from mi_ray.experiments.plan.plan import Cell, Job
 from mi_ray.experiments.run.checkpoint import Exchanged
 from mi_ray.experiments.run.job import compute
 from mi_ray.experiments.store.files import sha256
-from mi_ray.experiments.store.store import Store
 
 DIGEST = "d" * 64
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / "store")
-    store.prepare()
-    return store
 
 
 @pytest.fixture

@@ -118,13 +118,6 @@ def commit(store, cell, result, history=(), h=None):
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / "store")
-    store.prepare()
-    return store
-
-
-@pytest.fixture
 def plan():
     return build([question(PROPER)], lambda _: "d" * 64)
 

@@ -27,7 +27,6 @@ from mi_ray.experiments.store import failpoints
 from mi_ray.experiments.store.store import Store, store_at
 from mi_ray.theory.tasks import Task
 from tests.buckets import new_bucket, objects
-from tests.compute.numerics.test_disk import room
 
 CPU = torch.device("cpu")
 DATA = CDP(train_images=1024, validation_images=1024, test_images=1024)
@@ -79,13 +78,6 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def uninterrupted(data, tmp_path_factory):
     return train_cell(Store(tmp_path_factory.mktemp("uninterrupted")), data)
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / "store")
-    store.prepare()
-    return store
 
 
 def kill_elsewhere(store, data, failpoint):
@@ -187,50 +179,6 @@ def test_only_the_newest_checkpoints_are_kept_and_the_newest_is_resumed(store, d
     second, history = again(store, data)
     assert second.taken == list(range(11, STEPS))
     assert_same_run((second.state(), history), state_and_history(data, store))
-
-
-def torn(path, damage):
-    content = bytearray(path.read_bytes())
-    if damage == "flipped":
-        content[len(content) // 2] ^= 1
-    else:
-        del content[int(damage * len(content)) :]
-    path.write_bytes(content)
-
-
-@pytest.mark.fault("F16", "the newest checkpoint cut at 0, 0.1, 50, 99.9 %, or a byte of it flipped")
-@pytest.mark.parametrize("damage", [0.0, 0.001, 0.5, 0.999, "flipped"])
-def test_a_torn_newest_checkpoint_is_named_and_the_older_one_is_used(
-    store, data, monkeypatch, capsys, damage, recovery
-):
-    kept = cut_off(store, data, monkeypatch, visit=STEPS - 2)
-    torn(kept[-1], damage)
-    second, history = again(store, data)
-    assert second.taken[0] == STEPS - 4
-    assert f"{kept[-1]} is damaged" in capsys.readouterr().err
-    recovery.redone = "1 checkpoint interval"
-    assert [record["step"] for record in history.records] == list(range(1, STEPS + 1))
-
-
-@pytest.mark.fault("F15", "no room for a checkpoint")
-def test_a_disk_that_fills_up_leaves_the_earlier_checkpoints_and_the_training_goes_on_from_there(
-    store, data, monkeypatch, recovery
-):
-    kept = cut_off(store, data, monkeypatch, visit=8)
-    before = {path: path.read_bytes() for path in kept}
-    with room(min(map(len, before.values())) - 1), pytest.raises(OSError, match=r"bytes needed, [\d,]+ free"):
-        again(store, data)
-    assert {path: path.read_bytes() for path in kept} == before
-    second, history = again(store, data)
-    assert second.taken[0] == 7
-    assert_same_run((second.state(), history), state_and_history(data, store))
-    recovery.redone = "1 checkpoint interval"
-
-
-def test_with_no_intact_checkpoint_it_starts_over(store, data, monkeypatch):
-    for path in cut_off(store, data, monkeypatch, visit=5):
-        torn(path, 0.5)
-    assert again(store, data)[0].taken == list(range(STEPS))
 
 
 def test_a_third_attempt_resumes_what_the_first_one_left(store, data, monkeypatch):

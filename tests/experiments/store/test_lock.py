@@ -9,7 +9,6 @@ import pytest
 
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.store.lock import LOCK, driver_lock
-from mi_ray.experiments.store.store import Store
 
 HOLD = """
 import os, sys, time
@@ -22,13 +21,6 @@ with driver_lock(Store(Path(".")), "--on here") as before:
     print("held after:", before, flush=True)
     time.sleep(60)
 """
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / "store")
-    store.prepare()
-    return store
 
 
 def holder(store, user=None, **options):

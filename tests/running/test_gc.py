@@ -49,13 +49,6 @@ def no_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "tmp" / "ray"
 
 
-@pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / "store")
-    store.prepare()
-    return store
-
-
 def filled(root: Path) -> Store:
     for name in [*LEFT, *KEPT]:
         path = root / name
