@@ -5,11 +5,13 @@
     python -m mi_ray.gc --store runs --dry-run --asked sweeps/*.py
 
 In the store: attempts at committed cells, what ended attempts have written (the two newest checkpoints stay, from which
-a training goes on), Tune's folders, unfinished images and downloads, damaged cells that were set aside, tracebacks.
-Session folders of Ray of this user whose processes are gone. With ``--asked`` also the cells, and their images, that no
-study in these files asks for in any of its presets: those that were computed with ``--axis`` are among them.
+a training goes on), Tune's folders, unfinished images and downloads, tracebacks, and cells that were set aside and have
+been computed again. Session folders of mi-ray's local clusters whose run is gone; with ``--sessions`` those of any Ray
+program of this user. With ``--asked`` also the cells, and their images, that no study in these files asks for in any of
+its presets: those that were computed with ``--axis`` are among them.
 
-Refused while a driver is at work in the store. Exit codes are those of a study.
+Refused while a driver is at work in the store; beside one, ``--dry-run`` lists what it is computing as well.
+Exit codes are those of a study.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
+from mi_ray.experiments.declare import Data
 from mi_ray.experiments.declare.checks import Refused, error_line
 from mi_ray.experiments.declare.identity import canonical, story
+from mi_ray.experiments.images.prepared import prepared
 from mi_ray.experiments.plan.room import amount
 from mi_ray.experiments.plan.study import Study
 from mi_ray.experiments.store.leftovers import leftovers, remove, sizes_of, unasked
@@ -47,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not flags.dry_run:
             settle_after(store, before)
         total = sum(_of_store(store, flags.asked, dry_run=flags.dry_run))
-        total += sum(_of_ray(dry_run=flags.dry_run))
+        total += sum(_of_ray(dry_run=flags.dry_run, of_all=flags.sessions))
     say(f"{amount(total)} {'would be removed' if flags.dry_run else 'removed'}")
     return DONE
 
@@ -64,9 +68,14 @@ def _of_store(store: Store, files: Sequence[str], *, dry_run: bool) -> Iterator[
         yield left.size
 
 
-def _of_ray(*, dry_run: bool) -> Iterator[int]:
-    """Say and remove stale sessions of Ray's; yields their bytes."""
-    for folder in stale_sessions(ray_folder()):
+def _of_ray(*, dry_run: bool, of_all: bool) -> Iterator[int]:
+    """Say and remove the folders of local clusters, and stale sessions ``of_all`` Ray programs; yields their bytes."""
+    stale = stale_sessions(ray_folder()) if of_all else []
+    if find_spec("ray") is not None:
+        from mi_ray.orchestration.connection import leftover_folders, session_place
+
+        stale += leftover_folders(session_place())
+    for folder in stale:
         size = bytes_of(folder)
         if not dry_run:
             shutil.rmtree(folder, ignore_errors=True)
@@ -90,9 +99,17 @@ def studies_in(file: Path) -> list[Study]:
 
 
 def declared(study: Study, store: Store) -> Iterator[str]:
-    """Every cell that a study asks for in one of its presets, as `_identity` tells it; its images need not be here."""
+    """Every cell that a study asks for in one of its presets, as `_identity` tells it; its images need not be here.
+
+    A search asks by the results that the store holds of the images that are here.
+    """
+
+    def digest_of(data: Data) -> str | None:
+        images = prepared(data, store)
+        return images.digest if images else None
+
     for preset in study.presets:
-        for cell in plan_of(study, study.grid(preset, {}), lambda data: None, store).cells.values():
+        for cell in plan_of(study, study.grid(preset, {}), digest_of, store).cells.values():
             yield _identity(story(cell.declaration), {"protocol": cell.declaration.protocol})
 
 
@@ -109,6 +126,7 @@ def flags_of() -> argparse.ArgumentParser:
     )
     flags.add_argument("--store", default="runs", metavar="PLACE", help="a folder, s3://… or gs://… (%(default)s)")
     flags.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
+    flags.add_argument("--sessions", action="store_true", help="also sessions of Ray that mi-ray did not start")
     flags.add_argument("--asked", nargs="+", default=[], metavar="FILE", help="also cells that no study here asks for")
     return flags
 

@@ -127,36 +127,42 @@ def session_folder() -> Iterator[Path]:
 
     Folders of runs that were killed are removed too: the kernel frees the lock in them when their process dies.
     """
-    place = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()).absolute()
+    place = session_place()
     if (length := len(os.fsencode(place / f"{PREFIX}12345678"))) > LONGEST:
         raise Refused(
             f"RAY_TMPDIR: {str(place)!r} is too long for Ray's sockets by {length - LONGEST} bytes; allowed: a shorter"
             " folder, such as RAY_TMPDIR=/tmp, or --on here"
         )
     try:
-        remove_leftovers(place)
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+        for leftover in leftover_folders(place):
+            shutil.rmtree(leftover, ignore_errors=True)
+        unlocked = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=place))
     except OSError as error:
         raise Refused(
             f"RAY_TMPDIR: {str(place)!r} cannot be written ({error.strerror}); allowed: a folder you may write to"
         ) from error
-    with open(folder / "lock", "w") as lock:
+    with open(unlocked / "lock", "w") as lock:
         flock(lock, LOCK_EX | LOCK_NB)
+        folder = unlocked.rename(place / unlocked.name.removeprefix("."))  # others look for locked folders alone
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_leftovers(place: Path) -> list[Path]:
-    """Remove the session folders in ``place`` whose run is over, and return them."""
-    removed = []
-    for folder in place.glob(f"{PREFIX}*"):
+def session_place() -> Path:
+    """The folder in which local clusters keep their session folders."""
+    return Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()).absolute()
+
+
+def leftover_folders(place: Path) -> list[Path]:
+    """The session folders in ``place`` whose run is over: nobody holds their lock, and nobody takes it again."""
+    over = []
+    for folder in sorted(place.glob(f"{PREFIX}*")):
         with suppress(OSError), open(folder / "lock", "r+") as lock:
             flock(lock, LOCK_EX | LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-            removed.append(folder)
-    return removed
+            over.append(folder)
+    return over
 
 
 def token_file(folder: Path) -> Path:
@@ -178,7 +184,8 @@ def close_token(path: Path) -> None:
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables that are not set, and those of Ray's token in the block; restore them after it."""
+    """Set environment variables in the block, unless the environment has them, and let Ray read them; restore them,
+    and the mode of Ray's token, after it."""
     names = {*values, "RAY_AUTH_MODE"}
     before = {name: os.environ.get(name) for name in names}
     for name, value in values.items():

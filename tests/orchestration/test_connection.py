@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from fcntl import LOCK_EX, flock
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.orchestration import address as addresses
 from mi_ray.orchestration.address import refuse_dead
-from mi_ray.orchestration.connection import close_token, connected, remove_leftovers, session_folder, token_file
+from mi_ray.orchestration.connection import close_token, connected, leftover_folders, session_folder, token_file
 from tests.faults.matrix import Recovery
 
 
@@ -78,11 +79,17 @@ def test_a_folder_too_long_for_rays_sockets_is_refused_with_what_helps(tmp_path:
 
 
 def test_a_session_is_for_this_user_only_and_removed_with_what_killed_runs_left(monkeypatch: pytest.MonkeyPatch):
+    place = Path(tempfile.mkdtemp())  # pytest's own are too long for Ray's sockets
+    monkeypatch.setenv("RAY_TMPDIR", str(place))
+    (place / "mi-ray-dead").mkdir()
+    (place / "mi-ray-dead" / "lock").touch()
     with session_folder() as folder:
         token = token_file(folder)
         assert (stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE(token.stat().st_mode)) == (0o700, 0o600)
-        assert remove_leftovers(folder.parent) == [] and token.read_text()
-    assert not folder.exists()
+        assert leftover_folders(folder.parent) == [] and token.read_text()
+        assert [*place.iterdir()] == [folder]
+    assert [*place.iterdir()] == []
+    place.rmdir()
 
 
 def test_a_token_file_of_rays_is_closed_and_an_absent_one_is_let_be(tmp_path: Path):
@@ -93,14 +100,13 @@ def test_a_token_file_of_rays_is_closed_and_an_absent_one_is_let_be(tmp_path: Pa
     assert stat.S_IMODE(token.stat().st_mode) == 0o600 and [*tmp_path.iterdir()] == [token]
 
 
-def test_a_leftover_is_removed_once_its_run_is_over(tmp_path: Path):
+def test_a_folder_is_a_leftover_once_its_run_is_over(tmp_path: Path):
     for name in ("mi-ray-dead", "mi-ray-alive", "mi-ray-other"):
         (tmp_path / name).mkdir()
     (tmp_path / "mi-ray-dead" / "lock").touch()
     with open(tmp_path / "mi-ray-alive" / "lock", "w") as lock:
         flock(lock, LOCK_EX)
-        assert remove_leftovers(tmp_path) == [tmp_path / "mi-ray-dead"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mi-ray-alive", "mi-ray-other"]
+        assert leftover_folders(tmp_path) == [tmp_path / "mi-ray-dead"]
 
 
 LISTENS = """

@@ -31,14 +31,16 @@ LEFT = {
     "work/open/1/cell/result.json": "what an attempt wrote that has ended",
     "work/open/1/checkpoints/000000010-a.safetensors": "a checkpoint before the newest",
     "work/open/2/checkpoints/new.safetensors": "a checkpoint before the newest",
-    "quarantine/done-1/result.json": "set aside because it was damaged",
-    "quarantine/done-1.txt": "set aside because it was damaged",
+    "quarantine/done-1/result.json": "set aside, and computed again since",
+    "quarantine/done-1.txt": "set aside, and computed again since",
+    "quarantine/cdp-1-2/train.safetensors": "set aside, and computed again since",
     "data/cdp-1.partial-77/train.safetensors": "images that were not finished",
     "cells/done/.result.json.0a": "a download that was not finished",
 }
 KEPT = [
     "driver.lock", "mlflow.db", "figures/small/a.png", "cells/done/manifest.json", "cells/done/result.json",
     "work/open/1/ended", "work/open/1/checkpoints/000000020-b.safetensors", "work/open/2/died", "work/open/failed",
+    "quarantine/open-1/result.json", "quarantine/open-1.txt",
     "work/open/2/checkpoints/000000030-c.safetensors", "data/cdp-1/manifest.json", "data/cdp-1/train.safetensors",
 ]  # fmt: skip
 

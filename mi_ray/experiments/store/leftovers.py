@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mi_ray.experiments.store.backends import REASON
 from mi_ray.experiments.store.bucket import Published
 from mi_ray.experiments.store.files import MANIFEST, read_json
 from mi_ray.experiments.store.store import Store
@@ -32,7 +34,7 @@ class Leftover:
 def sizes_of(store: Store) -> dict[str, int]:
     """Bytes of every file of a store by its name; an empty folder has a name that ends in a slash, but for cells."""
     if store.bucket:
-        return dict.fromkeys(store.bucket.below(""), 0)
+        return store.bucket.sizes("")
     found = {path.name: path.stat().st_size for path in store.root.iterdir() if path.is_file()}
     for folder in ("work", "quarantine", "cells", "data", *(path.name for path in store.root.glob(f"{REMOVED}*"))):
         for path in (store.root / folder).rglob("*"):
@@ -76,8 +78,8 @@ def _judged(name: str, published: set[str], newest: set[str], in_bucket: bool) -
             return f"work/{key}/{number}/cell", "what an attempt wrote that has ended"
         case ["work", _, _, "checkpoints", file] if file and name not in newest:
             return name, "a checkpoint before the newest"
-        case ["quarantine", folder, *_]:
-            return f"quarantine/{folder}", "set aside because it was damaged"
+        case ["quarantine", folder, *_] if published & {f"{room}/{_key_of(folder)}" for room in ("cells", "data")}:
+            return f"quarantine/{folder}", "set aside, and computed again since"
         case ["data", folder, *_] if ".partial-" in folder:
             return f"data/{folder}", "images that were not finished"
         case [("cells" | "data") as room, folder, *_] if in_bucket and f"{room}/{folder}" not in published:
@@ -85,6 +87,11 @@ def _judged(name: str, published: set[str], newest: set[str], in_bucket: bool) -
         case ["cells", _, file] if file.startswith("."):
             return name, "a download that was not finished"
     return None
+
+
+def _key_of(aside: str) -> str:
+    """The key of what was set aside as ``<key>-<n>``, or of the reason beside it."""
+    return aside.removesuffix(REASON).rpartition("-")[0]
 
 
 def _newest_checkpoints(sizes: Iterable[str]) -> set[str]:
@@ -120,23 +127,24 @@ def remove_path(path: Path, root: Path) -> None:
 
 
 def unasked(store: Store, is_asked: Callable[[dict, dict], bool]) -> Iterator[str]:
-    """Folders of the committed cells that nobody asks for, of attempts at them, and of images that no other cell needs.
+    """Folders of the committed cells that nobody asks for, of attempts at them, and of the images that they alone used.
 
     ``is_asked`` is called with the declaration and the manifest of a cell; one that cannot be read stays.
     """
+    used: set[str] = set()
     needed: set[str] = set()
     for key in _keys(store, "cells"):
-        try:
+        digest, asked = "", True
+        with suppress(OSError, ValueError, KeyError, TypeError):
             cell = store.read(key)
             digest = cell.manifest["data_digest"]
-            if is_asked(cell.declaration, cell.manifest):
-                needed.add(digest)
-            else:
-                yield f"cells/{key}"
-                yield f"work/{key}"
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    yield from (f"data/{recipe}" for recipe, digest in _images(store) if digest not in needed)
+            asked = is_asked(cell.declaration, cell.manifest)
+        (needed if asked else used).add(digest)
+        if not asked:
+            yield f"cells/{key}"
+            yield f"work/{key}"
+    if "" not in needed:  # else a cell is there whose images nobody can tell
+        yield from (f"data/{recipe}" for recipe, digest in _images(store) if digest in used - needed)
 
 
 def _keys(store: Store, folder: str) -> list[str]:
