@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from mi_ray.experiments.images.missing import missing, refuse_missing
 from mi_ray.experiments.images.render import files_of, render
 from mi_ray.experiments.store.bucket import Bucket, Published
 from mi_ray.experiments.store.files import fsync, read_json, write_json
-from mi_ray.experiments.store.manifest import Damaged, read_manifest, refuse_changed, write_manifest
+from mi_ray.experiments.store.manifest import Damaged, read_manifest, refuse_changed, telling_damage, write_manifest
 from mi_ray.experiments.store.store import Store
 
 GENERATOR = 2
@@ -102,19 +103,23 @@ class PreparedData:
         folder = self._manifest_folder
         if self.bucket is not None and (is_checked or not (folder / name).is_file()):
             published = Published(self.bucket, f"data/{self.folder.name}")
-            published.fetch_file(folder, name, self._files[name])
+            try:
+                with telling_damage(folder / name):
+                    published.fetch_file(folder, name, self._files[name])
+            except Damaged as reason:
+                raise self._told(reason) from None
         return folder / name
 
 
 def prepared(data: Data, store: Store) -> PreparedData | None:
     """The images if this store has them, else None. Reads no pixels; refuses invalid folders like `prepare`."""
-    return None if missing(data) else _held(store, f"data/{_recipe(data)}", reads_all=False)
-
-
-def _held(store: Store, name: str, *, reads_all: bool) -> PreparedData | None:
-    """The images of a folder of the store; None if they are not there, or damaged as far as it is read."""
-    if store.backend.damage(name, reads_all=reads_all):
+    if missing(data) or store.backend.damage(name := f"data/{_recipe(data)}", reads_all=False):
         return None
+    return _held(store, name)
+
+
+def _held(store: Store, name: str) -> PreparedData:
+    """The images of a folder of the store that is whole."""
     folder = store.root / name
     return PreparedData(folder, read_manifest(folder)["digest"], store.bucket)
 
@@ -129,10 +134,9 @@ def prepare(data: Data, store: Store, report: Report = ignore) -> PreparedData:
     """
     refuse_missing(data)
     name = f"data/{_recipe(data)}"
-    if (existing := _held(store, name, reads_all=True)) is not None:
-        return existing
-    reason = store.backend.damage(name)
-    if place := store.backend.set_aside(name, reason):
+    if not (reason := store.backend.damage(name)):
+        return _held(store, name)
+    if place := store.set_aside(name, reason):
         print(f"images    {name} are not used: {reason}; they are kept in {place} and made again", flush=True)
     folder = store.root / name
     for leftover in folder.parent.glob("*.partial-*"):
@@ -157,7 +161,8 @@ def prepare(data: Data, store: Store, report: Report = ignore) -> PreparedData:
     if store.bucket:
         published = Published(store.bucket, f"data/{folder.name}")
         published.stage(partial)
-        published.commit(partial)
+        with suppress(FileExistsError):  # another process was first
+            published.commit(partial)
     try:
         partial.rename(folder)
         fsync(folder.parent)

@@ -73,18 +73,19 @@ def compute(
     when the machine is found ``leaving`` in the middle of a training.
     """
     keep_what_is_loaded()
-    attempts = {cell.key: store.attempt(cell.key) for cell in job.cells if not settled(store, cell.key, cell.upstream)}
-    cells = [cell for cell in job.cells if cell.key in attempts]
-    if not cells:
+    with setting_aside(store, job.needs):
+        missing = [cell for cell in job.cells if not settled(store, cell.key, cell.upstream)]
+        rests_on = store.read(job.needs).content if missing and job.needs else None
+    if not missing:
         return
-    rests_on = store.read(job.needs).content if job.needs else None
+    attempts = {cell.key: store.attempt(cell.key) for cell in missing}
     with ending_in_order(*attempts.values()), setting_aside(store, job.needs):
         watch = Stopwatch()
-        results = _results(cells, attempts, data, store, device, leaving, loaders)
-        seconds = watch.seconds / len(cells)
+        results = _results(missing, attempts, data, store, device, leaving, loaders)
+        seconds = watch.seconds / len(missing)
         if job.kind in LARGE:
             give_back()
-        for cell, result in zip(cells, results, strict=True):
+        for cell, result in zip(missing, results, strict=True):
             refuse_numbers(f"result of {cell.kind}", result)
             manifest = _manifest(cell, device, watch, seconds) | {UPSTREAM_CONTENT: rests_on}
             attempts[cell.key].publish(manifest, result=result, declaration=story(cell.declaration))

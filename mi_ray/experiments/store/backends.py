@@ -99,7 +99,7 @@ class Backend(ABC):
     def commit(self, payload: Path, folder: Path) -> None:
         """Commit a staged payload as the cell ``folder``.
 
-        If another process committed first, a folder raises OSError; a bucket keeps that cell and returns.
+        OSError if another process committed first: that cell stays.
         """
 
     @abstractmethod
@@ -189,14 +189,14 @@ class RemoteBucket(Backend):
 
     def asides(self, key: str) -> list[str]:
         names = {name.partition("/")[0] for name in self.bucket.below("quarantine") if name.startswith(f"{key}-")}
-        return newest_first(name for name in names if not name.endswith(REASON))
+        return newest_first(names)
 
     def aside_manifest(self, aside: str) -> bytes:
         return self.bucket.read(f"quarantine/{aside}/{MANIFEST}")
 
     def put_back(self, aside: str, key: str) -> None:
-        Published(self.bucket, f"quarantine/{aside}").move(f"cells/{key}")
-        self.bucket.remove(f"quarantine/{aside}{REASON}")
+        if Published(self.bucket, f"quarantine/{aside}").move(f"cells/{key}"):
+            self.bucket.remove(f"quarantine/{aside}{REASON}")
         shutil.rmtree(self.root / "quarantine" / aside, ignore_errors=True)
 
     def address(self, folder: Path) -> str:

@@ -190,11 +190,13 @@ class Published:
                 self.bucket.upload(path, f"{self.name}/{_address((folder / MANIFEST).read_bytes())}/{path.name}")
 
     def commit(self, folder: Path) -> None:
-        """Publish the staged files, unless another writer was first; then remove the files of all other writers."""
-        self.bucket.create(self._manifest, (folder / MANIFEST).read_bytes())
+        """Publish the staged files, and remove the files of all other writers; FileExistsError if one was first."""
+        is_first = self.bucket.create(self._manifest, (folder / MANIFEST).read_bytes())
         first = _address(self.bucket.read(self._manifest))
         waste = [name for name in self.bucket.below(self.name) if not name.startswith((MANIFEST, f"{first}/"))]
         self.bucket.remove(*(f"{self.name}/{name}" for name in waste))
+        if not is_first and first != _address((folder / MANIFEST).read_bytes()):
+            raise FileExistsError(f"{self.name} is published by another writer")
 
     def fetch_manifest(self, folder: Path) -> Path:
         """Put the published manifest into this node's ``folder``; FileNotFoundError if nothing is published."""
@@ -227,17 +229,22 @@ class Published:
         return ""
 
     def move(self, to: str) -> bool:
-        """Publish the folder under another name instead; False if it is not published.
+        """Publish the folder under another name instead; False if it is not published, or another process moves it.
 
-        The manifest is created last and removed first, so that no reader finds one without its files.
+        The manifest is created last and removed first, so that no reader finds one without its files. All files move:
+        a damaged manifest does not tell where they are.
         """
         try:
             content = self.bucket.read(self._manifest)
+            files = [name for name in self.bucket.below(self.name) if name != MANIFEST]
+            for file in files:
+                self.bucket.copy(f"{self.name}/{file}", f"{to}/{file}")
+            is_same = self.bucket.read(self._manifest) == content
         except FileNotFoundError:
+            is_same = False
+        if not is_same:
+            self.bucket.remove(*(f"{to}/{name}" for name in self.bucket.below(to)))
             return False
-        files = [f"{_address(content)}/{name}" for name in self.bucket.below(f"{self.name}/{_address(content)}")]
-        for file in files:
-            self.bucket.copy(f"{self.name}/{file}", f"{to}/{file}")
         self.bucket.create(f"{to}/{MANIFEST}", content)
         self.bucket.remove(self._manifest, *(f"{self.name}/{file}" for file in files))
         return True

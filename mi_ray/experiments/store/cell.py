@@ -92,7 +92,11 @@ class CommittedCell:
         if name not in self.manifest["files"]:
             raise self._told(Damaged(f"{name} is not in its manifest"))
         if self.remote:
-            self.remote.fetch_file(self.path, name, self.manifest["files"][name])
+            try:
+                with telling_damage(self.path / name):
+                    self.remote.fetch_file(self.path, name, self.manifest["files"][name])
+            except Damaged as reason:
+                raise self._told(reason) from None
         return self.path / name
 
     def _told(self, reason: Damaged) -> Damaged:

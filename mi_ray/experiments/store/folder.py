@@ -36,9 +36,11 @@ class SharedFolder(Backend):
         aside = self.root / "quarantine" / f"{leaf}-{next(numbers)}"
         try:
             (self.root / name).rename(aside)
-        except FileNotFoundError:
+        except OSError as error:
             self._reason(aside.name).unlink(missing_ok=True)
-            return ""
+            if isinstance(error, FileNotFoundError):
+                return ""
+            raise
         fsync(aside.parent)
         return str(aside)
 
@@ -55,7 +57,7 @@ class SharedFolder(Backend):
 
     def asides(self, key: str) -> list[str]:
         paths = (self.root / "quarantine").glob(f"{key}-*")
-        return newest_first(path.name for path in paths if not path.name.endswith(REASON))
+        return newest_first(path.name for path in paths)
 
     def aside_manifest(self, aside: str) -> bytes:
         return (self.root / "quarantine" / aside / MANIFEST).read_bytes()

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.store.manifest import Damaged, content_of, parsed, read_manifest
 from mi_ray.experiments.store.store import Store
 
@@ -51,7 +50,7 @@ def heal(store: Store, needs: Mapping[str, str | None]) -> list[Aside]:
         reason = reasons[key] or _outdated(manifest, usable.get(needs[key] or ""))
         if not reason:
             usable[key] = content_of(manifest)
-        elif place := _set_aside(store, key, reason):
+        elif place := store.set_aside(f"cells/{key}", reason):
             found.append(Aside(key, reason, place, bool(reasons[key])))
     return found
 
@@ -63,7 +62,7 @@ def setting_aside(store: Store, key: str | None) -> Iterator[None]:
         yield
     except Damaged:
         if key and (reason := _damage(store, key)):
-            _set_aside(store, key, reason)
+            store.set_aside(f"cells/{key}", reason)
         raise
 
 
@@ -77,20 +76,10 @@ def settled(store: Store, key: str, upstream: str | None) -> bool:
         reason = _outdated(store.read(key).manifest, content)
         if not reason:
             return True
-        _set_aside(store, key, reason)
+        store.set_aside(f"cells/{key}", reason)
     elif reason := _damage(store, key):
-        _set_aside(store, key, reason)  # nothing is there, or something that is not whole
+        store.set_aside(f"cells/{key}", reason)  # nothing is there, or something that is not whole
     return content is not None and _put_back(store, key, content)
-
-
-def _set_aside(store: Store, key: str, reason: str) -> str:
-    try:
-        return store.backend.set_aside(f"cells/{key}", reason)
-    except PermissionError as error:
-        raise Refused(
-            f"store: {key} in {store.name!r} may not be used ({reason}), and cannot be moved to quarantine "
-            f"({error.strerror}); allowed: a store that you may write to"
-        ) from error
 
 
 def _damage(store: Store, key: str) -> str:
@@ -116,5 +105,7 @@ def _put_back(store: Store, key: str, content: str) -> bool:
             continue
         if manifest.get(UPSTREAM_CONTENT) == content and not store.backend.damage(f"quarantine/{aside}"):
             store.backend.put_back(aside, key)
-            return store.has(key)
+            if is_back := store.has(key):
+                store.backend.remove_attempts(key)
+            return is_back
     return False

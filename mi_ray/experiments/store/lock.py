@@ -35,7 +35,7 @@ def driver_lock(store: Store, purpose: str = "") -> Iterator[str]:
         _write(descriptor, " ".join(filter(None, [f"process {os.getpid()} on {platform.node()}", purpose])))
         try:
             with lease(store.bucket, purpose) if store.bucket else nullcontext("") as of_bucket:
-                yield of_bucket or before
+                yield of_bucket if store.bucket else before
         finally:
             _write(descriptor, "")
     finally:

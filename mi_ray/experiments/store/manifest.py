@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,8 @@ def parsed(content: bytes) -> dict[str, Any]:
         if not all(_is_name(name) and _is_digest(digest) for name, digest in files.items()):
             raise ValueError("names or digests of files")
         is_sealed = FORMAT in manifest or SEAL in manifest
+        if not is_sealed and not files:
+            raise ValueError("no files")
         is_intact = not is_sealed or _is_intact(content, manifest.get(SEAL))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Damaged(f"{MANIFEST} is no manifest ({type(error).__name__})") from error
@@ -112,12 +115,17 @@ def checked(name: str, content: bytes, manifest: Mapping[str, Any]) -> bytes:
 
 
 def refuse_changed(path: Path, manifest: Mapping[str, Any], *, reads_all: bool = True) -> None:
-    """Damaged if a file is missing or does not match the manifest; without ``reads_all`` only its size is compared."""
+    """Damaged if a file is missing or does not match the manifest; without ``reads_all`` only its size is compared.
+
+    A file that does not match gets a new time of change, so that whoever looks for damage next reads it, however large.
+    """
     name, sizes = path.name, manifest.get("sizes", {})
     with telling_damage(path):
         size = path.stat().st_size
         is_same = size == sizes.get(name, size) and (not reads_all or sha256_once(path) == manifest["files"][name])
     if not is_same:
+        with suppress(OSError):  # in a store of others
+            os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))  # so that it does not rest: `_rests`
         raise Damaged(f"{name} does not match its manifest")
 
 

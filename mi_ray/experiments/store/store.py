@@ -11,6 +11,7 @@ folder for downloads and for attempts that run there.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -76,7 +77,8 @@ class Attempt:
         except OSError:
             if self.key not in backend.present() or not (reason := backend.damage(f"cells/{self.key}")):
                 raise
-            backend.set_aside(f"cells/{self.key}", reason)
+            self.store.set_aside(f"cells/{self.key}", reason)
+            backend.stage(self.key, self.payload)
             backend.commit(self.payload, folder)
 
     def end(self, reason: str) -> None:
@@ -161,6 +163,21 @@ class Store:
     def has(self, key: str) -> bool:
         """Whether the cell is committed."""
         return self.backend.has(key)
+
+    def set_aside(self, name: str, reason: str) -> str:
+        """Move the folder ``name`` to ``quarantine``; returns its place there, "" if another process has moved it.
+
+        Refused if this user may not.
+        """
+        try:
+            return self.backend.set_aside(name, reason)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            raise Refused(
+                f"store: {Path(name).name} in {self.name!r} may not be used ({reason}), and cannot be moved to "
+                f"quarantine ({error.strerror}); allowed: a store that you may write to"
+            ) from error
 
     def committed(self, keys: Iterable[str]) -> set[str]:
         """The subset of ``keys`` whose cells are committed."""

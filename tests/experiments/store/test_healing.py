@@ -12,7 +12,7 @@ import pytest
 
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.store.files import MANIFEST, append_line, read_json, sha256, write_json
-from mi_ray.experiments.store.healing import UPSTREAM_CONTENT, heal, settled
+from mi_ray.experiments.store.healing import UPSTREAM_CONTENT, heal, setting_aside, settled
 from mi_ray.experiments.store.manifest import Damaged, parsed, sealed_text
 from mi_ray.experiments.store.store import Store
 
@@ -160,6 +160,21 @@ def test_a_job_computes_a_cell_that_was_damaged_after_the_start(store):
             assert compute(store, QUESTION) and store.read(QUESTION).result == {"bits": 1.5}
         heal(store, NEEDS)
         compute(store, QUESTION)
+
+
+def test_a_very_large_file_that_rots_without_a_write_is_computed_again_once_a_job_has_read_it(store, monkeypatch):
+    from mi_ray.experiments.store import manifest
+
+    monkeypatch.setattr(manifest, "VERY_LARGE", 10)
+    run(store)
+    path = store.cells / EMBEDDING / "h.safetensors"
+    path.write_bytes(b"x" * path.stat().st_size)
+    time.sleep(0.02)
+    os.utime(store.cells / EMBEDDING / MANIFEST)  # the damage is older than the manifest, as of a copy gone wrong
+    assert run(store) == (set(), set())
+    with pytest.raises(Damaged), setting_aside(store, EMBEDDING):
+        store.read(EMBEDDING).file("h.safetensors")
+    assert not store.has(EMBEDDING) and run(store)[1] == {EMBEDDING}
 
 
 def test_a_damaged_cell_that_appears_while_another_attempt_computes_does_not_throw_that_away(store):

@@ -56,3 +56,29 @@ def test_cells_of_a_bucket_follow_their_upstream_cell(in_a_bucket):
     store.bucket.remove(*(name for name in objects(store.name) if name.startswith(f"cells/{TRAINING}/")))
     assert run(store) == ({EMBEDDING, QUESTION}, {TRAINING}), "put back"
     assert not any(name.startswith("quarantine/") for name in objects(store.name))
+
+
+def test_a_payload_in_a_bucket_that_is_gone_is_damage_and_its_cell_is_set_aside(in_a_bucket):
+    store = in_a_bucket
+    run(store)
+    store.bucket.remove(*(name for name in objects(store.name) if QUESTION in name and name.endswith("h.safetensors")))
+    shutil.rmtree(store.root)
+    with pytest.raises(Damaged, match=r"h\.safetensors is missing"), setting_aside(store, QUESTION):
+        store.read(QUESTION).file("h.safetensors")
+    assert not store.has(QUESTION) and compute(store, QUESTION)
+
+
+def test_a_damaged_cell_of_a_bucket_that_appears_while_another_attempt_computes_does_not_throw_that_away(in_a_bucket):
+    store = in_a_bucket
+    attempt = store.attempt(TRAINING)
+    store.bucket.write(f"cells/{TRAINING}/{MANIFEST}", b"{")
+    assert attempt.publish({}, result={"bits": 1.5}).result == {"bits": 1.5}
+
+
+def test_all_files_of_a_cell_whose_manifest_is_damaged_are_kept_in_quarantine(in_a_bucket):
+    store = in_a_bucket
+    run(store)
+    on_a_new_node(store, MANIFEST, flipped)
+    assert run(store) == ({QUESTION}, {QUESTION})
+    kept = [name.rpartition("/")[2] for name in objects(store.name) if name.startswith(f"quarantine/{QUESTION}-1/")]
+    assert sorted(kept) == ["declaration.json", "h.safetensors", "history.jsonl", MANIFEST, "result.json"]
