@@ -84,16 +84,23 @@ class BackgroundRecorder:
     def _catch_up(self) -> None:
         """Mirror all cells that wait. One that cannot be read is left to `drain`, which counts it."""
         while self._missed:
-            try:
-                with suppress(OSError, ValueError, KeyError):  # of a cell; `Unreachable` is none of these
-                    self.recorder.mirror(self._missed[0], self._store)
-            except Unreachable as error:
+            if error := self._unreachable(self._missed[0]):
                 self._fail(error)
                 return
             self._missed.popleft()
         if self.error:
             self._tell(f"MLflow answers again: {self.recorder.place}")
             self.error = None
+
+    def _unreachable(self, cell: Cell) -> Unreachable | None:
+        """Mirror a cell; what MLflow says if it does not take it. No other error stops the thread of a mirror."""
+        try:
+            self.recorder.mirror(cell, self._store)
+        except Unreachable as error:
+            return error
+        except Exception:
+            return None
+        return None
 
     def _fail(self, error: Unreachable) -> None:
         if self.error is None:
