@@ -16,7 +16,6 @@ from functools import cache
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
 from ray.tune import Callback
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
@@ -135,13 +134,14 @@ class DependentTrials(SearchAlgorithm):
             still = self._still.seconds(name, beat.count, now)
             who = f"process {beat.pid} gives no sign of life"
             if self._is_over(job, name, who, still, silence.SILENT_SECONDS, silence.GIVEN_UP_SECONDS):
-                silence.end(beat)
+                silence.end(name, beat)
         share = self._store.progress(job.key) if job.kind in silence.TELLS_PROGRESS else 0.0
         still = self._still.seconds(job.key, share, now) if 0 < share < 1 else 0.0
         who = f"its progress stands still at {share:.0%}"
-        if self._is_over(job, job.key, who, still, silence.STILL_SECONDS, silence.STILL_GIVEN_UP_SECONDS):
-            for beat in known.values():
-                silence.end(beat)
+        patience = max(silence.STILL_GIVEN_UP_SECONDS, silence.SLOWEST * self._still.longest(job.key))
+        if self._is_over(job, job.key, who, still, silence.STILL_SECONDS, patience):
+            for name, beat in known.items():
+                silence.end(name, beat)
 
     def _is_over(self, job: Job, name: str, who: str, still: float, told: float, given_up: float) -> bool:
         """Whether a silence has lasted ``given_up`` seconds; the listener is told of it once after ``told`` seconds."""
@@ -276,6 +276,6 @@ class Relay(Callback):
             raise self._dependent.fault
         self._listener.tick()
         if time.monotonic() - self._looked > LOOK_SECONDS:
-            with suppress(RayError):  # a head that does not answer: the lifeline's affair
+            with suppress(Exception):  # a head or a store that does not answer now; the next look asks again
                 self._dependent.look(trials)
             self._looked = time.monotonic()

@@ -1,7 +1,7 @@
 """Trials that hang: every process that computes beats, and a process that is silent too long is ended.
 
 A thread of the process writes a growing number to the cluster's head every `BEAT_SECONDS`, whatever the computation
-does: a step may take hours. The thread stands still when the process is stopped (SIGSTOP), frozen with its machine, or
+does. The thread stands still when the process is stopped (SIGSTOP), frozen with its machine, or
 hangs without releasing Python's lock. A computation that hangs beside a living thread is found by its progress, where
 its kind of job tells its progress all the time.
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,33 +34,39 @@ PAUSE_SECONDS = 30.0
 STILL_SECONDS, STILL_GIVEN_UP_SECONDS = 900.0, 3600.0
 """The same two times for a job whose processes beat but whose progress stands still."""
 
+SLOWEST = 10
+"""Times the longest pause between two steps of a job's progress that its progress may stand still, if that is more."""
+
+SAME_SECONDS = 2.0
+"""Difference of two times at which a process began, within which it is the same one."""
+
 TELLS_PROGRESS = frozenset({"training", "estimation"})
 """Kinds of job that tell their progress every few seconds between its beginning and its end."""
-
-NAMESPACE = b"mi_ray"
 
 
 @dataclass(frozen=True)
 class Beat:
-    """A sign of life of a process: its id, its node's, and a number that grows."""
+    """A sign of life of a process: its id, its node's, a number that grows, and when the process began."""
 
     pid: int
     node: str
     count: int
+    born: float
 
 
 @contextmanager
 def beating(key: str, rank: int = 0) -> Iterator[None]:
     """Beat in the block for worker ``rank`` of the job ``key``."""
-    over, name = threading.Event(), f"{key}/{rank}".encode()
-    node = ray.get_runtime_context().get_node_id()
+    over, name, namespace = threading.Event(), f"{key}/{rank}".encode(), _namespace()
+    node, born = ray.get_runtime_context().get_node_id(), psutil.Process().create_time()
 
     def beat() -> None:
         count = 0
         while not over.is_set():
             count += 1
             with suppress(Exception):
-                internal_kv._internal_kv_put(name, json.dumps([os.getpid(), node, count]), True, namespace=NAMESPACE)
+                content = json.dumps([os.getpid(), node, count, born])
+                internal_kv._internal_kv_put(name, content, True, namespace=namespace)
             over.wait(BEAT_SECONDS)
 
     thread = threading.Thread(target=beat, daemon=True, name="beat")
@@ -76,8 +81,9 @@ def beating(key: str, rank: int = 0) -> Iterator[None]:
 
 def beats(key: str) -> dict[str, Beat]:
     """The newest beat of every process of a job, by its name; asks the head."""
-    names = internal_kv._internal_kv_list(f"{key}/", namespace=NAMESPACE)
-    found = {name.decode(): internal_kv._internal_kv_get(name, namespace=NAMESPACE) for name in names}
+    namespace = _namespace()
+    names = internal_kv._internal_kv_list(f"{key}/", namespace=namespace)
+    found = {name.decode(): internal_kv._internal_kv_get(name, namespace=namespace) for name in names}
     return {name: Beat(*json.loads(value)) for name, value in found.items() if value}
 
 
@@ -85,7 +91,12 @@ def forget(key: str, rank: int | None = None) -> None:
     """Remove the beats of a job, or of one of its processes."""
     name = f"{key}/" if rank is None else f"{key}/{rank}"
     with suppress(Exception):
-        internal_kv._internal_kv_del(name, del_by_prefix=rank is None, namespace=NAMESPACE)
+        internal_kv._internal_kv_del(name, del_by_prefix=rank is None, namespace=_namespace())
+
+
+def _namespace() -> bytes:
+    """Of the beats of this driver's trials: on one cluster two drivers may compute jobs of the same key."""
+    return f"mi_ray/{ray.get_runtime_context().get_job_id()}".encode()
 
 
 class Stillness:
@@ -94,15 +105,22 @@ class Stillness:
     def __init__(self) -> None:
         self._seen: dict[str, tuple[object, float]] = {}
         self._told: set[str] = set()
+        self._longest: dict[str, float] = {}
 
     def seconds(self, name: str, value: object, now: float) -> float:
         """Seconds since ``value`` was first seen; 0 if it has changed."""
         before = self._seen.get(name)
         if before is None or before[0] != value:
+            pause = now - before[1] if before else 0.0
+            self._longest[name] = max(pause, self._longest.get(name, 0.0))
             self._seen[name] = value, now
             self._told.discard(name)
             return 0.0
         return now - before[1]
+
+    def longest(self, name: str) -> float:
+        """The longest time in seconds between two values of ``name``."""
+        return self._longest.get(name, 0.0)
 
     def tells(self, name: str) -> bool:
         """Whether the silence of ``name`` is yet to be told; it is told once."""
@@ -114,20 +132,24 @@ class Stillness:
         """Forget everything about a job."""
         for name in [name for name in self._seen if name == key or name.startswith(f"{key}/")]:
             self._told.discard(name)
+            self._longest.pop(name, None)
             del self._seen[name]
 
 
-def end(beat: Beat) -> None:
-    """Kill the process of a beat: here, or by a task on its node that needs no core."""
+def end(name: str, beat: Beat) -> None:
+    """Kill the process of a beat, once: here, or by a task on its node that needs no core."""
+    key, _, rank = name.rpartition("/")
+    forget(key, int(rank))
     if beat.node == ray.get_runtime_context().get_node_id():
-        kill(beat.pid)
+        kill(beat.pid, beat.born)
         return
     strategy = NodeAffinitySchedulingStrategy(beat.node, soft=False)
-    ray.remote(kill).options(num_cpus=0, max_retries=0, scheduling_strategy=strategy).remote(beat.pid)
+    ray.remote(kill).options(num_cpus=0, max_retries=0, scheduling_strategy=strategy).remote(beat.pid, beat.born)
 
 
-def kill(pid: int) -> None:
-    """Kill a process of Ray's on this machine; does nothing if it is gone or another one has its id."""
+def kill(pid: int, born: float) -> None:
+    """Kill a process on this machine; does nothing if it is gone and another one has its id."""
     with suppress(psutil.Error, OSError):
-        if psutil.Process(pid).cmdline()[0].startswith("ray::"):
-            os.kill(pid, signal.SIGKILL)
+        process = psutil.Process(pid)
+        if abs(process.create_time() - born) < SAME_SECONDS:
+            process.kill()
