@@ -12,7 +12,6 @@ import logging
 import os
 import secrets
 import shutil
-import signal
 import stat
 import sys
 import tempfile
@@ -28,10 +27,10 @@ from ray._private import worker as ray_worker
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from mi_ray.compute.numerics.cores import cores
-from mi_ray.experiments.declare.checks import Refused, error_line
+from mi_ray.experiments.declare.checks import STOPPED, Refused, error_line
 from mi_ray.orchestration.address import refuse_dead
 from mi_ray.orchestration.cluster import Capacity, capacity
-from mi_ray.orchestration.lifeline import ENDED, PATIENCE, lifeline, lifeline_of
+from mi_ray.orchestration.lifeline import PATIENCE, kill_local_cluster, lifeline, lifeline_of
 
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -230,17 +229,11 @@ def abandon() -> None:
     """
     atexit.unregister(ray_worker.shutdown)
     atexit.register(_end)
-    node = ray_worker._global_node
-    if node is not None and node.is_head():
-        for infos in node.all_processes.values():
-            for info in infos:
-                with suppress(Exception):
-                    info.process.send_signal(signal.SIGKILL)
-                    info.process.wait(5)
+    kill_local_cluster()
 
 
 def _end() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
             stream.flush()
-    os._exit(ENDED)
+    os._exit(STOPPED)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import struct
 import sys
@@ -21,10 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import ray
+from ray._private import worker as ray_worker
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
-from mi_ray.experiments.declare.checks import Stopped
+from mi_ray.experiments.declare.checks import KEPT, STOPPED, Stopped
 
 SILENT_SECONDS = 60.0
 """Seconds without an answer of the head after which it counts as gone; a hung process is found that way."""
@@ -38,11 +41,13 @@ PAUSE_SECONDS = 10.0
 UNWIND_SECONDS = 10.0
 """Seconds that the main thread has to leave Ray's calls before the process is ended."""
 
-ENDED = 3
-"""Exit code of a process that is ended because its main thread hangs, as that of `Stopped`."""
-
 PATIENCE = {"RAY_gcs_rpc_server_reconnect_timeout_s": "3600"}
 """Environment variables of Ray's native code, which would else end the process after a minute without a head."""
+
+LOCAL = "the local cluster's"
+RAYLET = f"{LOCAL} raylet"
+AGENTS = ("DashboardAgent", "RuntimeEnvAgent")
+"""Processes that a raylet starts, and with which it ends."""
 
 REMEDY = "see whether this machine ran out of memory or disk (dmesg, df)"
 
@@ -76,6 +81,7 @@ class Lifeline:
             if looked - before > PAUSE_SECONDS:
                 self.answered = self.went = looked
             if dead := poll.poll(500):
+                self._kill_raylet()
                 self.cut(f"{self.processes[descriptors[dead[0][0]]]} was killed or crashed; {REMEDY}")
             elif (seconds := self.stopped_for()) > SILENT_SECONDS:
                 names = " or ".join(self.processes.values())
@@ -107,9 +113,17 @@ class Lifeline:
             return
         self.cause = f"Ray: {cause}"
         if not self.over.wait(UNWIND_SECONDS):
-            told = f"stopped: {self.cause}; what is committed is kept, the same command goes on"
-            print(f"\n{told}", file=sys.stderr, flush=True)
-            os._exit(ENDED)
+            print(f"\nstopped: {self.cause}; {KEPT}", file=sys.stderr, flush=True)
+            kill_local_cluster()
+            os._exit(STOPPED)
+
+    def _kill_raylet(self) -> None:
+        """Kill the raylet of a local cluster, whose agents or head are dead: if it left in order, it would have Ray end
+        this process at once, with exit code 1."""
+        for pid, name in self.processes.items():
+            if name.startswith(RAYLET):
+                with suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 _lines: list[Lifeline] = []
@@ -142,11 +156,30 @@ def cut(cause: str) -> None:
         threading.Thread(target=line.cut, args=(cause,), daemon=True).start()
 
 
+def refuse_if_cut() -> None:
+    """Raise Stopped if this process's lifeline is cut."""
+    for line in _lines:
+        if line.cause:
+            raise Stopped(line.cause)
+
+
 def interrupt_if_cut() -> None:
     """Raise Interrupted if this process's lifeline is cut."""
     for line in _lines:
         if line.cause:
             raise Interrupted(line.cause)
+
+
+def kill_local_cluster() -> None:
+    """Kill all processes of the local cluster that this process started, if it did."""
+    node = ray_worker._global_node
+    if node is None or not node.is_head():
+        return
+    below = psutil.Process().children(recursive=True)
+    for process in below:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(below, timeout=5)
 
 
 def lifeline_of(node: Any) -> Lifeline:
@@ -157,11 +190,16 @@ def lifeline_of(node: Any) -> Lifeline:
 def processes_of(node: Any) -> dict[int, str]:
     """The Ray processes that this process cannot do without, by id: those it started, and this machine's raylet."""
     found = {
-        info.process.pid: f"the local cluster's {kind}"
+        info.process.pid: f"{LOCAL} {kind}"
         for kind, infos in node.all_processes.items()
         if kind in ("gcs_server", "raylet")
         for info in infos
     }
+    if found:
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error, IndexError):
+                command = child.cmdline()[0]
+                found.update((child.pid, f"{LOCAL} {agent}") for agent in AGENTS if agent in command)
     if raylet := _listener(node.raylet_socket_name):
         found.setdefault(raylet, "this machine's raylet")
     return {pid: f"{name} (process {pid})" for pid, name in found.items()}
@@ -170,7 +208,7 @@ def processes_of(node: Any) -> dict[int, str]:
 def _opened(processes: Iterable[int]) -> Iterator[tuple[int, int]]:
     """Descriptors of processes, each with the process, as far as the system gives them."""
     for pid in processes:
-        with suppress(OSError):
+        with suppress(OSError, AttributeError):  # which not every system has
             yield os.pidfd_open(pid), pid
 
 
@@ -183,7 +221,7 @@ def _is_stopped(pid: int) -> bool:
 
 def _listener(path: str) -> int | None:
     """The process that listens at a Unix socket; None if it does not tell (another pid namespace)."""
-    with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+    with suppress(OSError, AttributeError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(1.0)
         connection.connect(path)
         pid, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))

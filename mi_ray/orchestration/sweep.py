@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ from mi_ray.orchestration.cluster import Capacity
 from mi_ray.orchestration.data_parallel import train_together
 from mi_ray.orchestration.deaths import surviving_every_death
 from mi_ray.orchestration.dependent_trials import DependentTrials, Relay
-from mi_ray.orchestration.lifeline import interrupt_if_cut
+from mi_ray.orchestration.lifeline import Interrupted, refuse_if_cut
 from mi_ray.orchestration.pickling import pickle_own_by_value
 from mi_ray.orchestration.placement import (
     ONE_WORKER,
@@ -126,12 +128,14 @@ def run_trials(
     while True:
         ended = trials.ended
         try:
-            with scratch_folder(store) as scratch, surviving_every_death():
+            with scratch_folder(store) as scratch, surviving_every_death(), own_interrupt():
                 return _fit(trials, listener, scratch)
+        except Interrupted as cut:
+            raise Stopped(str(cut)) from None
         except (Stopped, Refused):
             raise
         except Exception as error:
-            interrupt_if_cut()
+            refuse_if_cut()
             if trials.fault:
                 raise trials.fault from None
             if stop := stop_of(error, store):
@@ -151,6 +155,17 @@ def _fit(trials: DependentTrials, listener: Listener, scratch: Path) -> None:
             name="trials", storage_path=str(scratch), verbose=0, callbacks=[Relay(trials, listener)]
         ),
     ).fit()
+
+
+@contextmanager
+def own_interrupt() -> Iterator[None]:
+    """Restore this process's handler of SIGINT after the block: Tune leaves its own, which takes the next one."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

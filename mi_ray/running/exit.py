@@ -17,15 +17,13 @@ from pathlib import Path
 from traceback import format_exception
 from typing import NoReturn
 
-from mi_ray.experiments.declare.checks import Refused, Stopped, error_line
+from mi_ray.experiments.declare.checks import KEPT, STOPPED, Refused, Stopped, error_line
 from mi_ray.theory.listing import printable
 
-DONE, FAILED, REFUSED, STOPPED, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 130
+DONE, FAILED, REFUSED, FAULT, INTERRUPTED = 0, 1, 2, 4, 130
 
 AGAIN_SECONDS = 0.05
 """Seconds until a dropped interruption is sent again."""
-
-KEPT = "what is committed is kept, the same command goes on"
 
 
 def exit_code(name: str, work: Callable[[], int], folder: Callable[[], Path | None] = lambda: None) -> int:

@@ -61,9 +61,15 @@ def _computed(order: Order, recording: Recording) -> Rounds:
     images = {data: prepare(data, order.store, Reading(data)) for data in order.data}
     give_back()
     digests = {data: prepared.digest for data, prepared in images.items()}
-    with Runner(order.options, order.store, {made.digest: made for made in images.values()}) as runner:
-        rounds = Rounds(healed(order.renewed(digests.get)), runner, recording)
-        rounds.run()
+    rounds: Rounds | None = None
+    try:
+        with Runner(order.options, order.store, {made.digest: made for made in images.values()}) as runner:
+            rounds = Rounds(healed(order.renewed(digests.get)), runner, recording)
+            rounds.run()
+    except Stopped as stop:  # Ray died; what is there is summed up
+        if rounds is None:
+            raise
+        rounds.stop, rounds.code = rounds.stop or stop, STOPPED
     settle(order.store, counts=rounds.code in (DONE, FAILED))  # Ray's workers died, or went with an interrupted run
     return rounds
 

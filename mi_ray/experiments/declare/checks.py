@@ -23,6 +23,13 @@ class Stopped(RuntimeError):
     """
 
 
+STOPPED = 3
+"""Exit code of a command that `Stopped` ends."""
+
+KEPT = "what is committed is kept, the same command goes on"
+"""The end of the line about a command that ended in the middle."""
+
+
 def refuse(field: str, value: object, allowed: str) -> Refused:
     """The refusal of ``value`` for ``field``, to be raised."""
     return Refused(f"{field}: {value!r} is not allowed; allowed: {allowed}")
