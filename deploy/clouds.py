@@ -14,7 +14,6 @@ from typing import Any
 import botocore.session
 
 from deploy.mistakes import TO_FILL_IN, Mistake, joined, nearest
-from deploy.nodes import SCHEDULING
 
 ANY_PROVIDER = (
     "type", "disable_node_updaters", "disable_launch_config_check", "foreground_node_launch", "worker_liveness_check",
@@ -29,11 +28,12 @@ PROVIDER_KEYS = {
 """Keys that Ray's providers read; its schema accepts any other without a word."""
 
 CLUSTER_NAMES = {
-    "aws": (r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "letters, digits, '.', '_' and '-', at most 63, the first no sign"),
+    "aws": (r"[A-Za-z0-9][A-Za-z0-9._-]{0,239}", "letters, digits, '.', '_' and '-', at most 240, the first no sign"),
     "gcp": (r"[a-z0-9]([a-z0-9-]{0,33}[a-z0-9])?", "small letters, digits and '-', at most 35, the last no '-'"),
-    "local": (r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "letters, digits, '.', '_' and '-', at most 63, the first no sign"),
+    "local": (r"[A-Za-z0-9][A-Za-z0-9._-]{0,240}", "letters, digits, '.', '_' and '-', at most 241, the first no sign"),
 }
-"""Google's instances are called ray-NAME-worker-12345678-compute, in at most 63 characters."""
+"""Ray calls EC2's security group ray-autoscaler-NAME, of at most 255 characters; Google's instances
+ray-NAME-worker-12345678-compute, of at most 63; the file of a local cluster cluster-NAME.state, of at most 255."""
 
 NODE_TYPES = {
     "aws": (r"[A-Za-z0-9][\w.:/=+@-]{0,126}", "letters, digits and ._:/=+@-, at most 127"),
@@ -45,7 +45,8 @@ GCP_REGION = r"[a-z]+-[a-z]+\d{1,2}"
 
 TWO = "2 4 8 16 32"
 GCP_MACHINES = {
-    "n1": {"standard": f"1 {TWO} 64 96", "highmem": f"{TWO} 64 96", "highcpu": f"{TWO} 64 96"},
+    "n1": {"standard": f"1 {TWO} 64 96", "highmem": f"{TWO} 64 96", "highcpu": f"{TWO} 64 96",
+           "megamem": "96", "ultramem": "40 80 160"},
     "n2": {"standard": f"{TWO} 48 64 80 96 128", "highmem": f"{TWO} 48 64 80 96 128", "highcpu": f"{TWO} 48 64 80 96"},
     "n2d": {
         "standard": f"{TWO} 48 64 80 96 128 224", "highmem": f"{TWO} 48 64 80 96",
@@ -68,14 +69,14 @@ MACHINE = re.compile(
     r"([a-z]\d[a-z]{0,2})-([a-z]+)-(\d+[gt]?)((?:-[a-z]+)*)|[a-z]+\d[a-z]*-[a-z]+-\d+t|(f1|e2)-micro|g1-small|e2-(small|medium)"
 )
 CUSTOM = re.compile(r"(([a-z]\d[a-z]{0,2})-)?custom-(micro|small|medium|\d+)-\d+(-ext)?")
-WITH_GPU = {"gcp": re.compile(r"(a\d|g[2-9])[a-z]*-"), "aws": re.compile(r"[gp]\d")}
+WITH_GPU = {"gcp": re.compile(r"(a\d|g[2-9])[a-z]*-"), "aws": re.compile(r"(g|gr|p)\d")}
 
 
 def in_cloud(config: Mapping[str, Any], kind: str) -> Iterator[Mistake]:
     """Mistakes in the names and the places of a cluster file of `ray up`."""
     provider = config["provider"]
     known = (*ANY_PROVIDER, *PROVIDER_KEYS[kind])
-    for key in provider.keys() - set(known):
+    for key in sorted(provider.keys() - set(known)):
         yield Mistake(f"provider.{key}", provider[key], f"one of {nearest(str(key), known)} in its place")
     yield from named("cluster_name", config.get("cluster_name"), *CLUSTER_NAMES[kind])
     if kind == "local":
@@ -119,7 +120,9 @@ def _places(provider: Mapping[str, Any], kind: str) -> Iterator[Mistake]:
     if kind == "gcp" and not re.fullmatch(GCP_REGION, region):
         yield Mistake("provider.region", region, "a region of Compute Engine, such as us-west1")
         return
-    letter = rf"{re.escape(region)}([a-z]|-[a-z0-9-]+[a-z0-9])" if kind == "aws" else rf"{re.escape(region)}-[a-z]"
+    letter = (
+        rf"{re.escape(region)}([a-z]|-[a-z0-9-]+[a-z0-9])" if kind == "aws" else rf"{re.escape(region)}-(ai\d+)?[a-z]"
+    )
     listed = zones.split(",") if isinstance(zones, str) and kind == "aws" else [zones]
     for zone in listed if zones is not None or kind == "gcp" else ():
         if not isinstance(zone, str) or not (TO_FILL_IN in zone or re.fullmatch(letter, zone.strip())):
@@ -142,7 +145,7 @@ def _aws(node: Mapping[str, Any], where: str) -> Iterator[Mistake]:
 
 
 def _gcp(node: Mapping[str, Any], where: str) -> Iterator[Mistake]:
-    """A machine type that does not exist, and GPUs on a machine that Google would have to move."""
+    """A machine type that does not exist, GPUs where none are added, and a machine that Google cannot move."""
     machine = node.get("machineType")
     if not isinstance(machine, str) or TO_FILL_IN in machine:
         return
@@ -152,13 +155,16 @@ def _gcp(node: Mapping[str, Any], where: str) -> Iterator[Mistake]:
     has_own = bool(WITH_GPU["gcp"].match(name))
     if accelerators and not has_own and not name.startswith(("n1-", "custom-")):
         yield Mistake(f"{where}.guestAccelerators", accelerators, f"none for {name}: GPUs are added to n1 alone")
-    scheduling = node.get("scheduling") or {}
-    if not isinstance(scheduling, dict) or scheduling.keys() - SCHEDULING["properties"].keys():
-        return  # the schema says so
-    on_maintenance = scheduling.get("onHostMaintenance")
-    if (accelerators or has_own) and on_maintenance != "TERMINATE":
-        allowed = "TERMINATE: Google cannot move a machine with GPUs"
-        yield Mistake(f"{where}.scheduling.onHostMaintenance", on_maintenance, allowed)
+    yield from _moved(node.get("scheduling", {}), bool(accelerators) or has_own, f"{where}.scheduling")
+
+
+def _moved(scheduling: Mapping[str, Any], has_gpus: bool, where: str) -> Iterator[Mistake]:
+    """A machine that Google would have to move, and cannot: on the spot market, where it never does, or with GPUs."""
+    spot = scheduling.get("preemptible") is True or scheduling.get("provisioningModel") == "SPOT"
+    on_maintenance = scheduling.get("onHostMaintenance", "TERMINATE" if spot else None)
+    if (has_gpus or spot) and on_maintenance != "TERMINATE":
+        kind = "on the spot market" if spot else "with GPUs"
+        yield Mistake(f"{where}.onHostMaintenance", on_maintenance, f"TERMINATE: Google cannot move a machine {kind}")
 
 
 def _machine(name: str, written: str, path: str) -> Iterator[Mistake]:

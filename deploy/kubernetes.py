@@ -79,11 +79,20 @@ KINDS = {
 SPOT = {"cloud.google.com/gke-spot", "eks.amazonaws.com/capacityType", "karpenter.sh/capacity-type"}
 """Labels of nodes whose value may be ``spot``."""
 
-NAMES = {"RayCluster": 53, "RayJob": 47, "PersistentVolumeClaim": 63, "NetworkPolicy": 63}
-"""Characters of the longest name of each kind: KubeRay appends to those of clusters and jobs."""
+SERVICE = (r"[a-z]([a-z0-9-]*[a-z0-9])?", "small letters, digits and '-', a letter first and no '-' last")
+LABEL = (r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "small letters, digits and '-', no '-' first or last")
+SUBDOMAIN = (rf"{LABEL[0]}(\.{LABEL[0]})*", "small letters, digits, '-' and '.', between dots no '-' first or last")
+"""RFC 1035's and RFC 1123's labels, and RFC 1123's subdomain: a pattern, and the pattern in words."""
 
-LABEL = r"[a-z]([a-z0-9-]*[a-z0-9])?"
-"""Names of containers, of groups and of what becomes a service, of at most 63 characters."""
+NAMES = {
+    "RayCluster": (*SERVICE, 53), "RayJob": (*SERVICE, 47),
+    "PersistentVolumeClaim": (*SUBDOMAIN, 253), "NetworkPolicy": (*SUBDOMAIN, 253),
+}  # fmt: skip
+"""Names of each kind, and characters of the longest: KubeRay appends to those of clusters and jobs, and makes services
+of them."""
+
+PARTS = re.compile(r"\.groupName$|([cC]ontainers|\.volumes)\.\d+\.name$")
+"""Ends of the paths of names that are labels: of groups, containers and volumes."""
 
 PINNED = re.compile(r"@sha256:|:(?!latest$)[\w.-]+$")
 """End of an image's name: a digest, or a tag other than ``latest``."""
@@ -99,9 +108,11 @@ def manifest(document: dict[str, Any], constraints: Path) -> Iterator[Mistake]:
                     metadata=METADATA, spec=spec)  # fmt: skip
     wrong = list(against(document, whole))
     yield from wrong
+    if wrong:
+        return
     yield from _names(document)
     yield from standing_open(document)
-    if not wrong and document["kind"].startswith("Ray"):
+    if document["kind"].startswith("Ray"):
         where = "spec.rayClusterSpec" if document["kind"] == "RayJob" else "spec"
         yield from _cluster(document["spec"].get("rayClusterSpec", document["spec"]), where, constraints)
 
@@ -113,7 +124,7 @@ def _cluster(spec: dict[str, Any], where: str, constraints: Path) -> Iterator[Mi
         yield Mistake(f"{where}.rayVersion", spec["rayVersion"], f"{pinned}, as {constraints.name} pins it")
     yield from _growth(spec, where)
     selected = spec["headGroupSpec"]["template"]["spec"].get("nodeSelector", {})
-    for label in SPOT & selected.keys():
+    for label in sorted(SPOT & selected.keys()):
         if selected[label].lower() in ("spot", "true"):
             path = f"{where}.headGroupSpec.template.spec.nodeSelector.{label}"
             yield Mistake(path, selected[label], "no spot node for the head: the driver lives there")
@@ -124,20 +135,19 @@ def _cluster(spec: dict[str, Any], where: str, constraints: Path) -> Iterator[Mi
 
 def _names(document: dict[str, Any]) -> Iterator[Mistake]:
     """Names that Kubernetes or KubeRay refuses, and mounts of volumes that are not there."""
-    most, metadata = NAMES[document["kind"]], document.get("metadata")
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+    if "name" not in document["metadata"]:
         yield Mistake("metadata.name", None, "a name: it is required")
-    else:
-        yield from _label("metadata.name", metadata["name"], most)
     for path, value in strings(document):
-        if path.endswith(".groupName") or re.search(r"[cC]ontainers\.\d+\.name$", path):
-            yield from _label(path, value, 63)
+        if path == "metadata.name":
+            yield from _name(path, value, *NAMES[document["kind"]])
+        elif PARTS.search(path):
+            yield from _name(path, value, *LABEL, 63)
     yield from _mounts(document, "")
 
 
-def _label(path: str, name: str, most: int) -> Iterator[Mistake]:
-    if TO_FILL_IN not in name and (len(name) > most or not re.fullmatch(LABEL, name)):
-        yield Mistake(path, name, f"small letters, digits and '-', at most {most}, a letter first and no '-' last")
+def _name(path: str, name: str, pattern: str, words: str, most: int) -> Iterator[Mistake]:
+    if TO_FILL_IN not in name and (len(name) > most or not re.fullmatch(pattern, name)):
+        yield Mistake(path, name, f"{words}, at most {most} characters")
 
 
 def _mounts(value: Any, path: str) -> Iterator[Mistake]:
@@ -147,14 +157,16 @@ def _mounts(value: Any, path: str) -> Iterator[Mistake]:
             yield from _mounts(below, joined(path, place))
     if not isinstance(value, dict):
         return
-    if isinstance(containers := value.get("containers"), list):
-        volumes = {volume.get("name") for volume in value.get("volumes") or () if isinstance(volume, dict)}
-        for place, container in enumerate(containers):
-            mounts = container.get("volumeMounts") if isinstance(container, dict) else None
-            for i, mount in enumerate(mounts if isinstance(mounts, list) else ()):
-                if isinstance(mount, dict) and mount.get("name") not in volumes:
-                    where = f"{path}.containers.{place}.volumeMounts.{i}.name"
-                    yield Mistake(where, mount.get("name"), f"a volume of its pod: {', '.join(map(str, volumes))}")
+    if "containers" in value:
+        volumes = [str(volume.get("name")) for volume in value.get("volumes", ()) if isinstance(volume, dict)]
+        for kind in ("initContainers", "containers"):
+            for place, container in enumerate(value.get(kind, ())):
+                for i, mount in enumerate(container.get("volumeMounts", ())):
+                    if mount["name"] not in volumes:
+                        where = f"{path}.{kind}.{place}.volumeMounts.{i}.name"
+                        yield Mistake(
+                            where, mount["name"], f"a volume of its pod: {', '.join(volumes) or 'it has none'}"
+                        )
     for name, below in value.items():
         yield from _mounts(below, joined(path, name))
 
@@ -165,8 +177,8 @@ def _growth(spec: dict[str, Any], where: str) -> Iterator[Mistake]:
     path = f"{where}.headGroupSpec.rayStartParams.resources"
     text = spec["headGroupSpec"]["rayStartParams"].get("resources", '"{}"')
     try:
-        declared = json.loads(json.loads(text))
-    except (ValueError, TypeError):
+        declared = dict(json.loads(json.loads(text)).items())
+    except (ValueError, TypeError, AttributeError):
         yield Mistake(path, text, 'JSON within a string of JSON, for the shell: \'"{\\"driver\\": 1}"\'')
         return
     yield from overstated(declared, growth(workers, sum(size for size, _ in workers)), path)
@@ -176,4 +188,4 @@ def pod_resources(group: dict[str, Any]) -> dict[str, int]:
     """CPU cores and GPUs of one pod of a group; an amount that is no whole number counts as 0."""
     limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
     amounts = {name: str(limits.get(key, 0)) for name, key in (("CPU", "cpu"), ("GPU", "nvidia.com/gpu"))}
-    return {name: int(amount) if amount.isdigit() else 0 for name, amount in amounts.items()}
+    return {name: int(amount) if amount.isdecimal() else 0 for name, amount in amounts.items()}
