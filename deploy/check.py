@@ -15,7 +15,7 @@ import yaml
 from deploy.here import to_make
 from deploy.kubernetes import manifest
 from deploy.launcher import cluster
-from deploy.mistakes import TO_FILL_IN, Mistake, joined, strings
+from deploy.mistakes import TO_FILL_IN, Mistake, joined, keys_that_are_no_text, strings
 
 CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
 
@@ -57,7 +57,10 @@ def to_fill_in(file: Path) -> list[str]:
 
 
 def mistakes_in(document: Any) -> Iterator[Mistake]:
-    """All mistakes in one document of a file."""
+    """All mistakes in one document of a file; those of its keys and of its schema hide all deeper ones."""
+    if keys := list(keys_that_are_no_text(document)):
+        yield from keys
+        return
     match document:
         case {"provider": {}}:
             yield from cluster(document)

@@ -19,7 +19,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 
 from deploy import nodes
 from deploy.clouds import in_cloud
-from deploy.here import absent, addresses
+from deploy.here import absent, addresses, exists
 from deploy.mistakes import Mistake, growth, nearest, overstated, standing_open, strings
 from deploy.schemas import against, explained
 
@@ -41,35 +41,52 @@ def cluster(config: dict[str, Any]) -> Iterator[Mistake]:
     if kind not in PROVIDERS:
         yield Mistake("provider.type", kind, nearest(str(kind), PROVIDERS))
         return
-    wrong = [*(_local(config) if kind == "local" else ()), *against(config, json.loads(SCHEMA.read_text()))]
-    wrong += [*in_cloud(config, kind), *absent(config)]
-    if not wrong:
-        wrong = list(_refused_by_ray(config))
-    yield from wrong
-    if wrong:
+    for stage in (_misshapen, _misshapen_nodes, _refused_elsewhere, _refused_by_ray, _refused_here):
+        wrong = list(stage(config, kind))
+        yield from wrong
+        if wrong:
+            return
+
+
+def _misshapen(config: dict[str, Any], kind: str) -> Iterator[Mistake]:
+    """Violations of Ray's schema, and of what a local cluster needs beyond it. Later checks rely on these types."""
+    yield from against(config, json.loads(SCHEMA.read_text()))
+    if kind != "local":
         return
+    for name in ("head_ip", "worker_ips"):
+        if name not in config["provider"]:
+            yield Mistake(f"provider.{name}", None, "addresses of machines: it is required")
+    if isinstance(types := config.get("available_node_types"), dict):
+        yield Mistake("available_node_types", sorted(types), "nothing: a local cluster has head_ip and worker_ips")
+
+
+def _misshapen_nodes(config: dict[str, Any], kind: str) -> Iterator[Mistake]:
+    """Fields of node types that the cloud does not know."""
+    for name, node in config.get("available_node_types", {}).items():
+        schema = nodes.aws() if kind == "aws" else nodes.GCP
+        yield from against(node["node_config"], schema, f"available_node_types.{name}.node_config")
+
+
+def _refused_elsewhere(config: dict[str, Any], kind: str) -> Iterator[Mistake]:
+    """What the cloud would refuse, and what is not on this machine or is no other machine."""
+    yield from in_cloud(config, kind)
+    yield from absent(config)
+    yield from addresses(config["provider"]) if kind == "local" else ()
+
+
+def _refused_here(config: dict[str, Any], kind: str) -> Iterator[Mistake]:
+    """What Ray and the cloud accept, and should not be launched."""
     whole = _prepared(config)
     if kind == "gcp" and not whole["provider"].get("project_id"):
         yield Mistake("provider.project_id", whole["provider"].get("project_id"), "the id of a project: it is required")
-    yield from _node_types(whole, kind) if kind != "local" else ()
+    yield from _node_types(whole) if kind != "local" else ()
     yield from _mounts(whole)
     yield from _starts(whole, kind)
     yield from _setups(whole)
     yield from standing_open(whole)
 
 
-def _local(config: dict[str, Any]) -> Iterator[Mistake]:
-    """Mistakes in a cluster of provider ``local`` that Ray only prints."""
-    for name in ("head_ip", "worker_ips"):
-        if name not in config["provider"]:
-            yield Mistake(f"provider.{name}", None, "addresses of machines: it is required")
-    yield from addresses(config["provider"])
-    if "available_node_types" in config:
-        types = sorted(config["available_node_types"])
-        yield Mistake("available_node_types", types, "nothing: a local cluster has head_ip and worker_ips")
-
-
-def _refused_by_ray(config: dict[str, Any]) -> Iterator[Mistake]:
+def _refused_by_ray(config: dict[str, Any], _: str) -> Iterator[Mistake]:
     """Mistakes that Ray finds beyond its schema. Its messages name the field, if any, in backticks."""
     try:
         validate_config(_prepared(config))
@@ -78,7 +95,7 @@ def _refused_by_ray(config: dict[str, Any]) -> Iterator[Mistake]:
     except (ValueError, KeyError, RuntimeError, AssertionError, ClickException) as error:
         field = re.search(r"`(\w+)`", str(error))
         path = field[1] if field else "(the file)"
-        yield Mistake(path, config.get(path), f"what Ray accepts: {error}")
+        yield Mistake(path, config.get(path), f"what Ray accepts: {' '.join(str(error).split())}")
 
 
 def _prepared(config: dict[str, Any]) -> dict[str, Any]:
@@ -92,11 +109,8 @@ def _prepared(config: dict[str, Any]) -> dict[str, Any]:
     return whole | {name: whole[name][len(whole["setup_commands"]) :] for name in SETUPS[1:]}
 
 
-def _node_types(whole: dict[str, Any], kind: str) -> Iterator[Mistake]:
-    """Mistakes in node types: fields that the cloud does not know, a head on spot, a wrong size to grow to."""
-    schema = nodes.aws() if kind == "aws" else nodes.GCP
-    for name, node in whole["available_node_types"].items():
-        yield from against(node["node_config"], schema, f"available_node_types.{name}.node_config")
+def _node_types(whole: dict[str, Any]) -> Iterator[Mistake]:
+    """Mistakes in node types: a head on spot, a wrong size to grow to."""
     types, head = dict(whole["available_node_types"]), whole["head_node_type"]
     head_node = types.pop(head)
     workers = [(node["max_workers"], node["resources"]) for node in types.values()]
@@ -123,7 +137,7 @@ def _mounts(whole: dict[str, Any]) -> Iterator[Mistake]:
     if not any(remote.endswith("auth_token") for remote in mounts):
         yield Mistake("file_mounts", sorted(mounts), "a token among them, as ~/.ray/auth_token")
     for remote, local in mounts.items():
-        if (Path(local).expanduser() / "pyproject.toml").exists():
+        if exists(f"{local}/pyproject.toml", Path.is_file):
             yield Mistake(f"file_mounts.{remote}", local, "folders of code: Ray reads every file below a mount")
 
 

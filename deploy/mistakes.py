@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from ipaddress import IPv6Address, ip_address
 
 FEW = 12
 """Up to this many allowed values are listed in full; of more, only those similar to the refused one."""
@@ -53,6 +54,25 @@ def strings(value: object, path: str = "") -> Iterator[tuple[str, str]]:
                 yield from strings(below, joined(path, place))
 
 
+def keys_that_are_no_text(value: object, path: str = "") -> Iterator[Mistake]:
+    """Keys, at any depth, that YAML reads as numbers, truth values or dates: no field is called so."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, below in pairs:
+        if isinstance(value, dict) and not isinstance(name, str):
+            yield Mistake(joined(path, name), name, "text as a name, in quotes")
+        yield from keys_that_are_no_text(below, joined(path, name))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, or a name, is one by which a machine reaches itself alone."""
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
 def growth(workers: Collection[tuple[int, Mapping[str, int]]], most: int) -> dict[str, int]:
     """The most CPUs and GPUs of ``most`` nodes. ``workers``: size and resources of one node, for each group."""
     grown = {}
@@ -74,6 +94,6 @@ def standing_open(document: object) -> Iterator[Mistake]:
     for path, value in strings(document):
         if ANYWHERE.search(value):
             yield Mistake(path, value, f"{LOOPBACK[0]}, or addresses that you know")
-        for host in HOST.findall(value):
-            if host not in LOOPBACK and not ANYWHERE.search(host):
+        for host in (found.strip("'\"") for found in HOST.findall(value)):
+            if not is_loopback(host) and not ANYWHERE.search(host):
                 yield Mistake(path, host, f"one of {', '.join(LOOPBACK)} as host")
