@@ -61,7 +61,7 @@ scale-test: $(READY)       ## a study of 131,689 photographs in 5 GB of memory; 
 	$(BIN)/python benchmarks/photographs.py $(SCALE)/all
 	SCALE=$(abspath $(SCALE)) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m slow tests/scale
 
-check: $(READY)            ## format, lint, types, import contracts, banned calls, banned calls
+check: $(READY)            ## format, lint and security rules, types, import contracts, banned calls
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
