@@ -109,17 +109,27 @@ def _both(transform: Callable[[Any], Tensor], image: Any) -> tuple[Tensor, Tenso
     return transform(image), transform(image)
 
 
-def loading(views: Views, batches: int, work: Callable[[Tensor], None] = lambda batch: None) -> Job:
-    """A job that loads ``1 + batches`` batches and does ``work`` on each; its rate counts from the end of the first."""
+def loading(
+    views: Views, batches: int, work: Callable[[Tensor], None] = lambda batch: None, waits: list[float] | None = None
+) -> Job:
+    """A job that loads ``1 + batches`` batches and does ``work`` on each; its rate counts from the end of the first.
+
+    ``waits`` gets the share of that time which passes before batches are there.
+    """
 
     def job() -> float:
         loaded = views(1 + batches)
         work(next(loaded))
-        started, n = time.perf_counter(), 0
+        started, worked, n = time.perf_counter(), 0.0, 0
         for batch in loaded:
+            began = time.perf_counter()
             work(batch)
+            worked += time.perf_counter() - began
             n += len(batch)
-        return n / (time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        if waits is not None:
+            waits.append(1 - worked / seconds)
+        return n / seconds
 
     return job
 
@@ -166,24 +176,24 @@ def beside_torchvision(setting: Setting, batches: int, rounds: int) -> dict[str,
 
 
 def beside_resident(setting: Setting, arch: str, batches: int, rounds: int) -> dict[str, Any]:
-    """Views per second of training steps on tensors in memory, of the loader alone, and of steps fed by it; and the
-    share of the first that the last reaches."""
+    """Views per second of training steps on tensors in memory, of the loader alone, and of steps fed by it; the share
+    of the first that the last reaches, and the share of its time that a fed step waits for views."""
     views, step = mi_ray_views(setting.paths, setting.kind, setting.images, setting.workers), step_of(arch)
-    resident = list(views(2))
+    resident, waits = list(views(2)), list[float]()
     jobs = {
         "resident": loading(lambda n: (resident[i % 2] for i in range(n)), batches, step),
         "loader": loading(views, batches),
-        "fed": loading(views, batches, step),
+        "fed": loading(views, batches, step, waits),
     }
     measured = rounds_of(jobs, rounds)
     share = ratios(measured["fed"], measured["resident"])
     row = {"arch": arch, "workers": setting.workers, **{name: median(values) for name, values in measured.items()}}
     print(
         f"| {arch} | {setting.workers} | {row['resident']:.0f} | {row['loader']:.0f} | {row['fed']:.0f} |"
-        f" {share[0]:.2f} | {share[1]:.2f} | {share[2]:.2f} |",
+        f" {share[0]:.2f} | {share[1]:.2f} | {share[2]:.2f} | {min(waits[1:]):.3f} to {max(waits[1:]):.3f} |",
         flush=True,
     )
-    return row | {"share": share}
+    return row | {"share": share, "waits": waits[1:]}
 
 
 def main(options: argparse.Namespace) -> None:
@@ -200,8 +210,9 @@ def main(options: argparse.Namespace) -> None:
         for workers in options.workers:
             setting = Setting(paths=paths, kind=kind, images=options.images, workers=workers)
             rows["loader"].append(beside_torchvision(setting, options.batches, options.rounds))
-    print("\n| encoder | workers | step in memory, views/s | loader alone | fed step | share: least | median | most |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("\n| encoder | workers | step in memory, views/s | loader alone | fed step", end=" ")
+    print("| share: least | median | most | waits: least to most |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for arch in options.archs:
         for workers in options.workers:
             setting = Setting(paths=paths, kind="simclr", images=options.images, workers=workers)
