@@ -68,6 +68,8 @@ PASSED = [
     (GCP, f"{HEAD_NODE}.machineType", "c4-standard-8-lssd"), (GCP, f"{GPU_NODE}.machineType", "a3-ultragpu-8g"),
     (LOCAL, "auth.ssh_private_key", str(ROOT / "Makefile")), (LOCAL, "provider.worker_ips", ["10.0.0.2", "node-3.lab"]),
     (LOCAL, "provider.worker_ips", ["gpu_1.lab", "_x", "fe80::1%eth0"]), (AWS, "cluster_name", "a" * 240),
+    (AWS, "head_start_ray_commands.2", 'mlflow server --host "127.0.0.2"'),
+    (AWS, "head_start_ray_commands.2", "mlflow server --host [::1]"),
     (GCP, "provider.availability_zone", "us-west1-ai1a"), (GCP, f"{HEAD_NODE}.machineType", "n1-ultramem-40"),
     (GCP, f"{HEAD_NODE}.machineType", "n1-megamem-96"), (AWS, f"{GPU_NODE}.InstanceType", "gr6.4xlarge"),
     (GCP, f"{GPU_NODE}.scheduling", {"provisioningModel": "SPOT"}),
