@@ -15,7 +15,6 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-import ray
 from ray.tune import Callback
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
@@ -51,11 +50,11 @@ class DependentTrials(SearchAlgorithm):
         store: Store,
         listener: Listener,
         *,
-        work: ray.ObjectRef,
+        work: str,
         retries: int,
     ) -> None:
-        """``slots``: trainings side by side; ``work``: reference to the `mi_ray.orchestration.trial.Work` of all jobs;
-        ``retries``: per trial."""
+        """``slots``: trainings side by side; ``work``: name of the `mi_ray.orchestration.trial.Work` that all jobs
+        share; ``retries``: per trial."""
         self._slots, self._occupancy, self._store = slots, occupancy, store
         self._listener, self._work, self._retries = listener, work, retries
         self._experiment: Any = None

@@ -1,11 +1,17 @@
-"""Send classes of a user's own to workers that cannot import them."""
+"""What workers get from the driver: one value for all of them, and classes of a user's own that they cannot import."""
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import Any
 
+import ray
 from ray import cloudpickle
+from ray.experimental import internal_kv
 
 from mi_ray.experiments.declare.own.base import declared_values
 from mi_ray.experiments.plan.plan import Job
@@ -25,3 +31,33 @@ def pickle_own_by_value(jobs: Iterable[Job]) -> None:
 def declared_classes(value: object) -> Iterator[type]:
     """Classes of a declared value and of everything in it."""
     return map(type, declared_values(value))
+
+
+@contextmanager
+def sharing(value: object) -> Iterator[str]:
+    """Give ``value`` to all workers of this driver for the block; yields the name by which `shared` finds it.
+
+    The head keeps it. Ray's object store is no place for it: when a local raylet dies, Ray looks for the driver's
+    objects there, does not reach them, and ends the driver with exit code 1 and no word.
+    """
+    name, own = f"shared/{secrets.token_hex(8)}", namespace()
+    internal_kv._internal_kv_put(name, cloudpickle.dumps(value), True, namespace=own)
+    try:
+        yield name
+    finally:
+        with suppress(Exception):  # a head that does not answer keeps nothing
+            internal_kv._internal_kv_del(name, namespace=own)
+
+
+@lru_cache(maxsize=1)
+def shared(name: str) -> Any:
+    """The value that the driver shared; fetched once per process."""
+    content = internal_kv._internal_kv_get(name, namespace=namespace())
+    if content is None:
+        raise RuntimeError(f"the cluster's head has no value of {name!r}: the driver that shared it has ended")
+    return cloudpickle.loads(content)
+
+
+def namespace() -> bytes:
+    """Of the values of this driver and its workers: drivers on one cluster may use the same names."""
+    return f"mi_ray/{ray.get_runtime_context().get_job_id()}".encode()

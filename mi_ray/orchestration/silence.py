@@ -22,6 +22,8 @@ import ray
 from ray.experimental import internal_kv
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from mi_ray.orchestration.pickling import namespace
+
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 60.0
 """Seconds without a beat after which the listener is told."""
@@ -57,7 +59,7 @@ class Beat:
 @contextmanager
 def beating(key: str, rank: int = 0) -> Iterator[None]:
     """Beat in the block for worker ``rank`` of the job ``key``."""
-    over, name, namespace = threading.Event(), f"{key}/{rank}".encode(), _namespace()
+    over, name, own = threading.Event(), f"{key}/{rank}".encode(), namespace()
     node, born = ray.get_runtime_context().get_node_id(), psutil.Process().create_time()
 
     def beat() -> None:
@@ -66,7 +68,7 @@ def beating(key: str, rank: int = 0) -> Iterator[None]:
             count += 1
             with suppress(Exception):
                 content = json.dumps([os.getpid(), node, count, born])
-                internal_kv._internal_kv_put(name, content, True, namespace=namespace)
+                internal_kv._internal_kv_put(name, content, True, namespace=own)
             over.wait(BEAT_SECONDS)
 
     thread = threading.Thread(target=beat, daemon=True, name="beat")
@@ -81,9 +83,9 @@ def beating(key: str, rank: int = 0) -> Iterator[None]:
 
 def beats(key: str) -> dict[str, Beat]:
     """The newest beat of every process of a job, by its name; asks the head."""
-    namespace = _namespace()
-    names = internal_kv._internal_kv_list(f"{key}/", namespace=namespace)
-    found = {name.decode(): internal_kv._internal_kv_get(name, namespace=namespace) for name in names}
+    own = namespace()
+    names = internal_kv._internal_kv_list(f"{key}/", namespace=own)
+    found = {name.decode(): internal_kv._internal_kv_get(name, namespace=own) for name in names}
     return {name: Beat(*json.loads(value)) for name, value in found.items() if value}
 
 
@@ -91,12 +93,7 @@ def forget(key: str, rank: int | None = None) -> None:
     """Remove the beats of a job, or of one of its processes."""
     name = f"{key}/" if rank is None else f"{key}/{rank}"
     with suppress(Exception):
-        internal_kv._internal_kv_del(name, del_by_prefix=rank is None, namespace=_namespace())
-
-
-def _namespace() -> bytes:
-    """Of the beats of this driver's trials: on one cluster two drivers may compute jobs of the same key."""
-    return f"mi_ray/{ray.get_runtime_context().get_job_id()}".encode()
+        internal_kv._internal_kv_del(name, del_by_prefix=rank is None, namespace=namespace())
 
 
 class Stillness:

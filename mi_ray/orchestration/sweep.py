@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import ray
 import torch
 from ray import tune
 
@@ -27,7 +26,7 @@ from mi_ray.orchestration.data_parallel import train_together
 from mi_ray.orchestration.deaths import surviving_every_death
 from mi_ray.orchestration.dependent_trials import DependentTrials, Relay
 from mi_ray.orchestration.lifeline import Interrupted, refuse_if_cut
-from mi_ray.orchestration.pickling import pickle_own_by_value
+from mi_ray.orchestration.pickling import pickle_own_by_value, sharing
 from mi_ray.orchestration.placement import (
     ONE_WORKER,
     Occupancy,
@@ -121,9 +120,14 @@ def run_trials(
     pickle_own_by_value(table.values())
     slots = training_slots(capacity, team, table.values())
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(slots, int(capacity.most.cpus)))
-    trials = DependentTrials(
-        table.values(), slots, Occupancy(capacity, team), store, listener, work=ray.put(work), retries=RETRIES
-    )
+    occupancy = Occupancy(capacity, team)
+    with sharing(work) as name:
+        trials = DependentTrials(table.values(), slots, occupancy, store, listener, work=name, retries=RETRIES)
+        _run(trials, listener, store)
+
+
+def _run(trials: DependentTrials, listener: Listener, store: Store) -> None:
+    """Tune runs over the trials, one after another, until one has ended in order."""
     without_progress = 0
     while True:
         ended = trials.ended

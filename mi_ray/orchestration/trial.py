@@ -1,23 +1,22 @@
 """The Tune trial of a job: a `Trainable` in a Ray actor, which Tune reuses for the next trial (``reuse_actors``).
 
-Tune unpickles the trainable several times per trial. An importable class pickles by name, and the data of all trials is
-one object in Ray's object store, so this costs little.
+Tune unpickles the trainable several times per trial. An importable class pickles by name, and the data of all trials
+is one value that the head keeps, so this costs little.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.orchestration.deaths import reason_of
+from mi_ray.orchestration.pickling import shared
 from mi_ray.orchestration.silence import beating
 
 FAILED = "failed"
@@ -30,9 +29,9 @@ Work = Callable[[Job, Path], str]
 """Computes a job in a temporary node-local folder; returns the error, or "" on success."""
 
 
-def config(job: Job, work: ray.ObjectRef) -> dict[str, Any]:
-    """The configuration of a trial; ``work``: a reference that all trials share."""
-    return {"job": job, "work": [work]}
+def config(job: Job, work: str) -> dict[str, Any]:
+    """The configuration of a trial; ``work``: the name of the `Work` that all trials share."""
+    return {"job": job, "work": work}
 
 
 class JobTrial(tune.Trainable):
@@ -46,7 +45,7 @@ class JobTrial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        work, job = _fetch(self.config["work"][0]), self.config["job"]
+        work, job = shared(self.config["work"]), self.config["job"]
         try:
             with beating(job.key):
                 error_text = work(job, Path(self.logdir))
@@ -77,9 +76,3 @@ class NewestFirst(FIFOScheduler):
         while self._offered and self._offered[-1].status != Trial.PENDING:
             self._offered.pop()
         return self._offered[-1] if self._offered else None
-
-
-@lru_cache(maxsize=1)
-def _fetch(reference: ray.ObjectRef) -> Work:
-    """The function that computes jobs, fetched once per process."""
-    return ray.get(reference)

@@ -191,9 +191,10 @@ class Rounds:
             self.stop = stop_of(error, self.order.store)
             if self.stop is None:
                 raise
-            return STOPPED
         screen.look_again()
         self._committed |= screen.committed
+        if self.stop:
+            return STOPPED
         if interrupted or keys - screen.lost - screen.store.committed(keys):
             return INTERRUPTED
         return FAILED if screen.failures else DONE
