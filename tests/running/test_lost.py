@@ -12,7 +12,7 @@ import pytest
 from mi_ray.experiments.declare import CDP, Embedding, LinearEvaluation, SameClass, Training
 from mi_ray.experiments.plan.search import Range, Search
 from mi_ray.experiments.plan.study import Matrix, Study
-from mi_ray.experiments.store.lost import MOST_DEATHS, deaths, fail, failed, forgive, poison, settle
+from mi_ray.experiments.store.lost import MOST_DEATHS, deaths, fail, failed, forgive, poison, settle, traces
 from mi_ray.experiments.store.store import Store
 from mi_ray.launch import launch
 from mi_ray.running.exit import DONE, FAILED
@@ -57,11 +57,12 @@ def test_a_cell_that_kills_its_process_is_skipped_and_the_others_are_computed(
     out, err = capsys.readouterr()
     assert "failed  training pairing=color  killed its process 3 times; skipped; --retry tries it again" in out
     assert err == "" and len(list((tmp_path / "cells").iterdir())) == 3
+    (attempts,) = traces(Store(tmp_path)).values()
+    recovery.redone = f"{len(attempts)} tries of the poison cell, no other"
     assert launched(tmp_path, "--dry-run", study=SMALL) == DONE
     assert "skipped   training pairing=color: killed its process 3 times" in capsys.readouterr().out
     assert launched(tmp_path, "--retry", study=SMALL) == DONE
     assert len(list((tmp_path / "cells").iterdir())) == 6 and not list((tmp_path / "work").iterdir())
-    recovery.redone = "the poison cell 3 times, no other"
 
 
 @pytest.fixture
