@@ -13,7 +13,7 @@ import torch
 from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError, RayActorError, RayTaskError
 from ray.train import WorkerGroupError  # type: ignore[attr-defined]
 
-from mi_ray.experiments.run.failures import failure_line
+from mi_ray.experiments.run.failures import death_of, failure_line
 from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration import silence
 from mi_ray.orchestration.connection import connected
@@ -70,6 +70,8 @@ def raised(cause: Exception) -> RayTaskError:
 def test_a_death_is_told_in_one_line_that_begins_with_its_kind(error: Exception | None, begins: str, holds: str):
     reason = reason_of(error)
     assert reason.startswith(begins) and holds in reason and "\n" not in reason
+    kind = begins.partition(":")[0]
+    assert death_of(reason) == ("" if kind == "ValueError" else kind), "runs tell a death from a job's error by it"
 
 
 @pytest.mark.fault("F30", "an allocation fails: MemoryError, torch's texts, ENOMEM")

@@ -12,12 +12,27 @@ import pytest
 from mi_ray.experiments.declare import CDP, Embedding, LinearEvaluation, SameClass, Training
 from mi_ray.experiments.plan.search import Range, Search
 from mi_ray.experiments.plan.study import Matrix, Study
-from mi_ray.experiments.store.lost import MOST_DEATHS, deaths, fail, failed, forgive, poison, settle, traces
+from mi_ray.experiments.store.lost import (
+    MOST_DEATHS,
+    Numbered,
+    deaths,
+    fail,
+    failed,
+    forgive,
+    poison,
+    settle,
+    settle_run,
+    traces,
+    unsettled,
+)
 from mi_ray.experiments.store.store import Store
 from mi_ray.launch import launch
 from mi_ray.running.exit import DONE, FAILED
+from mi_ray.running.recording import Recording
+from mi_ray.running.rounds import ScreenAndRecording
 from tests.faults.matrix import Recovery
-from tests.running.studies import SMALL
+from tests.running.rehearsal import Rehearsal
+from tests.running.studies import SMALL, order_in
 
 DIES = """
 import os, sys
@@ -86,6 +101,37 @@ def test_deaths_are_those_of_a_driver_that_computed_the_cell_itself(store: Store
     store.attempt("a")
     settle(store, counts=True)
     assert poison(store) == {}
+
+
+DEATHS = [
+    "oom: all of it",
+    "node: gone",
+    "hung: still",
+    "preempted: taken",
+    "start: no room",
+    "tune: it ended",
+    "missing: ",
+]
+
+
+@pytest.mark.parametrize(
+    ("reason", "raised", "died"),
+    [("Diverged: loss is nan", True, 0), ("exit: by a signal", False, 2), *((reason, False, 0) for reason in DEATHS)],
+)
+def test_a_search_forgets_only_what_a_job_raised_and_a_cell_counts_only_its_own_exits(
+    reason: str, raised: bool, died: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    rehearsal, exits = Rehearsal(Store(tmp_path)), set[Numbered]()
+    store, job = rehearsal.store, rehearsal.job("training")
+    heard = ScreenAndRecording(rehearsal.screen, Recording(order_in(tmp_path)), marks=True, exits=exits)
+    for hear, told in ((heard.died, "node: gone"), (heard.died, reason), (heard.failed, reason)):
+        store.attempt(job.key)
+        hear(job, told)
+    unheard = store.attempt("of a worker of a training").key
+    settle_run(store, exits)
+    assert failed(store) == ({job.key: reason} if raised else {}) and unsettled(store) == set()
+    assert deaths(traces(store)[job.key]) == died and deaths(traces(store)[unheard]) == 0
 
 
 @pytest.mark.parametrize(
