@@ -99,8 +99,8 @@ def healed(order: Order) -> Order:
 def todo(order: Order) -> tuple[list[Job], list[tuple[Job, str]]]:
     """Jobs of the missing cells that can be computed, and jobs that are skipped, with the reason.
 
-    Skipped are cells that killed their process too often and, in a search, those that failed; the cells below them
-    cannot be computed.
+    Skipped are cells that killed their process too often and, in a search, those that raised an error; the cells below
+    them cannot be computed.
     """
     missing = order.plan.missing_jobs(order.store)
     missed = lost(order.store) if order.study.searches else poison(order.store)

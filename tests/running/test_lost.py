@@ -25,11 +25,12 @@ from mi_ray.experiments.store.lost import (
     traces,
     unsettled,
 )
-from mi_ray.experiments.store.store import Store
+from mi_ray.experiments.store.store import Store, store_at
 from mi_ray.launch import launch
 from mi_ray.running.exit import DONE, FAILED
 from mi_ray.running.recording import Recording
 from mi_ray.running.rounds import ScreenAndRecording
+from tests.buckets import new_bucket
 from tests.faults.matrix import Recovery
 from tests.running.rehearsal import Rehearsal
 from tests.running.studies import SMALL, order_in
@@ -147,6 +148,16 @@ def test_a_search_forgets_only_what_a_job_raised_and_a_cell_counts_only_its_own_
 )
 def test_a_death_after_a_step_forward_is_laid_to_who_killed_it(attempts, expected) -> None:
     assert deaths({number: frozenset(names) for number, names in attempts.items()}) == expected
+
+
+@pytest.mark.usefixtures("s3")
+def test_attempts_at_one_cell_of_a_bucket_are_settled_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MI_RAY_CACHE", str(tmp_path))
+    store = store_at(new_bucket())
+    for key in ("a", "b"):
+        store.attempt(key)
+    settle(store, unsettled(store, "a"), counts=True)
+    assert unsettled(store) == {("b", 1)} and deaths(traces(store)["a"]) == 1
 
 
 def test_what_failed_is_remembered_until_it_is_committed_or_tried_again(store: Store) -> None:
