@@ -1,6 +1,6 @@
 """Step time of a training while the mirror's server is up, down or hanging: ratios of neighbouring blocks of steps.
 
-    OMP_NUM_THREADS=1 python benchmarks/mirror_step_time.py [PAIRS]
+    OMP_NUM_THREADS=1 python benchmarks/mirror_step_time.py [--pairs N] [--minutes M]
 
 As in a sweep with ``--on here``: the mirror is a thread of the process that trains, and shares Python's lock with it;
 with Ray, trainings are other processes. A block trains for `STEPS` steps, while a cell is committed every `EVERY`
@@ -9,14 +9,17 @@ seconds, far more often than in a sweep. "up": the server takes what it is told;
 minute, so that every block has failures.
 
 Printed are the medians of the ratios to "up" of neighbouring blocks with a 95 % interval, by the clock and by the
-processor time of the training's thread, and the processor time of the mirror: an upper bound of what Python's lock can
-cost the training.
+processor time of the training's thread, and the processor time of the mirror: about what Python's lock can cost the
+training.
+
+It ends after N pairs of blocks (40) or, at the end of a pair, after M minutes (10), whichever comes first; a server of
+its own starts before, in seconds to a minute. One pair is a first look: ``--minutes 0`` measures it after a warm-up.
 """
 
 from __future__ import annotations
 
+import argparse
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -82,8 +85,8 @@ def interval(values: list[float]) -> tuple[float, float, float]:
     return median(values), ordered[low], ordered[high]
 
 
-def main(pairs: int) -> None:
-    """Measure and print."""
+def main(pairs: int, minutes: float) -> None:
+    """Measure at least one pair, and print."""
     torch.set_num_threads(1)
     background.RESTS = 0.0
     step = stepper("resnet10t", torch.float32, torch.channels_last)
@@ -97,7 +100,10 @@ def main(pairs: int) -> None:
         places = {"down": f"http://127.0.0.1:{free_port()}", "hanging": f"http://127.0.0.1:{silent.getsockname()[1]}"}
         try:
             found: dict[str, list[Times]] = {name: [] for name in places}
+            until = time.monotonic() + 60 * minutes
             for number in range(pairs + 1):
+                if number > 1 and time.monotonic() > until:
+                    break
                 for name, uri in places.items():
                     pair = {}
                     for state, place in sorted({"up": server.url, name: uri}.items(), reverse=bool(number % 2)):
@@ -108,6 +114,7 @@ def main(pairs: int) -> None:
                         found[name].append((clock / up_clock, thread / up_thread, pair[name][2] / thread))
         finally:
             server.stop()
+    print(f"{len(found['down'])} pairs")
     for name, ratios in found.items():
         by_clock, by_processor, mirrors = (interval(list(values)) for values in zip(*ratios, strict=True))
         for kind, (middle, low, high) in (("clock", by_clock), ("processor time", by_processor)):
@@ -116,4 +123,8 @@ def main(pairs: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 40)
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("--pairs", type=int, default=40, help="most pairs of blocks per state of the server")
+    parser.add_argument("--minutes", type=float, default=10.0, help="after which no pair begins")
+    flags = parser.parse_args()
+    main(max(1, flags.pairs), flags.minutes)

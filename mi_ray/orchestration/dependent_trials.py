@@ -62,6 +62,7 @@ class DependentTrials(SearchAlgorithm):
         self._queue = Queue(self.jobs.values(), store, slots=slots)
         self._running: dict[str, JobTrialRecord] = {}
         self._attempts: dict[str, int] = {}
+        self._died: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
         self._ended: set[str] = set()
         self._waits, self._still = Waits(), silence.Stillness()
@@ -167,12 +168,20 @@ class DependentTrials(SearchAlgorithm):
                 self._queue.done(job)
                 self._listener.finished(job)
             else:
-                reason = (result or {}).get(FAILED) or f"{trial.death} ({self._retries + 1} tries)"
+                reason = (result or {}).get(FAILED) or self._told(job, trial.death if error else "")
                 if reason.startswith(STOP):
                     raise Stopped(reason.removeprefix(STOP))
                 self._fail(job, reason)
         except Exception as fault:
             self.fault = self.fault or fault
+
+    def _told(self, job: Job, death: str) -> str:
+        """The reason of a job's last death with the number of its tries; ``death``: "" if its last try did not die."""
+        if not death:
+            return "missing: its cells are not in the store"
+        self._died[job.key] += 1
+        tries = self._died[job.key]
+        return f"{death} ({tries} {'try' if tries == 1 else 'tries'})"
 
     def _fail(self, job: Job, reason: str) -> None:
         blocked = self._queue.fail(job)
@@ -189,6 +198,7 @@ class DependentTrials(SearchAlgorithm):
         """Tune tries a trial again: tell why."""
         self._still.forget(trial.trial_id)
         silence.forget(trial.trial_id)
+        self._died[trial.trial_id] += 1
         self._lost[trial.trial_id] += not trial.death.startswith(PREEMPTED)
         self._listener.died(self.jobs[trial.trial_id], trial.death)
 
@@ -200,8 +210,9 @@ class DependentTrials(SearchAlgorithm):
             self._forget(job)
             self._lost[key] += 1
             if self._lost[key] > self._retries:
-                self._fail(job, f"{reason} ({self._lost[key]} tries)")
+                self._fail(job, self._told(job, reason))
             else:
+                self._died[key] += 1
                 self._listener.died(job, reason)
         rest = [job for key, job in self.jobs.items() if key not in self._ended]
         self._queue = Queue(rest, self._store, slots=self._slots)

@@ -57,8 +57,7 @@ def draw_figures(order: Order, tracking_uri: str, sweep: str) -> Drawn:
     """Draw the whole plan: figures hatch the cells that ``--only`` left out.
 
     A function that raises, or a folder that cannot be written, must not lose the end of a run: its failure becomes one
-    line. Only MLflow's own failures,
-    `Unreachable`, are raised.
+    line. Only MLflow's own failures, `Unreachable`, are raised.
     """
     from mi_ray.tracking.reach import Unreachable
 

@@ -10,9 +10,19 @@ from mi_ray.experiments.declare import Data, Labelled, OwnImages
 from mi_ray.experiments.declare.checks import Refused, Stopped
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import Job, build
-from mi_ray.experiments.run.failures import stop_of, unusable
+from mi_ray.experiments.run.failures import EXIT, death_of, stop_of, unusable
 from mi_ray.experiments.store.healing import heal
-from mi_ray.experiments.store.lost import fail, forgive, lost, poison, settle, settle_after
+from mi_ray.experiments.store.lost import (
+    Numbered,
+    fail,
+    forgive,
+    lost,
+    poison,
+    settle,
+    settle_after,
+    settle_run,
+    unsettled,
+)
 from mi_ray.running.clock import Accounting
 from mi_ray.running.exit import DONE, FAILED, INTERRUPTED, STOPPED, say
 from mi_ray.running.order import Order
@@ -70,7 +80,7 @@ def _computed(order: Order, recording: Recording) -> Rounds:
         if rounds is None:
             raise
         rounds.stop, rounds.code = rounds.stop or stop, STOPPED
-    settle(order.store, counts=rounds.code in (DONE, FAILED))  # Ray's workers died, or went with an interrupted run
+    settle_run(order.store, rounds.exits if rounds.code in (DONE, FAILED) else set())  # else they ended with the run
     return rounds
 
 
@@ -89,8 +99,8 @@ def healed(order: Order) -> Order:
 def todo(order: Order) -> tuple[list[Job], list[tuple[Job, str]]]:
     """Jobs of the missing cells that can be computed, and jobs that are skipped, with the reason.
 
-    Skipped are cells that killed their process too often and, in a search, those that failed; the cells below them
-    cannot be computed.
+    Skipped are cells that killed their process too often and, in a search, those that raised an error; the cells below
+    them cannot be computed.
     """
     missing = order.plan.missing_jobs(order.store)
     missed = lost(order.store) if order.study.searches else poison(order.store)
@@ -140,6 +150,8 @@ class Rounds:
         """Exit code: that of the first round that did not end well, if one did not."""
         self.stop: Stopped | None = None
         """What stopped the run in the middle, if something did."""
+        self.exits: set[Numbered] = set()
+        """Attempts whose process ended by itself."""
         self._missing = 0
         self._committed: set[str] = set()
         self.screen = self._new_screen()
@@ -183,7 +195,8 @@ class Rounds:
         interrupted = False
         try:
             with screen:
-                listener = ScreenAndRecording(screen, self._recording, marks=self.order.study.searches)
+                searches = self.order.study.searches
+                listener = ScreenAndRecording(screen, self._recording, marks=searches, exits=self.exits)
                 self._runner.run(jobs, listener, screen.set_slots)
         except KeyboardInterrupt:
             interrupted = True
@@ -215,16 +228,33 @@ class Rounds:
 class ScreenAndRecording:
     """The runners' listener: the screen shows every event, MLflow mirrors committed cells."""
 
-    def __init__(self, screen: Screen, recording: Recording, *, marks: bool) -> None:
-        """``marks``: whether the store is told which cells failed, so that a search goes on without them."""
-        self._screen, self._recording, self._marks = screen, recording, marks
+    def __init__(self, screen: Screen, recording: Recording, *, marks: bool, exits: set[Numbered]) -> None:
+        """``marks``: whether the store is told which cells raised an error, so that a search goes on without them;
+        ``exits``: gets the attempts whose process ended by itself."""
+        self._screen, self._recording, self._marks, self._exits = screen, recording, marks, exits
         self.waiting, self.started, self.tick = screen.waiting, screen.started, screen.tick
-        self.silent, self.died = screen.silent, screen.died
+        self.silent = screen.silent
+
+    def died(self, job: Job, reason: str) -> None:
+        self._lay(job, reason)
+        self._screen.died(job, reason)
 
     def failed(self, job: Job, reason: str) -> None:
-        if self._marks:
+        if death_of(reason):
+            self._lay(job, reason)
+        elif self._marks:
             fail(self._screen.store, [cell.key for cell in job.cells], reason)
         self._screen.failed(job, reason)
+
+    def _lay(self, job: Job, reason: str) -> None:
+        """Lay the attempts that a death has ended to their cells if their process ended by itself, else to nobody."""
+        store = self._screen.store
+        with suppress(Exception):  # a store that does not answer: at the end of the run they are laid to nobody
+            dead = {attempt for cell in job.cells for attempt in unsettled(store, cell.key)} - self._exits
+            if death_of(reason) == EXIT:
+                self._exits |= dead
+            else:
+                settle(store, dead, counts=False, why=death_of(reason))
 
     def finished(self, job: Job) -> None:
         self._screen.finished(job)

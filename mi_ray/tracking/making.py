@@ -2,19 +2,19 @@
 
 MLflow makes its tables by some seventy migrations, which no transaction holds together. A process that ends in the
 middle, or two at once, leave a file that no later MLflow completes. Here one process at a time, under a lock that the
-kernel frees when its holder dies, makes a file of another name in the same folder and renames it.
+kernel frees when its holder dies, makes a file of another name in the same folder and renames it, unless another
+program, which does not heed the lock, has made the database by then.
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import signal
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 from threading import current_thread, main_thread
@@ -23,9 +23,10 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
+from mi_ray.compute.numerics.disk import FULL
 from mi_ray.experiments.store.files import fsync
 from mi_ray.tracking.reach import Unreachable, Unusable, moved_away, not_made, of_sqlite, sqlite_uri
-from mi_ray.tracking.sqlite import Condition, condition, explained
+from mi_ray.tracking.sqlite import Condition, condition, explained, judged, schema_of
 
 LOCK, ASIDE = ".lock", ".making"
 """Endings of the lock's file, and of the database that is being made, beside the database."""
@@ -40,43 +41,64 @@ STILL = 2.0
 def make_if_absent(file: Path, *, may_replace: bool) -> bool:
     """Make the database ``file`` unless it is there, and remove what killed makers left; returns whether it was made.
 
-    ``may_replace``: an unfinished database without runs is made anew; else it is `Unusable`. `Unreachable` if another
-    process holds the lock for too long.
+    ``may_replace``: an unfinished database is made anew; else it is `Unusable`. `Unreachable` if another process holds
+    the lock for too long.
     """
     file = Path(os.path.realpath(file))
     now = condition(file)
     if now == "ready" and not _leftovers(file):
         return False
     with _locked(file):
-        now = _settled(file)
-        if now == "unfinished" and not may_replace:
-            raise Unusable(
-                f"{file} is unfinished: MLflow was stopped while it made it, and it holds no run; {moved_away()}"
-            )
-        if now != "ready":
+        is_made = False
+        while not is_made and (now := _settled(file)) != "ready":
+            if now == "unfinished" and not may_replace:
+                raise Unusable(
+                    f"{file} is unfinished: MLflow was stopped while it made it, and it holds no run; {moved_away()}"
+                )
             with _signals_later():
-                _make(file, now)
+                is_made = _make(file, now)
         _remove(_aside(file))
-        return now != "ready"
+        return is_made
 
 
-def _make(file: Path, now: Condition) -> None:
-    """Make the database aside and rename it to ``file``, whose old journal would otherwise be played into it."""
+def _make(file: Path, now: Condition) -> bool:
+    """Make the database aside and put it in its place; False if another program has made one there meanwhile."""
     aside = _aside(file)
     _remove(aside)
     try:
         os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))  # SQLite would not heed the umask
         _make_tables(aside)
         fsync(aside)
-        with _held(file) if now == "unfinished" else nullcontext():
-            for ending in SIBLINGS:
-                Path(f"{file}{ending}").unlink(missing_ok=True)
-            aside.rename(file)
+        is_put = (now == "absent" and _linked(aside, file)) or _replaced(aside, file, now)
         fsync(file.parent)
+        return is_put
     except OSError as error:
         raise _not_made(file, error) from error
     finally:
         _remove(aside)
+
+
+def _linked(aside: Path, file: Path) -> bool:
+    """Give a database the name ``file`` if nothing has it; False also where the file system has no second names."""
+    if file.exists():
+        return False
+    _remove_siblings(file)
+    try:
+        os.link(aside, file)
+    except OSError:
+        return False
+    return True
+
+
+def _replaced(aside: Path, file: Path, now: Condition) -> bool:
+    """Rename a database to ``file`` while no other program writes there, unless the file is more than it was."""
+    with _held(file) as connection:
+        schema = schema_of(connection)
+        if schema.tables and (now == "absent" or judged(file, schema) != "unfinished"):
+            return False
+        _remove_siblings(file)
+        aside.rename(file)
+    return True
 
 
 def _make_tables(aside: Path) -> None:
@@ -162,11 +184,11 @@ def _settled(file: Path) -> Condition:
 
 
 @contextmanager
-def _held(file: Path) -> Iterator[None]:
-    """Hold SQLite's lock of a database, so that no other program writes to it."""
+def _held(file: Path) -> Iterator[sqlite3.Connection]:
+    """Hold SQLite's lock of a database, so that no other program writes to it; an absent file is made empty."""
     with explained(file), closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
-        yield
+        yield connection
 
 
 @contextmanager
@@ -208,8 +230,7 @@ def _acquired(lock: Path) -> int:
 
 
 def _not_made(file: Path, error: OSError) -> Unreachable:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return of_sqlite(file, "full") if full else not_made(file, error.strerror or str(error))
+    return of_sqlite(file, "full") if error.errno in FULL else not_made(file, error.strerror or str(error))
 
 
 def _aside(file: Path) -> Path:
@@ -223,5 +244,11 @@ def _leftovers(file: Path) -> list[Path]:
 
 
 def _remove(aside: Path) -> None:
-    for ending in ("", *SIBLINGS):
-        Path(f"{aside}{ending}").unlink(missing_ok=True)
+    aside.unlink(missing_ok=True)
+    _remove_siblings(aside)
+
+
+def _remove_siblings(file: Path) -> None:
+    """Remove SQLite's own files beside a database that is gone: an old journal would be played into the next one."""
+    for ending in SIBLINGS:
+        Path(f"{file}{ending}").unlink(missing_ok=True)

@@ -24,6 +24,8 @@ LOG_IN = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD of an account th
 KNOWN_HOST = "a host name among the server's MLFLOW_ALLOWED_HOSTS"
 MAY_WRITE = "an account that may change its experiments"
 ELSEWHERE = f"--tracking-uri {SQLITE}FILE of another file"
+DAMAGED = ("malformed", "not a database", "no such table", "no such column", "quick_check")
+"""In SQLite's texts about a file that it cannot read as the database that it was; ``quick_check`` is its own check."""
 LONGEST = 500
 """Bytes of a path that SQLite opens together with its journal's; its own limit is 512."""
 
@@ -94,19 +96,19 @@ def reaching(tracking_uri: str) -> Iterator[None]:
 
 
 def of_sqlite(file: Path, reason: str) -> Unreachable:
-    """The failure of a database for a reason of SQLite's, with what helps."""
+    """The failure of a database for a reason of SQLite's, with what helps; an outage unless it is known to last."""
+    if any(text in reason for text in DAMAGED):
+        return Unusable(f"{file} is damaged ({reason}); {moved_away()}")
     if "locked" in reason:
         return Unreachable(f"{file} is locked by another program (`fuser {file}` names it)")
     if "full" in reason:
         free = shutil.disk_usage(file.parent).free
         return Unreachable(f"{file}: its disk is full, {free:,} bytes are free; a new database needs about a million")
-    if "disk I/O" in reason:
-        return Unreachable(f"{file}: {reason}")
     if "readonly" in reason:
         return Unusable(f"{file} may not be written here; allowed: permission to write it, or {ELSEWHERE}")
     if "unable to open" in reason:
         return not_made(file, "SQLite cannot open it")
-    return Unusable(f"{file} is damaged ({reason}); {moved_away()}")
+    return Unreachable(f"{file}: {reason}")
 
 
 def not_made(file: Path, reason: str) -> Unusable:

@@ -23,9 +23,12 @@ from mlflow.version import VERSION
 from mi_ray.tracking.reach import ELSEWHERE, Unusable, moved_away, not_made, of_sqlite, sqlite_uri
 
 Condition = Literal["absent", "unfinished", "ready"]
-"""``unfinished``: tables or migrations are missing and there is no run, as MLflow leaves it if it is killed."""
+"""``unfinished``: tables or migrations are missing and there are no rows, as MLflow leaves it if it is killed."""
 
 MAGIC = b"SQLite format 3\x00"
+SEEDED = frozenset({"workspaces"})
+"""Tables into which MLflow's migrations write. MLflow writes the first row of another one, its default experiment, when
+all tables of its version are there."""
 LOCK_SECONDS = 3.0
 """Time to wait for another program's lock; writes of other drivers take milliseconds."""
 CHECK_SECONDS = 1.0
@@ -34,11 +37,11 @@ CHECK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Schema:
-    """What a database holds: its tables, alembic's revisions, and whether there are runs."""
+    """What a database holds: its tables, alembic's revisions, and whether there are rows that no migration wrote."""
 
     tables: frozenset[str]
     revisions: frozenset[str]
-    has_runs: bool
+    has_rows: bool
 
 
 def condition(file: Path, *, writes: bool = True) -> Condition:
@@ -50,12 +53,12 @@ def condition(file: Path, *, writes: bool = True) -> Condition:
     if not _is_there(file, writes):
         return "absent"
     with explained(file), closing(_connected(file)) as connection:
-        schema = _schema(connection)
+        schema = schema_of(connection)
         _check(connection)
         if writes:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
-    return _judged(file, schema)
+    return judged(file, schema)
 
 
 @contextmanager
@@ -91,13 +94,15 @@ def _connected(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS, isolation_level=None)
 
 
-def _schema(connection: sqlite3.Connection) -> Schema:
-    """Reading rolls back what a killed process left half-written."""
+def schema_of(connection: sqlite3.Connection) -> Schema:
+    """What a database holds. Reading rolls back what a killed process left half-written."""
     tables = frozenset(name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'"))
     versions = connection.execute("SELECT version_num FROM alembic_version") if "alembic_version" in tables else []
-    has_runs = "runs" in tables and connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone() is not None
     own = frozenset(name for name in tables if not name.startswith(("alembic_", "_alembic_tmp_", "sqlite_")))
-    return Schema(own, frozenset(name for (name,) in versions), has_runs)
+    asked = sorted(filter(str.isidentifier, own - SEEDED)) if "experiments" in own else []
+    queries = (f"SELECT 1 FROM {name} LIMIT 1" for name in asked)  # noqa: S608  (names of tables)
+    has_rows = any(connection.execute(query).fetchone() for query in queries)
+    return Schema(own, frozenset(name for (name,) in versions), has_rows)
 
 
 def _check(connection: sqlite3.Connection) -> None:
@@ -113,7 +118,7 @@ def _check(connection: sqlite3.Connection) -> None:
     finally:
         connection.set_progress_handler(None, 0)
     if found != "ok":
-        raise sqlite3.DatabaseError(" ".join(found.split()))
+        raise sqlite3.DatabaseError(f"quick_check: {' '.join(found.split())}")
 
 
 def _tables_and_revisions() -> tuple[frozenset[str], str | None, set[str]]:
@@ -127,7 +132,8 @@ def _tables_and_revisions() -> tuple[frozenset[str], str | None, set[str]]:
     return frozenset(Base.metadata.tables), scripts.get_current_head(), known
 
 
-def _judged(file: Path, schema: Schema) -> Condition:
+def judged(file: Path, schema: Schema) -> Condition:
+    """The condition of a file with that schema; `Unusable` as `condition`."""
     tables, head, known = _tables_and_revisions()
     missing = tables - schema.tables
     if schema.revisions == {head} and not missing:
@@ -141,7 +147,7 @@ def _judged(file: Path, schema: Schema) -> Condition:
             f"{file} was made by another version of MLflow: {VERSION}, which is installed here, does not know its "
             f"schema {', '.join(unknown)}; install that version, or {moved_away()}"
         )
-    if not schema.has_runs:
+    if not schema.has_rows:
         return "unfinished"
     if schema.revisions == {head}:
         raise Unusable(f"{file} lacks MLflow's tables {', '.join(sorted(missing)[:3])}; {moved_away()}")

@@ -13,7 +13,7 @@ import torch
 from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError, RayActorError, RayTaskError
 from ray.train import WorkerGroupError  # type: ignore[attr-defined]
 
-from mi_ray.experiments.run.failures import failure_line
+from mi_ray.experiments.run.failures import death_of, failure_line
 from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration import silence
 from mi_ray.orchestration.connection import connected
@@ -70,6 +70,8 @@ def raised(cause: Exception) -> RayTaskError:
 def test_a_death_is_told_in_one_line_that_begins_with_its_kind(error: Exception | None, begins: str, holds: str):
     reason = reason_of(error)
     assert reason.startswith(begins) and holds in reason and "\n" not in reason
+    kind = begins.partition(":")[0]
+    assert death_of(reason) == ("" if kind == "ValueError" else kind), "runs tell a death from a job's error by it"
 
 
 @pytest.mark.fault("F30", "an allocation fails: MemoryError, torch's texts, ENOMEM")
@@ -127,7 +129,7 @@ def test_a_poison_cell_fails_after_three_tries_and_the_others_finish(tmp_path: P
     assert heard.told("failed")[BAD].startswith("exit: its process was killed") and "(3 tries)" in str(heard.events)
     assert heard.told("finished").keys() == {"training-1", "estimation-1"}
     assert [event for event, key, _ in heard.events if key == BAD and event == "died"] == ["died", "died"]
-    recovery.redone = "2 tries of the cell"
+    recovery.redone = f"{store.attempts(BAD) - 1} tries of the cell"
 
 
 @pytest.mark.slow
@@ -145,7 +147,7 @@ def test_a_hung_trial_is_told_of_then_ended_and_tried_again(
     assert store.read(BAD).manifest["attempt"] == 2
     events = [(event, key) for event, key, _ in heard.events]
     recovery.seconds = heard.seconds[events.index(("finished", BAD))] - heard.seconds[events.index(("started", BAD))]
-    recovery.redone = "1 try of the cell"
+    recovery.redone = f"{store.read(BAD).manifest['attempt'] - 1} try of the cell"
 
 
 OOM = """

@@ -12,12 +12,28 @@ import pytest
 from mi_ray.experiments.declare import CDP, Embedding, LinearEvaluation, SameClass, Training
 from mi_ray.experiments.plan.search import Range, Search
 from mi_ray.experiments.plan.study import Matrix, Study
-from mi_ray.experiments.store.lost import MOST_DEATHS, deaths, fail, failed, forgive, poison, settle
-from mi_ray.experiments.store.store import Store
+from mi_ray.experiments.store.lost import (
+    MOST_DEATHS,
+    Numbered,
+    deaths,
+    fail,
+    failed,
+    forgive,
+    poison,
+    settle,
+    settle_run,
+    traces,
+    unsettled,
+)
+from mi_ray.experiments.store.store import Store, store_at
 from mi_ray.launch import launch
 from mi_ray.running.exit import DONE, FAILED
+from mi_ray.running.recording import Recording
+from mi_ray.running.rounds import ScreenAndRecording
+from tests.buckets import new_bucket
 from tests.faults.matrix import Recovery
-from tests.running.studies import SMALL
+from tests.running.rehearsal import Rehearsal
+from tests.running.studies import SMALL, order_in
 
 DIES = """
 import os, sys
@@ -57,11 +73,12 @@ def test_a_cell_that_kills_its_process_is_skipped_and_the_others_are_computed(
     out, err = capsys.readouterr()
     assert "failed  training pairing=color  killed its process 3 times; skipped; --retry tries it again" in out
     assert err == "" and len(list((tmp_path / "cells").iterdir())) == 3
+    (attempts,) = traces(Store(tmp_path)).values()
+    recovery.redone = f"{len(attempts)} tries of the poison cell, no other"
     assert launched(tmp_path, "--dry-run", study=SMALL) == DONE
     assert "skipped   training pairing=color: killed its process 3 times" in capsys.readouterr().out
     assert launched(tmp_path, "--retry", study=SMALL) == DONE
     assert len(list((tmp_path / "cells").iterdir())) == 6 and not list((tmp_path / "work").iterdir())
-    recovery.redone = "the poison cell 3 times, no other"
 
 
 @pytest.fixture
@@ -87,6 +104,37 @@ def test_deaths_are_those_of_a_driver_that_computed_the_cell_itself(store: Store
     assert poison(store) == {}
 
 
+DEATHS = [
+    "oom: all of it",
+    "node: gone",
+    "hung: still",
+    "preempted: taken",
+    "start: no room",
+    "tune: it ended",
+    "missing: ",
+]
+
+
+@pytest.mark.parametrize(
+    ("reason", "raised", "died"),
+    [("Diverged: loss is nan", True, 0), ("exit: by a signal", False, 2), *((reason, False, 0) for reason in DEATHS)],
+)
+def test_a_search_forgets_only_what_a_job_raised_and_a_cell_counts_only_its_own_exits(
+    reason: str, raised: bool, died: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    rehearsal, exits = Rehearsal(Store(tmp_path)), set[Numbered]()
+    store, job = rehearsal.store, rehearsal.job("training")
+    heard = ScreenAndRecording(rehearsal.screen, Recording(order_in(tmp_path)), marks=True, exits=exits)
+    for hear, told in ((heard.died, "node: gone"), (heard.died, reason), (heard.failed, reason)):
+        store.attempt(job.key)
+        hear(job, told)
+    unheard = store.attempt("of a worker of a training").key
+    settle_run(store, exits)
+    assert failed(store) == ({job.key: reason} if raised else {}) and unsettled(store) == set()
+    assert deaths(traces(store)[job.key]) == died and deaths(traces(store)[unheard]) == 0
+
+
 @pytest.mark.parametrize(
     ("attempts", "expected"),
     [
@@ -100,6 +148,16 @@ def test_deaths_are_those_of_a_driver_that_computed_the_cell_itself(store: Store
 )
 def test_a_death_after_a_step_forward_is_laid_to_who_killed_it(attempts, expected) -> None:
     assert deaths({number: frozenset(names) for number, names in attempts.items()}) == expected
+
+
+@pytest.mark.usefixtures("s3")
+def test_attempts_at_one_cell_of_a_bucket_are_settled_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MI_RAY_CACHE", str(tmp_path))
+    store = store_at(new_bucket())
+    for key in ("a", "b"):
+        store.attempt(key)
+    settle(store, unsettled(store, "a"), counts=True)
+    assert unsettled(store) == {("b", 1)} and deaths(traces(store)["a"]) == 1
 
 
 def test_what_failed_is_remembered_until_it_is_committed_or_tried_again(store: Store) -> None:

@@ -16,7 +16,7 @@ from mi_ray.experiments.store.manifest import sealed_text
 from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.entries import fingerprint
 from mi_ray.tracking.mirror import COMPLETE, MIRRORED
-from mi_ray.tracking.origin import FINGERPRINT, ORIGIN, origin
+from mi_ray.tracking.origin import FINGERPRINT, ID, ORIGIN, is_outdated, origin
 from mi_ray.tracking.recorder import Recorder
 from tests.committed import commit, commit_all, result_of
 from tests.mirrors import by_key, everything, held, parents
@@ -103,6 +103,30 @@ def test_a_store_that_moved_is_still_the_store_of_its_runs(
     compute_again(cell, moved, nominal_bits=0.25)
     again = mirrored(new_recorder, plan, moved)
     assert by_key(again)[cell.key].data.metrics["nominal_bits"] == 0.25
+
+
+def test_a_copied_store_is_another_one_and_a_store_that_came_from_elsewhere_is_the_same(store: Store) -> None:
+    first = origin(store)
+    copy, second = Store(store.root.with_name("copy")), Store(store.root.with_name("second"))
+    for other in (copy, second):
+        shutil.copytree(store.root, other.root)
+    assert len({first, origin(copy), origin(second)}) == 3
+    assert [origin(Store(each.root)) for each in (store, copy)] == [first, origin(copy)], "and stays what it is"
+    shutil.copytree(store.root, elsewhere := store.root.with_name("elsewhere"))  # as a move to another disk
+    shutil.rmtree(store.root)
+    assert origin(Store(elsewhere)) == first
+    (elsewhere / ID).write_text(first)
+    assert origin(Store(elsewhere)) == first, "of an earlier version"
+    shutil.copytree(elsewhere, store.root)
+    assert origin(store) != first
+
+
+def test_a_run_without_an_id_is_of_this_store_if_path_and_machine_are(plan: Plan, store: Store) -> None:
+    committed, sha = store.read(one(plan, "training").key), {"sha256/result.json": "of another computation"}
+    tags, host = sha | {"store": committed.place}, committed.manifest["host"]
+    assert is_outdated(tags, committed, "an id") and is_outdated(tags | {"host": host}, committed, "an id")
+    assert not is_outdated(tags | {"host": "another machine"}, committed, "an id")
+    assert not is_outdated(tags | {"store": "/elsewhere"}, committed, "an id")
 
 
 @pytest.mark.parametrize("lacks", [pytest.param((ORIGIN,), marks=pytest.mark.slow), (ORIGIN, FINGERPRINT)])

@@ -71,6 +71,17 @@ def older(file: Path) -> None:
     execute(file, "UPDATE alembic_version SET version_num = '90e64c465722'")
 
 
+def older_without_runs(file: Path) -> None:
+    """As an older MLflow leaves it that was never used: its default experiment is there."""
+    execute(file, "UPDATE alembic_version SET version_num = '90e64c465722'", "DROP TABLE latest_metrics")
+
+
+def older_with_a_prompt(file: Path) -> None:
+    """Rows of other tables than those of experiments and runs are also a user's."""
+    execute(file, "DELETE FROM experiments", "UPDATE alembic_version SET version_num = '90e64c465722'",
+            "INSERT INTO registered_models (name) VALUES ('a prompt')")  # fmt: skip
+
+
 def without_a_table(file: Path) -> None:
     with_a_run(file)
     execute(file, "DROP TABLE latest_metrics")
@@ -98,6 +109,8 @@ def a_pipe(file: Path) -> None:
         ),
         (newer, "does not know its schema ffff00000000; install that version, or move it away"),
         (older, "was made by an older version of MLflow than"),
+        (older_without_runs, "was made by an older version of MLflow than"),
+        (older_with_a_prompt, "was made by an older version of MLflow than"),
         (without_a_table, f"lacks MLflow's tables latest_metrics; {AWAY}"),
         (a_folder, f"is a folder; {AWAY}"),
         (a_pipe, f"is no regular file; {AWAY}"),
@@ -137,7 +150,8 @@ def half_made(file: Path) -> None:
 
 
 def without_its_last_migrations(file: Path) -> None:
-    execute(file, "UPDATE alembic_version SET version_num = '90e64c465722'", "DROP TABLE latest_metrics")
+    execute(file, "UPDATE alembic_version SET version_num = '90e64c465722'", "DROP TABLE latest_metrics",
+            "DELETE FROM experiments")  # fmt: skip
 
 
 def with_an_old_journal(file: Path) -> None:

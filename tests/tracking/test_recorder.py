@@ -274,11 +274,12 @@ def test_a_long_curve_goes_in_batches_and_arrives_whole(new_recorder: NewRecorde
 def test_a_damaged_cell_is_counted_and_the_others_are_mirrored(
     new_recorder: NewRecorder, plan: Plan, store: Store
 ) -> None:
-    cell, recorder = one(plan, "evaluation"), new_recorder()
-    (store.read(cell.key).path / "result.json").write_text("{")
-    recorder.mirror_all(plan, store)
+    cut, sealed, recorder = one(plan, "evaluation"), one(plan, "estimation"), new_recorder()
+    (store.read(cut.key).path / "result.json").write_text("{")  # a cell that the store takes for missing
+    rewrite(store.read(sealed.key), result="{")  # one that the store takes for whole
+    assert recorder.mirror_all(plan, store) == 1 and "JSONDecodeError" in str(recorder.failure)
     complete = {key for key, run in by_key(recorder).items() if run.data.tags.get(MIRRORED) == COMPLETE}
-    assert complete == plan.cells.keys() - {cell.key}
+    assert complete == plan.cells.keys() - {cut.key, sealed.key}
 
 
 def test_finishing_ends_the_sweep_run_and_beginning_again_reopens_it(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from mi_ray.compute.numerics.disk import FULL
 from mi_ray.experiments.declare.checks import Refused, Stopped, error_line
 from mi_ray.experiments.plan.plan import Cell
 from mi_ray.experiments.plan.resources import disk
@@ -24,14 +25,18 @@ from mi_ray.experiments.store.store import Store
 OOM = "oom"
 """First word of the reason of a job that lacked memory."""
 
+EXIT = "exit"
+"""First word of the reason of a job whose process ended by itself: the only death that is laid to the job's cell."""
+
+DEATHS = frozenset({OOM, EXIT, "node", "hung", "preempted", "start", "tune", "missing"})
+"""First words of all reasons but those that a job raised itself, with the name of its exception; for another driver or
+machine, which may meet none of this, the job has not failed."""
+
 HELPS = "what helps: fewer jobs side by side, a smaller batch (k_tr, k_est) or network, or machines with more memory"
 """What a user can do about a lack of memory."""
 
 TEXTS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 """What torch and the system write where memory is lacking, if their error has no class of its own."""
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""Errors of a disk, quota or file size that is exhausted. They are not the job's: the next one meets them too."""
 
 TOLD = (re.compile(r"\(os error (\d+)\)"), re.compile(r"\[Errno (\d+)\]"))
 """How Rust (safetensors) and Python write the number of an error into a text."""
@@ -42,7 +47,7 @@ SHORT = re.compile(r"\d+ requested and \d+ written")
 def stop_of(error: BaseException, store: Store, cells: Sequence[Cell] = ()) -> Stopped | None:
     """The stop that ``error`` means for a run, None if it is the error of one job alone. ``cells``: those of the job.
 
-    A full disk stops, as does a store that, asked now, cannot be written or reached any more.
+    A full disk stops, since the next job meets it too, as does a store that, asked now, cannot be written or reached.
     """
     links = list(_causes(error))
     for link in links:
@@ -126,6 +131,12 @@ def failure_line(error: BaseException) -> str:
     """The reason that ``error`` gives: as `error_line`, or ``oom`` with the memory figures of this machine."""
     line = error_line(error)
     return oom(line, memory_here()) if lacks_memory(error) else line
+
+
+def death_of(reason: str) -> str:
+    """The kind of death that a reason tells: one of `DEATHS`, "" if the job itself raised an exception."""
+    kind = reason.partition(":")[0]
+    return kind if kind in DEATHS else ""
 
 
 def lacks_memory(error: BaseException) -> bool:

@@ -5,8 +5,9 @@ Marks lie beside the attempts at a cell, and go with them when it is committed:
 <store>/work/<key>/<n>/died   attempt n ended with its process, and that is laid to the cell
 <store>/work/<key>/failed     why the cell failed, one line; only searches, which go on without it, read it
 
-An attempt that ended in order says so itself (`Attempt.end`). What neither ended nor committed is settled by the next
-driver, or at the end of a run: while a driver is at work nobody else can tell an attempt that died from one that runs.
+An attempt that ended in order says so itself (`Attempt.end`). What neither ended nor committed is settled by its
+driver, which hears of deaths, or by the next: while a driver is at work nobody else can tell an attempt that died from
+one that runs.
 """
 
 from __future__ import annotations
@@ -27,25 +28,29 @@ ON_HERE = "--on here"
 MOST_DEATHS = 3
 """Deaths of its process, without a step forward between them, after which a cell is skipped."""
 
+Numbered = tuple[str, int]
+"""An attempt: the key of its cell, and its number."""
+
 Traces = Mapping[str, Mapping[int, frozenset[str]]]
 """Key of a cell that has attempts -> their numbers -> names of the files in each, relative to its folder."""
 
 
-def traces(store: Store) -> Traces:
-    """What the attempts at all cells that are not committed have left."""
+def traces(store: Store, of: str = "") -> Traces:
+    """What the attempts at all cells that are not committed have left, or those at the cell with the key ``of``."""
     found: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for key, number, rest in (name.split("/", 2) for name in _names(store) if name.count("/") >= 2):
+    for key, number, rest in (name.split("/", 2) for name in _names(store, of) if name.count("/") >= 2):
         if number.isdigit():
             found[key][int(number)].add(rest)
     return {key: {number: frozenset(names) for number, names in of.items()} for key, of in found.items()}
 
 
-def _names(store: Store) -> list[str]:
-    """Names below ``work/``. An attempt of a folder is there from its claim on, so that folders are named as well."""
+def _names(store: Store, of: str) -> list[str]:
+    """Names below ``work/``, or of one cell's there. An attempt of a folder is there from its claim on, so that folders
+    are named as well."""
     if store.bucket:
-        return store.bucket.below("work")
+        return [f"{of}/{name}" for name in store.bucket.below(f"work/{of}")] if of else store.bucket.below("work")
     names: list[str] = []
-    for place, folders, files in os.walk(store.work):  # which skips what is removed meanwhile
+    for place, folders, files in os.walk(store.work / of):  # which skips what is removed meanwhile
         below = Path(place).relative_to(store.work)
         names += [f"{(below / name).as_posix()}/" for name in folders] + [(below / name).as_posix() for name in files]
     return names
@@ -65,14 +70,28 @@ def deaths(attempts: Mapping[int, frozenset[str]]) -> int:
     return count
 
 
-def settle(store: Store, *, counts: bool) -> None:
-    """Mark every attempt that neither committed nor ended, once no process computes any: as died if its death
-    ``counts``, since the cell's process died with it alone, else as ended with its driver."""
-    for key, attempts in traces(store).items():
-        for number, names in attempts.items():
-            if not names & {ENDED, DIED}:
-                with suppress(Exception):  # of a client of a bucket: then the next driver settles it
-                    _mark(store, f"{key}/{number}/{DIED if counts else ENDED}", "" if counts else "its driver ended")
+def unsettled(store: Store, of: str = "") -> set[Numbered]:
+    """Attempts that neither committed nor ended and are not laid to a cell: all, or those at the cell ``of``."""
+    return {
+        (key, number)
+        for key, attempts in traces(store, of).items()
+        for number, names in attempts.items()
+        if not names & {ENDED, DIED}
+    }
+
+
+def settle(store: Store, attempts: Iterable[Numbered] | None = None, *, counts: bool, why: str = "its driver") -> None:
+    """Mark `unsettled` attempts (None: all) that no process computes any more: as died if their death ``counts``, since
+    the cell's process died with it alone, else as ended with ``why``."""
+    for key, number in sorted(unsettled(store) if attempts is None else attempts):
+        with suppress(Exception):  # of a client of a bucket: then the next driver settles it
+            _mark(store, f"{key}/{number}/{DIED if counts else ENDED}", "" if counts else f"{why} ended")
+
+
+def settle_run(store: Store, exits: set[Numbered]) -> None:
+    """`settle` what a run has left, at its end: as died only the attempts ``exits``, whose process ended by itself."""
+    settle(store, exits & unsettled(store), counts=True)
+    settle(store, counts=False)
 
 
 def settle_after(store: Store, before: str) -> None:
