@@ -7,7 +7,6 @@ kernel frees when its holder dies, makes a file of another name in the same fold
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import signal
@@ -23,6 +22,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
+from mi_ray.compute.numerics.disk import FULL
 from mi_ray.experiments.store.files import fsync
 from mi_ray.tracking.reach import Unreachable, Unusable, moved_away, not_made, of_sqlite, sqlite_uri
 from mi_ray.tracking.sqlite import Condition, condition, explained
@@ -208,8 +208,7 @@ def _acquired(lock: Path) -> int:
 
 
 def _not_made(file: Path, error: OSError) -> Unreachable:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return of_sqlite(file, "full") if full else not_made(file, error.strerror or str(error))
+    return of_sqlite(file, "full") if error.errno in FULL else not_made(file, error.strerror or str(error))
 
 
 def _aside(file: Path) -> Path:
