@@ -27,7 +27,7 @@ import ray
 from ray._private import worker as ray_worker
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
-from mi_ray.experiments.declare.checks import KEPT, STOPPED, Stopped
+from mi_ray.experiments.declare.checks import KEPT, STOPPED, Stopped, say
 
 SILENT_SECONDS = 60.0
 """Seconds without an answer of the head after which it counts as gone; a hung process is found that way."""
@@ -113,7 +113,7 @@ class Lifeline:
             return
         self.cause = f"Ray: {cause}"
         if not self.over.wait(UNWIND_SECONDS):
-            print(f"\nstopped: {self.cause}; {KEPT}", file=sys.stderr, flush=True)
+            say(f"\nstopped: {self.cause}; {KEPT}", file=sys.stderr)
             kill_local_cluster()
             os._exit(STOPPED)
 
