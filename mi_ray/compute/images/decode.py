@@ -91,10 +91,12 @@ def read_image(path: Path, field: str, matte: str = WHITE, max_pixels: int = MAX
             return _decoded(file, matte, max_pixels, 1)
 
 
-def refuse_header(path: Path) -> None:
-    """`Unreadable`, or what PIL raises, for a file that is no image or has too many pixels; reads its header alone."""
-    with open_regular(path) as file, opened(file):
+def refuse_header(file: BufferedReader) -> None:
+    """`Unreadable`, or what PIL raises, for a file that is no image or has too many pixels; reads its header alone, and
+    goes back to the beginning."""
+    with opened(file):
         pass
+    file.seek(0)
 
 
 def refuse_bytes(size: int) -> None:
