@@ -29,7 +29,7 @@ programs (EPS)."""
 
 MAX_PIXELS = 200_000_000
 """Pixels of the largest image that is decoded. The largest photographs of phones have 16,320 x 12,240, those of cameras
-14,204 x 10,652; each core decodes one at a time, with up to 21 bytes for a pixel (`benchmarks/decoding_memory.py`)."""
+14,204 x 10,652; each core decodes one at a time, with up to 24 bytes for a pixel (`benchmarks/decoding_memory.py`)."""
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # PIL refuses twice as many, and twice its own limit is less than that of a phone
 
 MAX_BYTES = 8 * MAX_PIXELS

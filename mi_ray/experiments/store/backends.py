@@ -76,11 +76,7 @@ class Backend(ABC):
     @abstractmethod
     def set_aside(self, name: str, reason: str, manifest: bytes | None) -> str:
         """Move the folder ``name`` below the store to ``quarantine``, with the reason beside it; returns its place
-        there, or "" if another process has moved it.
-
-        ``manifest``: the one that was judged. Another process may have healed the folder since, so that one with
-        another manifest stays.
-        """
+        there, or "" if another process has moved it, or healed it: then its manifest is not the judged ``manifest``."""
 
     @abstractmethod
     def asides(self, key: str) -> list[str]:
