@@ -233,3 +233,10 @@ def files_of_cifar() -> tuple[str, ...]:
     reader = DATASETS["cifar-10"].reader
     assert isinstance(reader, LargeFiles)
     return reader.files
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tiff", "webp"])
+def test_a_large_file_whose_header_is_looked_at_first_is_read_whole(tmp_path: Path, monkeypatch, suffix: str):
+    monkeypatch.setattr("mi_ray.compute.images.encoded.LARGE", 10)
+    Image.new("RGB", (9, 8)).save(tmp_path / f"x.{suffix}")
+    assert InPlace(tmp_path, [f"x.{suffix}"]).read(0) == (tmp_path / f"x.{suffix}").read_bytes()
