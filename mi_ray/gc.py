@@ -25,7 +25,7 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from mi_ray.experiments.declare import Data
-from mi_ray.experiments.declare.checks import Refused, error_line
+from mi_ray.experiments.declare.checks import Refused, error_line, say
 from mi_ray.experiments.declare.identity import canonical, story
 from mi_ray.experiments.images.prepared import prepared
 from mi_ray.experiments.plan.room import amount
@@ -34,7 +34,7 @@ from mi_ray.experiments.store.leftovers import leftovers, remove, sizes_of, unas
 from mi_ray.experiments.store.lock import driver_lock
 from mi_ray.experiments.store.lost import settle_after
 from mi_ray.experiments.store.store import Store, store_at
-from mi_ray.running.exit import DONE, before_the_start, end_in_order_on_sigterm, exit_code, leave, say
+from mi_ray.running.exit import DONE, before_the_start, end_in_order_on_sigterm, exit_code, leave
 from mi_ray.running.order import plan_of
 from mi_ray.running.sessions import bytes_of, ray_folder, stale_sessions
 

@@ -27,7 +27,7 @@ import ray
 from ray._private import worker as ray_worker
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
-from mi_ray.experiments.declare.checks import KEPT, STOPPED, Stopped
+from mi_ray.experiments.declare.checks import KEPT, STOPPED, Stopped, say
 
 SILENT_SECONDS = 60.0
 """Seconds without an answer of the head after which it counts as gone; a hung process is found that way."""
@@ -81,7 +81,7 @@ class Lifeline:
             if looked - before > PAUSE_SECONDS:
                 self.answered = self.went = looked
             if dead := poll.poll(500):
-                self._kill_raylet()
+                self._kill_raylet(descriptors)
                 self.cut(f"{self.processes[descriptors[dead[0][0]]]} was killed or crashed; {REMEDY}")
             elif (seconds := self.stopped_for()) > SILENT_SECONDS:
                 names = " or ".join(self.processes.values())
@@ -113,17 +113,17 @@ class Lifeline:
             return
         self.cause = f"Ray: {cause}"
         if not self.over.wait(UNWIND_SECONDS):
-            print(f"\nstopped: {self.cause}; {KEPT}", file=sys.stderr, flush=True)
+            say(f"\nstopped: {self.cause}; {KEPT}", file=sys.stderr)
             kill_local_cluster()
             os._exit(STOPPED)
 
-    def _kill_raylet(self) -> None:
-        """Kill the raylet of a local cluster, whose agents or head are dead: if it left in order, it would have Ray end
-        this process at once, with exit code 1."""
-        for pid, name in self.processes.items():
-            if name.startswith(RAYLET):
+    def _kill_raylet(self, descriptors: dict[int, int]) -> None:
+        """Kill the raylet of a local cluster, and its agents, which outlive it. If it left in order, it would have Ray
+        end this process at once, with exit code 1."""
+        for descriptor, pid in descriptors.items():
+            if self.processes[pid].startswith((RAYLET, *(f"{LOCAL} {agent}" for agent in AGENTS))):
                 with suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
 
 
 _lines: list[Lifeline] = []

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import ray
 
+from mi_ray.experiments.declare.checks import say
 from mi_ray.experiments.run.loop import Leaving
 
 LEFT = 75
@@ -35,7 +36,7 @@ def leaving_in_order() -> Iterator[None]:
     try:
         yield
     except Leaving as leaving:
-        print(f"leaving a node that is about to go, {leaving}", flush=True)
+        say(f"leaving a node that is about to go, {leaving}")
         while not is_preempted():
             time.sleep(1)
         os._exit(LEFT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mi_ray.experiments.declare import CDP, Labelled
-from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.declare.checks import Refused, say
 from mi_ray.experiments.declare.kind import MOST_CLASSES
 from mi_ray.experiments.images.census import Census
 from mi_ray.experiments.images.inventory import inventory
@@ -15,7 +15,6 @@ from mi_ray.experiments.plan.forecast import forecast, forecast_search, notes
 from mi_ray.experiments.plan.plan import Cell
 from mi_ray.experiments.plan.room import Site, refuse_no_room, room
 from mi_ray.experiments.store.lost import poison
-from mi_ray.running.exit import say
 from mi_ray.running.order import Order
 from mi_ray.running.refusals import known_digests, missing_cells, site_of
 

@@ -58,12 +58,6 @@ def before_the_start() -> Iterator[None]:
         raise Refused(f"{place}: cannot be used ({reason}); allowed: what this user may read and write") from error
 
 
-def say(*lines: str) -> None:
-    """Print lines at once. An output that is closed or full, as that of ``| head``, does not stop a study."""
-    with suppress(OSError, ValueError):
-        print(*lines, sep="\n", flush=True)
-
-
 def leave(code: int) -> NoReturn:
     """End this process with ``code``, also where its output is closed, which Python would turn into another code."""
     for stream in (sys.stdout, sys.stderr):

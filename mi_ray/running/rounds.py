@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from mi_ray.compute.numerics.memory import give_back
 from mi_ray.experiments.declare import Data, Labelled, OwnImages
-from mi_ray.experiments.declare.checks import Refused, Stopped
+from mi_ray.experiments.declare.checks import Refused, Stopped, say
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import Job, build
 from mi_ray.experiments.run.failures import EXIT, death_of, stop_of, unusable
@@ -24,7 +24,7 @@ from mi_ray.experiments.store.lost import (
     unsettled,
 )
 from mi_ray.running.clock import Accounting
-from mi_ray.running.exit import DONE, FAILED, INTERRUPTED, STOPPED, say
+from mi_ray.running.exit import DONE, FAILED, INTERRUPTED, STOPPED
 from mi_ray.running.order import Order
 from mi_ray.running.recording import Recording
 from mi_ray.running.runner import Runner

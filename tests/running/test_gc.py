@@ -13,7 +13,7 @@ from mi_ray import gc
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.declare.identity import story
 from mi_ray.experiments.store.files import MANIFEST, write_json
-from mi_ray.experiments.store.leftovers import leftovers
+from mi_ray.experiments.store.leftovers import leftovers, unfinished
 from mi_ray.experiments.store.lock import driver_lock
 from mi_ray.experiments.store.store import Store
 from mi_ray.running.sessions import stale_sessions
@@ -36,6 +36,9 @@ LEFT = {
     "quarantine/cdp-1-2/train.safetensors": "set aside, and computed again since",
     "data/cdp-1.partial-77/train.safetensors": "images that were not finished",
     "cells/done/.result.json.0a": "a download that was not finished",
+    f"cells/open/.manifest.json.{'0a' * 16}": "a download that was not finished",
+    f"data/cdp-1/.train.safetensors.{'0b' * 16}": "a download that was not finished",
+    f"quarantine/open-1/.result.json.{'0c' * 16}": "a download that was not finished",
 }
 KEPT = [
     "driver.lock", "mlflow.db", "figures/small/a.png", "cells/done/manifest.json", "cells/done/result.json",
@@ -73,6 +76,16 @@ def test_leftovers_are_judged_by_their_names():
         assert not [left for left in told if name == left.name or name.startswith(f"{left.name}/")]
     for name, reason in LEFT.items():
         assert [left for left in told if left.reason == reason and name.startswith(left.name)], name
+
+
+def test_of_a_bucket_what_was_not_finished_in_the_folder_of_a_node_is_left_over_too():
+    told = leftovers(unfinished(dict.fromkeys([*LEFT, *KEPT], 1)), in_bucket=True)
+    apart = ("attempt", "checkpoint", "set aside")
+    expected = {LEFT[name] for name in LEFT if not any(word in LEFT[name] for word in apart)}
+    assert {left.reason for left in told} == expected
+    assert sum("download" in left.reason for left in told) == 3
+    assert all(left.name.startswith((".", "fault-", "work/tune-", "data/cdp-1.partial-")) or "/." in left.name
+               for left in told)  # fmt: skip
 
 
 def test_in_a_bucket_what_was_uploaded_but_never_committed_is_left_over_too():

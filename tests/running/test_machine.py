@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from mi_ray.compute.numerics.cores import cores
+from mi_ray.compute.numerics.cores import cores, memory_bytes
 from mi_ray.experiments.plan.resources import Machine
-from mi_ray.running.machine import memory_bytes, this_machine
+from mi_ray.experiments.run.failures import memory_here
+from mi_ray.running.machine import this_machine
 
 ALL = cores()
 
@@ -41,7 +42,9 @@ def test_the_disk_is_the_one_that_a_store_will_lie_on_before_the_store_exists(tm
 @pytest.mark.parametrize("name", ["memory_DOT_max", "a__b__memory_DOT_max", "a__memory_DOT_max"])
 def test_memory_is_the_limit_of_the_groups_of_the_process_where_that_is_less(tree, name, text, expected):
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    assert memory_bytes(*tree("0::/a/b\n", **{name: text})) == (expected or whole)
+    groups = tree("0::/a/b\n", **{name: text})
+    assert memory_bytes(*groups) == (expected or whole)
+    assert memory_here(*groups).endswith(f"its machine has {(expected or whole) / 1e9:.1f} GB")
 
 
 @pytest.mark.parametrize(

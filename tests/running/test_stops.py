@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
+from mi_ray.compute.numerics.disk import number_of
 from mi_ray.experiments.declare.checks import Stopped
 from mi_ray.experiments.images.prepared import prepare
-from mi_ray.experiments.run.failures import number_of, stop_of
+from mi_ray.experiments.run.failures import stop_of
 from mi_ray.experiments.store.store import Store, store_at
 from mi_ray.launch import launch
 from mi_ray.running.exit import DONE, STOPPED

@@ -36,6 +36,9 @@ EXPANSION = 4
 """How many times the bytes of a file the entries of a zip archive may hold. `torch.save` compresses nothing; weights
 that others compressed shrink by a tenth."""
 
+_END, _LOCATOR, _LONG_END = 22, 20, 56
+"""Bytes of the records at the end of a zip archive."""
+
 _HEADER_OF_FORMAT = 100_000_000
 """Bytes; safetensors allows no longer header."""
 
@@ -151,12 +154,21 @@ def _zip(path: Path, file: BufferedReader, size: int) -> Format:
 
 
 def _directory_bytes(file: BufferedReader, size: int) -> int:
-    """Bytes of a zip archive's directory, by the record at its end; 0 without one."""
+    """Bytes of a zip archive's directory, by the record at its end, where `zipfile` finds it; 0 without one.
+
+    A large archive has a longer record, and its locator, directly before that one. A comment behind may hold anything.
+    """
     file.seek(-min(size, 2**17), 2)
     tail = file.read(2**17)
-    end, long_end = tail.rfind(b"PK\x05\x06"), tail.rfind(b"PK\x06\x06")
-    stated = int.from_bytes(tail[end + 12 : end + 16], "little") if end >= 0 else 0
-    return int.from_bytes(tail[long_end + 40 : long_end + 48], "little") if long_end >= 0 else stated
+    is_last = tail[-_END:].startswith(b"PK\x05\x06") and tail.endswith(b"\0\0")
+    end = len(tail) - _END if is_last else tail.rfind(b"PK\x05\x06")
+    if end < 0:
+        return 0
+    located = end >= _LOCATOR + _LONG_END and tail[end - _LOCATOR :].startswith(b"PK\x06\x07")
+    long_end = tail[end - _LOCATOR - _LONG_END :] if located else b""
+    if long_end.startswith(b"PK\x06\x06"):
+        return int.from_bytes(long_end[40:48], "little")
+    return int.from_bytes(tail[end + 12 : end + 16], "little")
 
 
 def _safetensors(path: Path, file: BufferedReader, size: int) -> Format:

@@ -8,6 +8,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -86,12 +87,10 @@ def _refuse_excess(path: Path, kind: Format) -> None:
     """`Excess` if a pickle of the file is beyond the limits; any other exception if it is damaged."""
     with open_regular(path) as file:
         if kind == "pickle":
-            return refuse_excess(file, _PICKLES_OF_OLD)
-        with zipfile.ZipFile(file) as archive:
-            for name in archive.namelist():
-                if name.endswith(".pkl"):
-                    with archive.open(name) as pickled:
-                        refuse_excess(pickled)
+            return refuse_excess([file] * _PICKLES_OF_OLD)
+        with zipfile.ZipFile(file) as archive, ExitStack() as opened:
+            names = [name for name in archive.namelist() if name.endswith(".pkl")]
+            refuse_excess(opened.enter_context(archive.open(name)) for name in names)
 
 
 def _loaded(path: Path, *, weights_only: bool) -> Any:

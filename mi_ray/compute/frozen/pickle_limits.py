@@ -1,4 +1,5 @@
-"""Limits of a pickle, held against it before anything is built: its bytes, its values and how deeply tuples are nested.
+"""Limits of pickles, held against them before anything is built: their bytes, their values and how deeply tuples are
+nested. The pickles of a file share them.
 
 Python hashes nested tuples by recursion in C, which no exception ends; and a byte of a pickle can make a value of two
 hundred.
@@ -7,18 +8,24 @@ hundred.
 from __future__ import annotations
 
 import pickletools
-from typing import Any
+from collections.abc import Iterable
+from typing import IO, Any, cast
 
 MOST_BYTES = 32_000_000
-"""Bytes of the largest pickle, tensors aside; those of checkpoints have a few hundred thousand."""
+"""Bytes of the pickles of a file, tensors aside; those of checkpoints have a few hundred thousand."""
 
 MOST_VALUES = 1_000_000
-"""Values of the largest pickle."""
+"""Values of the pickles of a file, and names of values in their memo, but for plain numbers."""
+
+MOST_OPERATIONS = 3_000_000
+"""Values of all kinds, and steps that build them: lists of a number for each image of ImageNet have 1.3 million."""
 
 DEEPEST = 100
 """Levels of the deepest tuple."""
 
 _MARK = object()
+_INTEGERS = ("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4")
+_NUMBERS = (*_INTEGERS, "FLOAT", "BINFLOAT", "NONE", "NEWTRUE", "NEWFALSE")
 _GETS, _PUTS = ("GET", "BINGET", "LONG_BINGET"), ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE")
 _TUPLES = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET")
 
@@ -28,10 +35,26 @@ class Excess(Exception):
 
 
 class _Limited:
-    """A file of which at most `MOST_BYTES` are read."""
+    """Files, one after another, of which together at most `MOST_BYTES` are read; ``operations`` and ``values`` of their
+    pickles so far."""
 
-    def __init__(self, file: Any) -> None:
-        self._file, self._left = file, MOST_BYTES
+    def __init__(self) -> None:
+        self._file: Any = None
+        self._left = MOST_BYTES
+        self.operations = self.values = 0
+
+    def turn_to(self, file: Any) -> None:
+        self._file = file
+
+    def count(self, operation: str) -> None:
+        """Count one more operation; `Excess` beyond the limits."""
+        self.operations += 1
+        if self.operations > MOST_OPERATIONS:
+            raise Excess(f"its pickle has more than {MOST_OPERATIONS:,} operations beside the tensors")
+        if operation not in _NUMBERS:
+            self.values += 1
+            if self.values > MOST_VALUES:
+                raise Excess(f"its pickle has more than {MOST_VALUES:,} values beside the tensors and plain numbers")
 
     def read(self, size: int) -> bytes:
         self._left -= size
@@ -47,24 +70,22 @@ class _Limited:
         return line
 
 
-def refuse_excess(file: Any, pickles: int = 1) -> None:
-    """Follow the stack of the next ``pickles`` of a binary file; `Excess` if they are beyond a limit, any other
-    exception if one is damaged."""
-    limited, values = _Limited(file), 0
-    for _ in range(pickles):
-        values = _followed(limited, values)
+def refuse_excess(files: Iterable[Any]) -> None:
+    """Follow the stack of the next pickle of each of the binary ``files``; `Excess` if they are beyond a limit, each or
+    together, and other exceptions if one is damaged."""
+    limited = _Limited()
+    for file in files:
+        limited.turn_to(file)
+        _follow(limited)
 
 
-def _followed(file: Any, values: int) -> int:
-    """The number of values after one more pickle. On the stack and in the memo lies the depth of a tuple, and 0 for
-    any other value."""
+def _follow(file: _Limited) -> None:
+    """Follow one pickle. On the stack and in the memo lies the depth of a tuple, and 0 for any other value."""
     stack: list[Any] = []
     memo: dict[Any, Any] = {}
-    for operation, argument, _ in pickletools.genops(file):
-        values += 1
-        if values > MOST_VALUES:
-            raise Excess(f"its pickle has more than {MOST_VALUES:,} values beside the tensors")
-        if str(argument).endswith(" bytearray") and operation.name == "GLOBAL":
+    for operation, argument, _ in pickletools.genops(cast("IO[bytes]", file)):
+        file.count(operation.name)
+        if operation.name == "GLOBAL" and str(argument).endswith(" bytearray"):
             raise Excess("it holds a bytearray, of whatever size it likes")
         if operation.name in _GETS:
             stack.append(memo[argument])
@@ -80,7 +101,6 @@ def _followed(file: Any, values: int) -> int:
             if depth > DEEPEST:
                 raise Excess(f"its tuples are nested more than {DEEPEST} levels deep")
             stack += [depth] * len(operation.stack_after)
-    return values
 
 
 def _taken(stack: list[Any], operation: pickletools.OpcodeInfo) -> list[int]:

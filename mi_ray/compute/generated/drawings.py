@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_ray.compute.images.catalogue import DATASETS, files_of, missing
+from mi_ray.compute.images.catalogue import DATASETS, files_of, missing, mnist_part
 from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.compute.images.readers import LargeFiles
 from mi_ray.compute.seeding import stream
@@ -35,12 +36,12 @@ def scikit_learn_drawings() -> Drawings:
 
 
 def mnist_drawings(root: Path) -> Drawings:
-    """MNIST's training digits, read by torchvision from ``root``; FileNotFoundError names missing files, ValueError a
-    folder with a corrupt one."""
+    """MNIST's training digits, read by torchvision from ``root``, which opens no test file; FileNotFoundError names
+    missing files, ValueError a folder with a corrupt one."""
     mnist_files(root)
     reader = DATASETS["mnist"].reader
     assert isinstance(reader, LargeFiles)
-    data, _ = reader.opened("mnist", root)
+    data = reader.read("mnist", root, partial(mnist_part, train=True))
     return _drawings_of_task(data.data.numpy().astype(np.float32) / 255.0, data.targets.numpy())
 
 

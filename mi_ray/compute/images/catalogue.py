@@ -102,6 +102,11 @@ def svhn(root: Path) -> tuple[Any, Any]:
 
 
 def mnist(root: Path) -> tuple[Any, Any]:
+    return mnist_part(root, train=True), mnist_part(root, train=False)
+
+
+def mnist_part(root: Path, *, train: bool) -> Any:
+    """MNIST's training or its test part; torchvision opens the files of that part alone."""
     from torchvision.datasets import MNIST as OfTorchvision
 
     class MNIST(OfTorchvision):  # torchvision reads the folder of the class's name
@@ -109,7 +114,7 @@ def mnist(root: Path) -> tuple[Any, Any]:
             """False: pickles of the same images, which former versions of torchvision left, are not read."""
             return False
 
-    return MNIST(root, train=True), MNIST(root, train=False)
+    return MNIST(root, train=train)
 
 
 def digits() -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:

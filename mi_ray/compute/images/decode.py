@@ -27,9 +27,10 @@ FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000"
 """Formats that are read, whatever the suffix; MPO is a kind of JPEG. PIL's other formats are excluded, because some run
 programs (EPS)."""
 
-MAX_PIXELS = 110_000_000
-"""Pixels of the largest image that is decoded. The largest photographs of hand-held cameras have 102 million (11,648 x
-8,736); 110 million take 330 MB in RGB, and each core decodes one at a time."""
+MAX_PIXELS = 200_000_000
+"""Pixels of the largest image that is decoded. The largest photographs of phones have 16,320 x 12,240, those of cameras
+14,204 x 10,652; each core decodes one at a time, with up to 24 bytes for a pixel (`benchmarks/decoding_memory.py`)."""
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # PIL refuses twice as many, and twice its own limit is less than that of a phone
 
 MAX_BYTES = 8 * MAX_PIXELS
 """Bytes of the largest file that is read: so many pixels in four channels of 16 bits, not compressed."""
@@ -91,10 +92,12 @@ def read_image(path: Path, field: str, matte: str = WHITE, max_pixels: int = MAX
             return _decoded(file, matte, max_pixels, 1)
 
 
-def refuse_header(path: Path) -> None:
-    """`Unreadable`, or what PIL raises, for a file that is no image or has too many pixels; reads its header alone."""
-    with open_regular(path) as file, opened(file):
+def refuse_header(file: BufferedReader) -> None:
+    """`Unreadable`, or what PIL raises, for a file that is no image or has too many pixels; reads its header alone, and
+    goes back to the beginning."""
+    with opened(file):
         pass
+    file.seek(0)
 
 
 def refuse_bytes(size: int) -> None:

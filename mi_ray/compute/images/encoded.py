@@ -86,7 +86,7 @@ class InPlace:
             size = os.fstat(file.fileno()).st_size
             refuse_bytes(size)
             if size > LARGE:
-                refuse_header(path)
+                refuse_header(file)
             content = bytearray(size)
             read = file.readinto(content)
             return content[:read] if read < size else content

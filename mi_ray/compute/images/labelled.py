@@ -21,7 +21,7 @@ from mi_ray.compute.images.class_folders import ClassFolders
 from mi_ray.compute.images.decode import WHITE
 from mi_ray.compute.images.image_set import SPLITS, ImageSet, Photographs, Squares, Streamed, in_order, square
 from mi_ray.compute.images.readers import Catalogue, of_files
-from mi_ray.compute.images.scan import Report, scan
+from mi_ray.compute.images.scan import Report, Scan, scan
 from mi_ray.compute.images.splits import Sizes, deal, parts_of, refuse_scarce, sizes_of, strata
 
 RESIDENT_BUDGET = 4 * 2**30
@@ -61,9 +61,8 @@ def load(
     attributes: class, then PACS's domain; sources: the image's place in the data set. ``held_out``: the share of every
     class that validation gets if the data set has no validation part, and test if it has no test part. ``class_list``:
     the file of wnids that make ImageNet-100. ``root``: ignored for ``digits``, which scikit-learn ships, and needed
-    otherwise. ``report``: hears how many images have been read.
-    ``classes``: keep only these classes and number them from 0 (`halves`); ``domain``: keep only this domain of PACS.
-    Both select after the splits are made, so a kept image stays in its split.
+    otherwise. ``report``: hears how many images have been read. ``classes``: keep only these classes and number them
+    from 0 (`halves`); ``domain``: keep only this domain of PACS. Both keep every image in its split.
     FileNotFoundError if files are missing; ValueError if a file is corrupt, a class has too few images, the data set
     lacks a class or the domain, a split's images are (nearly) equal, or images without files of their own need more
     than ``byte_budget``.
@@ -73,41 +72,72 @@ def load(
     _refuse_domain(name, domain)
     catalogue = catalogue_of(name, root, class_list, matte)
     known = catalogue.values[0]
-    chosen = range(len(known)) if classes is None else classes
-    if len(chosen) < 2 or chosen.step < 0 or chosen[0] < 0 or chosen[-1] >= len(known):
-        raise ValueError(
-            f"classes: {chosen} is not allowed for {name}; allowed: two or more of range({len(known)}), ascending"
-        )
-    rows = _rows_of_splits(name, catalogue, _kept(catalogue, chosen, domain), held_out, seed)
-    n = sum(map(len, rows.values()))
-    needed = n * 3 * side**2
-    from_files = catalogue.root is not None
-    byte_budget = byte_budget or (RESIDENT_BUDGET if from_files else ARRAY_BUDGET)
-    if form == "photograph" and not from_files:
-        raise ValueError(f"crops: photograph is not allowed for {name}; allowed: square")
-    if needed > byte_budget and not from_files:
-        raise ValueError(
-            f"{name}: {n:,} images x 3 x {side} x {side} = {needed:,} bytes ({needed / 2**30:.1f} GiB);"
-            f" allowed: at most {byte_budget:,}, such as side {largest_side(n, byte_budget)}"
-        )
-    splits: dict[str, ImageSet] = {}
+    chosen = _chosen(name, classes, len(known))
     kept_classes = tuple(known[label] for label in chosen)
+    rows = _rows_of_splits(name, catalogue, _kept(catalogue, chosen, domain), held_out, seed)
+    fits = _fits(name, sum(map(len, rows.values())), side, byte_budget, form=form, has_files=catalogue.root is not None)
+    splits: dict[str, ImageSet] = {}
     for split in SPLITS:
+        called = f"{name}: {split}"
         attributes = catalogue.attributes[rows[split]]
         attributes[:, 0] = (attributes[:, 0] - chosen.start) // chosen.step
-        called = f"{name}: {split}"
-        if form == "photograph" or needed > byte_budget:
-            seen = scan(name, catalogue, rows[split], side=side, matte=matte, report=report)
-            refuse_alike(called, seen.identities, seen.extent, seen.encoded.names)
-            images: Streamed = (Photographs if form == "photograph" else Squares)(seen.encoded, side)
-            splits[split] = ImageSet(images, attributes, rows[split], seen.encoded.names, seen.identities)
+        if fits and form == "square":
+            splits[split] = _resident(called, catalogue, rows[split], attributes, side)
         else:
-            pixels = decoded(catalogue.read, rows[split], side)
-            names = tuple(map(catalogue.name, rows[split].tolist()))
-            refuse_equal(called, pixels, names)
-            splits[split] = ImageSet(pixels, attributes, rows[split], names)
+            seen = scan(name, catalogue, rows[split], side=side, matte=matte, report=report)
+            splits[split] = _streamed(called, seen, rows[split], attributes, side, form)
         refuse_single(called, splits[split], kept_classes)
     return splits, kept_classes
+
+
+def _chosen(name: Dataset, classes: range | None, n_classes: int) -> range:
+    """The classes to keep; ValueError unless they are two or more of the data set's, ascending."""
+    chosen = range(n_classes) if classes is None else classes
+    if len(chosen) < 2 or chosen.step < 0 or chosen[0] < 0 or chosen[-1] >= n_classes:
+        raise ValueError(
+            f"classes: {chosen} is not allowed for {name}; allowed: two or more of range({n_classes}), ascending"
+        )
+    return chosen
+
+
+def _fits(name: Dataset, n: int, side: int, byte_budget: int | None, *, form: Form, has_files: bool) -> bool:
+    """Whether n squares fit into the budget; ValueError if images without files would have to be streamed."""
+    budget = byte_budget or (RESIDENT_BUDGET if has_files else ARRAY_BUDGET)
+    needed = n * 3 * side**2
+    if form == "photograph" and not has_files:
+        raise ValueError(f"crops: photograph is not allowed for {name}; allowed: square")
+    if needed > budget and not has_files:
+        largest = largest_side(n, budget)
+        such = f"such as side {largest}" if largest else f"less than side {SIDE_STEP} takes"
+        raise ValueError(
+            f"{name}: {n:,} images x 3 x {side} x {side} = {needed:,} bytes ({needed / 2**30:.1f} GiB);"
+            f" allowed: at most {budget:,}, {such}"
+        )
+    return needed <= budget
+
+
+def _resident(
+    called: str, catalogue: Catalogue, rows: Int64[np.ndarray, " m"], attributes: Int64[np.ndarray, "m k"], side: int
+) -> ImageSet:
+    """The squares of ``rows``, decoded; ValueError if two are equal."""
+    pixels = decoded(catalogue.read, rows, side)
+    names = tuple(map(catalogue.name, rows.tolist()))
+    refuse_equal(called, pixels, names)
+    return ImageSet(pixels, attributes, rows, names)
+
+
+def _streamed(
+    called: str,
+    seen: Scan,
+    rows: Int64[np.ndarray, " m"],
+    attributes: Int64[np.ndarray, "m k"],
+    side: int,
+    form: Form,
+) -> ImageSet:
+    """The photographs of ``rows``, or their squares, as `scan` has seen them; ValueError if two are nearly equal."""
+    refuse_alike(called, seen.identities, seen.extent, seen.encoded.names)
+    images: Streamed = (Photographs if form == "photograph" else Squares)(seen.encoded, side)
+    return ImageSet(images, attributes, rows, seen.encoded.names, seen.identities)
 
 
 def largest_side(n: int, budget: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Int64
@@ -19,6 +19,8 @@ from PIL import Image
 from mi_ray.compute.images.class_folders import ClassFolders, class_folders, split_folders
 from mi_ray.compute.images.decode import WHITE, read_image, to_rgb
 from mi_ray.compute.numerics.regular_files import read_text, size_of, unreadable
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +69,17 @@ class LargeFiles:
         return [root / file for file in self.files]
 
     def opened(self, name: str, root: Path) -> tuple[Any, Any]:
-        """Both parts; ValueError if a file is corrupt, too large, or no file that can be read.
+        """Both parts; ValueError as in `read`."""
+        return self.read(name, root, self.parts)
+
+    def read(self, name: str, root: Path, parts: Callable[[Path], T]) -> T:
+        """What ``parts`` opens; ValueError if a file is corrupt, too large, or no file that can be read.
 
         torchvision verifies the files of the sets that it unpickles before it does.
         """
         self._refuse_odd(name, root)
         try:
-            return self.parts(root)
+            return parts(root)
         except (RuntimeError, ValueError, TypeError, KeyError, AssertionError, OSError) as error:
             raise ValueError(f"{name}: a file under {root} is corrupt, says torchvision ({error!r})") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 PROC, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
@@ -15,6 +16,13 @@ def cores(proc: Path = PROC, root: Path = CGROUPS) -> int:
     ``proc``: the file that names the process's control groups; ``root``: where their file systems are mounted.
     """
     return max(1, min([_affinity(), *map(int, _quotas(proc, root))]))
+
+
+def memory_bytes(proc: Path = PROC, root: Path = CGROUPS) -> int:
+    """Memory in bytes: that of the machine, or the least limit of the control groups of this process, of 2 or 1."""
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    texts = chain(limits("memory.max", "", proc, root), limits("memory.limit_in_bytes", "memory", proc, root))
+    return min([whole, *(int(text) for text in texts if text.isdigit())])
 
 
 def _affinity() -> int:

@@ -14,22 +14,35 @@ from safetensors import SafetensorError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of a disk, quota or file size that is exhausted."""
-_NUMBER = re.compile(r"\(os error (\d+)\)")
-"""How safetensors writes the number of an error into its text."""
+_TOLD = (re.compile(r"\(os error (\d+)\)"), re.compile(r"\[Errno (\d+)\]"))
+"""How Rust (safetensors) and Python write the number of an error into a text."""
+_SHORT = re.compile(r"\d+ requested and \d+ written")
+"""What numpy says, without a number, of a file that it could not write whole."""
+
+
+def number_of(error: BaseException) -> int:
+    """The system's number of an error, also of one that only its text tells; 0 if there is none."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    text = str(error)
+    if isinstance(error, OSError) and _SHORT.search(text):
+        return errno.ENOSPC
+    return next((int(found[1]) for pattern in _TOLD if (found := pattern.search(text))), 0)
 
 
 @contextmanager
 def telling_room(path: Path, needed: int) -> Iterator[None]:
     """Turn what writing ``path`` raises into an OSError with its number and path; of a full disk also the ``needed``
-    and the free bytes."""
+    bytes, unless they are 0, and the free ones. An error without a number keeps its text."""
     try:
         yield
     except (OSError, SafetensorError) as error:
-        found = _NUMBER.search(str(error))
-        number = (error.errno if isinstance(error, OSError) else None) or (int(found[1]) if found else errno.EIO)
-        room = f"; {needed:,} bytes needed, {_free(path.parent)} free" if number in FULL else ""
-        cause = os.strerror(number) if found or isinstance(error, OSError) else str(error)
-        raise OSError(number, f"{cause}{room}", str(path)) from error
+        number = number_of(error)
+        free = _free(path.parent)
+        told = f"; {needed:,} bytes needed, {free} free" if needed else f"; {free} bytes free"
+        room = told if number in FULL else ""
+        cause = os.strerror(number) if number else str(error) or type(error).__name__
+        raise OSError(number or errno.EIO, f"{cause}{room}", str(path)) from error
 
 
 def save_with_usual_mode(save: Callable[[Path], None], path: Path, needed: int) -> None:

@@ -68,9 +68,10 @@ def created_arrays(path: Path, shapes: Mapping[str, tuple[int, ...]], kind: DTyp
         for name, entry in header.items()
     }
     yield arrays
-    for array in arrays.values():
-        if isinstance(array, np.memmap):
-            array.flush()
+    with telling_room(path, start + end):
+        for array in arrays.values():
+            if isinstance(array, np.memmap):
+                array.flush()
 
 
 def _mapped(path: Path, mode: Any, offset: int, kind: DTypeLike, shape: Any) -> NDArray[Any]:

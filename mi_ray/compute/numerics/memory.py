@@ -11,8 +11,8 @@ from functools import cache
 def keep_what_is_loaded() -> None:
     """Leave all that this process has loaded out of later garbage collections, once: modules, which it never frees.
 
-    A collection then takes a hundredth of the time (.4 s with torch, timm and mlflow loaded), and a forked process
-    writes into none of these objects, so that it shares their pages.
+    A later collection looks at none of these objects, and a forked process writes into none of them, so that it shares
+    their pages.
     """
     gc.collect()
     gc.freeze()

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mi_ray.compute.numerics.disk import save_with_usual_mode
+from mi_ray.compute.numerics.disk import save_with_usual_mode, telling_room
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
@@ -23,7 +23,7 @@ def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     partial, separate = path.with_suffix(".partial"), unshared(tensors)
     needed = sum(tensor.nbytes for tensor in separate.values())
     save_with_usual_mode(lambda file: save_file(separate, file), partial, needed)
-    with open(partial, "rb") as file:
+    with telling_room(partial, needed), open(partial, "rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
 

@@ -24,7 +24,8 @@ AHEAD = 2
 """Tasks that each process prepares ahead, at least."""
 
 MOST_AHEAD = 64
-"""Tasks that all processes prepare ahead, at most; with the bytes of a task they bound the memory of a loader."""
+"""Tasks of a step that all processes prepare ahead, at most; of more than 32 processes each still prepares `AHEAD`.
+With the bytes of a task they bound the memory of a loader."""
 
 MOST_ROWS = 256
 
@@ -41,7 +42,8 @@ def parts_of(n: int, side: int) -> list[slice]:
 
 
 def tasks_ahead(wanted: int, loaders: int) -> int:
-    """Tasks that each of ``loaders`` processes prepares ahead, for ``wanted`` tasks in all.
+    """Tasks that each of ``loaders`` processes prepares ahead, for ``wanted`` tasks in all: together at most
+    `MOST_AHEAD`, rounded up to the same number for each, and at least `AHEAD` for each.
 
     The tasks of a whole step must be ready when the step before ends: a process that may prepare fewer stands still
     while the step computes, and the next step waits for the rest.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 from sysconfig import get_path
 from traceback import extract_tb
 from types import UnionType
-from typing import get_args
+from typing import TextIO, get_args
 
 
 class Refused(ValueError):
@@ -28,6 +29,12 @@ STOPPED = 3
 
 KEPT = "what is committed is kept, the same command goes on"
 """The end of the line about a command that ended in the middle."""
+
+
+def say(*lines: str, file: TextIO | None = None) -> None:
+    """Print lines at once. An output that is closed or full, as that of ``| head``, does not stop a study."""
+    with suppress(OSError, ValueError):
+        print(*lines, sep="\n", file=file, flush=True)
 
 
 def refuse(field: str, value: object, allowed: str) -> Refused:

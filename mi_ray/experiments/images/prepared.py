@@ -19,7 +19,7 @@ from mi_ray.compute.images.labelled import ignore
 from mi_ray.compute.images.pack import index_of, pack, packed
 from mi_ray.compute.images.scan import Report
 from mi_ray.experiments.declare import Data, Labelled
-from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.declare.checks import Refused, say
 from mi_ray.experiments.declare.identity import canonical, own_fields
 from mi_ray.experiments.images.missing import missing, refuse_missing
 from mi_ray.experiments.images.render import files_of, render
@@ -104,8 +104,8 @@ class PreparedData:
         if self.bucket is not None and (is_checked or not (folder / name).is_file()):
             published = Published(self.bucket, f"data/{self.folder.name}")
             try:
-                with telling_damage(folder / name):
-                    published.fetch_file(folder, name, self._files[name])
+                expected = self._files[name]
+                telling_damage(folder / name, lambda: published.fetch_file(folder, name, expected))
             except Damaged as reason:
                 raise self._told(reason) from None
         return folder / name
@@ -134,10 +134,11 @@ def prepare(data: Data, store: Store, report: Report = ignore) -> PreparedData:
     """
     refuse_missing(data)
     name = f"data/{_recipe(data)}"
-    if not (reason := store.backend.damage(name)):
+    reason, manifest = store.backend.judged(name)
+    if not reason:
         return _held(store, name)
-    if place := store.set_aside(name, reason):
-        print(f"images    {name} are not used: {reason}; they are kept in {place} and made again", flush=True)
+    if place := store.set_aside(name, reason, manifest):
+        say(f"images    {name} are not used: {reason}; they are kept in {place} and made again")
     folder = store.root / name
     for leftover in folder.parent.glob("*.partial-*"):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -148,14 +149,12 @@ def prepare(data: Data, store: Store, report: Report = ignore) -> PreparedData:
     except (FileNotFoundError, ValueError) as error:
         shutil.rmtree(partial)
         raise Refused(str(error)) from error
-    for name, split in splits.items():
-        files = [f"{name}.safetensors"]
-        split.save(partial / files[0])
+    for part, split in splits.items():
+        split.save(partial / f"{part}.safetensors")
         if isinstance(split.images, np.ndarray):
-            files.append(_names_file(name))
-            write_json(partial / _names_file(name), tuple(split.names))
+            write_json(partial / _names_file(part), tuple(split.names))
         elif store.bucket:
-            files += pack(split.images.encoded, partial, name)
+            pack(split.images.encoded, partial, part)
     made_of = {"digest": content_digest(splits), "declaration": own_fields(data)}
     write_manifest(partial, made_of)
     if store.bucket:

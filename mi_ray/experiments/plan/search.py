@@ -80,6 +80,13 @@ class Search:
         whole, rest = divmod(self.candidates, self.generation)
         return [self.generation] * whole + [rest] * bool(rest)
 
+    def refuse_unclear_objectives(self) -> None:
+        """`Refused` unless the trial asks exactly one question of every kind that has an objective."""
+        kinds = [question.kind for question in self.quick(self.default, self.seed)]
+        for kind in self.objectives:
+            if kinds.count(kind) != 1:
+                raise refuse("objectives", kind, f"kinds that trial asks once (it asks {kinds.count(kind)} of this)")
+
     def of_seeds(self, n: int, *, first: int = 0) -> range:
         """``n`` consecutive seeds, the first of which is ``seed + first``."""
         return range(self.seed + first, self.seed + first + n)
@@ -106,8 +113,10 @@ class Search:
     def values(self, questions: Sequence[Question], result_of: ResultOf) -> tuple[float, ...] | None:
         """The value of each objective in the results of ``questions``; `NotYet` if a result is missing, None if the
         candidate has no value since one of these questions, or its encoder, failed."""
-        asked = [(next(each for each in questions if each.kind == kind), kind) for kind in self.objectives]
-        results = {kind: result_of(question) for question, kind in asked}
+        results: dict[str, Mapping[str, Any] | None] = {}
+        for kind in self.objectives:
+            (question,) = (each for each in questions if each.kind == kind)
+            results[kind] = result_of(question)
         if None in results.values():
             raise NotYet
         if any(result is LOST for result in results.values()):

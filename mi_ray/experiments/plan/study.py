@@ -97,16 +97,16 @@ class Study:
     def questions(self, grid: Axes) -> Iterator[Question]:
         """The questions of every combination of values in the grid; the last axis varies fastest."""
         for values in product(*grid.values()):
-            yield from self._asked(dict(zip(grid, values, strict=True)), list)
+            yield from self._asked(dict(zip(grid, values, strict=True)), _questions, "questions")
 
     def search(self, grid: Axes) -> Search:
         """The search of a grid; `Refused` if an axis has several values."""
         for name, values in grid.items():
             if len(values) > 1:
                 raise refuse(f"axis {name}", ",".join(map(str, values)), "one value in a search")
-        return self._asked({name: value for name, (value,) in grid.items()}, lambda search: search)
+        return self._asked({name: value for name, (value,) in grid.items()}, _search, "a Search")
 
-    def _asked(self, values: Mapping[str, Any], read: Callable[[Any], T]) -> T:
+    def _asked(self, values: Mapping[str, Any], read: Callable[[Any], T], allowed: str) -> T:
         """What the trial gives for axis values, through ``read``; `Refused` in one line whatever it raises."""
         try:
             return read(self.trial(**values))
@@ -114,7 +114,7 @@ class Study:
             raise
         except (Exception, SystemExit) as error:  # the trial is a user's own code
             shown = " ".join(f"{name}={value}" for name, value in values.items())
-            raise Refused(f"trial: {error_line(error)} for {shown or 'its defaults'}; allowed: questions") from error
+            raise Refused(f"trial: {error_line(error)} for {shown or 'its defaults'}; allowed: {allowed}") from error
 
     def parse_axis(self, text: str) -> tuple[str, tuple[Any, ...]]:
         """The name and the values in ``NAME=V1,V2``, read by the type hint of that parameter of the trial."""
@@ -123,6 +123,21 @@ class Study:
             raise refuse("axis", text, "NAME=VALUE[,VALUE...]")
         one_of("axis", name, list(self.types))
         return name, self.types[name].parse(values)
+
+
+def _questions(given: Any) -> list[Question]:
+    questions = list(given)
+    for question in questions:
+        if not isinstance(question, Question):
+            raise refuse("trial", type(question).__name__, "a function that returns questions")
+    return questions
+
+
+def _search(given: Any) -> Search:
+    if not isinstance(given, Search):
+        raise refuse("trial", type(given).__name__, "a function that returns a Search")
+    given.refuse_unclear_objectives()
+    return given
 
 
 def parse_axes(study: Study, texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import resource
 import shutil
 import uuid
@@ -15,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from mi_ray.compute.numerics.disk import FULL
+from mi_ray.compute.numerics.cores import CGROUPS, PROC, memory_bytes
+from mi_ray.compute.numerics.disk import FULL, number_of
 from mi_ray.experiments.declare.checks import Refused, Stopped, error_line
 from mi_ray.experiments.plan.plan import Cell
 from mi_ray.experiments.plan.resources import disk
@@ -37,11 +37,6 @@ HELPS = "what helps: fewer jobs side by side, a smaller batch (k_tr, k_est) or n
 
 TEXTS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 """What torch and the system write where memory is lacking, if their error has no class of its own."""
-
-TOLD = (re.compile(r"\(os error (\d+)\)"), re.compile(r"\[Errno (\d+)\]"))
-"""How Rust (safetensors) and Python write the number of an error into a text."""
-SHORT = re.compile(r"\d+ requested and \d+ written")
-"""What numpy says, without a number, of a file that it could not write whole."""
 
 
 def stop_of(error: BaseException, store: Store, cells: Sequence[Cell] = ()) -> Stopped | None:
@@ -97,16 +92,6 @@ def unusable(store: Store) -> Stopped | None:
     return None
 
 
-def number_of(error: BaseException) -> int:
-    """The system's number of an error, also of one that only its text tells; 0 if there is none."""
-    if isinstance(error, OSError) and error.errno:
-        return error.errno
-    text = str(error)
-    if isinstance(error, OSError) and SHORT.search(text):
-        return errno.ENOSPC
-    return next((int(found[1]) for pattern in TOLD if (found := pattern.search(text))), 0)
-
-
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """The error and what led to it, each once."""
     seen: set[int] = set()
@@ -153,8 +138,9 @@ def oom(cause: str, figures: str = "") -> str:
     return "; ".join(filter(None, [f"{OOM}: {cause}", figures, HELPS]))
 
 
-def memory_here() -> str:
-    """The most memory that this process has held and what the machine has, in GB (1e9 bytes)."""
+def memory_here(proc: Path = PROC, root: Path = CGROUPS) -> str:
+    """The most memory that this process has held and what its machine or container has (`memory_bytes`), in
+    GB (1e9 bytes)."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    whole = memory_bytes(proc, root)
     return f"its process held up to {most / 1e9:.1f} GB, its machine has {whole / 1e9:.1f} GB"

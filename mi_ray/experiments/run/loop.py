@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mi_ray.compute.numerics.tensor_files import load_tensors, save_tensors
 from mi_ray.compute.training.trainer import Trainer
+from mi_ray.experiments.declare.checks import say
 from mi_ray.experiments.run.history import History
 from mi_ray.experiments.store.failpoints import failpoint
 from mi_ray.experiments.store.files import append_line, sha256
@@ -137,5 +138,5 @@ def _newest_checkpoint(attempt: Attempt) -> dict[str, Tensor]:
         with suppress(FileNotFoundError):  # another attempt has committed the cell meanwhile
             if sha256(path)[:32] == path.stem.partition("-")[2]:
                 return load_tensors(path)
-            print(f"store: checkpoint {path} is damaged; the one before it is used", file=sys.stderr, flush=True)
+            say(f"store: checkpoint {path} is damaged; the one before it is used", file=sys.stderr)
     return {}

@@ -59,21 +59,32 @@ class Backend(ABC):
         """The subset of ``keys`` whose cells are committed; in a bucket damaged ones are among them."""
 
     @abstractmethod
-    def set_aside(self, name: str, reason: str) -> str:
+    def manifest_of(self, name: str) -> bytes:
+        """The manifest of the folder ``name`` below the store as it is, damaged or not; OSError if there is none."""
+
+    def judged(self, name: str) -> tuple[str, bytes | None]:
+        """Why the folder ``name`` is not whole (`damage`), and the manifest that was judged, for `set_aside`."""
+        manifest = self.manifest_or_none(name)
+        return self.damage(name), manifest
+
+    def manifest_or_none(self, name: str) -> bytes | None:
+        """As `manifest_of`; None if there is none that can be read."""
+        with suppress(OSError):
+            return self.manifest_of(name)
+        return None
+
+    @abstractmethod
+    def set_aside(self, name: str, reason: str, manifest: bytes | None) -> str:
         """Move the folder ``name`` below the store to ``quarantine``, with the reason beside it; returns its place
-        there, or "" if another process has moved it."""
+        there, or "" if another process has moved it, or healed it: then its manifest is not the judged ``manifest``."""
 
     @abstractmethod
     def asides(self, key: str) -> list[str]:
         """Names below ``quarantine`` of what was set aside of a cell, the newest first."""
 
     @abstractmethod
-    def aside_manifest(self, aside: str) -> bytes:
-        """The manifest of what was set aside; OSError if there is none."""
-
-    @abstractmethod
-    def put_back(self, aside: str, key: str) -> None:
-        """Commit what was set aside as the cell ``key``, unless another process committed it first."""
+    def put_back(self, aside: str, name: str) -> None:
+        """Make what was set aside the folder ``name`` again, unless another process has made it."""
 
     def has(self, key: str) -> bool:
         """Whether the cell is committed, and whole as far as can be told without reading large files."""
@@ -170,15 +181,18 @@ class RemoteBucket(Backend):
     def committed(self, keys: Iterable[str]) -> set[str]:
         return self.present().intersection(keys)
 
-    def set_aside(self, name: str, reason: str) -> str:
+    def manifest_of(self, name: str) -> bytes:
+        return self.bucket.read(f"{name}/{MANIFEST}")
+
+    def set_aside(self, name: str, reason: str, manifest: bytes | None) -> str:
         published = Published(self.bucket, name)
-        if not published.exists():
+        if manifest is None or not published.exists():
             return ""
         leaf = published.leaf
         numbers = (n for n in count(next_number(self.asides(leaf))) if self._claims_aside(f"{leaf}-{n}", reason))
         aside = f"quarantine/{leaf}-{next(numbers)}"
         shutil.rmtree(self.root / name, ignore_errors=True)
-        if not published.move(aside):
+        if not published.move(aside, manifest):
             self.bucket.remove(f"{aside}{REASON}")
             return ""
         return f"{self.bucket.address.rstrip('/')}/{aside}"
@@ -191,11 +205,8 @@ class RemoteBucket(Backend):
         names = {name.partition("/")[0] for name in self.bucket.below("quarantine") if name.startswith(f"{key}-")}
         return newest_first(names)
 
-    def aside_manifest(self, aside: str) -> bytes:
-        return self.bucket.read(f"quarantine/{aside}/{MANIFEST}")
-
-    def put_back(self, aside: str, key: str) -> None:
-        if Published(self.bucket, f"quarantine/{aside}").move(f"cells/{key}"):
+    def put_back(self, aside: str, name: str) -> None:
+        if Published(self.bucket, f"quarantine/{aside}").move(name):
             self.bucket.remove(f"quarantine/{aside}{REASON}")
         shutil.rmtree(self.root / "quarantine" / aside, ignore_errors=True)
 

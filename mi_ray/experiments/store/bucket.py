@@ -228,14 +228,17 @@ class Published:
                 return f"{name} does not match its manifest"
         return ""
 
-    def move(self, to: str) -> bool:
-        """Publish the folder under another name instead; False if it is not published, or another process moves it.
+    def move(self, to: str, manifest: bytes | None = None) -> bool:
+        """Publish the folder under another name instead; False if it is not published, another process moves it, or
+        its manifest is not ``manifest``, if that is given.
 
         The manifest is created last and removed first, so that no reader finds one without its files. All files move:
         a damaged manifest does not tell where they are.
         """
         try:
             content = self.bucket.read(self._manifest)
+            if content != (manifest or content):
+                return False
             files = [name for name in self.bucket.below(self.name) if name != MANIFEST]
             for file in files:
                 self.bucket.copy(f"{self.name}/{file}", f"{to}/{file}")

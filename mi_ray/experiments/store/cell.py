@@ -83,18 +83,17 @@ class CommittedCell:
         """The bytes of a small file; they are checked after they were read, so that no later change matters."""
         path = self._fetched(name)
         try:
-            with telling_damage(path):
-                return checked(name, path.read_bytes(), self.manifest)
+            return telling_damage(path, lambda: checked(name, path.read_bytes(), self.manifest))
         except Damaged as reason:
             raise self._told(reason) from None
 
     def _fetched(self, name: str) -> Path:
         if name not in self.manifest["files"]:
             raise self._told(Damaged(f"{name} is not in its manifest"))
-        if self.remote:
+        if remote := self.remote:
+            expected = self.manifest["files"][name]
             try:
-                with telling_damage(self.path / name):
-                    self.remote.fetch_file(self.path, name, self.manifest["files"][name])
+                telling_damage(self.path / name, lambda: remote.fetch_file(self.path, name, expected))
             except Damaged as reason:
                 raise self._told(reason) from None
         return self.path / name

@@ -27,7 +27,10 @@ class SharedFolder(Backend):
     def damage(self, name: str, *, reads_all: bool = True) -> str:
         return damage(self.root / name, reads_all=reads_all)
 
-    def set_aside(self, name: str, reason: str) -> str:
+    def manifest_of(self, name: str) -> bytes:
+        return (self.root / name / MANIFEST).read_bytes()
+
+    def set_aside(self, name: str, reason: str, manifest: bytes | None) -> str:
         if not os.path.lexists(self.root / name):
             return ""
         (self.root / "quarantine").mkdir(exist_ok=True)
@@ -42,6 +45,9 @@ class SharedFolder(Backend):
                 return ""
             raise
         fsync(aside.parent)
+        if self.manifest_or_none(f"quarantine/{aside.name}") != manifest:
+            self.put_back(aside.name, name)
+            return ""
         return str(aside)
 
     def _reason(self, aside: str) -> Path:
@@ -59,12 +65,9 @@ class SharedFolder(Backend):
         paths = (self.root / "quarantine").glob(f"{key}-*")
         return newest_first(path.name for path in paths)
 
-    def aside_manifest(self, aside: str) -> bytes:
-        return (self.root / "quarantine" / aside / MANIFEST).read_bytes()
-
-    def put_back(self, aside: str, key: str) -> None:
+    def put_back(self, aside: str, name: str) -> None:
         with suppress(OSError):  # another process committed the cell, or put it back
-            self.commit(self.root / "quarantine" / aside, self.root / "cells" / key)
+            self.commit(self.root / "quarantine" / aside, self.root / name)
             self._reason(aside).unlink(missing_ok=True)
 
     def committed(self, keys: Iterable[str]) -> set[str]:

@@ -44,14 +44,17 @@ def heal(store: Store, needs: Mapping[str, str | None]) -> list[Aside]:
     present = store.backend.present()
     keys = [key for key in needs if key in present]
     with ThreadPoolExecutor(READERS) as pool:
-        reasons = dict(zip(keys, pool.map(partial(_damage, store), keys), strict=True))
+        judged = dict(zip(keys, pool.map(partial(_judged, store), keys), strict=True))
     for key in keys:
-        manifest = {} if reasons[key] else read_manifest(store.cells / key)
-        reason = reasons[key] or _outdated(manifest, usable.get(needs[key] or ""))
+        damage, content = judged[key]
+        manifest = {} if damage else read_manifest(store.cells / key)
+        reason = damage or _outdated(manifest, usable.get(needs[key] or ""))
         if not reason:
             usable[key] = content_of(manifest)
-        elif place := store.set_aside(f"cells/{key}", reason):
-            found.append(Aside(key, reason, place, bool(reasons[key])))
+        elif place := store.set_aside(f"cells/{key}", reason, content):
+            found.append(Aside(key, reason, place, bool(damage)))
+        elif store.has(key):  # another process has healed it
+            usable[key] = store.read(key).content
     return found
 
 
@@ -61,8 +64,8 @@ def setting_aside(store: Store, key: str | None) -> Iterator[None]:
     try:
         yield
     except Damaged:
-        if key and (reason := _damage(store, key)):
-            store.set_aside(f"cells/{key}", reason)
+        if key:
+            _set_aside_damaged(store, key)
         raise
 
 
@@ -73,17 +76,24 @@ def settled(store: Store, key: str, upstream: str | None) -> bool:
     """
     content = store.read(upstream).content if upstream else None
     if store.has(key):
+        judged = store.backend.manifest_or_none(f"cells/{key}")
         reason = _outdated(store.read(key).manifest, content)
         if not reason:
             return True
-        store.set_aside(f"cells/{key}", reason)
-    elif reason := _damage(store, key):
-        store.set_aside(f"cells/{key}", reason)  # nothing is there, or something that is not whole
+        store.set_aside(f"cells/{key}", reason, judged)
+    else:
+        _set_aside_damaged(store, key)  # nothing is there, or something that is not whole
     return content is not None and _put_back(store, key, content)
 
 
-def _damage(store: Store, key: str) -> str:
-    return store.backend.damage(f"cells/{key}")
+def _judged(store: Store, key: str) -> tuple[str, bytes | None]:
+    return store.backend.judged(f"cells/{key}")
+
+
+def _set_aside_damaged(store: Store, key: str) -> None:
+    reason, manifest = _judged(store, key)
+    if reason:
+        store.set_aside(f"cells/{key}", reason, manifest)
 
 
 def _outdated(manifest: Mapping[str, Any], content: str | None) -> str:
@@ -100,11 +110,11 @@ def _put_back(store: Store, key: str, content: str) -> bool:
     """Put back a whole cell that was set aside and rests on this content; False if there is none."""
     for aside in store.backend.asides(key):
         try:
-            manifest = parsed(store.backend.aside_manifest(aside))
+            manifest = parsed(store.backend.manifest_of(f"quarantine/{aside}"))
         except (OSError, Damaged):
             continue
         if manifest.get(UPSTREAM_CONTENT) == content and not store.backend.damage(f"quarantine/{aside}"):
-            store.backend.put_back(aside, key)
+            store.backend.put_back(aside, f"cells/{key}")
             if is_back := store.has(key):
                 store.backend.remove_attempts(key)
             return is_back

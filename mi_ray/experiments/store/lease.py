@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from mi_ray.experiments.declare.checks import Refused, error_line
+from mi_ray.experiments.declare.checks import Refused, error_line, say
 from mi_ray.experiments.store.bucket import Bucket
 
 FOLDER = "driver"
@@ -99,9 +99,7 @@ class Lease:
         while not over.wait(BEAT_SECONDS):
             with suppress(Exception):
                 if self.is_lost():
-                    print(
-                        f"store: another driver took over {self.bucket.address}; stopping", file=sys.stderr, flush=True
-                    )
+                    say(f"store: another driver took over {self.bucket.address}; stopping", file=sys.stderr)
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
                 self.renew()
@@ -140,8 +138,8 @@ def wait_until_over(bucket: Bucket, number: int) -> dict[str, Any]:
         silent = time.monotonic() - since
         if not announced and silent > 1.5 * BEAT_SECONDS:
             announced = True
-            print(f"store: {now.get('holder')} holds {bucket.address} but is silent; taking over in", end=" ")
-            print(f"{STALE_SECONDS:.0f} s unless it answers", flush=True)
+            holds = f"store: {now.get('holder')} holds {bucket.address} but is silent"
+            say(f"{holds}; taking over in {STALE_SECONDS:.0f} s unless it answers")
         if silent > STALE_SECONDS:
             return now
         time.sleep(BEAT_SECONDS / 5)

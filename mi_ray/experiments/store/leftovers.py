@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from mi_ray.experiments.store.store import Store
 
 CHECKPOINTS_KEPT = 2
 """Newest checkpoints of a cell that is not committed: from them a training goes on."""
+
+DOWNLOAD = re.compile(r"\..+\.[0-9a-f]{32}")
+"""Names of downloads that are not finished (`mi_ray.experiments.store.bucket`)."""
 
 REMOVED = ".removed-"
 OWN = ("fault-", ".writable-", ".probe-", REMOVED)
@@ -32,13 +36,38 @@ class Leftover:
 
 
 def sizes_of(store: Store) -> dict[str, int]:
-    """Bytes of every file of a store by its name; an empty folder has a name that ends in a slash, but for cells."""
-    if store.bucket:
-        return store.bucket.sizes("")
-    found = {path.name: path.stat().st_size for path in store.root.iterdir() if path.is_file()}
-    for folder in ("work", "quarantine", "cells", "data", *(path.name for path in store.root.glob(f"{REMOVED}*"))):
-        for path in (store.root / folder).rglob("*"):
-            name = path.relative_to(store.root).as_posix()
+    """Bytes of every file of a store by its name; an empty folder has a name that ends in a slash, but for cells.
+
+    Of a bucket, also of the files that a killed run has left in this node's folder: unfinished downloads and images.
+    """
+    here = _sizes_here(store.root)
+    return unfinished(here) | store.bucket.sizes("") if store.bucket else here
+
+
+def unfinished(here: Mapping[str, int]) -> dict[str, int]:
+    """Those of the files in a node's folder for a bucket that no run goes on from, and no reader of the bucket sees."""
+    return {name: size for name, size in here.items() if _is_unfinished(name.split("/"))}
+
+
+def _is_unfinished(parts: Sequence[str]) -> bool:
+    match parts:
+        case [own, *_] if own.startswith(OWN):
+            return True
+        case ["work", folder, *_] if folder.startswith(("tune-", ".")):
+            return True
+        case ["data", folder, *_] if ".partial-" in folder:
+            return True
+        case _:
+            return len(parts) > 2 and DOWNLOAD.fullmatch(parts[-1]) is not None
+
+
+def _sizes_here(root: Path) -> dict[str, int]:
+    if not root.is_dir():
+        return {}
+    found = {path.name: path.stat().st_size for path in root.iterdir() if path.is_file()}
+    for folder in ("work", "quarantine", "cells", "data", *(path.name for path in root.glob(f"{REMOVED}*"))):
+        for path in (root / folder).rglob("*"):
+            name = path.relative_to(root).as_posix()
             if path.is_symlink() or path.is_file():
                 found[name] = path.lstat().st_size
             elif folder != "cells" and path.is_dir() and not any(path.iterdir()):
@@ -72,6 +101,8 @@ def _judged(name: str, published: set[str], newest: set[str], in_bucket: bool) -
             return own, "of a run that ended"
         case ["work", folder, *_] if folder.startswith(("tune-", ".")):
             return f"work/{folder}", "of a run that was killed"
+        case [_, _, *_, file] if DOWNLOAD.fullmatch(file):
+            return name, "a download that was not finished"
         case ["work", key, *_] if f"cells/{key}" in published:
             return f"work/{key}", "attempts at a cell that is committed"
         case ["work", key, number, "cell", *_]:

@@ -10,15 +10,16 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mi_ray.compute.numerics.disk import telling_room
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.store.files import MANIFEST, fsync, json_text, sha256, sha256_once
 
+T = TypeVar("T")
 FORMAT, SEAL = "format", "seal"
 """Both fields are in every sealed manifest, so that damage to the name of one does not make it look unsealed."""
 VERSION = 2
@@ -29,6 +30,8 @@ VERY_LARGE = 2**30
 """Bytes of a file that is read for damage at the start of a command only if it was written since it was committed."""
 UNREADABLE = frozenset({errno.EIO, errno.ELOOP, errno.EBADMSG})
 """Errors of reading that do not go away: bad blocks, links that lead to themselves."""
+ONCE_MORE = frozenset({errno.EIO})
+"""Those that may pass, as of a network file system that was cut off for a moment: the file is read once more."""
 DECLARATION = "declaration.json"
 
 
@@ -86,15 +89,19 @@ def parsed(content: bytes) -> dict[str, Any]:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a folder; Damaged if it is missing or not intact."""
-    with telling_damage(folder / MANIFEST):
-        return parsed((folder / MANIFEST).read_bytes())
+    return telling_damage(folder / MANIFEST, lambda: parsed((folder / MANIFEST).read_bytes()))
 
 
-@contextmanager
-def telling_damage(path: Path) -> Iterator[None]:
-    """Damaged if the disk has lost a file or cannot read it; Refused if this user may not."""
+def telling_damage(path: Path, read: Callable[[], T]) -> T:
+    """What ``read`` returns; Damaged if the disk has lost the file ``path`` or cannot read it, also when it is asked
+    once more; Refused if this user may not."""
     try:
-        yield
+        try:
+            return read()
+        except OSError as error:
+            if error.errno not in ONCE_MORE:
+                raise
+            return read()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise Damaged(f"{path.name} is missing") from error
     except PermissionError as error:
@@ -120,10 +127,12 @@ def refuse_changed(path: Path, manifest: Mapping[str, Any], *, reads_all: bool =
     A file that does not match gets a new time of change, so that whoever looks for damage next reads it, however large.
     """
     name, sizes = path.name, manifest.get("sizes", {})
-    with telling_damage(path):
+
+    def is_same() -> bool:
         size = path.stat().st_size
-        is_same = size == sizes.get(name, size) and (not reads_all or sha256_once(path) == manifest["files"][name])
-    if not is_same:
+        return size == sizes.get(name, size) and (not reads_all or sha256_once(path) == manifest["files"][name])
+
+    if not telling_damage(path, is_same):
         with suppress(OSError):  # in a store of others
             os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))  # so that it does not rest: `_rests`
         raise Damaged(f"{name} does not match its manifest")

@@ -75,9 +75,10 @@ class Attempt:
         try:
             backend.commit(self.payload, folder)
         except OSError:
-            if self.key not in backend.present() or not (reason := backend.damage(f"cells/{self.key}")):
+            reason, manifest = backend.judged(f"cells/{self.key}")
+            if self.key not in backend.present() or not reason:
                 raise
-            self.store.set_aside(f"cells/{self.key}", reason)
+            self.store.set_aside(f"cells/{self.key}", reason, manifest)
             backend.stage(self.key, self.payload)
             backend.commit(self.payload, folder)
 
@@ -164,13 +165,12 @@ class Store:
         """Whether the cell is committed."""
         return self.backend.has(key)
 
-    def set_aside(self, name: str, reason: str) -> str:
-        """Move the folder ``name`` to ``quarantine``; returns its place there, "" if another process has moved it.
-
-        Refused if this user may not.
+    def set_aside(self, name: str, reason: str, manifest: bytes | None) -> str:
+        """Move the folder ``name`` to ``quarantine``; returns its place there, "" if another process has moved it, or
+        has put one with another ``manifest`` there than was judged. Refused if this user may not.
         """
         try:
-            return self.backend.set_aside(name, reason)
+            return self.backend.set_aside(name, reason, manifest)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise

@@ -41,6 +41,15 @@ def of_pickle(body):
     return rezipped(saved(SMALL), pickled=b"\x80\x02" + body + b".")
 
 
+def with_pickles(times, pickled):
+    """A file with further pickles beside that of its tensors, each of them within the limits."""
+    buffer = io.BytesIO(saved(SMALL))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        for number in range(times):
+            archive.writestr(f"archive/{number}.pkl", pickled)
+    return buffer.getvalue()
+
+
 def safetensors(header):
     return struct.pack("<Q", len(header)) + header
 
@@ -77,6 +86,7 @@ def crowded():
 def fewer_values(monkeypatch):
     """A lower limit, since a million values take seconds to count."""
     monkeypatch.setattr(pickle_limits, "MOST_VALUES", 20_000)
+    monkeypatch.setattr(pickle_limits, "MOST_OPERATIONS", 60_000)
     monkeypatch.setattr(file_tensors, "MOST_ENTRIES", 20_000)
     monkeypatch.setattr(file_tensors, "MOST_TENSORS", 5_000)
 
@@ -93,6 +103,8 @@ HOSTILE = {
     "dicts that double": (lambda: doubled(40, SMALL), "more than 5,000 tensors"),
     "dicts of nothing that double": (lambda: doubled(40, {}), "more than 20,000 entries"),
     "a pickle of many values": (lambda: of_pickle(b"](" + b"}" * 20_001 + b"e"), "more than 20,000 values"),
+    "a pickle of many numbers": (lambda: of_pickle(b"](" + b"K\x01" * 60_001 + b"e"), "more than 60,000 operations"),
+    "many pickles": (lambda: with_pickles(5, b"\x80\x02](" + b"}" * 5000 + b"e."), "more than 20,000 values"),
     "a pickle of many bytes": (lambda: saved({"a": torch.ones(2), "b": "k" * 33_000_000}), "more than 32,000,000"),
     "a long name": (lambda: saved({"k" * 2000: torch.ones(2)}), "more than 1,000 characters"),
     "a bytearray": (lambda: of_pickle(b"cbuiltins\nbytearray\nJ\0\0\0\x40\x85R"), "a bytearray"),
@@ -144,6 +156,20 @@ def test_what_is_no_regular_file_is_never_opened(tmp_path: Path):
     told = {"fifo": "it is a fifo", "device": "it is a device", "loop": "Too many levels", "endless": "bytes"}
     for name, reason in told.items():
         assert reason in refusal(tmp_path / f"{name}.pth")
+
+
+def test_plain_numbers_beside_the_tensors_are_no_excess(tmp_path: Path):
+    path = tmp_path / "model.pth"
+    path.write_bytes(saved(SMALL | {"labels": list(range(30_000)), "large": 10**500, "losses": [0.5] * 20_000}))
+    assert list(read_state(path).tensors) == ["a"]
+
+
+def test_a_comment_of_an_archive_that_looks_like_a_record_is_none(tmp_path: Path):
+    buffer = io.BytesIO(saved(SMALL))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.comment = b"PK\x06\x06" + b"\xff" * 60
+    (tmp_path / "model.pth").write_bytes(buffer.getvalue())
+    assert format_of(tmp_path / "model.pth") == "zip" and list(read_state(tmp_path / "model.pth").tensors) == ["a"]
 
 
 def test_compressed_weights_are_read_and_lists_may_hold_themselves(tmp_path: Path):

@@ -195,6 +195,13 @@ def test_mnist_is_read_from_its_idx_files(tmp_path):
     np.testing.assert_allclose(drawings.images[:, 0, 0], np.array(DIGITS)[drawings.labels] * 20 / 255, rtol=1e-6)
 
 
+def test_no_drawing_comes_from_mnists_test_part_which_is_not_opened(tmp_path):
+    root = miniature_mnist(tmp_path)
+    for kind in ("images-idx3", "labels-idx1"):
+        (root / "MNIST" / "raw" / f"t10k-{kind}-ubyte").write_bytes(b"no digits")
+    assert len(mnist_drawings(root).labels) == 16
+
+
 def test_missing_mnist_is_refused_with_the_folder_it_belongs_in(tmp_path):
     with pytest.raises(FileNotFoundError) as refusal:
         mnist_drawings(tmp_path)

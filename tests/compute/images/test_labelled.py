@@ -286,6 +286,8 @@ def test_images_without_files_beyond_the_byte_budget_are_refused_with_the_sum_an
     need = 1797 * 3 * 64**2
     with pytest.raises(ValueError, match=r"1,797 images x 3 x 64 x 64 = 22,081,536 bytes .* such as side 32"):
         read("digits", side=64, byte_budget=need - 1)
+    with pytest.raises(ValueError, match=r"allowed: at most 1,000,000, less than side 32 takes$"):
+        read("digits", side=64, byte_budget=1_000_000)
 
 
 @pytest.mark.parametrize("held_out", [0.0, -0.1, 0.5, 1.0])

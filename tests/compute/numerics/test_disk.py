@@ -7,6 +7,7 @@ import stat
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from mi_ray.compute.numerics.disk import telling_room
 from mi_ray.compute.numerics.mapped_files import created_arrays
@@ -64,6 +65,32 @@ def test_every_way_to_say_that_a_disk_is_full_keeps_its_number(tmp_path, number)
         with pytest.raises(OSError, match=r"5 bytes needed") as caught, telling_room(tmp_path / "a", 5):
             raise error
         assert caught.value.errno == number and caught.value.filename == str(tmp_path / "a")
+
+
+def test_a_full_disk_that_is_told_without_a_size_tells_what_is_free(tmp_path):
+    with pytest.raises(OSError, match=r"left on device; [\d,]+ bytes free") as caught, telling_room(tmp_path / "a", 0):
+        raise OSError(errno.ENOSPC, "?")
+    assert "needed" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"), [(OSError("the shard is cut"), "the shard is cut"), (SafetensorError("bad"), "bad"),
+                        (OSError(), "OSError"), (OSError("12 requested and 3 written"), "No space left on device; 5 ")]
+)  # fmt: skip
+def test_an_error_without_a_number_keeps_its_text(tmp_path, error, text):
+    with pytest.raises(OSError, match=text) as caught, telling_room(tmp_path / "a", 5):
+        raise error
+    assert caught.value.filename == str(tmp_path / "a")
+
+
+def test_a_disk_that_cannot_be_flushed_is_told_with_the_path(tmp_path, monkeypatch):
+    def refused(_):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr("os.fsync", refused)
+    with pytest.raises(OSError, match=r"4 bytes needed") as caught:
+        save_tensors({"w": torch.ones(1)}, tmp_path / "w.safetensors")
+    assert caught.value.filename == str(tmp_path / "w.partial")
 
 
 def test_an_error_of_another_kind_says_nothing_of_largest_file(tmp_path):

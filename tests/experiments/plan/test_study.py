@@ -5,6 +5,7 @@ import pytest
 from mi_ray.experiments.declare import CDP, Embedding, LinearEvaluation, SameClass, Training
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.declare.training import OptimizerName
+from mi_ray.experiments.plan.search import Search
 from mi_ray.experiments.plan.study import Matrix, Study, parse_axes
 
 PRESETS = {"laptop": {}, "smoke": {"views": (1000,), "seed": (7,)}, "empty": {"seed": ()}}
@@ -80,6 +81,54 @@ def test_a_study_of_a_trial_without_hints_is_refused_when_it_is_made():
             name="untyped", trial=untyped, axes={"seed": (0,)}, presets={"laptop": {}}, default_preset="laptop",
             matrix=STUDY.matrix,
         )  # fmt: skip
+
+
+def searching(*, kind: str) -> Search:
+    if kind == "raises":
+        raise KeyError("x")
+    if kind == "questions":
+        return trial(pairing="all", task="all")
+    given = {"no": 0, "two": 2}.get(kind, 1)
+
+    def asked(*, views, seed):
+        (evaluation,) = trial(pairing="all", task="all", seed=seed, views=views)
+        return [evaluation] * given
+
+    return Search(
+        trial=asked, space={}, objectives={"evaluation": "accuracy"}, candidates=2, generation=1, short_views=1000,
+        views=2000,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("raises", r"^trial: KeyError.* for kind=raises; allowed: a Search$"),
+        ("questions", r"^trial: 'tuple' is not allowed; allowed: a function that returns a Search$"),
+        ("no", r"^objectives: 'evaluation' is not allowed; allowed: kinds that trial asks once \(it asks 0 of this\)$"),
+        ("two", r"^objectives: 'evaluation' is not allowed; .*it asks 2 of this"),
+    ],
+)
+def test_a_trial_of_a_search_that_makes_none_is_refused_with_what_is_allowed(kind, message):
+    study = Study(
+        name="searching", trial=searching, axes={"kind": ("one",)}, presets={"laptop": {}}, default_preset="laptop",
+        matrix=STUDY.matrix,
+    )  # fmt: skip
+    assert isinstance(study.search(study.grid("laptop", {})), Search)
+    with pytest.raises(Refused, match=message):
+        study.search(study.grid("laptop", {"kind": (kind,)}))
+
+
+def test_a_trial_that_returns_other_things_than_questions_is_refused():
+    def nothing(*, seed: int) -> list:
+        return [seed]
+
+    study = Study(
+        name="nothing", trial=nothing, axes={"seed": (0,)}, presets={"laptop": {}}, default_preset="laptop",
+        matrix=STUDY.matrix,
+    )  # fmt: skip
+    with pytest.raises(Refused, match=r"^trial: 'int' is not allowed; allowed: a function that returns questions$"):
+        list(study.questions(study.grid("laptop", {})))
 
 
 def test_a_preset_overrides_the_study_and_a_flag_overrides_the_preset():

@@ -3,47 +3,14 @@
 import os
 import random
 import shutil
-import stat
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 
-from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.store.files import MANIFEST, append_line, read_json, sha256, write_json
-from mi_ray.experiments.store.healing import UPSTREAM_CONTENT, heal, setting_aside, settled
-from mi_ray.experiments.store.manifest import Damaged, parsed, sealed_text
-from mi_ray.experiments.store.store import Store
-
-TRAINING, EMBEDDING, QUESTION = "training-0", "embedding-0", "evaluation-0"
-NEEDS = {TRAINING: None, EMBEDDING: TRAINING, QUESTION: EMBEDDING}
-
-
-def compute(store, key, payload="weights"):
-    """Compute a cell as a job does: not at all if it is settled; returns whether it was computed."""
-    upstream = NEEDS[key]
-    if settled(store, key, upstream):
-        return False
-    content = store.read(upstream).content if upstream else None
-    attempt = store.attempt(key)
-    (attempt.payload / "h.safetensors").write_text(f"{payload} of {key}")
-    append_line(attempt.payload / "history.jsonl", {"step": 1, "loss_nats": 2.5})
-    manifest = {"upstream": upstream, UPSTREAM_CONTENT: content, "seconds": random.random()}
-    attempt.publish(manifest, result={"bits": 1.5}, declaration={"seed": 0})
-    return True
-
-
-def run(store, payload="weights"):
-    """Heal, then compute what is missing: the keys that were set aside, and those that were computed."""
-    aside = heal(store, NEEDS)
-    return {each.key for each in aside}, {key for key in NEEDS if compute(store, key, payload)}
-
-
-def shown(store):
-    """What every cell shows to a reader who asks the store first; None of a cell that is not committed."""
-    cells = {key: store.read(key) if store.has(key) else None for key in NEEDS}
-    return {key: cell and (cell.result, cell.history, cell.declaration) for key, cell in cells.items()}
+from mi_ray.experiments.store.files import MANIFEST, read_json, sha256, write_json
+from mi_ray.experiments.store.healing import UPSTREAM_CONTENT, heal, setting_aside
+from mi_ray.experiments.store.manifest import Damaged
+from tests.experiments.store.chain import EMBEDDING, NEEDS, QUESTION, TRAINING, compute, run, shown
 
 
 @pytest.mark.fault("F16", "one byte of a random committed file flipped, 200 times")
@@ -186,6 +153,29 @@ def test_a_damaged_cell_that_appears_while_another_attempt_computes_does_not_thr
     assert attempt.publish({}, result={"bits": 1.5}).result == {"bits": 1.5}
 
 
+def test_a_cell_that_was_healed_after_it_was_judged_stays(store):
+    run(store)
+    (store.cells / QUESTION / "result.json").write_text("{}")
+    judged = store.backend.judged(f"cells/{QUESTION}")
+    run(store)
+    assert store.set_aside(f"cells/{QUESTION}", *judged) == "" and store.has(QUESTION)
+    assert sorted(path.name for path in (store.root / "quarantine").iterdir()) == [f"{QUESTION}-1", f"{QUESTION}-1.txt"]
+
+
+def test_cells_that_rest_on_one_that_another_process_heals_at_the_same_time_stay(store, monkeypatch):
+    run(store)
+    (store.cells / TRAINING / "result.json").write_text("{}")
+    set_aside = type(store.backend).set_aside
+
+    def after_another(backend, *judged):
+        monkeypatch.undo()
+        assert set_aside(backend, *judged) and compute(store, TRAINING)
+        return set_aside(backend, *judged)
+
+    monkeypatch.setattr(type(store.backend), "set_aside", after_another)
+    assert run(store) == (set(), set())
+
+
 def test_cells_follow_an_upstream_cell_that_finds_something_else(store):
     run(store)
     shutil.rmtree(store.cells / TRAINING)
@@ -228,107 +218,3 @@ def test_cells_of_earlier_versions_stay_valid_and_their_files_are_checked(store)
     assert run(store) == ({QUESTION}, {QUESTION})
     shutil.rmtree(store.cells / TRAINING)
     assert run(store, "other weights") == (set(), {TRAINING}), "the embedding does not tell what it rests on"
-
-
-def test_a_large_file_is_read_once_per_process_until_it_changes(store, monkeypatch):
-    from mi_ray.experiments.store import files
-
-    monkeypatch.setattr(files, "TICK_NS", 0)
-    run(store)
-    store.read(EMBEDDING).file("h.safetensors")
-    monkeypatch.setattr(files.hashlib, "file_digest", None)
-    path = store.read(EMBEDDING).file("h.safetensors")
-    monkeypatch.undo()
-    before = path.stat()
-    path.write_text("WEIGHTS of embedding-0")
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.raises(Damaged, match=r"h\.safetensors does not match its manifest"):
-        store.read(EMBEDDING).file("h.safetensors")
-
-
-def test_a_very_large_file_is_read_at_the_start_only_if_it_was_written_since(store, monkeypatch):
-    from mi_ray.experiments.store import files, manifest
-
-    monkeypatch.setattr(manifest, "VERY_LARGE", 10)
-    run(store)
-    time.sleep(0.1)  # the digest of a file that was written a moment ago is not remembered
-    for key in NEEDS:
-        os.utime(store.cells / key / MANIFEST)  # well after the payload, as of a payload that takes long to write
-    monkeypatch.setattr(files, "_hashed", {})
-    assert run(store) == (set(), set())
-    read = {path.name for path in files._hashed}
-    assert "h.safetensors" not in read and "result.json" in read
-    before = (store.cells / QUESTION / "h.safetensors").stat()
-    (store.cells / QUESTION / "h.safetensors").write_bytes(b"x" * before.st_size)
-    os.utime(store.cells / QUESTION / "h.safetensors", ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert run(store) == ({QUESTION}, {QUESTION})
-
-
-@pytest.mark.parametrize("value", ["0" * 64, '"seal": "' + "0" * 64 + '"', "\ud800", {"seal": 1}])
-def test_a_manifest_of_any_content_is_intact_until_it_changes(value):
-    text = sealed_text({"files": {}, "a": value, "z": value})
-    assert parsed(text.encode())["z"] == value
-    for place in range(len(text)):
-        content = bytearray(text.encode())
-        content[place] ^= 1 + place % 255
-        with pytest.raises(Damaged):
-            parsed(bytes(content))
-
-
-def test_a_damaged_cell_in_a_store_of_others_is_refused_in_one_line(store, monkeypatch):
-    run(store)
-    (store.cells / QUESTION / "result.json").write_text("{}")
-
-    def denied(*_):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("pathlib.Path.rename", denied)
-    with pytest.raises(Refused, match=rf"store: {QUESTION} in .* may not be used .*Permission denied.*; allowed: "):
-        heal(store, NEEDS)
-
-
-@pytest.fixture
-def open_to_all():
-    """A store in a folder that other users may enter, which pytest's are not."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        store = Store(Path(folder) / "store")
-        store.prepare()
-        yield store
-
-
-def test_a_file_that_this_user_may_not_read_is_refused_in_one_line(open_to_all):
-    store = open_to_all
-    run(store)
-    (store.cells / QUESTION / "result.json").chmod(0)
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        with pytest.raises(Refused, match=r"^store: .* cannot be read \(Permission denied\); allowed: .*$"):
-            heal(store, NEEDS)
-        with pytest.raises(Refused, match="cannot be read"):
-            store.has(QUESTION)
-    finally:
-        os.seteuid(user)
-
-
-def test_what_a_group_shares_can_be_written_by_all_of_it(tmp_path):
-    before = os.umask(0o002)
-    try:
-        store = Store(tmp_path / "store")
-        store.prepare()
-        run(store)
-        (store.cells / QUESTION / "result.json").write_text("{}")
-        assert run(store) == ({QUESTION}, {QUESTION})
-        written(store)
-    finally:
-        os.umask(before)
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in (store.root, *store.root.rglob("*"))}
-    assert modes == {0o775, 0o664}
-
-
-def written(store):
-    """An attempt that is at work and one that has ended."""
-    store.attempt(EMBEDDING).report_progress(0.5)
-    store.attempt(TRAINING).end("interrupted")

@@ -9,7 +9,7 @@ from mi_ray.experiments.store.healing import setting_aside
 from mi_ray.experiments.store.manifest import Damaged
 from mi_ray.experiments.store.store import store_at
 from tests.buckets import new_bucket, objects
-from tests.experiments.store.test_healing import EMBEDDING, QUESTION, TRAINING, compute, run, shown
+from tests.experiments.store.chain import EMBEDDING, QUESTION, TRAINING, compute, run, shown
 
 
 @pytest.fixture
@@ -84,3 +84,12 @@ def test_all_files_of_a_cell_whose_manifest_is_damaged_are_kept_in_quarantine(in
     assert run(store) == ({QUESTION}, {QUESTION})
     kept = [name.rpartition("/")[2] for name in objects(store.name) if name.startswith(f"quarantine/{QUESTION}-1/")]
     assert sorted(kept) == ["declaration.json", "h.safetensors", "history.jsonl", MANIFEST, "result.json"]
+
+
+def test_a_cell_of_a_bucket_that_was_healed_after_it_was_judged_stays(in_a_bucket):
+    store = in_a_bucket
+    run(store)
+    on_a_new_node(store, "result.json", flipped)
+    judged = store.backend.judged(f"cells/{QUESTION}")
+    run(store)
+    assert store.set_aside(f"cells/{QUESTION}", *judged) == "" and store.has(QUESTION)
