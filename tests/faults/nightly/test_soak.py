@@ -35,6 +35,8 @@ SEED, ROUNDS = int(os.environ.get("SOAK_SEED", "0")), int(os.environ.get("SOAK_R
 INTERVAL = 20.0
 FLAGS = ("--preset", "smoke", "--axis", "task=color,digit", "--axis", "views=4000")
 CELLS = 4 * (1 + 1 + 2 + 2)
+LOOK = 0.5
+"""Seconds between two looks at the processes of a run, each of which reads those of the whole machine."""
 LONGEST = 1500.0
 """Seconds that a round may take."""
 
@@ -71,14 +73,16 @@ class Round:
         """Start the study and kill until it is complete."""
         began = time.monotonic()
         next_kill = began + self.draws.uniform(0, 1)
-        victim = "driver"
+        victim, next_look = "driver", began
         while not self.codes or self.codes[-1] != 0:
             assert time.monotonic() - began < LONGEST, (self.kills, self.codes)
             log = self.folder / f"run-{len(self.codes)}"
             with log.with_suffix(".out").open("w") as out, log.with_suffix(".err").open("w") as err:
                 driver = subprocess.Popen(command(self.store, self.server.url), stdout=out, stderr=err)
                 while driver.poll() is None:
-                    self._note(driver)
+                    if time.monotonic() >= next_look:
+                        self._note(driver)
+                        next_look = time.monotonic() + LOOK
                     if time.monotonic() >= next_kill and self._kill(victim, driver):
                         next_kill = time.monotonic() + INTERVAL
                         victim = self.draws.choice(["driver", *VICTIMS, "MLflow server"])

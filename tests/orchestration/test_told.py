@@ -1,4 +1,4 @@
-"""What a job is said to have failed of, and after how many tries."""
+"""What is told of a job: for how long it waits for resources, what it failed of, and after how many tries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ray.tune import register_trainable
 
 from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import Capacity, Share
-from mi_ray.orchestration.dependent_trials import DependentTrials
+from mi_ray.orchestration.dependent_trials import WAIT_SECONDS, DependentTrials, Waits
 from mi_ray.orchestration.placement import Occupancy
 from mi_ray.orchestration.trial import JobTrial
 from tests.orchestration.trials import BAD, Heard, chains
@@ -38,3 +38,18 @@ def test_the_last_death_is_told_with_the_tries_that_were_made(
     trial.death = last or trial.death
     trials.on_trial_complete(BAD, error=bool(last))
     assert trials.fault is None and heard.told("failed") == {BAD: told}
+
+
+def test_a_wait_is_said_after_a_minute_and_every_minute_again():
+    waits = Waits()
+    reports = {now: waits.update("a", True, now) for now in range(0, 4 * int(WAIT_SECONDS), 5)}
+    assert {now: seconds for now, seconds in reports.items() if seconds is not None} == {60: 60, 120: 120, 180: 180}
+
+
+def test_who_begins_waits_no_more_and_may_wait_anew():
+    waits = Waits()
+    assert waits.update("a", True, 0) is None
+    assert waits.update("a", False, 59) is None
+    assert waits.update("a", True, 61) is None
+    assert waits.update("a", True, 121) == 60
+    assert waits.update("b", True, 121) is None
