@@ -19,10 +19,9 @@ from dataclasses import dataclass
 
 import psutil
 import ray
-from ray.experimental import internal_kv
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from mi_ray.orchestration.pickling import namespace
+from mi_ray.orchestration import shared
 
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 60.0
@@ -59,7 +58,7 @@ class Beat:
 @contextmanager
 def beating(key: str, rank: int = 0) -> Iterator[None]:
     """Beat in the block for worker ``rank`` of the job ``key``."""
-    over, name, own = threading.Event(), f"{key}/{rank}".encode(), namespace()
+    over, name = threading.Event(), f"{key}/{rank}"
     node, born = ray.get_runtime_context().get_node_id(), psutil.Process().create_time()
 
     def beat() -> None:
@@ -68,7 +67,7 @@ def beating(key: str, rank: int = 0) -> Iterator[None]:
             count += 1
             with suppress(Exception):
                 content = json.dumps([os.getpid(), node, count, born])
-                internal_kv._internal_kv_put(name, content, True, namespace=own)
+                shared.put(name, content.encode())
             over.wait(BEAT_SECONDS)
 
     thread = threading.Thread(target=beat, daemon=True, name="beat")
@@ -82,10 +81,8 @@ def beating(key: str, rank: int = 0) -> Iterator[None]:
 
 
 def beats(key: str) -> dict[str, Beat]:
-    """The newest beat of every process of a job, by its name; asks the head."""
-    own = namespace()
-    names = internal_kv._internal_kv_list(f"{key}/", namespace=own)
-    found = {name.decode(): internal_kv._internal_kv_get(name, namespace=own) for name in names}
+    """The newest beat of every process of a job, by its name; raises Ray's RpcError if the head does not answer."""
+    found = {name: shared.get(name) for name in shared.names(f"{key}/")}
     return {name: Beat(*json.loads(value)) for name, value in found.items() if value}
 
 
@@ -93,7 +90,7 @@ def forget(key: str, rank: int | None = None) -> None:
     """Remove the beats of a job, or of one of its processes."""
     name = f"{key}/" if rank is None else f"{key}/{rank}"
     with suppress(Exception):
-        internal_kv._internal_kv_del(name, del_by_prefix=rank is None, namespace=namespace())
+        shared.remove(name, is_beginning=rank is None)
 
 
 class Stillness:

@@ -26,7 +26,6 @@ from mi_ray.orchestration.data_parallel import train_together
 from mi_ray.orchestration.deaths import surviving_every_death
 from mi_ray.orchestration.dependent_trials import DependentTrials, Relay
 from mi_ray.orchestration.lifeline import Interrupted, refuse_if_cut
-from mi_ray.orchestration.pickling import pickle_own_by_value, sharing
 from mi_ray.orchestration.placement import (
     ONE_WORKER,
     Occupancy,
@@ -38,6 +37,7 @@ from mi_ray.orchestration.placement import (
     worker_share,
 )
 from mi_ray.orchestration.preemption import is_preempted, leaving_in_order
+from mi_ray.orchestration.shared import pickle_own_by_value, sharing
 from mi_ray.orchestration.trial import STOP, JobTrial, NewestFirst, Work
 
 RETRIES = 2

@@ -16,7 +16,7 @@ from ray.tune.schedulers import FIFOScheduler
 
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.orchestration.deaths import reason_of
-from mi_ray.orchestration.pickling import shared
+from mi_ray.orchestration.shared import shared
 from mi_ray.orchestration.silence import beating
 
 FAILED = "failed"

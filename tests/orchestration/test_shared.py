@@ -8,7 +8,7 @@ import ray
 
 from mi_ray.experiments.declare import CDP, Embedding, Training
 from mi_ray.experiments.plan.plan import build, group
-from mi_ray.orchestration.pickling import declared_classes, pickle_own_by_value
+from mi_ray.orchestration.shared import declared_classes, pickle_own_by_value
 
 OWN = Path(__file__).parents[1] / "own.py"
 

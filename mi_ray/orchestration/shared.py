@@ -1,4 +1,4 @@
-"""What workers get from the driver: one value for all of them, and classes of a user's own that they cannot import."""
+"""What a driver and its workers share: small values that the cluster's head keeps, and classes of a user's own."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from typing import Any
 
 import ray
 from ray import cloudpickle
-from ray.experimental import internal_kv
+from ray._private import worker as ray_worker
 
 from mi_ray.experiments.declare.own.base import declared_values
 from mi_ray.experiments.plan.plan import Job
+
+ANSWER_SECONDS, FIRST_SECONDS = 3.0, 60.0
+"""Seconds that the head has for an answer, and for one without which nothing goes on. Ray's own functions wait for a
+dead head without end."""
 
 
 def pickle_own_by_value(jobs: Iterable[Job]) -> None:
@@ -40,24 +44,50 @@ def sharing(value: object) -> Iterator[str]:
     The head keeps it. Ray's object store is no place for it: when a local raylet dies, Ray looks for the driver's
     objects there, does not reach them, and ends the driver with exit code 1 and no word.
     """
-    name, own = f"shared/{secrets.token_hex(8)}", namespace()
-    internal_kv._internal_kv_put(name, cloudpickle.dumps(value), True, namespace=own)
+    name = f"shared/{secrets.token_hex(8)}"
+    put(name, cloudpickle.dumps(value), FIRST_SECONDS)
     try:
         yield name
     finally:
         with suppress(Exception):  # a head that does not answer keeps nothing
-            internal_kv._internal_kv_del(name, namespace=own)
+            remove(name)
 
 
 @lru_cache(maxsize=1)
 def shared(name: str) -> Any:
     """The value that the driver shared; fetched once per process."""
-    content = internal_kv._internal_kv_get(name, namespace=namespace())
+    content = get(name, FIRST_SECONDS)
     if content is None:
         raise RuntimeError(f"the cluster's head has no value of {name!r}: the driver that shared it has ended")
     return cloudpickle.loads(content)
 
 
-def namespace() -> bytes:
+def put(name: str, value: bytes, seconds: float = ANSWER_SECONDS) -> None:
+    """Have the head keep ``value`` for this driver and its workers; raises Ray's RpcError if it does not answer
+    within ``seconds``."""
+    _head().internal_kv_put(name.encode(), value, True, _namespace(), timeout=seconds)
+
+
+def get(name: str, seconds: float = ANSWER_SECONDS) -> bytes | None:
+    """The value of a name, None if the head has none; raises as `put`."""
+    return _head().internal_kv_get(name.encode(), _namespace(), timeout=seconds)
+
+
+def names(begin: str) -> list[str]:
+    """The names that begin with ``begin``; raises as `put`."""
+    found = _head().internal_kv_keys(begin.encode(), _namespace(), timeout=ANSWER_SECONDS)
+    return [name.decode() for name in found]
+
+
+def remove(name: str, *, is_beginning: bool = False) -> None:
+    """Remove a name, or all that begin with it; raises as `put`."""
+    _head().internal_kv_del(name.encode(), is_beginning, _namespace(), timeout=ANSWER_SECONDS)
+
+
+def _head() -> Any:
+    return ray_worker.global_worker.gcs_client  # type: ignore[attr-defined]
+
+
+def _namespace() -> bytes:
     """Of the values of this driver and its workers: drivers on one cluster may use the same names."""
     return f"mi_ray/{ray.get_runtime_context().get_job_id()}".encode()
