@@ -61,6 +61,7 @@ class Freed:
 
 def work():
     end_in_order_on_sigterm()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job ignores
     freed = Freed()
     del freed
     time.sleep(30)
