@@ -33,8 +33,8 @@ ui: $(READY)               ## open MLflow on http://127.0.0.1:5000
 setup: $(READY)            ## nothing but the set-up; EXTRAS=dev,aws adds what `ray up cluster.yaml` needs
 
 test: $(READY)             ## the test suite: two files at a time, then those that start Ray, which uses every core
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests --ignore=tests/orchestration
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/orchestration
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not ray" tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "ray and not slow" tests/orchestration
 
 coverage: $(READY)         ## is the truth where the bracket says? 200 draws of each problem, about half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/compute/estimation/test_coverage.py

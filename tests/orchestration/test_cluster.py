@@ -51,6 +51,7 @@ print("left in order")
 """
 
 
+@pytest.mark.ray
 def test_a_driver_leaves_in_order_while_another_of_its_threads_frees_what_is_rays():
     """Ray aborts a process in which an object is freed between the two steps of its shutdown."""
     left = subprocess.run([sys.executable, "-c", LEAVES], capture_output=True, text=True, timeout=120)

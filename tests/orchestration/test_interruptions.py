@@ -67,6 +67,7 @@ def test_a_driver_killed_in_its_second_training_goes_on_without_ray(tmp_path: Pa
 
 
 @pytest.mark.fault("F9", "kill -9 of the driver on Ray after its first training")
+@pytest.mark.ray
 def test_a_driver_killed_in_its_second_training_goes_on_with_ray(tmp_path: Path):
     store = tmp_path / "runs"
     driver = start(*SMALL, store=store)

@@ -10,6 +10,8 @@ from mi_ray.experiments.declare import CDP, Embedding, Training
 from mi_ray.experiments.plan.plan import build, group
 from mi_ray.orchestration.shared import declared_classes, pickle_own_by_value
 
+pytestmark = pytest.mark.ray
+
 OWN = Path(__file__).parents[1] / "own.py"
 
 

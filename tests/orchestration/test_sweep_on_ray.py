@@ -15,6 +15,8 @@ from mlflow import MlflowClient
 from mi_ray.experiments.store.store import Store
 from tests.orchestration.conftest import ROOT, Smoke, sweep
 
+pytestmark = pytest.mark.ray
+
 KINDS = {"training": 4, "embedding": 4, "evaluation": 16, "estimation": 16}
 
 

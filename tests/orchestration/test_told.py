@@ -15,6 +15,8 @@ from mi_ray.orchestration.placement import Occupancy
 from mi_ray.orchestration.trial import JobTrial
 from tests.orchestration.trials import BAD, Heard, chains
 
+pytestmark = pytest.mark.ray
+
 
 @pytest.mark.parametrize(
     ("deaths", "last", "told"),
