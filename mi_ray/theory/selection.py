@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import mean, stdev
 
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Value = tuple[float, ...]
 
@@ -24,7 +24,7 @@ def margin(over_seeds: Sequence[float]) -> float:
     n values ``over_seeds``, the margin is t(0.95, n - 1) sqrt(2) s.
     """
     n = len(over_seeds)
-    return float(student.ppf(CONFIDENCE, n - 1)) * sqrt(2) * stdev(over_seeds)
+    return float(stdtrit(n - 1, CONFIDENCE)) * sqrt(2) * stdev(over_seeds)
 
 
 def hopeless(value: Value, values: Sequence[Value], margins: Sequence[float]) -> bool:
@@ -73,5 +73,5 @@ def paired(differences: Sequence[float], *, comparisons: int = 1) -> Difference:
     n = len(differences)
     if n < 2:
         return Difference(mean(differences) if n else float("nan"), float("nan"), n)
-    quantile = float(student.ppf(1 - (1 - CONFIDENCE) / (2 * comparisons), n - 1))
+    quantile = float(stdtrit(n - 1, 1 - (1 - CONFIDENCE) / (2 * comparisons)))
     return Difference(mean(differences), quantile * stdev(differences) / sqrt(n), n)

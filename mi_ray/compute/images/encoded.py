@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
-from torchvision.io import ImageReadMode, decode_jpeg
 
 from mi_ray.compute.images.crops import Crops, Sizes
 from mi_ray.compute.images.decode import (
@@ -173,6 +172,8 @@ class Encoded:
         with refusals(self.called(i)):  # torchvision has no limit of its own
             refuse_pixels(*self.sizes[i].tolist())
         if content.startswith(JPEG):
+            from torchvision.io import ImageReadMode, decode_jpeg  # noqa: PLC0415  (takes 1.6 seconds the first time)
+
             with suppress(RuntimeError):  # a kind of JPEG that it does not know
                 known = torch.frombuffer(content, dtype=torch.uint8)
                 pixels = decode_jpeg(known, ImageReadMode.UNCHANGED, apply_exif_orientation=True)
