@@ -9,7 +9,7 @@ from typing import assert_never
 import torch
 
 from mi_ray.compute.numerics.finite import refuse_numbers
-from mi_ray.compute.numerics.memory import give_back, keep_what_is_loaded
+from mi_ray.compute.numerics.memory import give_back, keep_freed_blocks, keep_what_is_loaded
 from mi_ray.compute.numerics.precision import number_type
 from mi_ray.compute.training.workers import Workers
 from mi_ray.experiments.declare import (
@@ -73,6 +73,7 @@ def compute(
     when the machine is found ``leaving`` in the middle of a training.
     """
     keep_what_is_loaded()
+    keep_freed_blocks()
     with setting_aside(store, job.needs):
         missing = [cell for cell in job.cells if not settled(store, cell.key, cell.upstream)]
         rests_on = store.read(job.needs).content if missing and job.needs else None
@@ -107,6 +108,7 @@ def compute_together(
     any of their machines is.
     """
     keep_what_is_loaded()
+    keep_freed_blocks()
     (cell,) = job.cells
     assert isinstance(cell.declaration, Training)
     attempt = store.attempt(cell.key) if workers.first and not settled(store, cell.key, None) else None

@@ -1,7 +1,12 @@
-"""What a process keeps out of garbage collection, and what it does not."""
+"""What a process keeps out of garbage collection, and of freed memory for its next step."""
 
 import gc
+import platform
+import subprocess
+import sys
 import weakref
+
+import pytest
 
 from mi_ray.compute.numerics.memory import keep_what_is_loaded
 
@@ -21,3 +26,40 @@ def test_what_is_loaded_is_left_out_of_collections_and_what_comes_later_is_not()
     assert gc.get_freeze_count() == kept
     gc.collect()
     assert circle() is None
+
+
+FAULTS = """
+import resource, sys
+from mi_ray.compute.numerics.memory import give_back, keep_freed_blocks
+import torch
+
+if len(sys.argv) > 1:
+    keep_freed_blocks()
+
+def step():
+    held = [torch.ones(5 * 2**20) for _ in range(4)]  # 20 MB each
+    return len(held)
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+for _ in range(4):
+    step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    step()
+faults, kept = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before, resident()
+give_back()
+print(faults, kept - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc's")
+def test_freed_blocks_are_there_for_the_next_step_until_they_are_given_back():
+    def told(*flags: str) -> list[int]:
+        ran = subprocess.run([sys.executable, "-c", FAULTS, *flags], capture_output=True, text=True, check=True)
+        return [int(word) for word in ran.stdout.split()]
+
+    (without, _), (faults, given_back) = told(), told("keep")
+    assert faults < 1000 < without, "80 MB are 20,000 pages"
+    assert given_back > 50e6
