@@ -43,7 +43,7 @@ def step():
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
 
-for _ in range(4):
+for _ in range(12):
     step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(5):
