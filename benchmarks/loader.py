@@ -9,7 +9,7 @@ Torchvision decodes an image once for its two views. Then training steps fed by 
 on tensors in memory.
 
 Jobs run in turns, and a ratio is that of one turn. A turn counts from its first batch to its last, so that starting
-processes costs neither loader anything.
+processes costs neither loader anything. It is long, since a loader begins it with as many batches as it prepares ahead.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--files", type=int, default=2000, help="photographs that are read")
     parser.add_argument("--images", type=int, default=32, help="images a batch")
-    parser.add_argument("--batches", type=int, default=16, help="batches a turn")
+    parser.add_argument("--batches", type=int, default=64, help="batches a turn")
     parser.add_argument("--steps", type=int, default=6, help="training steps a turn")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2])
