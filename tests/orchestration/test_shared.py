@@ -30,7 +30,7 @@ def own(tmp_path, monkeypatch):
 
 @pytest.fixture
 def cluster():
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
