@@ -17,9 +17,8 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 def keep_freed_blocks() -> None:
     """Keep freed memory for the next blocks of this process, once, where the C library is glibc.
 
-    Else it gives most of a step's memory back and gets it again as empty pages in the next one. A training step of
-    8 pairs of 32 pixels then takes 5,600 page faults and a tenth more time (`benchmarks/page_faults.py`). `give_back`
-    gives back what is kept.
+    Else it gives most of a step's memory back, and gets it again as empty pages in the next step: thousands of page
+    faults (`benchmarks/training_step.py --page-faults`). `give_back` gives back what is kept.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
