@@ -44,7 +44,7 @@ def test_two_workers_train_the_encoder_of_one(tmp_path: Path):
 @pytest.mark.fault("F1", "kill -9 of a Ray Train worker in mid-training")
 def test_a_worker_killed_in_mid_training_takes_its_team_back_to_the_checkpoint(tmp_path: Path):
     store = tmp_path / "runs"
-    driver = start(*ONE_ENCODER, *TWO, "--axis", "views=40000", store=store)
+    driver = start(*ONE_ENCODER, *TWO, "--axis", "views=8000", store=store)
     wait_for(driver, "start   training")
     while not any((store / "work").glob("training-*/1/progress")):
         assert driver.poll() is None
