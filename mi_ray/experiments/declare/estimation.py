@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mi_ray.compute.estimation.critic import Critic, refuse_names
 from mi_ray.experiments.declare.checks import Refused, at_least, instance, one_of, positive, refuse, within
@@ -49,17 +50,7 @@ class Estimation(EmbeddingQuestion):
 
     def __post_init__(self) -> None:
         refuse_other_pairs(self.embedding, self.pairing)
-        at_least("k_est", self.k_est, 2)
-        at_least("batches", self.batches, 2)
-        at_least("critics", self.critics, 1)
-        at_least("k_fit", self.k_fit, 2)
-        positive("critic temperature", self.temperature)
-        within("critic temperature", self.temperature, 0, 1)
-        at_least("critic steps", self.steps, 1)
-        positive("critic learning_rate", self.learning_rate)
-        within("critic weight_decay", self.weight_decay, 0, 100)
-        at_least("patience", self.patience, 1)
-        refuse_penalties(self.penalties)
+        refuse_settings(vars(self))
         at_least("critic seed", self.seed, 0)
         refuse_critics(self.own)
 
@@ -98,6 +89,21 @@ class Estimation(EmbeddingQuestion):
             return float(critics)
         classes = sizes.classes(self.task)
         return critics + probe_work(sizes.width, sizes.counts.train, classes, len(self.penalties))
+
+
+def refuse_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse bad numbers among the settings of critics and of their reading, which have the names of our fields."""
+    at_least("k_est", settings["k_est"], 2)
+    at_least("batches", settings["batches"], 2)
+    at_least("critics", settings["critics"], 1)
+    at_least("k_fit", settings["k_fit"], 2)
+    positive("critic temperature", settings["temperature"])
+    within("critic temperature", settings["temperature"], 0, 1)
+    at_least("critic steps", settings["steps"], 1)
+    positive("critic learning_rate", settings["learning_rate"])
+    within("critic weight_decay", settings["weight_decay"], 0, 100)
+    at_least("patience", settings["patience"], 1)
+    refuse_penalties(settings["penalties"])
 
 
 def refuse_other_pairs(frozen: Frozen, pairing: Pairing) -> None:
