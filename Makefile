@@ -7,7 +7,7 @@ READY = $(VENV)/.ready-$(EXTRAS)
 STORE ?= runs
 SCALE ?= scale-photographs
 
-.PHONY: sweep smoke studies report figures ui setup test coverage peers archs faults faults-nightly cluster-test scale-test check format bench clean
+.PHONY: sweep smoke studies report figures ui setup test coverage peers archs faults faults-nightly cluster-test wheel-test scale-test check format bench clean
 
 sweep: $(READY)            ## the main job: train, embed, ask, draw (about ten minutes on two cores)
 	$(BIN)/python sweeps/infomin_grid.py --store $(STORE)
@@ -55,6 +55,9 @@ faults-nightly: $(READY)   ## SOAK_ROUNDS=10 rounds of a study under kills, draw
 cluster-test:              ## a cluster of three network namespaces by `ray up`; needs root, sshd, rsync, iproute2 and nftables
 	$(MAKE) setup EXTRAS=dev,cluster
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/cluster
+
+wheel-test: $(READY)        ## the wheel in a fresh environment and an empty folder; about five minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/wheel
 
 scale-test: $(READY)       ## a study of 131,689 photographs in 5 GB of memory; makes 13 GB of them in SCALE; about an hour on two cores
 	$(BIN)/python benchmarks/photographs.py $(SCALE)/tenth --images 13000

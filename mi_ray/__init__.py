@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mi_ray.estimates.estimate import estimate, estimate_same_class
     from mi_ray.estimates.outcome import MIEstimate
+    from mi_ray.table import read
 
-__all__ = ["MIEstimate", "__version__", "estimate", "estimate_same_class"]
+__all__ = ["MIEstimate", "__version__", "estimate", "estimate_same_class", "read"]
 
 try:
     __version__ = version("mi-ray")
@@ -24,6 +25,7 @@ HOMES = {
     "estimate": "mi_ray.estimates.estimate",
     "estimate_same_class": "mi_ray.estimates.estimate",
     "MIEstimate": "mi_ray.estimates.outcome",
+    "read": "mi_ray.table",
 }
 """The module of each public name; imported when the name is first used, since torch takes seconds."""
 

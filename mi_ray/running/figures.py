@@ -10,6 +10,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from mi_ray.bundled import make_importable
 from mi_ray.experiments.declare.checks import Refused, error_line
 from mi_ray.experiments.plan.study import Draw, Study
 from mi_ray.running.order import Order
@@ -49,6 +50,7 @@ def draw_function(study: Study) -> Draw | None:
 
 def imported(name: str) -> Any:
     """The object called ``module:name``."""
+    make_importable()
     module, _, attribute = name.partition(":")
     return getattr(import_module(module), attribute)
 

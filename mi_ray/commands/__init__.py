@@ -1,0 +1,1 @@
+"""The command ``mi-ray``: one module for each of its words, each with ``main(argv)``."""

@@ -1,0 +1,31 @@
+"""Open MLflow on a store: its own database, or a server of yours.
+
+mi-ray ui --store runs            # http://127.0.0.1:5000
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from mi_ray.commands.flags import Flags
+from mi_ray.experiments.declare.checks import Refused, say
+from mi_ray.table import existing
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve MLflow on this machine alone until it is interrupted; its exit code."""
+    flags = Flags("ui", __doc__)
+    flags.add_store()
+    flags.add_argument("--port", type=int, default=5000, help="of 127.0.0.1 (%(default)s)")
+    given = flags.parse_args(argv)
+    if find_spec("mlflow") is None:
+        raise Refused("mlflow: not installed; allowed: pip install mi-ray, with its dependencies")
+    database = existing(given.store).root.resolve() / "mlflow.db"
+    if not database.is_file():
+        raise Refused(f"store: {given.store!r} holds no MLflow database; allowed: a store that a study has mirrored")
+    say(f"MLflow of {given.store} on http://127.0.0.1:{given.port} (Ctrl-C ends it)")
+    place = ["--host", "127.0.0.1", "--port", str(given.port), "--backend-store-uri", f"sqlite:///{database}"]
+    return subprocess.run([sys.executable, "-m", "mlflow", "ui", *place], check=False).returncode
