@@ -40,6 +40,7 @@ from mi_ray.compute.numerics.precision import autocast, number_type
 from mi_ray.compute.pairs.augmentation import SimCLRView
 from mi_ray.compute.probes.logistic import fit_probes
 from mi_ray.compute.training import losses, networks
+from mi_ray.compute.training.mlp import fresh_mlp
 
 PENALTIES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
@@ -117,7 +118,7 @@ class Step:
     def __init__(self, bench: Bench) -> None:
         self.bench, sizes = bench, bench.sizes
         encoder = networks.encoder(sizes.arch, seed=0)
-        projector = networks.projector(networks.width(sizes.arch), hidden=512, out=128, seed=0)
+        projector = fresh_mlp(networks.width(sizes.arch), hidden=512, out=128, seed=0)
         self.networks = torch.nn.Sequential(encoder, projector).to(bench.device, memory_format=torch.channels_last)
         self.optimizer = torch.optim.SGD(self.networks.parameters(), lr=1e-3, momentum=0.9, fused=True)
         self.dtype = number_type("auto", bench.device)

@@ -35,6 +35,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from mi_ray.compute.training import losses, networks
+from mi_ray.compute.training.mlp import fresh_mlp
 
 SIDE, KINDS = 224, ("simclr", "plain pairs", "plain")
 NORMALISED = (
@@ -137,7 +138,7 @@ def loading(
 def step_of(arch: str) -> Callable[[Tensor], None]:
     """One training step of ``arch`` with AdamW on the views of both sides."""
     encoder = networks.encoder(arch, seed=0).to(memory_format=torch.channels_last)
-    projector = networks.projector(networks.width(arch), hidden=512, out=128, seed=0)
+    projector = fresh_mlp(networks.width(arch), hidden=512, out=128, seed=0)
     optimizer = torch.optim.AdamW([*encoder.parameters(), *projector.parameters()], fused=True)
 
     def step(views: Tensor) -> None:

@@ -25,6 +25,7 @@ from mi_ray.compute.images.pixels import pixels
 from mi_ray.compute.numerics.memory import keep_freed_blocks
 from mi_ray.compute.numerics.precision import autocast, number_type
 from mi_ray.compute.training import losses, networks
+from mi_ray.compute.training.mlp import fresh_mlp
 
 PAIRS, SIDE, ROUNDS, STEPS = 64, 32, 5, 3
 VARIANTS = {
@@ -38,7 +39,7 @@ VARIANTS = {
 def stepper(arch: str, dtype: torch.dtype, layout: torch.memory_format, pairs: int = PAIRS) -> Callable[[], None]:
     """One training step of ``arch`` with AdamW on random images."""
     encoder = networks.encoder(arch, seed=0).to(memory_format=layout)
-    projector = networks.projector(networks.width(arch), hidden=512, out=128, seed=0)
+    projector = fresh_mlp(networks.width(arch), hidden=512, out=128, seed=0)
     optimizer = torch.optim.AdamW([*encoder.parameters(), *projector.parameters()], fused=True)
     images = torch.randint(256, (2 * pairs, 3, SIDE, SIDE), dtype=torch.uint8)
 

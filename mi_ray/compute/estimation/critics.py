@@ -16,7 +16,7 @@ from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.compute.pairs.couples import Couple
 from mi_ray.compute.seeding import stream
 from mi_ray.compute.training.losses import nt_xent
-from mi_ray.compute.training.networks import projector
+from mi_ray.compute.training.mlp import fresh_mlp
 from mi_ray.compute.training.schedule import warmup_cosine
 from mi_ray.theory.information import NATS_PER_BIT, nominal_bound_bits
 
@@ -55,7 +55,7 @@ class Critics(nn.Module):
         layers = []
         for seed in settings.seeds:
             with CPU:
-                mlp = projector(width, hidden=settings.hidden, out=settings.out, seed=seed, purpose="critic")
+                mlp = fresh_mlp(width, hidden=settings.hidden, out=settings.out, seed=seed, purpose="critic")
             linear = [layer for layer in mlp if isinstance(layer, nn.Linear)]
             layers.append(
                 [tensor for layer in linear for tensor in (layer.weight.detach().T, layer.bias.detach()[None])]

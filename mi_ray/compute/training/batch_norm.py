@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -32,6 +31,8 @@ def synchronise(networks: nn.Module, device: torch.device, total: Total) -> None
         elif device.type == "cpu":
             setattr(networks, name, BatchNormOfAll.like(child, total))
         else:
+            from timm.layers import convert_sync_batchnorm
+
             setattr(networks, name, convert_sync_batchnorm(child))
 
 

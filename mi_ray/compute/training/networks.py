@@ -1,4 +1,4 @@
-"""Encoder f_e (any timm name), projector f_p and critic f_c (the same MLP, Sec. III-C); the cost of a forward pass."""
+"""Encoder f_e (any timm name), and the cost of its forward pass."""
 
 from __future__ import annotations
 
@@ -50,12 +50,6 @@ def with_cifar_stem(network: nn.Module, arch: str) -> nn.Module:
     network.set_submodule("conv1", first)
     network.set_submodule("maxpool", nn.Identity())
     return network
-
-
-def projector(width: int, *, hidden: int, out: int, seed: int, purpose: str = "projector") -> nn.Sequential:
-    """The MLP h [n, width] -> z [n, out]: projector in training and, freshly initialised, critic after it."""
-    with torch_seed(seed, purpose):
-        return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, out))
 
 
 # Shapes and costs, measured on PyTorch's meta device, which computes no values

@@ -11,7 +11,7 @@ from mi_ray.compute.estimation.critics import CHECKS, VALIDATION_BATCHES, Critic
 from mi_ray.compute.pairs.couples import WithinClass
 from mi_ray.compute.seeding import stream
 from mi_ray.compute.training.losses import nt_xent
-from mi_ray.compute.training.networks import projector
+from mi_ray.compute.training.mlp import fresh_mlp
 from mi_ray.theory.information import bits, nominal_bound_bits
 
 WIDTH, CLASSES, K = 12, 4, 32
@@ -38,7 +38,7 @@ def overfitted(seeds=SETTINGS.seeds):
 
 def mlp(critics, number):
     """One of the stacked critics as a plain network."""
-    found = projector(WIDTH, hidden=SETTINGS.hidden, out=SETTINGS.out, seed=0)
+    found = fresh_mlp(WIDTH, hidden=SETTINGS.hidden, out=SETTINGS.out, seed=0)
     state = [getattr(critics, name)[number] for name in ("hidden_weight", "hidden_bias", "out_weight", "out_bias")]
     names = ("0.weight", "0.bias", "2.weight", "2.bias")
     found.load_state_dict({name: value.detach().T.reshape(found.get_parameter(name).shape)
@@ -64,7 +64,7 @@ def test_critics_start_as_the_projector_does_and_at_the_temperature_they_are_tol
     critics = Critics(WIDTH, SETTINGS)
     h, _ = split(10, 0)
     for number, seed in enumerate(SETTINGS.seeds):
-        alone = projector(WIDTH, hidden=SETTINGS.hidden, out=SETTINGS.out, seed=seed, purpose="critic")
+        alone = fresh_mlp(WIDTH, hidden=SETTINGS.hidden, out=SETTINGS.out, seed=seed, purpose="critic")
         assert torch.allclose(critics(h.expand(2, -1, -1))[number], alone(h), atol=1e-6)
     assert critics.temperature.tolist() == pytest.approx([SETTINGS.temperature] * 2)
 

@@ -9,7 +9,8 @@ from mi_ray.compute.pairs.augmentation import Rows, SimCLRView, plain
 from mi_ray.compute.pairs.couples import WithinClass, WithItself
 from mi_ray.compute.pairs.feed import Request, _placed, feed_of
 from mi_ray.compute.seeding import stream
-from mi_ray.compute.training.networks import encoder, projector
+from mi_ray.compute.training.mlp import fresh_mlp
+from mi_ray.compute.training.networks import encoder
 from mi_ray.compute.training.objectives import NT_XENT, NTXentAgainstLoss
 from mi_ray.compute.training.trainer import Trainer
 from tests.compute.photographs import streamed, tree
@@ -43,7 +44,7 @@ def resident(images):
 def trainer(data, *, loaders=0, view=None, couple=None, objective=NT_XENT, steps=STEPS):
     f_e = encoder("test_resnet", seed=0)
     return Trainer(
-        f_e, projector(f_e.num_features, hidden=32, out=16, seed=0), data, couple or WithItself(len(data)),
+        f_e, fresh_mlp(f_e.num_features, hidden=32, out=16, seed=0), data, couple or WithItself(len(data)),
         view or SimCLRView(), k_tr=40, steps=steps, temperature=0.5, optimizer="adamw", learning_rate=1e-3,
         weight_decay=1e-4, warmup_steps=2, seed=0, dtype=torch.float32, device=CPU, loaders=loaders,
         objective=objective,

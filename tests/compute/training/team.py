@@ -20,7 +20,8 @@ from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.compute.pairs.augmentation import SimCLRView, plain
 from mi_ray.compute.pairs.couples import WithinClass, WithItself
 from mi_ray.compute.training import workers
-from mi_ray.compute.training.networks import encoder, projector
+from mi_ray.compute.training.mlp import fresh_mlp
+from mi_ray.compute.training.networks import encoder
 from mi_ray.compute.training.objectives import NT_XENT, SupConLoss
 from mi_ray.compute.training.trainer import Trainer
 
@@ -79,7 +80,7 @@ def trainer(case: str, team: workers.Workers) -> Trainer:
     f_e = encoder("resnet10t", seed=0).double()
     view = SimCLRView() if case == "augmented" else plain
     return Trainer(
-        f_e, projector(f_e.num_features, hidden=32, out=16, seed=0).double(), data,
+        f_e, fresh_mlp(f_e.num_features, hidden=32, out=16, seed=0).double(), data,
         WithItself(IMAGES) if case == "augmented" else WithinClass(labels, CLASSES),
         lambda images, seed, rows: view(images, seed, rows).double(),
         k_tr=K_TR, steps=STEPS, temperature=0.5, optimizer="sgd", learning_rate=0.01, weight_decay=1e-4,

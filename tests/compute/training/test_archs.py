@@ -16,6 +16,7 @@ from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.compute.numerics.tensor_files import load_tensors, save_tensors
 from mi_ray.compute.pairs.couples import Indices
 from mi_ray.compute.training import networks
+from mi_ray.compute.training.mlp import fresh_mlp
 from mi_ray.compute.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -153,7 +154,7 @@ def trained(arch: str, data: ImageSet) -> tuple[nn.Module, Trainer]:
     for layer in f_e.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.momentum = 1.0  # one step is too few for the usual running averages
-    f_p = networks.projector(networks.width(arch), hidden=8, out=4, seed=0)
+    f_p = fresh_mlp(networks.width(arch), hidden=8, out=4, seed=0)
     trainer = Trainer(
         f_e, f_p, data, couple, lambda x, *_: x, k_tr=2, steps=1, temperature=0.2, optimizer="adamw",
         learning_rate=1e-3, weight_decay=1e-4, warmup_steps=0, seed=0, dtype=torch.float32, device=CPU,

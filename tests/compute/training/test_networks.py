@@ -10,7 +10,8 @@ from torch.nn.functional import relu
 
 from mi_ray.compute.choices import Input
 from mi_ray.compute.images.pixels import MEAN, STD, as_trained, pixels
-from mi_ray.compute.training.networks import blank, encoder, forward_flops, forward_pass, projector, width
+from mi_ray.compute.training.mlp import fresh_mlp
+from mi_ray.compute.training.networks import blank, encoder, forward_flops, forward_pass, width
 
 ARCH = "test_resnet"
 RESNETS = ("resnet18", "resnet50", "resnet10t", "resnet18d", "resnetblur18", "resnetaa50d", ARCH)
@@ -206,9 +207,9 @@ def test_an_encoder_without_such_a_stem_is_named(arch):
 
 
 def test_projector_and_critic_of_one_seed_start_apart():
-    one, again = (projector(8, hidden=4, out=2, seed=0) for _ in range(2))
+    one, again = (fresh_mlp(8, hidden=4, out=2, seed=0) for _ in range(2))
     assert_same_bits(snapshot(one), snapshot(again))
-    critic = projector(8, hidden=4, out=2, seed=0, purpose="critic")
+    critic = fresh_mlp(8, hidden=4, out=2, seed=0, purpose="critic")
     assert not torch.equal(one[0].weight, critic[0].weight)
     assert [tuple(p.shape) for p in one.parameters()] == [(4, 8), (4,), (2, 4), (2,)]
 

@@ -11,7 +11,8 @@ from mi_ray.compute.pairs.augmentation import SimCLRView, plain
 from mi_ray.compute.pairs.couples import WithinClass, WithItself
 from mi_ray.compute.seeding import stream
 from mi_ray.compute.training.losses import nt_xent, nt_xent_against, sup_con
-from mi_ray.compute.training.networks import encoder, projector
+from mi_ray.compute.training.mlp import fresh_mlp
+from mi_ray.compute.training.networks import encoder
 from mi_ray.compute.training.objectives import NTXentAgainstLoss, NTXentLoss, SupConLoss
 from mi_ray.compute.training.trainer import Trainer
 
@@ -46,7 +47,7 @@ every = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES
 
 def networks(seed=0):
     f_e = encoder("test_resnet", seed=seed)
-    return f_e, projector(f_e.num_features, hidden=32, out=16, seed=seed)
+    return f_e, fresh_mlp(f_e.num_features, hidden=32, out=16, seed=seed)
 
 
 def trainer(*, couple=None, view=None, optimizer="adamw", dtype=torch.float32, k_tr=K_TR, data=DATA, **objective):

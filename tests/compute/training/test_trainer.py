@@ -9,7 +9,8 @@ import torch
 from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.compute.pairs.augmentation import SimCLRView, plain
 from mi_ray.compute.pairs.couples import WithinClass, WithItself
-from mi_ray.compute.training.networks import encoder, projector
+from mi_ray.compute.training.mlp import fresh_mlp
+from mi_ray.compute.training.networks import encoder
 from mi_ray.compute.training.trainer import Trainer, warmup_cosine
 
 CLASSES, STEPS = 4, 6
@@ -38,7 +39,7 @@ def patches(n=64):
 def trainer(optimizer="adamw", *, seed=0, steps=STEPS, k_tr=8, couple=None, view=None, dtype=torch.float32):
     data, f_e = patches(), encoder("test_resnet", seed=seed)
     return Trainer(
-        f_e, projector(f_e.num_features, hidden=32, out=16, seed=seed), data,
+        f_e, fresh_mlp(f_e.num_features, hidden=32, out=16, seed=seed), data,
         couple or WithItself(len(data)), view or SimCLRView(),
         k_tr=k_tr, steps=steps, temperature=0.5, optimizer=optimizer, learning_rate=LEARNING_RATE[optimizer],
         weight_decay=1e-4, warmup_steps=2, seed=seed, dtype=dtype, device=torch.device("cpu"),

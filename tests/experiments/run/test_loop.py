@@ -14,7 +14,8 @@ import torch
 from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.compute.pairs.augmentation import plain
 from mi_ray.compute.pairs.couples import WithinClass
-from mi_ray.compute.training.networks import encoder, projector
+from mi_ray.compute.training.mlp import fresh_mlp
+from mi_ray.compute.training.networks import encoder
 from mi_ray.compute.training.trainer import Trainer
 from mi_ray.experiments.declare import CDP, SameClass, Training
 from mi_ray.experiments.declare.identity import cell_key
@@ -139,7 +140,7 @@ def trainer(data, declaration=DECLARATION):
     f_e = encoder(d.arch, seed=d.seed)
     task = Task("color")
     return CountingTrainer(
-        f_e, projector(f_e.num_features, hidden=d.hidden, out=d.out, seed=d.seed), some,
+        f_e, fresh_mlp(f_e.num_features, hidden=d.hidden, out=d.out, seed=d.seed), some,
         WithinClass(task.labels(some.attributes), task.n_classes), plain, k_tr=d.k_tr, steps=d.steps,
         temperature=d.temperature, optimizer=d.optimizer, learning_rate=d.learning_rate, weight_decay=d.weight_decay,
         warmup_steps=2, seed=d.seed, dtype=torch.float32, device=CPU,
