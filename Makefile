@@ -27,8 +27,8 @@ report: $(READY)           ## one page of all that the store holds: figures, ver
 figures: $(READY)          ## draw the heatmaps again from MLflow
 	$(BIN)/python analysis/infomin_heatmap.py --store $(STORE)
 
-ui: $(READY)               ## open MLflow on http://127.0.0.1:5000
-	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///$(abspath $(STORE))/mlflow.db
+ui: $(READY)               ## serve MLflow on http://127.0.0.1:5000, with links to the cells of each sweep
+	$(BIN)/mi-ray ui --store $(STORE)
 
 setup: $(READY)            ## nothing but the set-up; EXTRAS=dev,aws adds what `ray up cluster.yaml` needs
 

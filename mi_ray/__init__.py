@@ -9,11 +9,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mi_ray.estimates.embedding import Embeddings, embed
     from mi_ray.estimates.estimate import estimate, estimate_same_class
     from mi_ray.estimates.outcome import MIEstimate
     from mi_ray.table import read
 
-__all__ = ["MIEstimate", "__version__", "estimate", "estimate_same_class", "read"]
+__all__ = ["Embeddings", "MIEstimate", "__version__", "embed", "estimate", "estimate_same_class", "read"]
 
 try:
     __version__ = version("mi-ray")
@@ -22,6 +23,8 @@ except PackageNotFoundError:
     __version__ = "unknown"
 
 HOMES = {
+    "embed": "mi_ray.estimates.embedding",
+    "Embeddings": "mi_ray.estimates.embedding",
     "estimate": "mi_ray.estimates.estimate",
     "estimate_same_class": "mi_ray.estimates.estimate",
     "MIEstimate": "mi_ray.estimates.outcome",

@@ -69,8 +69,9 @@ def test_a_study_without_an_analysis_is_mirrored_and_draws_nothing(desk):
 
 def test_a_figure_of_ones_own_is_shown_attached_and_in_the_report(desk):
     out, store = desk(DRAWN).out, desk.folder / "runs"
+    assert "runs/figures/accuracies/smoke: accuracies.png" in out and "verdict: " in out
     for name in ("accuracies.csv", "accuracies.png", "verdict.json", "cells.csv"):
-        assert f"runs/figures/accuracies/smoke/{name}" in out
+        assert (store / "figures" / "accuracies" / "smoke" / name).is_file()
     client = MlflowClient(f"sqlite:///{store}/mlflow.db")
     (experiment,) = client.search_experiments(filter_string="name = 'accuracies'")
     runs = client.search_runs([experiment.experiment_id])

@@ -4,14 +4,15 @@
     mi-ray estimate table.parquet:features --labels table.parquet:class --groups table.parquet:patient
     mi-ray estimate x.npy --with y.npy                      # row i with row i: a lower bound
 
-Of a file with several arrays FILE:NAME names one. The Python functions `mi_ray.estimate_same_class` and
-`mi_ray.estimate` have more settings.
+Of a file with several arrays FILE:NAME names one; its arrays split, images and groups are used if there are any, such
+as those of ``mi-ray embed``. The functions `mi_ray.estimate_same_class` and `mi_ray.estimate` have more settings.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from mi_ray.commands.flags import Flags
 from mi_ray.experiments.declare.checks import Refused, say
@@ -35,14 +36,23 @@ def main(argv: Sequence[str]) -> int:
     given = flags.parse_args(argv)
     if given.labels and given.other:
         raise Refused("labels: not allowed together with --with; allowed: pairs of one class, or pairs of rows")
+    from mi_ray.estimates.arrays import names_in
     from mi_ray.estimates.estimate import estimate, estimate_same_class
 
-    common = {name: getattr(given, name) for name in ("groups", "split", "random_state", "device")}
+    own = given.embeddings.partition(":")[0]
+    held = () if given.other else names_in(own)
+    common: dict[str, Any] = {name: getattr(given, name) for name in ("groups", "split", "random_state", "device")}
+    beside: dict[str, Any] = {
+        name: f"{own}:{name}" for name in ("split", "images", "groups") if name in held and not common.get(name)
+    }
+    common |= beside
     settings = {name: getattr(given, name) for name in ("k_est", "critics", "steps")}
     common |= {name: value for name, value in settings.items() if value is not None}
     if given.other:
         found = estimate(given.embeddings, given.other, **common)
     else:
-        found = estimate_same_class(given.embeddings, given.labels or given.embeddings.partition(":")[0], **common)
+        found = estimate_same_class(given.embeddings, given.labels or own, **common)
+    if beside and not given.json:
+        say(f"of the same file: {', '.join(beside)}")
     say(json.dumps(found.to_dict(), allow_nan=False) if given.json else repr(found))
     return DONE

@@ -19,6 +19,7 @@ WORDS = {
     "draw": ("mi_ray.commands.draw", "draw the figures of a study again, from MLflow"),
     "report": ("mi_ray.commands.report", "one page of all that a store holds: figures, verdicts, provenance"),
     "ui": ("mi_ray.commands.ui", "open MLflow on a store"),
+    "embed": ("mi_ray.commands.embed", "embed a folder of images with a checkpoint of any project"),
     "estimate": ("mi_ray.commands.estimate", "mutual information of embeddings in a file of yours"),
     "doctor": ("mi_ray.commands.doctor", "what is installed here, and what a run would use"),
     "gc": ("mi_ray.gc", "remove what killed runs left behind"),

@@ -26,6 +26,12 @@ def main(argv: Sequence[str]) -> int:
     database = existing(given.store).root.resolve() / "mlflow.db"
     if not database.is_file():
         raise Refused(f"store: {given.store!r} holds no MLflow database; allowed: a store that a study has mirrored")
-    say(f"MLflow of {given.store} on http://127.0.0.1:{given.port} (Ctrl-C ends it)")
+    from mi_ray.tracking.reach import sqlite_uri
+    from mi_ray.tracking.views import saved
+
+    base = f"http://127.0.0.1:{given.port}"
+    say(f"MLflow of {given.store} on {base} (Ctrl-C ends it)")
+    for title, address in saved(sqlite_uri(database), base):
+        say(f"  {title}: {address}")
     place = ["--host", "127.0.0.1", "--port", str(given.port), "--backend-store-uri", f"sqlite:///{database}"]
     return subprocess.run([sys.executable, "-m", "mlflow", "ui", *place], check=False).returncode

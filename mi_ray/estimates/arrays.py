@@ -112,6 +112,14 @@ def from_file(name: str, place: str, preferred: Collection[str], dimensions: int
     return arrays[_chosen(name, file, asked, arrays, preferred, dimensions)]
 
 
+def names_in(file: str) -> tuple[str, ...]:
+    """The names of the arrays in an .npz file; none of another file."""
+    if not zipfile.is_zipfile(file) or not file.endswith(".npz"):
+        return ()
+    with np.load(file, allow_pickle=False) as archive:
+        return tuple(archive.files)
+
+
 def _parts(place: str) -> tuple[Path, str]:
     """File and array of ``FILE:NAME``; a file whose own name has a colon is taken as it is."""
     file, colon, asked = place.rpartition(":")

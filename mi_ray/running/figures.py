@@ -18,6 +18,9 @@ from mi_ray.running.order import Order
 QUESTION = "question.txt"
 """File in the folder of a study's figures: the first line of its docstring, which the report prints."""
 
+VERDICT = "verdict"
+"""Label of the line of a summary that is printed first: what the study found."""
+
 FUNCTION = "a function draw(plan, tracking_uri, out, *, partial), or the text 'module:function' that names one"
 
 

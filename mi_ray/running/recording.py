@@ -2,24 +2,78 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.plan import Cell
 from mi_ray.running.exit import DONE, FAILED, INTERRUPTED
-from mi_ray.running.figures import draw_figures
+from mi_ray.running.figures import VERDICT, draw_figures
 from mi_ray.running.order import Order
 
 if TYPE_CHECKING:
     from mi_ray.tracking.background import BackgroundRecorder
+    from mi_ray.tracking.views import View
 
 NOT_INSTALLED = ("MLflow", "not installed here; the same command, run where it is, mirrors every finished cell")
 STATUS = {DONE: "FINISHED", INTERRUPTED: "KILLED"}
 """Status of the sweep run in MLflow by exit code; FAILED for every other code."""
+
+
+VERDICT_FILE = "verdict.json"
+"""A drawn file with the key ``sentence``: what the study found."""
+
+LOCAL = "http://127.0.0.1:5000"
+"""Where ``mi-ray ui`` serves MLflow."""
+
+
+def server_command(order: Order, is_own: bool, tracking_uri: str) -> str:
+    """The command that serves a database on this machine at `LOCAL`."""
+    return f"mi-ray ui --store {order.store.name}" if is_own else f"mlflow ui --backend-store-uri {tracking_uri}"
+
+
+def views_of(order: Order, sweep: str) -> list[View]:
+    """Saved views of the cells of an order: those that its screen shows."""
+    from mi_ray.tracking.views import views
+
+    matrix = order.study.matrix
+    return list(views(order.whole, sweep, (matrix.column, matrix.row), matrix.measures))
+
+
+def described_sweep(order: Order, files: Sequence[Path]) -> tuple[str, dict[str, str]]:
+    """The description of the sweep's run, and its tags."""
+    from mi_ray.tracking.page import described
+
+    verdict = next((sentence for _, sentence in verdict_line(files)), "")
+    pictures = [path.name for path in files if path.suffix == ".png"]
+    question = order.study.docstring.partition("\n")[0]
+    return described(question, verdict, order.whole, order.grid, pictures)
+
+
+def verdict_line(files: Sequence[Path]) -> list[tuple[str, str]]:
+    """The sentence of the verdict among the drawn files, if a study has one."""
+    for path in files:
+        if path.name == VERDICT_FILE:
+            with suppress(OSError, ValueError, KeyError, TypeError):  # a file of the user's own
+                return [(VERDICT, str(json.loads(path.read_text(encoding="utf-8"))["sentence"]))]
+    return []
+
+
+def figures_line(order: Order, files: Sequence[Path]) -> list[tuple[str, str]]:
+    """The folder of the figures, and the command that puts all of a store on one page."""
+    if not files:
+        return []
+    pictures = [path.name for path in files if path.suffix == ".png"]
+    return [
+        ("figures", f"{files[0].parent}: {', '.join(pictures) or f'{len(files)} files'}"),
+        ("report", f"mi-ray report --store {order.store.name}, one page of all that the store holds"),
+    ]
 
 
 def tell(study: str, line: str) -> None:
@@ -83,6 +137,9 @@ class Recording:
         try:
             drawn = draw_figures(order, mlflow.tracking_uri, mlflow.sweep)
             mlflow.attach(drawn.files)
+            mlflow.describe(*described_sweep(order, drawn.files))
+            base = mlflow.tracking_uri if mlflow.url else LOCAL
+            links = mlflow.save_views(order.whole, views_of(order, mlflow.sweep), shown(base))
             code = FAILED if drawn.failure and code == DONE else code
             mlflow.finish(STATUS.get(code, "FAILED"))
         except Unreachable as error:
@@ -90,8 +147,14 @@ class Recording:
             return code, [("MLflow", f"{error}{promise}")]
         failures = [("figures", f"{drawn.failure}; the same command draws them again")] if drawn.failure else []
         return code, [
+            *verdict_line(drawn.files),
             *failures,
-            *(("figure", str(path)) for path in drawn.files if path.suffix != ".pdf"),
+            *figures_line(order, drawn.files),
             ("MLflow", f"{shown(mlflow.tracking_uri)}, experiment {mlflow.experiment}"),
-            ("open it", mlflow.url or f"mlflow ui --backend-store-uri {mlflow.tracking_uri}"),
+            *(
+                []
+                if mlflow.url
+                else [("open it", f"{server_command(order, mlflow.is_own, mlflow.tracking_uri)}, then")]
+            ),
+            *links,
         ]

@@ -17,6 +17,7 @@ from mi_ray.experiments.plan.study import Study
 from mi_ray.experiments.run.learning import doubts, faults, reasons_below
 from mi_ray.experiments.store.store import Store
 from mi_ray.running.clock import Accounting, Clock, Forecast, to_go
+from mi_ray.running.figures import VERDICT
 from mi_ray.running.panels import UNLEARNED, Panel, aligned, certificates, entry, panels, unlearned
 from mi_ray.running.terminal import BLOCKED, FAILED, PENDING, RUNNING, live, table
 
@@ -199,9 +200,12 @@ class Screen:
         self._notice(self.plan.cells.values())
 
     def summary(self, lines: Sequence[tuple[str, str]]) -> None:
-        """Print the matrices with their certificates, the failures, then ``label: value`` lines."""
+        """Print the verdict, the matrices with their certificates, the failures, then ``label: value`` lines."""
         self.__exit__()
         self.look_again()
+        for _, sentence in (line for line in lines if line[0] == VERDICT):
+            self._print(f"\n{VERDICT}: {sentence}")
+        lines = [line for line in lines if line[0] != VERDICT]
         reasons = faults(self.plan, self.store)
         self._resting = reasons_below(self.plan, reasons)
         for panel in self._panels:

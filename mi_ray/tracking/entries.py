@@ -7,14 +7,16 @@ Numbers of a result become metrics; strings and booleans become tags. Lists and 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from math import isfinite
 from typing import Any
 
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
+from mi_ray.experiments.declare.identity import own_fields
 from mi_ray.experiments.declare.measures import NOMINAL_OUTSIDE, NOT_LEARNED, STATEMENT
 from mi_ray.experiments.plan.plan import Cell
 from mi_ray.experiments.plan.sheets import short_key
@@ -28,6 +30,18 @@ NAMED = ("pairing", "task", "arch", "seed", "k_tr")
 
 NOT_TAGGED = frozenset({"files", "sizes", "format", "seal", "key", "seconds", "started_at", "committed_at"})
 """Fields of the manifest that are no tags: metrics, timestamps, tags of another name, and what only the store uses."""
+
+VERSION = "version_"
+"""Beginning of the names of library versions in a manifest."""
+
+PROVENANCE = "provenance"
+"""Tag with the sha256 of every file of a cell and the versions of all libraries, as JSON."""
+
+GIT_COMMIT, COMMIT = "mlflow.source.git.commit", re.compile(r"[0-9a-f]{7,40}(\+changes)?")
+"""The tag behind MLflow's column "Version", and the code versions that are commits."""
+
+LONGEST_DIGEST = 36
+"""Characters of a data set's digest that MLflow stores."""
 
 LONGEST_PARAM, LONGEST_TAG = 6000, 5000
 """Characters that MLflow stores."""
@@ -75,11 +89,25 @@ def fingerprint(committed: CommittedCell) -> str:
 
 
 def cell_tags(committed: CommittedCell) -> dict[str, Any]:
-    """The cell's place in the store, the sha256 of each file, and code and machine from the manifest."""
+    """The cell's place in the store, code and machine from the manifest, and in one tag, `PROVENANCE`, the sha256 of
+    each file and the versions of all libraries."""
     manifest = committed.manifest
     fields = {name: value for name, value in manifest.items() if name not in NOT_TAGGED and value is not None}
-    files = {f"sha256/{name}": digest for name, digest in manifest["files"].items()}
-    return fields | files | {"store": committed.place}
+    versions = {name.removeprefix(VERSION): fields.pop(name) for name in list(fields) if name.startswith(VERSION)}
+    told = json.dumps({"sha256": manifest["files"], "versions": versions}, sort_keys=True)
+    commit = str(manifest.get("code_version", ""))
+    git = {GIT_COMMIT: commit.partition("+")[0]} if COMMIT.fullmatch(commit) else {}
+    return fields | git | {PROVENANCE: told, "store": committed.place}
+
+
+def dataset(cell: Cell, committed: CommittedCell) -> DatasetInput:
+    """The images of a cell as MLflow's column "Dataset" shows them: their name and the beginning of their digest."""
+    data = cell.declaration.encoder.data
+    name, digest = getattr(data, "name", type(data).__name__), committed.manifest["data_digest"]
+    source = json.dumps({"digest": digest, "declaration": own_fields(data)}, sort_keys=True)
+    told = Dataset(name=str(name), digest=digest[:LONGEST_DIGEST], source_type="mi-ray", source=source)
+    context = "training" if cell.kind == "training" else "evaluation"
+    return DatasetInput(told, [InputTag("mlflow.data.context", context)])
 
 
 def result_tags(committed: CommittedCell) -> dict[str, str]:

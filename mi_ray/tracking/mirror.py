@@ -15,7 +15,7 @@ from mi_ray.tracking.sqlite import condition
 
 CELL_KEY = "cell_key"
 MIRRORED = "mirrored"
-COMPLETE = "complete, 3"
+COMPLETE = "complete, 4"
 """Value of the tag ``mirrored`` on a complete run. Raise the number if entries change, to refill older runs."""
 
 CLAIMED = "claimed"

@@ -7,10 +7,13 @@ again, also after an interruption, adds only what is missing. A cell that was co
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 from mlflow import MlflowClient
@@ -24,30 +27,16 @@ from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.store.files import sha256
 from mi_ray.experiments.store.store import CommittedCell, Store
 from mi_ray.tracking.claims import Claims, by_worth, is_complete
-from mi_ray.tracking.entries import Entries, fingerprint, milliseconds, run_entries, run_name
+from mi_ray.tracking.entries import LONGEST_TAG, Entries, dataset, fingerprint, milliseconds, run_entries, run_name
 from mi_ray.tracking.making import forget_connections, make_if_absent, no_stray_folder
 from mi_ray.tracking.mirror import CELL_KEY, COMPLETE, MIRRORED, runs
 from mi_ray.tracking.origin import FINGERPRINT, ORIGIN, is_outdated, origin
+from mi_ray.tracking.page import EXPERIMENT_TAGS, NOTE, user
 from mi_ray.tracking.reach import Unreachable, database, deleted_experiment, reaching, refuse_bad_uri, shown
+from mi_ray.tracking.views import LONGEST_STATE, View, plan_tag
 
 SWEEP = "sweep"
 PARENT = "mlflow.parentRunId"
-EXPERIMENT_TAGS = {
-    "mlflow.experimentKind": "custom_model_development",
-    "mlflow.note.content": (
-        "One run per cell: sweep > training > embedding and questions. To compare estimates, search "
-        '`tags.kind = "estimation"`, select all, Compare, and choose `pairing`, `task` and `nominal_bits`; the true '
-        "value is between `lower_bits` and `upper_bits` with 95 % confidence. Where that bracket is narrow enough, "
-        '`tags.certified = "true"` and the tag `statement` is the bracket with a tick; the others say why not in '
-        "`not_certified`; `nominal_outside` says where `nominal_bits` is outside that bracket. Trainings and "
-        "embeddings whose encoder did not learn say why in the tag `not_learned`. For linear accuracies "
-        'search `tags.kind = "evaluation"` and choose `linear_accuracy`, or beside estimates '
-        "`linear_balanced_accuracy`. Or group the table by `pairing` or `task`. "
-        "The heatmaps are artifacts of the sweep's run; every run's `cell_key` names its directory in the store."
-    ),
-}
-"""Kind and description of the experiment on MLflow's page."""
-
 MOST_METRICS, MOST_PARAMS, MOST_TAGS = 1000, 100, 100
 """Entries that MLflow takes in one request."""
 
@@ -81,6 +70,7 @@ class Recorder:
         self.experiment_id = ""
         self.sweep_run_id = ""
         self._writer = uuid4().hex
+        self._origin = {"mlflow.source.name": sweep, "mlflow.source.type": "LOCAL", "mlflow.user": user()}
         self._client: MlflowClient
         self._claims: Claims
         self._runs: dict[str, str] = {}
@@ -191,6 +181,29 @@ class Recorder:
                     self._client.log_artifact(self.sweep_run_id, str(figure), "figures")
                     self._client.set_tag(self.sweep_run_id, name, content)
 
+    def save_views(self, plan: Plan, views: Sequence[View], base: str) -> list[tuple[str, str]]:
+        """Save views of a plan's cells, without those too long for a tag, and mark their runs; returns the links."""
+        tag, at_ms = plan_tag(plan), round(time.time() * 1000)
+        kept = [view for view in views if len(view.value(at_ms)) <= LONGEST_STATE]
+        with reaching(self.tracking_uri):
+            for key in plan.cells.keys() & self._complete.keys():
+                if self._complete[key].get(tag) != self.sweep:
+                    self._client.set_tag(self._runs[key], tag, self.sweep)
+                    self._complete[key] = {**self._complete[key], tag: self.sweep}
+            held = self._client.get_experiment(self.experiment_id).tags
+            for view in kept:
+                if view.tag not in held:
+                    self._client.set_experiment_tag(self.experiment_id, view.tag, view.value(at_ms))
+        return [(view.title, view.address(base, self.experiment_id)) for view in kept]
+
+    def describe(self, note: str, tags: Mapping[str, str]) -> None:
+        """Write the description of the sweep run, as `page.described` gives it, and its tags."""
+        address = f"get-artifact?run_uuid={self.sweep_run_id}&path=figures/"
+        text = re.sub(r"\{artifact:([^}]*)\}", lambda found: address + quote(found[1]), note)
+        with reaching(self.tracking_uri):
+            for name, value in {NOTE: text, **tags}.items():
+                self._client.set_tag(self.sweep_run_id, name, value[:LONGEST_TAG])
+
     def finish(self, status: str) -> None:
         """End the sweep run: FINISHED, FAILED or KILLED."""
         with reaching(self.tracking_uri):
@@ -211,7 +224,7 @@ class Recorder:
         """Create or find database, experiment and sweep run, and read which cells have a complete run."""
 
         def create(claim: Mapping[str, str]) -> str:
-            tags = {SWEEP: self.sweep, "kind": "sweep", **claim}
+            tags = {SWEEP: self.sweep, "kind": "sweep", **self._origin, **claim}
             return self._client.create_run(self.experiment_id, tags=tags, run_name=self.sweep).info.run_id
 
         file = database(self.tracking_uri)
@@ -264,7 +277,7 @@ class Recorder:
     def create_run(self, cell: Cell, committed: CommittedCell, parent: str, claim: Mapping[str, str]) -> str:
         """Create an empty run for a cell, with the tags ``claim``; returns its id."""
         started = milliseconds(committed.manifest["started_at"])
-        tags = {PARENT: parent, CELL_KEY: cell.key, "kind": cell.kind, **claim}
+        tags = {PARENT: parent, CELL_KEY: cell.key, "kind": cell.kind, **self._origin, **claim}
         run = self._client.create_run(self.experiment_id, start_time=started, tags=tags, run_name=run_name(cell))
         return run.info.run_id
 
@@ -281,6 +294,7 @@ class Recorder:
             for start in range(0, len(items), most):
                 batch: dict[str, Any] = {kind: items[start : start + most]}
                 self._client.log_batch(run_id, **batch)
+        self._client.log_inputs(run_id, datasets=[dataset(cell, committed)])
         self._client.update_run(run_id, name=run_name(cell))
         self._client.set_terminated(run_id, "FINISHED", end_time=milliseconds(committed.manifest["committed_at"]))
         self._client.set_tag(run_id, MIRRORED, COMPLETE)

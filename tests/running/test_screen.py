@@ -84,8 +84,10 @@ def test_the_summary_is_aligned_tables_and_labelled_lines(store):
     with rehearsal.screen:
         rehearsal.run_all()
     before = len(rehearsal.lines)
-    rehearsal.screen.summary([("store", "/tmp/store"), ("open it", "mlflow ui")])
+    rehearsal.screen.summary([("store", "/tmp/store"), ("verdict", "Holds."), ("open it", "mlflow ui")])
     assert rehearsal.lines[before:] == [
+        "",
+        "verdict: Holds.",
         "",
         "linear accuracy (± standard error); rows: task, columns: pairing",
         "",

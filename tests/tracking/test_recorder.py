@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -74,9 +75,14 @@ def test_a_run_tells_when_its_cell_was_computed_where_and_by_which_code(
         f"estimation pairing={cell.parameters['pairing']} task={cell.parameters['task']} arch=resnet10t seed=0 k_tr=64"
         f" {cell.key.partition('-')[2][:8]}"
     )
-    for name in ("upstream", "data_digest", "code_version", "hardware", "host", "precision", "version_torch"):
+    for name in ("upstream", "data_digest", "code_version", "hardware", "host", "precision"):
         assert run.data.tags[name] == manifest[name]
-    assert run.data.tags["sha256/result.json"] == manifest["files"]["result.json"]
+    told = json.loads(run.data.tags["provenance"])
+    assert told["sha256"] == manifest["files"] and told["versions"]["torch"] == manifest["version_torch"]
+    assert not [name for name in run.data.tags if name.startswith(("sha256/", "version_"))]
+    (seen,) = run.inputs.dataset_inputs
+    assert seen.dataset.name == "CDP" and manifest["data_digest"].startswith(seen.dataset.digest)
+    assert run.data.tags["mlflow.source.name"] == mirrored.sweep and run.data.tags["mlflow.user"]
     assert run.data.tags["store"] == str(store.read(cell.key).path)
 
 
