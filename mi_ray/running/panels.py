@@ -8,7 +8,16 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
-from mi_ray.experiments.declare.measures import NOMINAL, NOTE, Measure
+from mi_ray.experiments.declare.measures import (
+    IN_TRAINING,
+    IN_TRAINING_BOUND,
+    LEARNING_RATE,
+    LOSS,
+    NOMINAL,
+    NOTE,
+    VIEWS_PER_SECOND,
+    Measure,
+)
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.plan.sheets import Sheet, distinct_names, sheets, text_of
 from mi_ray.experiments.plan.study import Study
@@ -118,3 +127,19 @@ def aligned(grid: Sequence[Sequence[str]]) -> str:
     """A grid of text with its columns aligned."""
     widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in grid)
+
+
+def moment(latest: Mapping[str, float]) -> str:
+    """How a training stands: loss, in-training estimate with its bound, learning rate, views per second; empty if it
+    has told nothing yet."""
+    parts = []
+    if (loss := latest.get(LOSS.name)) is not None:
+        parts.append(f"loss {loss:.3f} nats")
+    if (bits := latest.get(IN_TRAINING.name)) is not None:
+        bound = latest.get(IN_TRAINING_BOUND.name)
+        parts.append(f"in-training {bits:.2f}{f' of {bound:.2f}' if bound else ''} bits")
+    if (rate := latest.get(LEARNING_RATE)) is not None:
+        parts.append(f"lr {rate:.2g}")
+    if (speed := latest.get(VIEWS_PER_SECOND)) is not None:
+        parts.append(f"{speed:,.0f} views/s")
+    return "  ".join(parts)

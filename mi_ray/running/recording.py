@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.plan.plan import Cell
+from mi_ray.experiments.plan.plan import Cell, Job
 from mi_ray.running.exit import DONE, FAILED, INTERRUPTED
 from mi_ray.running.figures import VERDICT, draw_figures
 from mi_ray.running.order import Order
@@ -114,6 +114,18 @@ class Recording:
         """Recording a committed cell in the background."""
         if self._recorder:
             self._recorder.enqueue(cell)
+
+    def began(self, job: Job) -> None:
+        """Following the trainings of a job that runs."""
+        for cell in job.cells:
+            if self._recorder and cell.kind == "training":
+                self._recorder.began(cell)
+
+    def ended(self, job: Job) -> None:
+        """Following the cells of a job no more."""
+        for cell in job.cells:
+            if self._recorder:
+                self._recorder.ended(cell)
 
     def give_up(self) -> None:
         """End the sweep run as failed: nothing will be computed."""

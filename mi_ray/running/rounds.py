@@ -232,14 +232,19 @@ class ScreenAndRecording:
         """``marks``: whether the store is told which cells raised an error, so that a search goes on without them;
         ``exits``: gets the attempts whose process ended by itself."""
         self._screen, self._recording, self._marks, self._exits = screen, recording, marks, exits
-        self.waiting, self.started, self.tick = screen.waiting, screen.started, screen.tick
-        self.silent = screen.silent
+        self.waiting, self.silent, self.tick = screen.waiting, screen.silent, screen.tick
+
+    def started(self, job: Job) -> None:
+        self._recording.began(job)
+        self._screen.started(job)
 
     def died(self, job: Job, reason: str) -> None:
+        self._recording.ended(job)
         self._lay(job, reason)
         self._screen.died(job, reason)
 
     def failed(self, job: Job, reason: str) -> None:
+        self._recording.ended(job)
         if death_of(reason):
             self._lay(job, reason)
         elif self._marks:
@@ -257,6 +262,7 @@ class ScreenAndRecording:
                 settle(store, dead, counts=False, why=death_of(reason))
 
     def finished(self, job: Job) -> None:
+        self._recording.ended(job)
         self._screen.finished(job)
         for cell in job.cells:
             self._recording.mirror(cell)

@@ -18,12 +18,15 @@ from mi_ray.experiments.run.learning import doubts, faults, reasons_below
 from mi_ray.experiments.store.store import Store
 from mi_ray.running.clock import Accounting, Clock, Forecast, to_go
 from mi_ray.running.figures import VERDICT
-from mi_ray.running.panels import UNLEARNED, Panel, aligned, certificates, entry, panels, unlearned
+from mi_ray.running.panels import UNLEARNED, Panel, aligned, certificates, entry, moment, panels, unlearned
 from mi_ray.running.terminal import BLOCKED, FAILED, PENDING, RUNNING, live, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
+
+HEARTBEAT = 30.0
+"""Seconds between lines about running trainings, where the output is no terminal."""
 
 HEADLINES = {"training": IN_TRAINING, "estimation": NOMINAL}
 """The measure that is printed when a job of a kind without a matrix ends."""
@@ -62,6 +65,7 @@ class Screen:
         self._resting: dict[str, str] = {}
         """Why the encoder of a cell did not learn, by the cell's key; filled in by `summary`."""
         self._live: Live | None = None
+        self._told = clock()
 
     def __enter__(self) -> Self:
         self._live = live(self.view, self._stream) if self._stream.isatty() else None
@@ -125,9 +129,15 @@ class Screen:
         self.slots = slots
 
     def tick(self) -> None:
-        """Called once a second by the driver: lets the time to go settle. The terminal redraws itself."""
+        """Called once a second by the driver: lets the time to go settle, and tells every `HEARTBEAT` seconds how the
+        trainings stand. The terminal redraws itself."""
         with suppress(Exception):
             self._seconds_to_go()
+            if not self._live and self._clock() - self._told >= HEARTBEAT:
+                self._told = self._clock()
+                for key, (job, _) in list(self._running.items()):
+                    if latest := moment(self.store.latest(key)):
+                        self._say("runs", self.name(job), f"{self.store.progress(key):.0%}", latest)
 
     # State
 
@@ -257,7 +267,10 @@ class Screen:
         shares = {cell.key: share for job, share, _ in jobs for cell in job.cells}
         matrices = [table(panel.heading, self._grid(panel, shares)) for panel in self._panels]
         running = [
-            f"  {RUNNING} {self.name(job)}  {_minutes(elapsed)}  {_percent(share)}" for job, share, elapsed in jobs
+            "  ".join(
+                ["", RUNNING, self.name(job), _minutes(elapsed), _percent(share), moment(self.store.latest(job.key))]
+            )
+            for job, share, elapsed in jobs
         ]
         title = f"{self._study.name}   {self._counts()}   {_minutes(self.accounting.wall_seconds)} elapsed"
         return Group(Text(title, style="bold"), Text(), Columns(matrices, padding=(0, 4)), Text("\n".join(running)))

@@ -6,13 +6,16 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.store.store import Store
-from mi_ray.tracking.reach import Unreachable, Unusable
-from mi_ray.tracking.recorder import Recorder, line_of
+from mi_ray.tracking.reach import Unreachable, Unusable, line_of
+from mi_ray.tracking.recorder import Recorder
+
+LIVE_SECONDS = 5.0
+"""Seconds between looks at the trainings that run."""
 
 RESTS = 60.0
 """Seconds after a failure in which the thread does not try again."""
@@ -34,6 +37,7 @@ class BackgroundRecorder:
         self._store, self._tell = store, tell
         self._queue: SimpleQueue[Cell | None] = SimpleQueue()
         self._missed: deque[Cell] = deque()
+        self._training: dict[str, Cell] = {}
         self._tried_at = 0.0
         self._thread = Thread(target=self._mirror_queued, name="mlflow mirror", daemon=True)
 
@@ -59,6 +63,14 @@ class BackgroundRecorder:
         """Queue a committed cell for mirroring. Returns at once."""
         self._queue.put(cell)
 
+    def began(self, cell: Cell) -> None:
+        """A training runs: its values of the moment go to a run of their own every `LIVE_SECONDS`, until it is over."""
+        self._training[cell.key] = cell
+
+    def ended(self, cell: Cell) -> None:
+        """A training runs no more, or not now."""
+        self._training.pop(cell.key, None)
+
     def drain(self, plan: Plan) -> int:
         """Wait for the thread, then mirror every committed cell of ``plan``; returns the number of failures."""
         self._queue.put(None)
@@ -75,11 +87,32 @@ class BackgroundRecorder:
             self.recorder.finish("FAILED")
 
     def _mirror_queued(self) -> None:
-        """Mirror cells until None arrives (runs in the thread)."""
-        while (cell := self._queue.get()) is not None:
+        """Mirror cells until None arrives, and running trainings meanwhile (runs in the thread)."""
+        next_look = time.monotonic() + LIVE_SECONDS
+        while True:
+            try:
+                cell = self._queue.get(timeout=max(0.0, next_look - time.monotonic()))
+            except Empty:
+                self._look()
+                next_look = time.monotonic() + LIVE_SECONDS
+                continue
+            if cell is None:
+                return
             self._missed.append(cell)
             if self.error is None or time.monotonic() - self._tried_at > RESTS:
                 self._catch_up()
+
+    def _look(self) -> None:
+        """Log the values of the moment of every running training. What is missed is in its history in the end."""
+        if self.error is not None:
+            return
+        for cell in list(self._training.values()):
+            with suppress(OSError):  # a store that cannot be read tells so elsewhere
+                try:
+                    self.recorder.log_live(cell, self._store.latest(cell.key))
+                except Unreachable as error:
+                    self._fail(error)
+                    return
 
     def _catch_up(self) -> None:
         """Mirror all cells that wait. One that cannot be read is left to `drain`, which counts it."""

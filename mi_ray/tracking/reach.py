@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from urllib3.exceptions import HTTPError
 
-from mi_ray.experiments.declare.checks import refuse
+from mi_ray.experiments.declare.checks import error_line, refuse
 
 SQLITE = "sqlite:///"
 ALLOWED = f"{SQLITE}FILE, or http(s)://HOST[:PORT] of an MLflow server (PostgreSQL stands behind one: docs/tracking.md)"
@@ -169,3 +169,10 @@ def reason_of(error: BaseException) -> str:
     cause = last if isinstance(last, OSError | HTTPError) else error
     lines = str(cause).splitlines() or [type(cause).__name__]
     return lines[0] if len(lines[0]) <= 200 else lines[0][:199] + "…"
+
+
+def line_of(error: Exception | None) -> str | None:
+    """A failure in one line: MLflow's as it is, another one with its type."""
+    if error is None:
+        return None
+    return str(error) if isinstance(error, Unreachable) else error_line(error)

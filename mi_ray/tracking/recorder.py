@@ -21,31 +21,24 @@ from mlflow.entities import LifecycleStage, RunTag
 from mlflow.exceptions import MlflowException
 
 from mi_ray.experiments.declare import encoder_of, training_of
-from mi_ray.experiments.declare.checks import error_line
 from mi_ray.experiments.declare.identity import cell_key
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.store.files import sha256
 from mi_ray.experiments.store.store import CommittedCell, Store
 from mi_ray.tracking.claims import Claims, by_worth, is_complete
 from mi_ray.tracking.entries import LONGEST_TAG, Entries, dataset, fingerprint, milliseconds, run_entries, run_name
+from mi_ray.tracking.live import LiveRuns
 from mi_ray.tracking.making import forget_connections, make_if_absent, no_stray_folder
 from mi_ray.tracking.mirror import CELL_KEY, COMPLETE, MIRRORED, runs
 from mi_ray.tracking.origin import FINGERPRINT, ORIGIN, is_outdated, origin
 from mi_ray.tracking.page import EXPERIMENT_TAGS, NOTE, user
-from mi_ray.tracking.reach import Unreachable, database, deleted_experiment, reaching, refuse_bad_uri, shown
+from mi_ray.tracking.reach import Unreachable, database, deleted_experiment, line_of, reaching, refuse_bad_uri, shown
 from mi_ray.tracking.views import LONGEST_STATE, View, plan_tag
 
 SWEEP = "sweep"
 PARENT = "mlflow.parentRunId"
 MOST_METRICS, MOST_PARAMS, MOST_TAGS = 1000, 100, 100
 """Entries that MLflow takes in one request."""
-
-
-def line_of(error: Exception | None) -> str | None:
-    """A failure in one line: MLflow's as it is, another one with its type."""
-    if error is None:
-        return None
-    return str(error) if isinstance(error, Unreachable) else error_line(error)
 
 
 class Recorder:
@@ -61,18 +54,15 @@ class Recorder:
         """``artifacts``: artifact folder of a new experiment; None: the server decides. ``is_own``: the database is the
         store's own and may be made anew if it is unfinished and holds no run. Refused on a bad URI."""
         refuse_bad_uri(tracking_uri)
-        self.tracking_uri = tracking_uri
-        self.is_own = is_own
-        self.experiment = experiment
-        self.sweep = sweep
-        self.artifacts = artifacts
+        self.tracking_uri, self.artifacts, self.is_own = tracking_uri, artifacts, is_own
+        self.experiment, self.sweep = experiment, sweep
+        self.experiment_id = self.sweep_run_id = ""
         self.error: Exception | None = None
-        self.experiment_id = ""
-        self.sweep_run_id = ""
         self._writer = uuid4().hex
         self._origin = {"mlflow.source.name": sweep, "mlflow.source.type": "LOCAL", "mlflow.user": user()}
         self._client: MlflowClient
         self._claims: Claims
+        self._live: LiveRuns
         self._runs: dict[str, str] = {}
         self._complete: dict[str, Mapping[str, str]] = {}
         self._alive: set[str] = set()
@@ -125,6 +115,14 @@ class Recorder:
             with reaching(self.tracking_uri):
                 self._fill(claim.run_id, cell, committed, entries, own)
         self._complete[cell.key] = own
+        with reaching(self.tracking_uri):
+            self._live.remove(cell.key)
+
+    def log_live(self, cell: Cell, values: Mapping[str, float]) -> None:
+        """Log what a training that runs tells of itself."""
+        if self.sweep_run_id and cell.key not in self._complete:
+            with reaching(self.tracking_uri):
+                self._live.log(cell, values, {PARENT: self.sweep_run_id, **self._origin})
 
     def _keep_nested(self, cell: Cell, store: Store) -> None:
         """Move a complete run below the run that replaces its parent, if that was deleted."""
@@ -235,6 +233,8 @@ class Recorder:
         self.experiment_id = self._find_or_create_experiment()
         self._claims = Claims(self._client, self.experiment_id, self._writer)
         held = list(runs(self._client, self.experiment_id))
+        self._live = LiveRuns(self._client, self.experiment_id)
+        self._live.find(held)
         self._runs, self._complete = {}, {}
         self._alive = {run.info.run_id for run in held}
         for run in sorted(held, key=by_worth):

@@ -84,7 +84,7 @@ def node_of_training() -> str:
 
 def progress(store: Path, attempt: int) -> float:
     files = list(store.glob(f"work/training-*/{attempt}/progress"))
-    return float(files[0].read_text() or 0) if files else 0.0
+    return float(files[0].read_text().partition("\n")[0] or 0) if files else 0.0
 
 
 @pytest.mark.fault("F11", "a spot notice to the node of a training")

@@ -103,11 +103,11 @@ def test_a_failed_figure_costs_the_exit_code_and_nothing_else(tmp_path, capsys, 
     store = tmp_path / "runs"
     with pytest.raises(SystemExit) as end:
         launch(drawn_by(given), ["--preset", "one", "--on", "here", "--store", str(store)])
-    out = capsys.readouterr().out
-    assert end.value.code == code and "computed: 3 cells" in " ".join(out.split())
-    failed = f"figures:  raising failed: ZeroDivisionError: no cells (test_figures.py:{LINE}); the same command draws"
+    out = " ".join(capsys.readouterr().out.split())
+    assert end.value.code == code and "computed: 3 cells" in out
+    failed = f"figures: raising failed: ZeroDivisionError: no cells (test_figures.py:{LINE}); the same command draws"
     assert (failed in out) == bool(code)
-    assert f"MLflow:   sqlite:///{store}/mlflow.db, experiment small" in out
+    assert f"MLflow: sqlite:///{store}/mlflow.db, experiment small" in out
     client = MlflowClient(f"sqlite:///{store}/mlflow.db")
     (experiment,) = client.search_experiments(filter_string="name = 'small'")
     (sweep,) = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")

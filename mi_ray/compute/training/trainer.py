@@ -83,13 +83,18 @@ class Trainer:
     def step(self) -> Tensor:
         """Take an optimiser step; returns the loss of this worker's pairs in nats, on the device."""
         for group in self._optimizer.param_groups:
-            group["lr"] = self._learning_rate * warmup_cosine(self.step_number, self.steps, self._warmup)
+            group["lr"] = self.learning_rate
         loss = self.loss()
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
         self.step_number += 1
         return loss.detach()
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next step."""
+        return self._learning_rate * warmup_cosine(self.step_number, self.steps, self._warmup)
 
     def loss(self) -> Tensor:
         """The loss of this worker's pairs at the next step, in nats, with its graph."""

@@ -59,6 +59,9 @@ EFFECTIVE_RANK = Measure(name="effective_rank", label="effective rank")
 READ_LAYOUT, READ_SHA256 = "read_layout", "read_sha256"
 """Layout and sha256 of the file that the encoder was read from."""
 
+LEARNING_RATE, VIEWS_PER_SECOND = "learning_rate", "views_per_second"
+"""Values of a running training, beside its loss and estimate."""
+
 # Estimations
 
 NOMINAL = Measure(name="nominal_bits", error="nominal_standard_error_bits", label="post-training estimate", unit="bits")

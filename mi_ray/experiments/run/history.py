@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mi_ray.compute.training.trainer import Trainer
 from mi_ray.compute.training.workers import Workers
-from mi_ray.experiments.declare.measures import IN_TRAINING, LOSS
+from mi_ray.experiments.declare.measures import IN_TRAINING, IN_TRAINING_BOUND, LOSS
 from mi_ray.theory.information import bits, nominal_bound_bits
 
 FIRST = "first_loss"
@@ -43,6 +43,21 @@ class History:
         if trainer.objective.estimates:
             record[IN_TRAINING.name] = nominal_bound_bits(trainer.k_tr) - bits(loss)
         self.records.append(record)
+
+    def latest(self, trainer: Trainer) -> dict[str, float]:
+        """The present record, for people who watch: means of this worker's losses since the last report, or that
+        report. Nothing that is kept depends on it."""
+        if not self.losses:
+            return self._with_bound(self.records[-1], trainer) if self.records else {}
+        loss = torch.stack(self.losses).mean().item()
+        record: dict[str, float] = {"step": trainer.step_number, LOSS.name: loss}
+        if trainer.objective.estimates:
+            record[IN_TRAINING.name] = nominal_bound_bits(trainer.k_tr) - bits(loss)
+        return self._with_bound(record, trainer)
+
+    def _with_bound(self, record: dict[str, float], trainer: Trainer) -> dict[str, float]:
+        bound = {IN_TRAINING_BOUND.name: nominal_bound_bits(trainer.k_tr)} if IN_TRAINING.name in record else {}
+        return record | bound
 
     def state(self, workers: Workers) -> dict[str, Tensor]:
         """The history as named tensors, with losses averaged over workers. Every worker must call it."""

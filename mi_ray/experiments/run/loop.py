@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from mi_ray.compute.numerics.tensor_files import load_tensors, save_tensors
 from mi_ray.compute.training.trainer import Trainer
 from mi_ray.experiments.declare.checks import say
+from mi_ray.experiments.declare.measures import LEARNING_RATE, VIEWS_PER_SECOND
 from mi_ray.experiments.run.history import History
 from mi_ray.experiments.store.failpoints import failpoint
 from mi_ray.experiments.store.files import append_line, sha256
@@ -41,8 +42,8 @@ class Progress:
 
     attempt: Attempt
 
-    def __call__(self, share: float) -> None:
-        self.attempt.report_progress(share)
+    def __call__(self, share: float, latest: Mapping[str, float] | None = None) -> None:
+        self.attempt.report_progress(share, latest)
 
 
 def train(trainer: Trainer, attempt: Attempt | None, leaving: Callable[[], bool] = staying) -> History:
@@ -86,7 +87,7 @@ class _Watch:
         trainer, attempt = self._trainer, self._attempt
         if attempt:
             attempt.refuse_if_stale()
-            Progress(attempt)(trainer.step_number / trainer.steps)
+            Progress(attempt)(trainer.step_number / trainer.steps, self._latest(history))
         if trainer.step_number == trainer.steps:
             return
         leaves = trainer.workers.any(self._leaving())
@@ -96,6 +97,14 @@ class _Watch:
         if leaves:
             trainer.workers.from_first(None)
             raise Leaving(f"at step {trainer.step_number} of {trainer.steps}")
+
+    def _latest(self, history: History) -> dict[str, float]:
+        """The training now: step, loss and estimate of this worker since the last report, learning rate, views/s."""
+        trainer, now = self._trainer, time.monotonic()
+        views = 2 * trainer.k_tr * (trainer.step_number - self._step)
+        seconds = max(now - self._looked, 1e-9)
+        known = history.latest(trainer) | {LEARNING_RATE: trainer.learning_rate}
+        return known | ({VIEWS_PER_SECOND: views / seconds} if views else {})
 
     def _plan(self) -> tuple[int, bool]:
         """The step after which to check next, and whether a checkpoint is due."""

@@ -28,6 +28,11 @@ PROGRESS_SECONDS = 10.0
 """Seconds between two uploads, and between two downloads, of an attempt's progress in a bucket."""
 
 
+def progress_text(share: float, latest: str) -> str:
+    """The content of a progress file: the share, then, if there is one, a line about the attempt."""
+    return f"{share:.4f}\n{latest}" if latest else f"{share:.4f}"
+
+
 class Backend(ABC):
     """Base class of storage backends: which cells are committed, and which attempts at a cell exist.
 
@@ -126,8 +131,8 @@ class Backend(ABC):
         """Numbers of the attempts that ended in order. One that is neither here nor committed runs or has died."""
 
     @abstractmethod
-    def write_progress(self, path: Path, share: float) -> None:
-        """Write the finished share of an attempt to ``path``, visible to other nodes."""
+    def write_progress(self, path: Path, share: float, latest: str = "") -> None:
+        """Write an attempt's finished share to ``path``, and a line about it, ``latest``, visible to other nodes."""
 
     @abstractmethod
     def read_progress(self, key: str) -> str:
@@ -251,10 +256,10 @@ class RemoteBucket(Backend):
         names = [name.partition("/") for name in self.bucket.below(f"work/{key}")]
         return {int(number) for number, _, rest in names if rest == ENDED and number.isdigit()}
 
-    def write_progress(self, path: Path, share: float) -> None:
+    def write_progress(self, path: Path, share: float, latest: str = "") -> None:
         uploaded_at = path.stat().st_mtime if path.is_file() else 0.0
         if share >= 1 or not 0 <= time.time() - uploaded_at < PROGRESS_SECONDS:
-            path.write_text(f"{share:.4f}")
+            path.write_text(progress_text(share, latest))
             self.bucket.write(self._name(path), path.read_bytes())
 
     def read_progress(self, key: str) -> str:

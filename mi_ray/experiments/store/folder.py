@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from mi_ray.experiments.store.backends import ENDED, PROGRESS, REASON, Backend, newest_first, next_number
+from mi_ray.experiments.store.backends import ENDED, PROGRESS, REASON, Backend, newest_first, next_number, progress_text
 from mi_ray.experiments.store.files import MANIFEST, fsync
 from mi_ray.experiments.store.manifest import damage
 
@@ -106,9 +106,9 @@ class SharedFolder(Backend):
     def ended(self, key: str) -> set[int]:
         return {number for number in self.attempts(key) if (self.root / "work" / key / str(number) / ENDED).is_file()}
 
-    def write_progress(self, path: Path, share: float) -> None:
+    def write_progress(self, path: Path, share: float, latest: str = "") -> None:
         with suppress(OSError):  # a full disk stops a training where it saves, not where it tells its progress
-            path.write_text(f"{share:.4f}")
+            path.write_text(progress_text(share, latest))
 
     def read_progress(self, key: str) -> str:
         return (self.root / "work" / key / str(self.attempts(key)[-1]) / PROGRESS).read_text()

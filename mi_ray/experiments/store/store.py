@@ -12,8 +12,9 @@ folder for downloads and for attempts that run there.
 from __future__ import annotations
 
 import errno
+import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,9 +97,10 @@ class Attempt:
         if max(self.store.backend.attempts(self.key), default=0) > self.number:
             raise RuntimeError(f"{self.key}: attempt {self.number} is stale, a newer one has started; not published")
 
-    def report_progress(self, share: float) -> None:
-        """Record the finished share of the cell, in [0, 1], for `Store.progress` on any node."""
-        self.store.backend.write_progress(self.path / PROGRESS, share)
+    def report_progress(self, share: float, latest: Mapping[str, float] | None = None) -> None:
+        """Record the finished share of the cell, in [0, 1], for `Store.progress` on any node, and values that describe
+        it now, for `Store.latest`."""
+        self.store.backend.write_progress(self.path / PROGRESS, share, json.dumps(dict(latest)) if latest else "")
 
     def keep_checkpoint(self, checkpoint: Path, drop: Iterable[Path] = ()) -> None:
         """Keep a file of ``checkpoints/`` for later attempts on any node, and remove the older ones in ``drop``."""
@@ -207,9 +209,17 @@ class Store:
     def progress(self, key: str) -> float:
         """Finished share of a running cell in [0, 1]; 0 if unknown."""
         try:
-            return float(self.backend.read_progress(key) or 0)
+            return float(self.backend.read_progress(key).partition("\n")[0] or 0)
         except (OSError, ValueError, IndexError):
             return 0.0
+
+    def latest(self, key: str) -> dict[str, float]:
+        """Values that describe a running cell now, such as the loss of a training; empty if unknown."""
+        try:
+            told = json.loads(self.backend.read_progress(key).partition("\n")[2] or "{}")
+        except (OSError, ValueError, IndexError):
+            return {}
+        return {str(name): value for name, value in told.items() if isinstance(value, (int, float))}
 
 
 @contextmanager

@@ -1,0 +1,65 @@
+"""Runs of trainings that have not ended: their values of the moment, for people who watch.
+
+A live run has the tag ``live`` with its cell's key, and no ``cell_key``: no reader of cells sees it. It is deleted when
+the cell is mirrored. A training that goes on, also in another process, goes on in its live run, from the step after
+the last.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run
+
+from mi_ray.experiments.plan.plan import Cell
+from mi_ray.tracking.entries import LONGEST_PARAM, is_finite_number, run_name, run_params
+from mi_ray.tracking.mirror import HISTORY
+
+LIVE = "live"
+"""Tag of a live run: the key of its cell."""
+
+STEP = "step"
+
+
+@dataclass
+class LiveRuns:
+    """The live runs of an experiment. ``held``: cell key -> run id and the last step that was logged."""
+
+    client: MlflowClient
+    experiment_id: str
+    held: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def find(self, runs: Iterable[Run]) -> None:
+        """Take over the live runs that earlier processes have left."""
+        for run in runs:
+            if key := run.data.tags.get(LIVE):
+                self.held[key] = run.info.run_id, int(run.data.metrics.get(HISTORY + STEP, 0))
+
+    def log(self, cell: Cell, values: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        """Log the values of the moment if their step is new; ``tags``: of a new run."""
+        step = int(values.get(STEP, 0))
+        if not step:
+            return
+        run_id, last = self.held.get(cell.key) or (self._created(cell, tags), 0)
+        if step > last:
+            at_ms = round(time.time() * 1000)
+            finite = {name: value for name, value in values.items() if is_finite_number(value)}
+            metrics = [Metric(HISTORY + name, value, at_ms, step) for name, value in finite.items()]
+            self.client.log_batch(run_id, metrics=metrics)
+        self.held[cell.key] = run_id, max(step, last)
+
+    def remove(self, key: str) -> None:
+        """Delete the live run of a cell that has been mirrored."""
+        if key in self.held:
+            run_id, _ = self.held.pop(key)
+            self.client.delete_run(run_id)
+
+    def _created(self, cell: Cell, tags: Mapping[str, str]) -> str:
+        name = f"running: {run_name(cell)}"
+        run = self.client.create_run(self.experiment_id, tags={LIVE: cell.key, "kind": LIVE, **tags}, run_name=name)
+        params = {**run_params(cell), "kind": LIVE}
+        self.client.log_batch(run.info.run_id, params=[Param(n, v[:LONGEST_PARAM]) for n, v in params.items()])
+        return run.info.run_id

@@ -1,0 +1,87 @@
+"""Trainings are followed while they run, and each point of a curve is logged once."""
+
+from __future__ import annotations
+
+import pytest
+from mlflow import MlflowClient
+
+from mi_ray.experiments.plan.plan import Plan
+from mi_ray.experiments.store.store import Store
+from mi_ray.tracking import background
+from mi_ray.tracking.background import BackgroundRecorder
+from mi_ray.tracking.reach import sqlite_uri
+from mi_ray.tracking.recorder import Recorder
+from tests.committed import commit, plan_of
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return plan_of(pairing=("color",), task=("color",))
+
+
+def recorder_of(tmp_path) -> Recorder:
+    uri = sqlite_uri(tmp_path / "mlflow.db")
+    made = Recorder(uri, experiment="infomin_grid", sweep="infomin_grid/smoke", artifacts=tmp_path / "artifacts")
+    made.begin()
+    return made
+
+
+def live_runs(recorder: Recorder) -> list:
+    found = MlflowClient(recorder.tracking_uri).search_runs([recorder.experiment_id])
+    return [run for run in found if "live" in run.data.tags]
+
+
+def curve(recorder: Recorder) -> list[tuple[int, float]]:
+    (run,) = live_runs(recorder)
+    history = MlflowClient(recorder.tracking_uri).get_metric_history(run.info.run_id, "history/loss_nats")
+    return [(point.step, point.value) for point in history]
+
+
+def values(step: int) -> dict[str, float]:
+    return {"step": step, "loss_nats": 5.0 - step / 10, "views_per_second": float("inf")}
+
+
+def test_a_training_is_followed_step_by_step_and_its_live_run_goes_when_it_is_mirrored(tmp_path, plan):
+    store, recorder = Store(tmp_path / "runs"), recorder_of(tmp_path)
+    store.prepare()
+    cell = next(cell for cell in plan.cells.values() if cell.kind == "training")
+    recorder.log_live(cell, {})
+    assert not live_runs(recorder)
+    for step in (3, 3, 6):
+        recorder.log_live(cell, values(step))
+    assert curve(recorder) == [(3, 4.7), (6, 4.4)]
+    again = recorder_of(tmp_path)  # another process, after a kill
+    for step in (5, 6, 9):
+        again.log_live(cell, values(step))
+    assert curve(again) == [(3, 4.7), (6, 4.4), (9, 4.1)]
+    (run,) = live_runs(again)
+    assert run.info.run_name.startswith("running: training pairing=color") and run.data.params["k_tr"] == "64"
+    assert "history/views_per_second" not in run.data.metrics and run.info.status == "RUNNING"
+    commit(cell, store)
+    again.mirror(cell, store)
+    assert not live_runs(again)
+    again.log_live(cell, values(12))
+    assert not live_runs(again), "a training that is over is not followed"
+
+
+def test_the_thread_follows_what_the_store_says_of_a_running_training(tmp_path, plan, monkeypatch):
+    monkeypatch.setattr(background, "LIVE_SECONDS", 0.05)
+    store, recorder = Store(tmp_path / "runs"), recorder_of(tmp_path)
+    store.prepare()
+    cell = next(cell for cell in plan.cells.values() if cell.kind == "training")
+    attempt = store.attempt(cell.key)
+    mirror = BackgroundRecorder(recorder, store)
+    mirror.begin()
+    mirror.began(cell)
+    attempt.report_progress(0.5, values(4))
+    assert store.progress(cell.key) == 0.5 and store.latest(cell.key)["loss_nats"] == 4.6
+    for _ in range(200):
+        if live_runs(recorder) and curve(recorder):
+            break
+        background.time.sleep(0.05)
+    assert curve(recorder) == [(4, 4.6)]
+    mirror.ended(cell)
+    attempt.report_progress(0.6, values(5))
+    background.time.sleep(0.3)
+    assert curve(recorder) == [(4, 4.6)]
+    assert mirror.drain(plan) == 0
