@@ -7,7 +7,7 @@ READY = $(VENV)/.ready-$(EXTRAS)
 STORE ?= runs
 SCALE ?= scale-photographs
 
-.PHONY: sweep smoke studies report figures ui setup test coverage peers archs faults faults-nightly cluster-test wheel-test scale-test check format bench clean
+.PHONY: sweep smoke studies report figures ui setup test coverage peers archs faults faults-nightly browser-test cluster-test wheel-test scale-test check format bench clean
 
 sweep: $(READY)            ## the main job: train, embed, ask, draw (about ten minutes on two cores)
 	$(BIN)/python sweeps/infomin_grid.py --store $(STORE)
@@ -55,6 +55,11 @@ faults-nightly: $(READY)   ## SOAK_ROUNDS=10 rounds of a study under kills, draw
 cluster-test:              ## a cluster of three network namespaces by `ray up`; needs root, sshd, rsync, iproute2 and nftables
 	$(MAKE) setup EXTRAS=dev,cluster
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/cluster
+
+browser-test:              ## links, pages and reports in headless Chromium, which it installs where apt can; two minutes
+	$(MAKE) setup EXTRAS=dev,browser
+	command -v chromium google-chrome || apt-get install -y chromium
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/browser
 
 wheel-test: $(READY)        ## the wheel in a fresh environment and an empty folder; about five minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/wheel

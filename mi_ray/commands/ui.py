@@ -8,10 +8,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 
 from mi_ray.commands.flags import Flags
 from mi_ray.experiments.declare.checks import Refused, say
+from mi_ray.running.exit import DONE
 from mi_ray.table import existing
 
 
@@ -34,4 +36,6 @@ def main(argv: Sequence[str]) -> int:
     for title, address in saved(sqlite_uri(database), base):
         say(f"  {title}: {address}")
     place = ["--host", "127.0.0.1", "--port", str(given.port), "--backend-store-uri", f"sqlite:///{database}"]
-    return subprocess.run([sys.executable, "-m", "mlflow", "ui", *place], check=False).returncode
+    with suppress(KeyboardInterrupt):  # the usual end
+        return subprocess.run([sys.executable, "-m", "mlflow", "ui", *place], check=False).returncode
+    return DONE

@@ -2,7 +2,7 @@
 
 A saved view is an experiment tag ``mlflow.sharedViewState.<key>``: JSON with a name, times in milliseconds, and a state
 that is compressed as `_packed` does it. MLflow documents none of this; seen in the source of its page, 3.17.2, and held
-by `tests/tracking/test_browser.py` in a real browser.
+by `tests/browser/test_mlflow.py` in a real browser.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _chart(columns: Sequence[str], measure: Measure) -> dict[str, Any]:
         "selectedParams": list(columns),
         "selectedMetrics": [measure.name],
     }
-    section = {"uuid": "mi-ray", "name": measure.label, "display": True} | dict.fromkeys(
+    section = {"uuid": "mi-ray", "name": measure.label, "display": True, "columns": 1} | dict.fromkeys(
         ("isReordered", "deleted", "isGenerated"), False
     )
     return {"compareRunCharts": [card], "compareRunSections": [section], "isAccordionReordered": True}
