@@ -99,7 +99,7 @@ def flags_of(study: Study) -> argparse.ArgumentParser:
         "--axis", action="append", default=[], metavar="NAME=V1,V2",
         help=f"override an axis; a list is [V,V], a value with a comma in it \"V,V\": {', '.join(study.types)}",
     )  # fmt: skip
-    add("--only", metavar="GLOB", help="compute only cells whose name matches, and what they need")
+    add("--only", metavar="GLOB", help="compute only cells whose name matches or holds it, and what they need")
     add("--dry-run", action="store_true", help="list cells, what is done, and the predicted cost")
     add("--on", choices=("ray", "here"), default="ray", help="Ray Tune, or one after another in this process")
     add("--address", help="a running Ray cluster (auto, or host:port); a local one is started otherwise")

@@ -112,6 +112,7 @@ def _manifest(cell: Cell) -> dict[str, Any]:
         "precision": "float32",
         "version_torch": "2",
         "seconds": 1.5,
+        "work": 10**9,
         "started_at": started,
         "committed_at": started + 1.5,
     }

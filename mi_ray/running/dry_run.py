@@ -10,6 +10,7 @@ from mi_ray.experiments.declare.kind import MOST_CLASSES
 from mi_ray.experiments.images.census import Census
 from mi_ray.experiments.images.inventory import inventory
 from mi_ray.experiments.images.missing import missing_files, unreadable_files
+from mi_ray.experiments.plan.costs import costs
 from mi_ray.experiments.plan.fit import refuse_unfit
 from mi_ray.experiments.plan.forecast import forecast, forecast_search, notes
 from mi_ray.experiments.plan.plan import Cell
@@ -36,6 +37,7 @@ def print_cells(order: Order, census: Census) -> None:
         if key in known.plan.cells:
             say(f"skipped   {known.plan.name(known.plan.cells[key])}: {reason}; --retry tries it again")
     missing, site = missing_cells(known), site_of(known)
+    say("", *costs(known.plan, known.store, site), "")
     for line in [*room(missing, site), *assumed(known, census), *would_be_refused(missing, site)]:
         say(line)
     if known.study.searches:

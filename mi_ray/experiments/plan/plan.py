@@ -90,8 +90,10 @@ class Plan:
         return " ".join(filter(None, [job.kind, text_of(together)]))
 
     def only(self, pattern: str) -> Plan:
-        """The plan of the cells whose names match a shell pattern, with all their upstream cells."""
+        """The plan of the cells whose names match a shell pattern, or hold a text without wildcards, with all their
+        upstream cells."""
         kept: set[str] = set()
+        pattern = pattern if set(pattern) & set("*?[") else f"*{pattern}*"
         for cell in self.cells.values():
             key = cell.key if fnmatchcase(self.name(cell), pattern) else None
             while key is not None:
