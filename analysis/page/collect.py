@@ -7,7 +7,10 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from importlib.util import find_spec
+from math import isfinite
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,11 +21,18 @@ from analysis.verdict import CELLS
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.declare.measures import CERTIFIED, NOT_CERTIFIED
 from mi_ray.experiments.store.store import Store, store_at
-from mi_ray.running.figures import QUESTION
+from mi_ray.running.figures import COMMAND, QUESTION
+from mi_ray.running.recording import LOCAL
 
 SWEEPS = Path(__file__).resolve().parents[2] / "sweeps"
 ROWS = 500
 """Most rows of a table that are shown; its file holds all."""
+
+VALUES = ("mean", "value")
+"""Columns that hold what a figure shows, if a table has them."""
+
+WORD, NAMED = 24, 4
+"""Most characters of a text that names a row, and most columns that do."""
 
 YES, NO = "True", "False"
 
@@ -38,7 +48,21 @@ def collect(place: str | Path, tracking_uri: str | None = None) -> Report:
     for preset in shown:
         by_study.setdefault(preset.study, []).append(preset.provenance)
     bundled = f"sqlite:///{store.root.resolve()}/mlflow.db"
-    return Report(shown, *shared_trainings(by_study), source_of(tracking_uri or bundled))
+    uri = tracking_uri or bundled
+    return Report(shown, *shared_trainings(by_study), source_of(uri), links_of(uri))
+
+
+def links_of(tracking_uri: str) -> list[tuple[str, str]]:
+    """Saved views of MLflow; none where it is not installed, does not answer, or has none."""
+    if find_spec("mlflow") is None:
+        return []
+    from mi_ray.tracking.reach import Unreachable
+    from mi_ray.tracking.views import saved
+
+    base = source_of(tracking_uri) if tracking_uri.startswith("http") else LOCAL
+    with suppress(Refused, Unreachable):
+        return saved(tracking_uri, base)
+    return []
 
 
 def folders(root: Path) -> list[Path]:
@@ -66,7 +90,14 @@ def _shown_of(folder: Path, store: Store) -> Shown:
     except Refused as reason:
         trouble = str(reason)
     return Shown(
-        study, preset, question(folder.parent), given, trouble, list(pictures(folder)), provenance(folder, store)
+        study,
+        preset,
+        question(folder.parent),
+        given,
+        trouble,
+        list(pictures(folder)),
+        provenance(folder, store),
+        command(folder),
     )
 
 
@@ -81,6 +112,15 @@ def question(folder: Path) -> str:
         line = folder / QUESTION
         text = line.read_text(encoding="utf-8", errors="replace") if line.is_file() else ""
     return text.partition("\n")[0]
+
+
+def command(folder: Path) -> str:
+    """The command that drew a folder of figures; empty where it was not kept."""
+    path = folder / COMMAND
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
+    except OSError:
+        return ""
 
 
 def pictures(folder: Path) -> Iterator[Picture]:
@@ -104,8 +144,41 @@ def table_of(path: Path) -> Table:
             header, *rows = list(csv.reader(file, strict=True)) or [[]]
     except (OSError, csv.Error) as reason:
         return Table(path.name, trouble=f"cannot be read: {getattr(reason, 'strerror', None) or reason}")
-    table = Table(path.name, header, rows[:ROWS], len(rows))
+    table = Table(path.name, header, rows[:ROWS], len(rows), place=_place(path), seen=seen(header, rows))
     return _with_certificates(table, rows) if CERTIFIED in header else table
+
+
+def _place(path: Path) -> str:
+    """The path of a file of figures relative to its store: ``figures/<study>/<preset>/<name>``."""
+    return "/".join(path.parts[-4:])
+
+
+def seen(header: list[str], rows: list[list[str]]) -> str:
+    """The range of a table's values, and the rows at its ends, in words; empty if it has no column of values.
+
+    The values are in the column ``mean`` or ``value``, or else in the first that holds numbers alone.
+    """
+    columns = {name: [row[place] for row in rows if place < len(row)] for place, name in enumerate(header)}
+    numeric = [name for name, texts in columns.items() if texts and all(map(_is_number, texts)) and len(set(texts)) > 1]
+    column = next((name for name in (*VALUES, *numeric) if name in numeric), "")
+    if not column:
+        return ""
+    values = [float(text) for text in columns[column]]
+    words = [
+        name for name, texts in columns.items() if name not in numeric and max(map(len, texts), default=99) <= WORD
+    ]
+    told = []
+    for place in (values.index(min(values)), values.index(max(values))):
+        where = ", ".join(f"{name} {columns[name][place]}" for name in words[:NAMED] if columns[name][place])
+        told.append(f"{values[place]:.3g}{f' ({where})' if where else ''}")
+    return f"{column} from {told[0]} to {told[1]}, {len(rows)} rows"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _with_certificates(table: Table, rows: list[list[str]]) -> Table:

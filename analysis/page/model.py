@@ -26,6 +26,10 @@ class Table:
     judged: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     trouble: str = ""
+    place: str = ""
+    """Its path relative to the store, which a report in the store links to."""
+    seen: str = ""
+    """What the table and its picture show, in words: the range of its values and where the ends are."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Shown:
     trouble: str
     pictures: Sequence[Picture]
     provenance: Provenance
+    command: str = ""
+    """The command that computed and drew it; empty where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -58,3 +64,5 @@ class Report:
     shared: int
     saved: int
     source: str
+    links: Sequence[tuple[str, str]] = ()
+    """Title and address of saved views in MLflow."""

@@ -27,7 +27,9 @@ def page(report: Report) -> str:
         tag("style", Html(CSS)),
     )
     sections = [section(f"study-{number}", shown) for number, shown in enumerate(report.shown, start=1)]
-    footer = tag("footer", "Mirrored in MLflow: ", report.source)
+    views = [tag("li", tag("a", title, href=address)) for title, address in report.links]
+    opened = [tag("p", "With mi-ray ui running, these links open it:"), tag("ul", *views)] if views else []
+    footer = tag("footer", tag("p", "Mirrored in MLflow: ", report.source), *opened)
     body = tag("body", tag("main", tag("h1", TITLE), overview(report), *sections, footer))
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 

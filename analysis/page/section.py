@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from urllib.parse import quote
 
 from analysis.page.html import Html, facts, grid, joined, tag
 from analysis.page.model import Picture, Shown, Table
@@ -18,7 +19,8 @@ def section(anchor: str, shown: Shown) -> Html:
     """The whole section; ``anchor``: its id on the page."""
     pictures = [article(shown, picture) for picture in shown.pictures]
     heading = tag("h2", shown.study, " ", tag("small", shown.preset))
-    return tag("section", heading, claim(shown), *pictures, provenance(shown.provenance), id=anchor)
+    made = [tag("p", "Made by ", tag("code", shown.command))] if shown.command else []
+    return tag("section", heading, claim(shown), *pictures, provenance(shown.provenance), *made, id=anchor)
 
 
 def claim(shown: Shown) -> Html:
@@ -52,7 +54,9 @@ def article(shown: Shown, picture: Picture) -> Html:
     parts: list[Html] = [tag("h3", picture.name)]
     if picture.png is not None:
         source = f"data:image/png;base64,{b64encode(picture.png).decode()}"
-        parts.append(tag("img", src=source, alt=f"{picture.name}: figure of {shown.study}, preset {shown.preset}"))
+        shows = f": {picture.table.seen}" if picture.table and picture.table.seen else ""
+        alt = f"{picture.name} of {shown.study}, preset {shown.preset}{shows}"
+        parts.append(tag("img", src=source, alt=alt))
     if picture.table is not None:
         parts += [certificates(picture.table), table(picture.table, is_open=picture.png is None)]
     return tag("article", *parts)
@@ -76,6 +80,7 @@ def table(table: Table, *, is_open: bool) -> Html:
     left = table.n_rows - len(table.rows)
     more = [tag("p", f"{plural(left, 'more row')} in {table.name}")] if left else []
     summary = tag("summary", f"{table.name}, {plural(table.n_rows, 'row')}")
+    more += [tag("p", "File: ", tag("a", table.place, href=quote(table.place)))] if table.place else []
     rows = grid(table.header, table.rows, table.name)
     return tag("details", summary, rows, *more, open="") if is_open else tag("details", summary, rows, *more)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,6 +18,9 @@ from mi_ray.running.order import Order
 
 QUESTION = "question.txt"
 """File in the folder of a study's figures: the first line of its docstring, which the report prints."""
+
+COMMAND = "command.txt"
+"""File beside it: the command that computed and drew the study."""
 
 VERDICT = "verdict"
 """Label of the line of a summary that is printed first: what the study found."""
@@ -58,6 +62,25 @@ def imported(name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
+def command_of(order: Order) -> str:
+    """The command of an order, as a shell takes it; of a study of the user's own by its name."""
+    options = order.options
+    axes = [
+        flag
+        for name, values in options.axes.items()
+        for flag in ("--axis", f"{name}={','.join(map(axis_text, values))}")
+    ]
+    only = ["--only", options.only] if options.only else []
+    return shlex.join(["mi-ray", "run", order.study.name, "--preset", options.preset, *axes, *only])
+
+
+def axis_text(value: Any) -> str:
+    """A value of an axis as ``--axis`` takes it."""
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(axis_text, value))}]"
+    return "null" if value is None else str(value)
+
+
 def draw_figures(order: Order, tracking_uri: str, sweep: str) -> Drawn:
     """Draw the whole plan: figures hatch the cells that ``--only`` left out.
 
@@ -75,6 +98,7 @@ def draw_figures(order: Order, tracking_uri: str, sweep: str) -> Drawn:
             return Drawn()
         out.mkdir(parents=True, exist_ok=True)
         (out.parent / QUESTION).write_text(order.study.docstring.partition("\n")[0] + "\n", encoding="utf-8")
+        (out / COMMAND).write_text(command_of(order) + "\n", encoding="utf-8")
         given: object = draw(order.whole, tracking_uri, out, partial=True)
         is_list = isinstance(given, Iterable) and not isinstance(given, str | bytes | Path)
         listed = list(given) if is_list else []  # type: ignore[call-overload]

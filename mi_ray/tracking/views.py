@@ -21,7 +21,8 @@ from mlflow import MlflowClient
 from mi_ray.experiments.declare.measures import CERTIFIED, LOWER, NOT_CERTIFIED, STATEMENT, UPPER, Measure
 from mi_ray.experiments.declare.parameters import is_detail
 from mi_ray.experiments.plan.plan import Plan
-from mi_ray.tracking.reach import reaching
+from mi_ray.tracking.reach import database, reaching
+from mi_ray.tracking.sqlite import condition
 
 SHARED = "mlflow.sharedViewState."
 """Beginning of the names of the experiment tags that hold saved views."""
@@ -99,8 +100,10 @@ def parameters_of(plan: Plan, kind: str, axes: Sequence[str]) -> list[str]:
 
 
 def saved(tracking_uri: str, base: str) -> list[tuple[str, str]]:
-    """Title and address of every view that mi-ray has saved in a database, the newest first."""
-    found = []
+    """Title and address of every view that mi-ray has saved, the newest first. Makes no database."""
+    file, found = database(tracking_uri), []
+    if file is not None and condition(file, writes=False) != "ready":
+        return []
     with reaching(tracking_uri):
         for experiment in MlflowClient(tracking_uri).search_experiments():
             for tag, value in experiment.tags.items():

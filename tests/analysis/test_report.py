@@ -116,7 +116,8 @@ def test_the_page_needs_no_network_and_no_script(root: Path) -> None:
     assert not shown.all("script") and not shown.all("link") and not shown.open
     assert all(str(image["src"]).startswith("data:") for image in shown.all("img"))
     targets = {f"#{attributes['id']}" for _, attributes in shown.elements if "id" in attributes}
-    assert {link["href"] for link in shown.all("a")} <= targets
+    files = {link["href"] for link in shown.all("a")} - targets
+    assert files and all(str(file).startswith("figures/") and (root / str(file)).is_file() for file in files)
     assert "url(" not in page(collect(root)) and "@import" not in page(collect(root))
 
 
