@@ -164,9 +164,8 @@ def seen(header: list[str], rows: list[list[str]]) -> str:
     if not column:
         return ""
     values = [float(text) for text in columns[column]]
-    words = [
-        name for name, texts in columns.items() if name not in numeric and max(map(len, texts), default=99) <= WORD
-    ]
+    others = {name: held for name, held in columns.items() if name not in (*numeric, CERTIFIED, NOT_CERTIFIED)}
+    words = [name for name, held in others.items() if max(map(len, held), default=WORD + 1) <= WORD]
     told = []
     for place in (values.index(min(values)), values.index(max(values))):
         where = ", ".join(f"{name} {columns[name][place]}" for name in words[:NAMED] if columns[name][place])
