@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from mi_ray.experiments.declare.checks import Refused
+from mi_ray.experiments.declare.checks import Refused, say
 from mi_ray.experiments.plan.study import Study, parse_axes
 from mi_ray.experiments.store.lock import driver_lock
 from mi_ray.experiments.store.lost import ON_HERE
@@ -32,6 +32,7 @@ def launch(study: Study, argv: Sequence[str] | None = None) -> NoReturn:
     def work() -> int:
         nonlocal folder
         options = options_of(study, argv)
+        say(f"{study.name}  preset {options.preset}, store {options.store}")  # what follows imports for seconds
         store = store_at(options.store)
         folder = store.root
         with before_the_start():

@@ -58,7 +58,8 @@ def test_every_block_is_python_commands_or_the_layout():
 @pytest.mark.parametrize("command", ["python photos.py --preset smoke --dry-run", MIRRORED])
 def test_what_was_found_is_printed_before_anything_else(desk, command):
     (found,) = (text for language, text in BLOCKS if text.startswith("images "))
-    assert desk(command).out.startswith(found)
+    first, _, rest = desk(command).out.partition("\n")
+    assert first.startswith("photos  preset ") and rest.startswith(found)
 
 
 def test_a_study_without_an_analysis_is_mirrored_and_draws_nothing(desk):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ COMMAND = "command.txt"
 VERDICT = "verdict"
 """Label of the line of a summary that is printed first: what the study found."""
 
+OURS = "analysis."
+"""Beginning of the names of modules that come with mi-ray."""
+
 FUNCTION = "a function draw(plan, tracking_uri, out, *, partial), or the text 'module:function' that names one"
 
 
@@ -38,8 +42,24 @@ class Drawn:
 
 def refuse_unknown_draw(study: Study) -> None:
     """Refuse a ``draw`` that cannot be called. Without mlflow no figure is drawn, and ours cannot be imported."""
-    if find_spec("mlflow") is not None or not isinstance(study.draw, str):
+    if isinstance(study.draw, str) and study.draw.startswith(OURS):
+        _refuse_absent(study.draw)
+    elif find_spec("mlflow") is not None or not isinstance(study.draw, str):
         draw_function(study)
+
+
+def _refuse_absent(name: str) -> None:
+    """Refuse the name of a function that no analysis of ours defines; reads its file, whose import takes seconds."""
+    make_importable()
+    module, _, function = name.partition(":")
+    try:
+        spec = find_spec(module)
+    except ImportError:
+        spec = None
+    source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+    if function not in {node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}:
+        fault = f"{module} has no attribute {function!r}" if source else f"No module named {module!r}"
+        raise Refused(f"draw: {name!r} is not allowed; allowed: {FUNCTION} ({fault})")
 
 
 def draw_function(study: Study) -> Draw | None:

@@ -130,7 +130,9 @@ def running(folder: Path, kills: int, chance: random.Random) -> Counter[str]:
         if file.exists() or kill % 10 == 0:
             if ended(forked(mirror.begin)) or state(file) != "ready":
                 seen["ruined: cannot begin again"] += 1
-            seen.update(f"ruined: left {path.name}" for path in store.glob("mlflow.db?*"))
+            for path in store.glob("mlflow.db?*"):
+                print(f"left {path.name}: {path.stat().st_size} bytes, {path.read_bytes()[:8]!r}", file=sys.stderr)
+                seen[f"ruined: left {path.name}"] += 1
         shutil.rmtree(store, ignore_errors=True)
         progress(kill, seen)
     return seen
