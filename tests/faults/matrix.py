@@ -17,6 +17,13 @@ import pytest
 
 MATRIX = "--matrix"
 
+PATIENCE = 900.0
+"""Seconds in which a command that recovers from a fault ends; a hung one never does. Two cores that do other work too
+take ten times as long as two that do not."""
+
+HANGS_SECONDS = 2 * PATIENCE
+"""Seconds after which a slow test of a fault is taken to hang."""
+
 
 @dataclass
 class Recovery:
@@ -57,6 +64,8 @@ class Matrix:
         for item in items:
             if marker := item.get_closest_marker("fault"):
                 self.lines[item.nodeid] = Line(*marker.args)
+                if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+                    item.add_marker(pytest.mark.timeout(HANGS_SECONDS))
 
     @pytest.fixture
     def recovery(self, request: pytest.FixtureRequest) -> Iterator[Recovery]:

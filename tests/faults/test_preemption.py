@@ -18,6 +18,7 @@ import ray
 from ray._private.state import available_resources_per_node
 from ray.cluster_utils import Cluster
 
+from tests.faults.matrix import PATIENCE
 from tests.orchestration.conftest import ROOT, start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -101,7 +102,7 @@ def test_a_training_leaves_a_node_that_is_taken_back_and_loses_nothing(cluster: 
         time.sleep(0.2)
     left = progress(store, 1)
     (checkpoint,) = store.glob("work/training-*/1/checkpoints/*-*.safetensors")
-    out, err = driver.communicate(timeout=400)
+    out, err = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 0, err
     (manifest,) = store.glob("cells/training-*/manifest.json")
     assert json.loads(manifest.read_text())["attempt"] > 1, out + err

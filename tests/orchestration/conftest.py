@@ -5,10 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.faults.matrix import PATIENCE
+
+
+@pytest.fixture(autouse=True)
+def no_ray_left() -> Iterator[None]:
+    """Disconnect from a cluster that a test has left, so that the next one starts its own."""
+    yield
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        ray.shutdown()
+
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, str(ROOT / "sweeps" / "infomin_grid.py")]
@@ -37,7 +50,7 @@ def start(*flags: str, store: Path | str, **environment: str) -> subprocess.Pope
 def sweep(*flags: str, store: Path | str, **environment: str) -> Ran:
     """Run a sweep to its end."""
     process = start(*flags, store=store, **environment)
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=PATIENCE)
     return Ran(process.returncode, out, err)
 
 

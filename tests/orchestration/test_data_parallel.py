@@ -12,6 +12,7 @@ import pytest
 
 from mi_ray.compute.numerics.cores import cores
 from mi_ray.experiments.store.store import CommittedCell
+from tests.faults.matrix import PATIENCE
 from tests.orchestration.conftest import start, sweep
 from tests.orchestration.test_interruptions import wait_for
 
@@ -52,7 +53,7 @@ def test_a_worker_killed_in_mid_training_takes_its_team_back_to_the_checkpoint(t
     below = psutil.Process(driver.pid).children(recursive=True)
     workers = [process for process in below if "RayTrainWorker" in " ".join(process.cmdline())]
     os.kill(workers[-1].pid, signal.SIGKILL)
-    _, err = driver.communicate(timeout=280)
+    _, err = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 0, err
     (training,) = trainings(store)
     assert training.manifest["attempt"] == 2 and training.manifest["workers"] == 2

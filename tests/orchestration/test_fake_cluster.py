@@ -13,6 +13,7 @@ from ray.cluster_utils import Cluster
 from ray.util import placement_group_table
 
 from mi_ray.experiments.store.store import CommittedCell
+from tests.faults.matrix import PATIENCE
 from tests.orchestration.conftest import start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -59,7 +60,7 @@ def test_half_gpu_jobs_fill_both_gpus_and_a_dead_nodes_jobs_go_on_elsewhere(clus
     before = committed(store) if (store / "cells").is_dir() else {}
     lost = next(node for node in cluster.worker_nodes if node.node_id in placed)
     cluster.remove_node(lost, allow_graceful=False)
-    out, err = driver.communicate(timeout=400)
+    out, err = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 0, err
     after = committed(store)
     assert len(after) == CELLS and {key: after[key] for key in before} == before

@@ -14,6 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 from mi_ray.experiments.store.store import Store
+from tests.faults.matrix import PATIENCE
 from tests.orchestration.conftest import start, sweep
 
 SMALL = ("--axis", "pairing=color,digit", "--axis", "task=color,digit", "--axis", "views=4000")
@@ -96,13 +97,13 @@ def trial_of(driver: subprocess.Popen[str]) -> psutil.Process | None:
 @pytest.mark.fault("F5", "kill -9 of a Tune trial in mid-training")
 def test_a_worker_killed_in_mid_training_is_tried_again(tmp_path: Path):
     store = tmp_path / "runs"
-    driver = start(*SMALL, store=store)
+    driver = start(*SMALL[:-1], "views=12000", store=store)  # long enough to be found in its middle
     wait_for(driver, "start   training")
     while not (any((store / "work").glob("training-*/1/progress")) and (worker := trial_of(driver))):
         assert driver.poll() is None, driver.communicate()
         time.sleep(0.01)
     os.kill(worker.pid, signal.SIGKILL)
-    _, err = driver.communicate(timeout=240)
+    _, err = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 0, err
     attempts = [manifest["attempt"] for manifest in committed(store).values()]
     assert len(attempts) == CELLS
@@ -117,7 +118,7 @@ def test_sigterm_stops_in_order_and_says_how_to_go_on(tmp_path: Path, where: tup
     wait_for(driver, "start   training")
     time.sleep(1)
     driver.terminate()
-    _, err = driver.communicate(timeout=120)
+    _, err = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 130
     assert "the same command goes on" in err
 
@@ -133,7 +134,7 @@ def test_sigterm_stops_a_sweep_that_a_shell_started_in_the_background(tmp_path: 
         signal.signal(signal.SIGINT, before)
     wait_for(driver, "start   training")
     driver.terminate()
-    driver.communicate(timeout=120)
+    driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 130
 
 

@@ -22,6 +22,7 @@ from mi_ray.launch import flags_of, launch
 from mi_ray.orchestration.search import rounds
 from sweeps import augmentation_search, infomin_grid
 from sweeps.augmentation_search import OBJECTIVES, SPACE, STUDY
+from tests.faults.matrix import PATIENCE
 from tests.orchestration.conftest import ROOT, Ran
 from tests.orchestration.test_interruptions import committed, wait_for
 
@@ -252,7 +253,7 @@ def start(*flags: str, store: Path) -> subprocess.Popen[str]:
 
 def run(*flags: str, store: Path) -> Ran:
     process = start(*flags, store=store)
-    out, err = process.communicate(timeout=280)
+    out, err = process.communicate(timeout=PATIENCE)
     return Ran(process.returncode, out, err)
 
 

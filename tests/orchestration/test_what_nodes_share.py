@@ -13,6 +13,7 @@ from ray.cluster_utils import Cluster
 
 from mi_ray.experiments.store.store import Store, store_at
 from tests.buckets import new_bucket
+from tests.faults.matrix import PATIENCE
 from tests.orchestration.conftest import start, sweep
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -59,7 +60,7 @@ def test_both_nodes_compute_and_what_a_lost_one_had_begun_goes_on_at_the_other(
         assert driver.poll() is None, driver.communicate()
         time.sleep(1)
     cluster.remove_node(sorted(cluster.worker_nodes, key=lambda node: node.node_id)[0], allow_graceful=False)
-    out, err = driver.communicate(timeout=600)
+    out, err = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 0, err
     cells = {key: store.read(key) for key in keys(store, "cells")}
     assert len(cells) == CELLS

@@ -22,6 +22,7 @@ from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.mirror import read_cells
 from mi_ray.tracking.recorder import PARENT, SWEEP, Recorder
 from tests.committed import commit_all, plan_of
+from tests.faults.matrix import PATIENCE
 from tests.mirrors import by_key, everything, held, told_twice
 from tests.servers import PASSWORD, Server
 
@@ -192,7 +193,7 @@ def at_once(server: Server, experiment: str, stores: list[Path], seeds: tuple[st
         assert time.monotonic() < until and all(driver.poll() is None for driver in drivers)
         time.sleep(0.05)
     go.touch()
-    outputs = [driver.communicate(timeout=150)[0] for driver in drivers]
+    outputs = [driver.communicate(timeout=PATIENCE)[0] for driver in drivers]
     return [(driver.returncode, text) for driver, text in zip(drivers, outputs, strict=True)]
 
 
