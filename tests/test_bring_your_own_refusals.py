@@ -269,7 +269,7 @@ def test_nonsense_is_refused_in_the_words_of_the_page(wrong, here):
 def test_a_missing_folder_is_refused_before_anything_starts(here):
     shutil.rmtree("photos")
     refused = run("python photos.py --on here", here)
-    assert (refused.code, refused.out) == (2, "")
+    assert (refused.code, refused.out.count("\n")) == (2, 1) and refused.out.startswith("photos  preset ")
     assert refused.err == f"photos: {REFUSALS['no such folder']}\n"
     assert not Path("runs").exists()
 

@@ -83,7 +83,7 @@ def test_figures_and_report_refuse_a_bucket_that_is_not_there(s3: str, main: Cal
 
 def test_a_sweep_refuses_a_bucket_that_is_not_there_in_one_line_before_anything_starts(s3: str, tmp_path: Path):
     refused = sweep("--store", "s3://nowhere/runs", cache=tmp_path / "cache")
-    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.returncode == 2 and refused.stdout == "infomin_grid  preset smoke, store s3://nowhere/runs\n"
     assert "store: 's3://nowhere/runs' cannot be reached" in refused.stderr and refused.stderr.count("\n") == 1
     assert not (tmp_path / "cache").exists()
 

@@ -168,5 +168,5 @@ class Recording:
                 if mlflow.url
                 else [("open it", f"{server_command(order, mlflow.is_own, mlflow.tracking_uri)}, then")]
             ),
-            *links,
+            *[("chart" if "CHART" in address else "table", address) for _, address in links[-2:]],
         ]

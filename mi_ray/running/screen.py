@@ -136,7 +136,7 @@ class Screen:
             if not self._live and self._clock() - self._told >= HEARTBEAT:
                 self._told = self._clock()
                 for key, (job, _) in list(self._running.items()):
-                    if latest := moment(self.store.latest(key)):
+                    if latest := self._now(job):
                         self._say("runs", self.name(job), f"{self.store.progress(key):.0%}", latest)
 
     # State
@@ -177,6 +177,10 @@ class Screen:
         """Running job -> share done, seconds since it started."""
         now = self._clock()
         return {key: (self.store.progress(key), now - since) for key, (_, since) in list(self._running.items())}
+
+    def _now(self, job: Job) -> str:
+        """How a running training stands; empty for other jobs."""
+        return moment(self.store.latest(job.key)) if job.kind == "training" else ""
 
     def _seconds_to_go(self) -> float | None:
         over = self._results.keys() | self._lost.keys()
@@ -268,7 +272,7 @@ class Screen:
         matrices = [table(panel.heading, self._grid(panel, shares)) for panel in self._panels]
         running = [
             "  ".join(
-                ["", RUNNING, self.name(job), _minutes(elapsed), _percent(share), moment(self.store.latest(job.key))]
+                filter(None, [f"  {RUNNING} {self.name(job)}", _minutes(elapsed), _percent(share), self._now(job)])
             )
             for job, share, elapsed in jobs
         ]

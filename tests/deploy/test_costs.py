@@ -12,8 +12,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_page_quotes_what_the_dry_run_prints(tmp_path: Path):
     command = [sys.executable, "sweeps/infomin_grid.py", "--preset", "paper", "--dry-run", "--store", str(tmp_path)]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    of_this_machine = ("disk", "memory", "refused")
-    cost_lines = [line for line in printed if not line.startswith(("to do", "missing", *of_this_machine))]
+    cost_lines = [line for line in printed if line.startswith(("240 cells", "about "))]
     assert len(cost_lines) == 2
     assert "\n".join(cost_lines) in (ROOT / "docs" / "cluster.md").read_text()
 

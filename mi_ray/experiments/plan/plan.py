@@ -90,10 +90,11 @@ class Plan:
         return " ".join(filter(None, [job.kind, text_of(together)]))
 
     def only(self, pattern: str) -> Plan:
-        """The plan of the cells whose names match a shell pattern, or hold a text without wildcards, with all their
-        upstream cells."""
+        """The plan of the cells whose names match a shell pattern, or hold a text that is no name itself, with all
+        their upstream cells."""
         kept: set[str] = set()
-        pattern = pattern if set(pattern) & set("*?[") else f"*{pattern}*"
+        if not set(pattern) & set("*?[") and pattern not in map(self.name, self.cells.values()):
+            pattern = f"*{pattern}*"
         for cell in self.cells.values():
             key = cell.key if fnmatchcase(self.name(cell), pattern) else None
             while key is not None:

@@ -23,7 +23,7 @@ def test_what_is_loaded_is_left_out_of_collections_and_what_comes_later_is_not()
     assert kept > 10_000
     circle = weakref.ref(Circle())
     keep_what_is_loaded()
-    assert gc.get_freeze_count() == kept
+    assert gc.get_freeze_count() <= kept, "what is kept may die, but nothing joins it"
     gc.collect()
     assert circle() is None
 

@@ -69,7 +69,7 @@ def test_a_study_says_so_in_one_line_and_touches_nothing(how, tmp_path, capsys):
         axes = ("--axis", f"arch=resnet10t,{VIT}", "--store", str(tmp_path / "runs"), "--on", "here")
         launch(infomin_grid.STUDY, [*axes, *how])
     printed = capsys.readouterr()
-    assert (left.value.code, printed.out) == (2, "")
+    assert (left.value.code, printed.out.count("\n")) == (2, 1)
     assert printed.err.startswith(f"infomin_grid: arch: {VIT!r} takes no images of 32 x 32 pixels (")
     assert printed.err.endswith("; allowed: a side of 224\n") and printed.err.count("\n") == 1
     assert not (tmp_path / "runs").exists()
