@@ -45,7 +45,7 @@ NO_UPPER = "the truth has no known upper bound without classes"
 """Why an estimate of pairs certifies nothing."""
 
 HELD_OUT = 0.2
-CRITICS, PENALTIES = 3, (1e-4, 1e-3, 1e-2, 1e-1)
+CRITICS, PENALTIES = 2, (1e-4, 1e-3, 1e-2, 1e-1)
 EMBEDDINGS = ("embeddings", "h", "features", "x", "X", "numbers")
 LABELS = ("labels", "label", "y", "Y", "targets", "target", "classes")
 """Names under which a file with several arrays is searched."""
