@@ -56,12 +56,12 @@ cluster-test:              ## a cluster of three network namespaces by `ray up`;
 	$(MAKE) setup EXTRAS=dev,cluster
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/cluster
 
-browser-test:              ## links, pages and reports in headless Chromium, which it installs where apt can; two minutes
+browser-test:              ## links, pages and reports in headless Chromium, which it installs where apt can
 	$(MAKE) setup EXTRAS=dev,browser
 	command -v chromium google-chrome || apt-get install -y chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/browser
 
-wheel-test: $(READY)        ## the wheel in a fresh environment and an empty folder; about five minutes
+wheel-test: $(READY)        ## the wheel in a fresh environment and an empty folder
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/wheel
 
 scale-test: $(READY)       ## a study of 131,689 photographs in 5 GB of memory; makes 13 GB of them in SCALE; about an hour on two cores

@@ -17,9 +17,9 @@ from mi_ray.experiments.declare.measures import NOT_LEARNED
 from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.run.learning import Doubt, doubts, reasons_below
 from mi_ray.experiments.store.files import read_json
+from mi_ray.running.figures import VERDICT_FILE as FILE
 from mi_ray.theory.learned import in_words
 
-FILE = "verdict.json"
 UNMEASURED = "not measured"
 
 CELLS = "cells.csv"

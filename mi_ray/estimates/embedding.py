@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -10,6 +11,7 @@ from typing import Any, get_args
 import numpy as np
 from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
+from torch import nn
 
 from mi_ray.compute.choices import Input, Stem
 from mi_ray.compute.frozen.checkpoint_files import input_of, read_encoder
@@ -80,23 +82,15 @@ def embed(
     known_arch(arch)
     one_of("stem", stem, get_args(Stem))
     within("held_out", held_out, 0.01, 0.49)
-    place, file = device_of(device), Path(checkpoint)
-    try:
+    place = device_of(device)
+    with refusing(images):
         seen = input or input_of(arch)
-        network = networks.encoder(arch, seed=0, stem=stem)
-        read = read_encoder(read_state(file).tensors, arch, stem=stem, file=file, weights=weights)
-        network.load_state_dict(read.state)
+        network, found = _encoder(Path(checkpoint), arch, stem, weights)
         data, classes = _images(images, seen, held_out, random_state)
         h = {
             split: embed_split(network, part, device=place, input=seen, names=part.names, loaders=loaders)
             for split, part in data.items()
         }
-    except Refused:
-        raise
-    except OSError as error:
-        raise Refused(f"{error.filename or images}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise Refused(" ".join(str(error).split())) from error
     labels = np.concatenate([data[split].attributes[:, 0] for split in SPLITS])
     return Embeddings(
         h=np.concatenate([h[split] for split in SPLITS]),
@@ -104,8 +98,29 @@ def embed(
         split=np.repeat(SPLITS, [len(data[split]) for split in SPLITS]),
         images=np.concatenate([data[split].identities for split in SPLITS]),
         names=np.array([name for split in SPLITS for name in data[split].names]),
-        found=f"encoder {arch} below {read.prefix!r}, names of {read.naming}",
+        found=found,
     )
+
+
+@contextmanager
+def refusing(images: str | Path) -> Iterator[None]:
+    """Turn what files and their contents raise into `Refused`, in one line."""
+    try:
+        yield
+    except Refused:
+        raise
+    except OSError as error:
+        raise Refused(f"{error.filename or images}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise Refused(" ".join(str(error).split())) from error
+
+
+def _encoder(file: Path, arch: str, stem: Stem, weights: str) -> tuple[nn.Module, str]:
+    """The encoder of a checkpoint, and where it was found."""
+    network = networks.encoder(arch, seed=0, stem=stem)
+    read = read_encoder(read_state(file).tensors, arch, stem=stem, file=file, weights=weights)
+    network.load_state_dict(read.state)
+    return network, f"encoder {arch} below {read.prefix!r}, names of {read.naming}"
 
 
 def _images(images: str | Path, seen: Input, held_out: float, seed: int) -> tuple[dict[str, Any], tuple[str, ...]]:

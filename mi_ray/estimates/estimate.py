@@ -13,12 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from math import inf
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
 import torch
 from jaxtyping import Float32
-from typing_extensions import Unpack
 
 from mi_ray.compute.estimation.critic import Critic
 from mi_ray.compute.estimation.critics import Settings
@@ -29,7 +28,7 @@ from mi_ray.compute.estimation.own import OwnCritic
 from mi_ray.compute.estimation.probe import ProbeCritic
 from mi_ray.compute.estimation.problem import Problem
 from mi_ray.compute.estimation.samples import Origin, Sample
-from mi_ray.compute.images.duplicates import distinct_rows, identities_of_rows, merged_sources
+from mi_ray.compute.images.duplicates import distinct_rows, identities_of_rows
 from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.compute.pairs.couples import Couple, Indices, WithinClass, among
 from mi_ray.estimates import splits
@@ -111,22 +110,11 @@ def estimate_same_class(
     within("held_out", held_out, 0.01, 0.49)
     same = identities_of_rows(h) if images is None else codes("images", images, len(h))[0]
     group = np.arange(len(h)) if groups is None else codes("groups", groups, len(h))[0]
-    if images is None:
-        splits.refuse_equal(number, names, same)
-    if split is None:
-        parts = splits.by_class(number, names, merged_sources(group, same), held_out, seed)
-    else:
-        parts = splits.given_split(split, len(h))
-    splits.refuse_lone(parts, number, names, same, images is not None)
-    counts = np.bincount(number[parts["test"]], minlength=len(names))
-    shares = (1 / len(names),) * len(names) if prior == "uniform" else tuple((counts / counts.sum()).tolist())
-    samples = {}
-    for part, rows in parts.items():
-        chosen = distinct_rows(same[rows], number[rows])
-        weights = None if prior == "uniform" else np.bincount(number[rows], minlength=len(names)) / len(rows)
-        couple = WithinClass(number[rows][chosen], len(names), redraw=redraw, prior=weights)
-        origin = Origin(identities=same[rows], sources=group[rows], names=[f"row {row}" for row in rows.tolist()])
-        samples[part] = Sample(h[rows], number[rows], origin, among(couple, chosen, len(rows)))
+    parts = splits.of_classes(number, names, same, group, split, held_out, seed, is_told=images is not None)
+    counts = np.bincount(number[parts["test"]]) if prior == "empirical" else np.ones(len(names))
+    shares = tuple((counts / counts.sum()).tolist())
+    data = h, number, same, group
+    samples = {part: sample_of_classes(*data, rows, len(names), prior, redraw) for part, rows in parts.items()}
     problem = Problem(
         samples=samples,
         labels=LabelChannel(prior=shares, redraw=redraw),
@@ -135,10 +123,28 @@ def estimate_same_class(
         seed=seed * protocol["critics"],
         device=place,
     )
-    others: list[ProbeCritic | OwnCritic] = [ProbeCritic(penalties=protocol["penalties"])]
-    others += map(OwnCritic, protocol["own"])
-    found = read_critics(problem, learned_critics(protocol, seed), *others)
+    probe, own = ProbeCritic(penalties=protocol["penalties"]), map(OwnCritic, protocol["own"])
+    found = read_critics(problem, learned_critics(protocol, seed), probe, *own)
     return told(found, found.reasons, parts, names, seed)
+
+
+def sample_of_classes(
+    h: Float32[np.ndarray, "n width"],
+    labels: Indices,
+    images: Indices,
+    groups: Indices,
+    rows: Indices,
+    n_classes: int,
+    prior: str,
+    redraw: float,
+) -> Sample:
+    """The rows of a split, paired within their classes; copies of an image count once in the pairs."""
+    own = labels[rows]
+    chosen = distinct_rows(images[rows], own)
+    weights = None if prior == "uniform" else np.bincount(own, minlength=n_classes) / len(rows)
+    couple = WithinClass(own[chosen], n_classes, redraw=redraw, prior=weights)
+    origin = Origin(identities=images[rows], sources=groups[rows], names=[f"row {row}" for row in rows.tolist()])
+    return Sample(h[rows], own, origin, among(couple, chosen, len(rows)))
 
 
 def estimate(
@@ -167,6 +173,7 @@ def estimate(
     within("held_out", held_out, 0.01, 0.49)
     group = np.arange(n) if groups is None else codes("groups", groups, n)[0]
     parts = splits.by_group(group, held_out, seed) if split is None else splits.given_split(split, n)
+    splits.refuse_few(parts, group)
     samples = {part: sample_of_pairs(sides, rows, group) for part, rows in parts.items()}
     problem = Problem(
         samples=samples,

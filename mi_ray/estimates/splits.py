@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from mi_ray.compute.images.duplicates import Identities, distinct_rows
+from mi_ray.compute.images.duplicates import Identities, distinct_rows, merged_sources
 from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.compute.images.splits import LEAST, deal, parts_of, refuse_scarce
 from mi_ray.compute.numerics.uncertainty import Sources
@@ -28,6 +28,31 @@ def given_split(split: Any, n: int) -> Parts:
     if others or len(names) < len(SPLITS):
         raise Refused(f"split: {listed(others or names)} is not allowed; allowed: all of {', '.join(SPLITS)}")
     return {name: np.flatnonzero(number == names.index(name)) for name in SPLITS}
+
+
+def of_classes(
+    labels: Int64[np.ndarray, " n"],
+    names: Sequence[str],
+    images: Identities,
+    groups: Sources,
+    split: Any,
+    held_out: float,
+    seed: int,
+    *,
+    is_told: bool,
+) -> Parts:
+    """The splits that a user names, or else `by_class`; `Refused` if a class lacks different images in one.
+
+    ``is_told``: whether the user told which rows show one image; otherwise equal rows count as one.
+    """
+    if not is_told:
+        refuse_equal(labels, names, images)
+    if split is None:
+        parts = by_class(labels, names, merged_sources(groups, images), held_out, seed)
+    else:
+        parts = given_split(split, len(labels))
+    refuse_lone(parts, labels, names, images, is_told)
+    return parts
 
 
 def by_class(
@@ -72,6 +97,13 @@ def by_group(groups: Sources, held_out: float, seed: int) -> Parts:
         "validation": np.flatnonzero(validates),
         "test": np.flatnonzero(tests),
     }
+
+
+def refuse_few(parts: Parts, groups: Sources) -> None:
+    """`Refused` if a split has fewer independent pairs than one positive and one negative take."""
+    for split, rows in parts.items():
+        if (n := len(np.unique(groups[rows]))) < LEAST:
+            raise Refused(f"split: {n} independent pair in {split} is not allowed; allowed: {LEAST} in each split")
 
 
 def refuse_lone(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import shlex
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,6 +13,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from mi_ray.bundled import folder as bundled_folder
 from mi_ray.bundled import make_importable
 from mi_ray.experiments.declare.checks import Refused, error_line
 from mi_ray.experiments.plan.study import Draw, Study
@@ -22,6 +24,9 @@ QUESTION = "question.txt"
 
 COMMAND = "command.txt"
 """File beside it: the command that computed and drew the study."""
+
+VERDICT_FILE = "verdict.json"
+"""A drawn file with the key ``sentence``: what the study found."""
 
 VERDICT = "verdict"
 """Label of the line of a summary that is printed first: what the study found."""
@@ -83,15 +88,17 @@ def imported(name: str) -> Any:
 
 
 def command_of(order: Order) -> str:
-    """The command of an order, as a shell takes it; of a study of the user's own by its name."""
-    options = order.options
+    """The command of an order, as a shell takes it; a study of the user's own is named by its file."""
+    options, file = order.options, getattr(sys.modules[order.study.trial.__module__], "__file__", None)
+    is_ours = file is None or Path(file).resolve().parent == bundled_folder() / "sweeps"
+    study = order.study.name if is_ours else str(file)
     axes = [
         flag
         for name, values in options.axes.items()
         for flag in ("--axis", f"{name}={','.join(map(axis_text, values))}")
     ]
     only = ["--only", options.only] if options.only else []
-    return shlex.join(["mi-ray", "run", order.study.name, "--preset", options.preset, *axes, *only])
+    return shlex.join(["mi-ray", "run", study, "--preset", options.preset, *axes, *only])
 
 
 def axis_text(value: Any) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.plan import Cell, Job
 from mi_ray.running.exit import DONE, FAILED, INTERRUPTED
-from mi_ray.running.figures import VERDICT, draw_figures
+from mi_ray.running.figures import VERDICT, VERDICT_FILE, draw_figures
 from mi_ray.running.order import Order
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ NOT_INSTALLED = ("MLflow", "not installed here; the same command, run where it i
 STATUS = {DONE: "FINISHED", INTERRUPTED: "KILLED"}
 """Status of the sweep run in MLflow by exit code; FAILED for every other code."""
 
-
-VERDICT_FILE = "verdict.json"
-"""A drawn file with the key ``sentence``: what the study found."""
 
 LOCAL = "http://127.0.0.1:5000"
 """Where ``mi-ray ui`` serves MLflow."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run
@@ -31,12 +32,15 @@ class LiveRuns:
     client: MlflowClient
     experiment_id: str
     held: dict[str, tuple[str, int]] = field(default_factory=dict)
+    logged: set[str] = field(default_factory=set)
+    """Keys of the live runs that this process has logged to."""
 
-    def find(self, runs: Iterable[Run]) -> None:
-        """Take over the live runs that earlier processes have left."""
+    def taking_over(self, runs: Iterable[Run]) -> Self:
+        """Itself, with the live runs that earlier processes have left."""
         for run in runs:
             if key := run.data.tags.get(LIVE):
                 self.held[key] = run.info.run_id, int(run.data.metrics.get(HISTORY + STEP, 0))
+        return self
 
     def log(self, cell: Cell, values: Mapping[str, float], tags: Mapping[str, str]) -> None:
         """Log the values of the moment if their step is new; ``tags``: of a new run."""
@@ -49,7 +53,15 @@ class LiveRuns:
             finite = {name: value for name, value in values.items() if is_finite_number(value)}
             metrics = [Metric(HISTORY + name, value, at_ms, step) for name, value in finite.items()]
             self.client.log_batch(run_id, metrics=metrics)
+        if cell.key not in self.logged:
+            self.client.update_run(run_id, status="RUNNING")
+            self.logged.add(cell.key)
         self.held[cell.key] = run_id, max(step, last)
+
+    def end(self) -> None:
+        """End the live runs of this process's trainings that were not mirrored: they failed, or were interrupted."""
+        for key in self.logged & self.held.keys():
+            self.client.set_terminated(self.held[key][0], "KILLED")
 
     def remove(self, key: str) -> None:
         """Delete the live run of a cell that has been mirrored."""

@@ -65,7 +65,7 @@ class Recorder:
         self._live: LiveRuns
         self._runs: dict[str, str] = {}
         self._complete: dict[str, Mapping[str, str]] = {}
-        self._alive: set[str] = set()
+        self._alive, self._followed = set[str](), set[str]()
 
     @property
     def failure(self) -> str | None:
@@ -180,7 +180,7 @@ class Recorder:
                     self._client.set_tag(self.sweep_run_id, name, content)
 
     def save_views(self, plan: Plan, views: Sequence[View], base: str) -> list[tuple[str, str]]:
-        """Save views of a plan's cells, without those too long for a tag, and mark their runs; returns the links."""
+        """Save views of a plan's cells, but for those too long for a tag, and mark their runs; returns the links."""
         tag, at_ms = plan_tag(plan), round(time.time() * 1000)
         kept = [view for view in views if len(view.value(at_ms)) <= LONGEST_STATE]
         with reaching(self.tracking_uri):
@@ -203,9 +203,10 @@ class Recorder:
                 self._client.set_tag(self.sweep_run_id, name, value[:LONGEST_TAG])
 
     def finish(self, status: str) -> None:
-        """End the sweep run: FINISHED, FAILED or KILLED."""
+        """End the sweep run, FINISHED, FAILED or KILLED, and live runs that are left."""
         with reaching(self.tracking_uri):
             if self.sweep_run_id:
+                self._live.end()
                 self._client.set_terminated(self.sweep_run_id, status)
 
     def _answers(self) -> bool:
@@ -233,8 +234,7 @@ class Recorder:
         self.experiment_id = self._find_or_create_experiment()
         self._claims = Claims(self._client, self.experiment_id, self._writer)
         held = list(runs(self._client, self.experiment_id))
-        self._live = LiveRuns(self._client, self.experiment_id)
-        self._live.find(held)
+        self._live = LiveRuns(self._client, self.experiment_id, logged=self._followed).taking_over(held)
         self._runs, self._complete = {}, {}
         self._alive = {run.info.run_id for run in held}
         for run in sorted(held, key=by_worth):

@@ -73,3 +73,10 @@ def test_what_makes_no_pairs_is_refused(x, y, message):
     with pytest.raises(ValueError) as refused:
         mi_ray.estimate(x, y)
     assert message in str(refused.value)
+
+
+def test_a_split_with_one_pair_is_refused():
+    x, y, _ = gaussian(30, 0.9, 1)
+    split = ["train"] * 20 + ["validation"] * 9 + ["test"]
+    with pytest.raises(ValueError, match="split: 1 independent pair in test is not allowed; allowed: 2 in each split"):
+        mi_ray.estimate(x, y, split=split)

@@ -85,3 +85,16 @@ def test_the_thread_follows_what_the_store_says_of_a_running_training(tmp_path, 
     background.time.sleep(0.3)
     assert curve(recorder) == [(4, 4.6)]
     assert mirror.drain(plan) == 0
+
+
+def test_a_live_run_of_a_training_that_was_not_committed_ends_with_its_driver_and_goes_on_with_the_next(tmp_path, plan):
+    cell = next(cell for cell in plan.cells.values() if cell.kind == "training")
+    first, other = recorder_of(tmp_path), recorder_of(tmp_path)
+    first.log_live(cell, values(3))
+    other.finish("FAILED")
+    assert [run.info.status for run in live_runs(first)] == ["RUNNING"], "it is the first driver's"
+    first.finish("KILLED")
+    assert [run.info.status for run in live_runs(first)] == ["KILLED"]
+    again = recorder_of(tmp_path)
+    again.log_live(cell, values(6))
+    assert [run.info.status for run in live_runs(again)] == ["RUNNING"] and len(curve(again)) == 2

@@ -18,7 +18,7 @@ from itertools import count
 from pathlib import Path
 
 from mi_ray.experiments.store.bucket import Bucket, Published
-from mi_ray.experiments.store.files import MANIFEST
+from mi_ray.experiments.store.files import MANIFEST, progress_text
 from mi_ray.experiments.store.manifest import DOCUMENTS, Damaged, read_manifest, refuse_changed
 
 PROGRESS, ENDED = "progress", "ended"
@@ -26,11 +26,6 @@ REASON = ".txt"
 """Ending of the file beside a folder in ``quarantine`` that says why it is there."""
 PROGRESS_SECONDS = 10.0
 """Seconds between two uploads, and between two downloads, of an attempt's progress in a bucket."""
-
-
-def progress_text(share: float, latest: str) -> str:
-    """The content of a progress file: the share, then, if there is one, a line about the attempt."""
-    return f"{share:.4f}\n{latest}" if latest else f"{share:.4f}"
 
 
 class Backend(ABC):

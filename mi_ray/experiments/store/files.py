@@ -89,3 +89,8 @@ def read_lines(path: Path) -> list[dict[str, float]]:
 def parsed_lines(text: str) -> list[dict[str, float]]:
     """The rows of JSON lines; an unfinished last line is dropped."""
     return [json.loads(line) for line in text.split("\n")[:-1] if line]
+
+
+def progress_text(share: float, latest: str) -> str:
+    """The content of a progress file: the share, then, if there is one, a line about the attempt."""
+    return f"{share:.4f}\n{latest}" if latest else f"{share:.4f}"

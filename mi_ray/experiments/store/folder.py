@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from mi_ray.experiments.store.backends import ENDED, PROGRESS, REASON, Backend, newest_first, next_number, progress_text
-from mi_ray.experiments.store.files import MANIFEST, fsync
+from mi_ray.experiments.store.backends import ENDED, PROGRESS, REASON, Backend, newest_first, next_number
+from mi_ray.experiments.store.files import MANIFEST, fsync, progress_text
 from mi_ray.experiments.store.manifest import damage
 
 
