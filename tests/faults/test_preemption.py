@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import ray
 from ray._private.state import available_resources_per_node
-from ray.cluster_utils import Cluster
 
 from tests.faults.matrix import PATIENCE
+from tests.nodes import Nodes, nodes
 from tests.orchestration.conftest import ROOT, start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -26,15 +26,12 @@ FLAGS = ("--only", "training*color*", "--axis", "views=60000", "--gpus", "0")
 
 
 @pytest.fixture
-def cluster() -> Iterator[Cluster]:
+def cluster() -> Iterator[Nodes]:
     """A head without cores for cells, and three nodes with one core each; a data-parallel trial is on the head."""
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    for _ in range(3):
-        made.add_node(num_cpus=1)
-    ray.init(address=made.address)
-    yield made
-    ray.shutdown()
-    made.shutdown()
+    with nodes({"num_cpus": 0}, 3 * [{"num_cpus": 1}]) as running:
+        ray.init(address=running.address)
+        yield running
+        ray.shutdown()
 
 
 class Metadata(BaseHTTPRequestHandler):
@@ -65,7 +62,7 @@ def notice() -> Iterator[str]:
     server.shutdown()
 
 
-def tell(cluster: Cluster, node_id: str) -> None:
+def tell(cluster: Nodes, node_id: str) -> None:
     """Run the script that a node runs when the cloud takes it back."""
     with notice() as url:
         subprocess.run(
@@ -90,7 +87,7 @@ def progress(store: Path, attempt: int) -> float:
 
 @pytest.mark.fault("F11", "a spot notice to the node of a training")
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_training_leaves_a_node_that_is_taken_back_and_loses_nothing(cluster: Cluster, tmp_path: Path, workers: int):
+def test_a_training_leaves_a_node_that_is_taken_back_and_loses_nothing(cluster: Nodes, tmp_path: Path, workers: int):
     store = tmp_path / "runs"
     driver = start(*FLAGS, "--workers", str(workers), "--address", cluster.address, store=store)
     while not progress(store, 1):

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import ray
-from ray.cluster_utils import Cluster
 from ray.util import placement_group_table
 
 from mi_ray.experiments.store.store import CommittedCell
 from tests.faults.matrix import PATIENCE
+from tests.nodes import Nodes, nodes
 from tests.orchestration.conftest import start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -23,15 +23,12 @@ TRAININGS, CELLS = 4, 4 * 4
 
 
 @pytest.fixture
-def cluster() -> Iterator[Cluster]:
+def cluster() -> Iterator[Nodes]:
     """A head without GPUs and two nodes with one each."""
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "num_gpus": 0})
-    for _ in range(2):
-        made.add_node(num_cpus=2, num_gpus=1)
-    ray.init(address=made.address)
-    yield made
-    ray.shutdown()
-    made.shutdown()
+    with nodes({"num_cpus": 1, "num_gpus": 0}, 2 * [{"num_cpus": 2, "num_gpus": 1}]) as running:
+        ray.init(address=running.address)
+        yield running
+        ray.shutdown()
 
 
 def nodes_of_running_jobs() -> Counter[str]:
@@ -46,7 +43,7 @@ def committed(store: Path) -> dict[str, dict]:
 
 
 @pytest.mark.fault("F6", "a node of two dies with its raylet")
-def test_half_gpu_jobs_fill_both_gpus_and_a_dead_nodes_jobs_go_on_elsewhere(cluster: Cluster, tmp_path: Path):
+def test_half_gpu_jobs_fill_both_gpus_and_a_dead_nodes_jobs_go_on_elsewhere(cluster: Nodes, tmp_path: Path):
     store = tmp_path / "runs"
     driver = start(*FLAGS, "--address", cluster.address, store=store)
     placed: Counter[str] = Counter()
@@ -58,8 +55,7 @@ def test_half_gpu_jobs_fill_both_gpus_and_a_dead_nodes_jobs_go_on_elsewhere(clus
         assert driver.poll() is None, driver.communicate()
         time.sleep(0.5)
     before = committed(store) if (store / "cells").is_dir() else {}
-    lost = next(node for node in cluster.worker_nodes if node.node_id in placed)
-    cluster.remove_node(lost, allow_graceful=False)
+    cluster.kill(next(node_id for node_id in cluster.ids if node_id in placed))
     out, err = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 0, err
     after = committed(store)

@@ -279,7 +279,9 @@ def test_a_search_killed_in_its_second_round_goes_on_and_computes_nothing_twice(
 def test_a_dry_run_lists_the_first_generation_and_tells_what_the_whole_search_costs(tmp_path):
     listed = run("--dry-run", store=tmp_path / "runs")
     assert listed.code == 0, listed.err
-    assert listed.out.startswith("generation 1 of 2: 4 candidates at 10000 views")
+    first, generation = listed.out.splitlines()[:2]
+    assert first == f"augmentation_search  preset laptop, store {tmp_path / 'runs'}"
+    assert generation.startswith("generation 1 of 2: 4 candidates at 10000 views")
     assert sum(" training " in line for line in listed.out.splitlines()) == 6
     assert "the whole search: 8 candidates, 11 to 24 trainings" in listed.out
     assert not (tmp_path / "runs").exists()

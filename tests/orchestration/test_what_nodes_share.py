@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import ray
-from ray.cluster_utils import Cluster
 
 from mi_ray.experiments.store.store import Store, store_at
 from tests.buckets import new_bucket
 from tests.faults.matrix import PATIENCE
+from tests.nodes import Nodes, nodes
 from tests.orchestration.conftest import start, sweep
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -24,20 +23,16 @@ NODES = ("one", "other")
 
 
 @pytest.fixture
-def cluster(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+def cluster(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     """A head that computes nothing, and two nodes of one core; nodes and driver have separate caches."""
     monkeypatch.setenv("MI_RAY_CACHE", str(tmp_path / "driver"))
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    for name in NODES:
-        made.add_node(num_cpus=1, env_vars={"MI_RAY_CACHE": str(tmp_path / name)})
-    ray.init(address=made.address)
-    yield made
-    ray.shutdown()
-    made.shutdown()
+    caches = [{"MI_RAY_CACHE": str(tmp_path / name)} for name in NODES]
+    with nodes({"num_cpus": 0}, [{"num_cpus": 1, "env_vars": cache} for cache in caches]) as running:
+        yield running
 
 
 @pytest.fixture(params=["folder", "bucket"])
-def store(request: pytest.FixtureRequest, cluster: Cluster, tmp_path: Path) -> Store:
+def store(request: pytest.FixtureRequest, cluster: Nodes, tmp_path: Path) -> Store:
     return store_at(new_bucket() if request.param == "bucket" else tmp_path / "runs")
 
 
@@ -53,13 +48,13 @@ def trained_so_far(store: Store) -> int:
 
 
 def test_both_nodes_compute_and_what_a_lost_one_had_begun_goes_on_at_the_other(
-    store: Store, cluster: Cluster, tmp_path: Path
+    store: Store, cluster: Nodes, tmp_path: Path
 ):
     driver = start(*FLAGS, "--address", cluster.address, store=store.name)
     while trained_so_far(store) < TRAININGS:
         assert driver.poll() is None, driver.communicate()
         time.sleep(1)
-    cluster.remove_node(sorted(cluster.worker_nodes, key=lambda node: node.node_id)[0], allow_graceful=False)
+    cluster.kill(cluster.ids[0])
     out, err = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 0, err
     cells = {key: store.read(key) for key in keys(store, "cells")}
