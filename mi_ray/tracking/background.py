@@ -26,9 +26,9 @@ Tell = Callable[[str], object]
 class BackgroundRecorder:
     """A `Recorder` behind a queue and a thread of the driver's process.
 
-    A failure is told by ``tell`` when it begins, in one line; the thread then rests. With the first cell that is
-    committed after `RESTS` seconds it tries again, and `drain` tries all cells. ``error`` is the present failure or
-    None.
+    A failure is told by ``tell`` when it begins, in one line; the thread then rests. After `RESTS` seconds it tries
+    again, with the next cell that is committed or the next look at a running training; `drain` tries all cells.
+    ``error`` is the present failure or None.
     """
 
     def __init__(self, recorder: Recorder, store: Store, tell: Tell = lambda line: None) -> None:
@@ -99,11 +99,13 @@ class BackgroundRecorder:
             if cell is None:
                 return
             self._missed.append(cell)
-            if self.error is None or time.monotonic() - self._tried_at > RESTS:
+            if self.error is None or self._has_rested():
                 self._catch_up()
 
     def _look(self) -> None:
         """Log the values of the moment of every running training. What is missed is in its history in the end."""
+        if self._training and self.error is not None and self._has_rested():
+            self._try_again()
         if self.error is not None:
             return
         for cell in list(self._training.values()):
@@ -113,6 +115,17 @@ class BackgroundRecorder:
                 except Unreachable as error:
                     self._fail(error)
                     return
+
+    def _has_rested(self) -> bool:
+        return time.monotonic() - self._tried_at > RESTS
+
+    def _try_again(self) -> None:
+        try:
+            self.recorder.begin()
+        except Unreachable as error:
+            self._fail(error)
+        else:
+            self._catch_up()
 
     def _catch_up(self) -> None:
         """Mirror all cells that wait. One that cannot be read is left to `drain`, which counts it."""

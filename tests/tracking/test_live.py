@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from mlflow import MlflowClient
 
 from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.store.store import Store
-from mi_ray.tracking import background
+from mi_ray.tracking import background, sqlite
 from mi_ray.tracking.background import BackgroundRecorder
 from mi_ray.tracking.reach import sqlite_uri
 from mi_ray.tracking.recorder import Recorder
@@ -98,3 +101,27 @@ def test_a_live_run_of_a_training_that_was_not_committed_ends_with_its_driver_an
     again = recorder_of(tmp_path)
     again.log_live(cell, values(6))
     assert [run.info.status for run in live_runs(again)] == ["RUNNING"] and len(curve(again)) == 2
+
+
+def test_a_training_is_followed_again_after_an_outage_without_a_cell_that_ends(tmp_path, plan, monkeypatch):
+    monkeypatch.setattr(background, "LIVE_SECONDS", 0.05)
+    monkeypatch.setattr(background, "RESTS", 0.0)
+    monkeypatch.setattr(sqlite, "LOCK_SECONDS", 0.1)
+    told: list[str] = []
+    store, recorder = Store(tmp_path / "runs"), recorder_of(tmp_path)
+    store.prepare()
+    cell = next(cell for cell in plan.cells.values() if cell.kind == "training")
+    mirror = BackgroundRecorder(recorder, store, told.append)
+    with closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        mirror.begin()
+        mirror.began(cell)
+        store.attempt(cell.key).report_progress(0.5, values(4))
+        background.time.sleep(0.3)
+        assert len(told) == 1, "each failure after the first is silent"
+    until = background.time.monotonic() + 30
+    while len(told) < 2 or not (live_runs(recorder) and curve(recorder)):
+        assert background.time.monotonic() < until
+        background.time.sleep(0.05)
+    assert curve(recorder) == [(4, 4.6)] and told[1].startswith("MLflow answers again: ")
+    assert mirror.drain(plan) == 0
