@@ -8,8 +8,8 @@ always full agreement. Written as .csv, .png and .pdf; of the zoo as .md too, wi
 Tables VI to IX, ``encoders.csv``, which --table reads, and the verdict.
 
     python analysis/measure_agreement.py --preset laptop
-    python analysis/measure_agreement.py --table tests/analysis/paper_tables.csv
-    python analysis/measure_agreement.py --table tests/analysis/paper_tables.csv --without Jigsaw,RotNet
+    python analysis/measure_agreement.py --table analysis/paper/printed.csv
+    python analysis/measure_agreement.py --table analysis/paper/printed.csv --without Jigsaw,RotNet
 """
 
 from __future__ import annotations

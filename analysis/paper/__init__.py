@@ -1,0 +1,1 @@
+"""What the paper's own text and printed tables show when they are looked at once more."""
