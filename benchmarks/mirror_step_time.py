@@ -1,4 +1,4 @@
-"""Step time of a training while the mirror's server is up, down or hanging: ratios of neighbouring blocks of steps.
+"""Step time of a training that is mirrored, while the server is up, down or hanging: ratios of neighbouring blocks.
 
     OMP_NUM_THREADS=1 python benchmarks/mirror_step_time.py [--pairs N] [--minutes M]
 
@@ -6,9 +6,11 @@ As in a sweep with ``--on here``: the mirror is a thread of the process that tra
 with Ray, trainings are other processes. A block trains for `STEPS` steps, while a cell is committed every `EVERY`
 seconds, far more often than in a sweep. "up": the server takes what it is told; "down": nobody listens at the port;
 "hanging": the server accepts and never answers. The mirror does not rest after a failure, as it otherwise does for a
-minute, so that every block has failures.
+minute, so that every block has failures. "live" and "live, hanging": the training reports its values after every
+`REPORTED` steps, and the mirror follows them every `EVERY` seconds, instead of every 5; they are compared with a block
+that has neither reports nor a mirror.
 
-Printed are the medians of the ratios to "up" of neighbouring blocks with a 95 % interval, by the clock and by the
+Printed are the medians of the ratios of neighbouring blocks with a 95 % interval, by the clock and by the
 processor time of the training's thread, and the processor time of the mirror: about what Python's lock can cost the
 training.
 
@@ -22,8 +24,10 @@ import argparse
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from statistics import median
 from threading import Event, Thread
@@ -31,6 +35,8 @@ from threading import Event, Thread
 import torch
 
 from benchmarks.training_step import stepper
+from mi_ray.experiments.declare.measures import LEARNING_RATE, LOSS, VIEWS_PER_SECOND
+from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.store.store import Store
 from mi_ray.tracking import background
 from mi_ray.tracking.background import BackgroundRecorder
@@ -38,39 +44,103 @@ from mi_ray.tracking.recorder import Recorder
 from tests.committed import commit_all, plan_of
 from tests.servers import Server, free_port
 
-STEPS, EVERY = 6, 0.2
+STEPS, EVERY, REPORTED = 6, 0.2, 2
+
+
+@dataclass(frozen=True)
+class Alone:
+    """No mirror, and no reports."""
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """Cells are committed and mirrored at ``uri``."""
+
+    uri: str
+
+
+@dataclass(frozen=True)
+class Followed:
+    """The values of the training are followed at ``uri``."""
+
+    uri: str
+
+
+State = Alone | Mirrored | Followed
 Times = tuple[float, float, float]
 """Seconds of a block: by the clock, and of the processor time of the training's thread and of all others."""
 
 
-@contextmanager
-def mirroring(uri: str, store: Store) -> Iterator[None]:
-    """Commit cells to a mirror at ``uri`` while the block runs, each time for a new experiment."""
-    plan, over = plan_of(), Event()
-    mirror = BackgroundRecorder(
-        Recorder(uri, experiment=f"step time {time.monotonic_ns()}", sweep="s", artifacts=None), store
-    )
-    starts = Thread(target=mirror.begin, daemon=True)
-    starts.start()
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What blocks of steps share."""
 
-    def commit() -> None:
-        for cell in plan.cells.values():
-            if over.wait(EVERY):
-                return
-            mirror.enqueue(cell)
+    step: Callable[[], None]
+    store: Store
+    plan: Plan
 
-    commits = Thread(target=commit, daemon=True)
-    commits.start()
-    try:
-        yield
-    finally:
-        over.set()
-        commits.join()
-        starts.join()
-        mirror.give_up()
+    def block(self, state: State) -> Times:
+        """Train for `STEPS` steps in a state."""
+        match state:
+            case Alone():
+                return timed(self.step)
+            case Mirrored(uri):
+                with self._mirror(uri) as mirror, self._commits(mirror):
+                    return timed(self.step)
+            case Followed(uri):
+                with self._mirror(uri) as mirror:
+                    return self._followed(mirror)
+
+    @contextmanager
+    def _mirror(self, uri: str) -> Iterator[BackgroundRecorder]:
+        """A mirror at ``uri``, each time for a new experiment."""
+        recorder = Recorder(uri, experiment=f"step time {time.monotonic_ns()}", sweep="s", artifacts=None)
+        mirror = BackgroundRecorder(recorder, self.store)
+        starts = Thread(target=mirror.begin, daemon=True)
+        starts.start()
+        try:
+            yield mirror
+        finally:
+            starts.join()
+            mirror.give_up()
+
+    @contextmanager
+    def _commits(self, mirror: BackgroundRecorder) -> Iterator[None]:
+        """A cell is committed every `EVERY` seconds."""
+        over = Event()
+
+        def commit() -> None:
+            for cell in self.plan.cells.values():
+                if over.wait(EVERY):
+                    return
+                mirror.enqueue(cell)
+
+        commits = Thread(target=commit, daemon=True)
+        commits.start()
+        try:
+            yield
+        finally:
+            over.set()
+            commits.join()
+
+    def _followed(self, mirror: BackgroundRecorder) -> Times:
+        """The training reports its values, which the mirror follows."""
+        cell = next(cell for cell in plan_of(views=(20_000,)).cells.values() if cell.kind == "training")
+        attempt, steps = self.store.attempt(cell.key), count(1)
+        mirror.began(cell)
+
+        def step() -> None:
+            self.step()
+            number = next(steps)
+            if number % REPORTED == 0:
+                values = {"step": number, LOSS.name: 4.0, LEARNING_RATE: 0.1, VIEWS_PER_SECOND: 500.0}
+                attempt.report_progress(number / STEPS, values)
+
+        return timed(step)
 
 
 def timed(step: Callable[[], None]) -> Times:
+    """Take `STEPS` steps."""
     clock, thread, process = time.perf_counter(), time.thread_time(), time.process_time()
     for _ in range(STEPS):
         step()
@@ -88,38 +158,53 @@ def interval(values: list[float]) -> tuple[float, float, float]:
 def main(pairs: int, minutes: float) -> None:
     """Measure at least one pair, and print."""
     torch.set_num_threads(1)
-    background.RESTS = 0.0
-    step = stepper("resnet10t", torch.float32, torch.channels_last)
+    background.RESTS, background.LIVE_SECONDS = 0.0, EVERY
     with tempfile.TemporaryDirectory() as folder, socket.socket() as silent:
-        store = Store(Path(folder, "store"))
-        commit_all(plan_of().cells.values(), store)
+        bench = Bench(
+            step=stepper("resnet10t", torch.float32, torch.channels_last),
+            store=Store(Path(folder, "store")),
+            plan=plan_of(),
+        )
+        commit_all(bench.plan.cells.values(), bench.store)
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        server = Server(Path(folder, "mlflow"))
+        hangs, server = f"http://127.0.0.1:{silent.getsockname()[1]}", Server(Path(folder, "mlflow"))
         server.start()
-        places = {"down": f"http://127.0.0.1:{free_port()}", "hanging": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        compared: dict[str, tuple[State, State]] = {
+            "down": (Mirrored(f"http://127.0.0.1:{free_port()}"), Mirrored(server.url)),
+            "hanging": (Mirrored(hangs), Mirrored(server.url)),
+            "live": (Followed(server.url), Alone()),
+            "live, hanging": (Followed(hangs), Alone()),
+        }
         try:
-            found: dict[str, list[Times]] = {name: [] for name in places}
-            until = time.monotonic() + 60 * minutes
-            for number in range(pairs + 1):
-                if number > 1 and time.monotonic() > until:
-                    break
-                for name, uri in places.items():
-                    pair = {}
-                    for state, place in sorted({"up": server.url, name: uri}.items(), reverse=bool(number % 2)):
-                        with mirroring(place, store):
-                            pair[state] = timed(step)
-                    if number:
-                        (clock, thread, _), (up_clock, up_thread, _) = pair[name], pair["up"]
-                        found[name].append((clock / up_clock, thread / up_thread, pair[name][2] / thread))
+            found = measured(bench, compared, pairs, minutes)
         finally:
             server.stop()
     print(f"{len(found['down'])} pairs")
     for name, ratios in found.items():
         by_clock, by_processor, mirrors = (interval(list(values)) for values in zip(*ratios, strict=True))
+        other = "that without reports" if isinstance(compared[name][1], Alone) else "that with the server up"
         for kind, (middle, low, high) in (("clock", by_clock), ("processor time", by_processor)):
-            print(f"{name}: step time {middle:.4f} of that with the server up ({low:.4f} to {high:.4f}), by {kind}")
+            print(f"{name}: step time {middle:.4f} of {other} ({low:.4f} to {high:.4f}), by {kind}")
         print(f"{name}: the mirror used {mirrors[0]:.2%} of the processor time of the training")
+
+
+def measured(
+    bench: Bench, compared: Mapping[str, tuple[State, State]], pairs: int, minutes: float
+) -> dict[str, list[Times]]:
+    """For each name and pair: ratios of clock and thread time, and the mirror's share of the processor time."""
+    found: dict[str, list[Times]] = {name: [] for name in compared}
+    until = time.monotonic() + 60 * minutes
+    for number in range(pairs + 1):
+        if number > 1 and time.monotonic() > until:
+            break
+        for name, states in compared.items():
+            order = (0, 1) if number % 2 else (1, 0)
+            blocks = {index: bench.block(states[index]) for index in order}
+            if number:
+                (clock, thread, others), (base_clock, base_thread, _) = blocks[0], blocks[1]
+                found[name].append((clock / base_clock, thread / base_thread, others / thread))
+    return found
 
 
 if __name__ == "__main__":

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
-from contextlib import closing
+import subprocess
+import sys
+from contextlib import closing, suppress
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -15,6 +20,8 @@ from mi_ray.tracking.background import BackgroundRecorder
 from mi_ray.tracking.reach import sqlite_uri
 from mi_ray.tracking.recorder import Recorder
 from tests.committed import commit, plan_of
+
+SWEEP = Path(__file__).parents[2] / "sweeps" / "infomin_grid.py"
 
 
 @pytest.fixture
@@ -125,3 +132,47 @@ def test_a_training_is_followed_again_after_an_outage_without_a_cell_that_ends(t
         background.time.sleep(0.05)
     assert curve(recorder) == [(4, 4.6)] and told[1].startswith("MLflow answers again: ")
     assert mirror.drain(plan) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_in_a_laptop_run_mlflow_shows_the_loss_of_a_running_training_within_15_seconds_of_its_step(tmp_path):
+    store, shown = Store(tmp_path / "runs"), dict[int, float]()
+    command = [str(SWEEP), "--preset", "laptop", "--only", "training*color*", "--store", str(store.root)]
+    reported: dict[int, float] = {}
+    with subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as driver:
+        try:
+            until = background.time.time() + 500
+            while len(shown) < 8:
+                assert driver.poll() is None and background.time.time() < until
+                note_reports(store, reported)
+                shown |= dict(points_in(store.root / "mlflow.db"))
+                background.time.sleep(0.2)
+        finally:
+            driver.send_signal(signal.SIGINT)
+    steps = sorted(reported.keys() & shown.keys())
+    assert len(steps) >= 6
+    # a step after one that was reported is shown with the next point
+    delays = [shown[step] - reported[before] for before, step in pairwise(steps)]
+    assert max(delays) < 15, f"delays of {', '.join(f'{delay:.1f} s' for delay in delays)}"
+    print("longest delay", f"{max(delays):.1f} s")
+
+
+def note_reports(store: Store, reported: dict[int, float]) -> None:
+    """Note when the running training has reported a step."""
+    for path in store.root.glob("work/training-*/*/progress"):
+        with suppress(OSError):
+            if step := store.latest(path.parents[1].name).get("step"):
+                reported.setdefault(int(step), path.stat().st_mtime)
+
+
+POINTS = """SELECT metrics.step, metrics.timestamp FROM metrics JOIN tags ON tags.run_uuid = metrics.run_uuid
+WHERE metrics.key = 'history/loss_nats' AND tags.key = 'live'"""
+
+
+def points_in(database: Path) -> list[tuple[int, float]]:
+    """Steps of the losses of all live runs, and when they were logged."""
+    if not database.is_file():
+        return []
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=60)) as connection:
+        return [(step, at_ms / 1000) for step, at_ms in connection.execute(POINTS)]
