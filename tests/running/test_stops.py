@@ -4,6 +4,7 @@ import errno
 import sys
 
 import pytest
+from s3fs import S3FileSystem
 
 from mi_ray.compute.numerics.disk import number_of
 from mi_ray.experiments.declare.checks import Stopped
@@ -82,8 +83,10 @@ def test_a_bucket_that_answers_no_more_stops_at_the_next_error(monkeypatch, tmp_
     monkeypatch.setenv("MI_RAY_CACHE", str(tmp_path))
     for name, value in {**ACCESS, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}.items():
         monkeypatch.setenv(name, value)
+    S3FileSystem.clear_instance_cache()  # a test before this one may have reached another server
     stop = stop_of(ValueError("any error of a job"), store_at("s3://no-such-bucket-of-ours/runs"))
     assert str(stop).startswith("store: 's3://no-such-bucket-of-ours/runs' cannot be reached (EndpointConnectionError")
+    S3FileSystem.clear_instance_cache()
 
 
 def test_a_stop_from_below_is_told_as_it_is(tmp_path):
