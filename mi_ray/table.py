@@ -19,7 +19,7 @@ from mi_ray.experiments.store.store import Store, store_at
 if TYPE_CHECKING:
     import pandas as pd
 
-KINDS = ("training", "checkpoint", "embedding", "views", "evaluation", "estimation", "geometry", "knn")
+KINDS = ("training", "checkpoint", "embedding", "views", "evaluation", "estimation", "geometry", "knn", "quality")
 NAMES = {type(pairing).__name__: pairing_name(pairing) for pairing in (SimCLR(), SimCLRWithBlur())}
 FIRST = ("key", "kind", "pairing", "task", "arch", "seed")
 """The first columns of both tables."""

@@ -22,7 +22,7 @@ from mi_ray.orchestration.cluster import Capacity, Share
 ON_GPU = frozenset({"training", "embedding", "views"})
 """Kinds of job that take a GPU, on clusters with GPUs, whatever their size."""
 
-ON_GPU_IF_LONG = frozenset({"evaluation", "knn", "estimation", "geometry"})
+ON_GPU_IF_LONG = frozenset({"evaluation", "knn", "estimation", "geometry", "quality"})
 """Questions that take a GPU if their predicted work is above `LONG`; all other jobs take a CPU core only."""
 
 LONG = 60 * DEFAULT_RATE

@@ -12,7 +12,7 @@ from mi_ray.experiments.declare.checkpoint import Checkpoint, Encoder
 from mi_ray.experiments.declare.embedding import Embedding, Frozen, Views
 from mi_ray.experiments.declare.estimation import Estimation
 from mi_ray.experiments.declare.evaluation import LinearEvaluation
-from mi_ray.experiments.declare.geometry import Geometry
+from mi_ray.experiments.declare.geometry import Geometry, Quality
 from mi_ray.experiments.declare.graph import data_of, encoder_of, task_of, training_of, upstream
 from mi_ray.experiments.declare.images import BUNDLED, CDP, Crops, Data, Labelled, Noise, entropy_bits, n_classes, side
 from mi_ray.experiments.declare.knn import NearestNeighbours
@@ -33,7 +33,7 @@ from mi_ray.experiments.declare.pairings import (
 )
 from mi_ray.experiments.declare.training import NTXent, Objective, SupCon, Training
 
-Question = Estimation | LinearEvaluation | NearestNeighbours | Geometry | OwnQuestion
+Question = Estimation | LinearEvaluation | NearestNeighbours | Geometry | Quality | OwnQuestion
 Declaration = Encoder | Frozen | Question
 
 TAKEN = frozenset(
@@ -68,6 +68,7 @@ __all__ = [
     "OwnPairing",
     "OwnQuestion",
     "Pairing",
+    "Quality",
     "Question",
     "SameClass",
     "SimCLR",

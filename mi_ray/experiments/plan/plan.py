@@ -37,7 +37,7 @@ class Cell:
 
     @property
     def kind(self) -> str:
-        """training, checkpoint, embedding, views, estimation, evaluation or geometry."""
+        """training, checkpoint, embedding, views, estimation, evaluation, geometry, knn or quality."""
         return self.declaration.kind
 
     @cached_property

@@ -20,6 +20,7 @@ from mi_ray.experiments.declare import (
     LinearEvaluation,
     NearestNeighbours,
     OwnQuestion,
+    Quality,
     Training,
     Views,
 )
@@ -32,7 +33,7 @@ from mi_ray.experiments.run.checkpoint import read_back
 from mi_ray.experiments.run.embedding import embedded, h_of
 from mi_ray.experiments.run.estimation import estimated
 from mi_ray.experiments.run.evaluation import evaluated
-from mi_ray.experiments.run.geometry import measured
+from mi_ray.experiments.run.geometry import graded, measured
 from mi_ray.experiments.run.knn import voted
 from mi_ray.experiments.run.loop import staying
 from mi_ray.experiments.run.own import answered
@@ -153,6 +154,8 @@ def _results(
             return [voted(neighbours, data, h_of(upstream, store), device)]
         case Geometry() as geometry:
             return [measured(geometry, data, h_of(upstream, store), device)]
+        case Quality() as quality:
+            return [graded(quality, data, h_of(upstream, store), device)]
         case OwnQuestion() as question:
             return [answered(question, data, h_of(upstream, store))]
         case _:
