@@ -23,14 +23,14 @@ if __package__ in (None, ""):
 
 from analysis import command
 from analysis.agreement import figure, printed
-from analysis.agreement.columns import COLUMNS
+from analysis.agreement.columns import COLUMNS, OTHERS, measures_of
 from analysis.agreement.csv_table import read
 from analysis.agreement.ranking import ranked, table
 from analysis.agreement.screen import text
 from analysis.agreement.verdict import verdict
 from analysis.cells import mirrored_cells
 from analysis.encoder_zoo import figure as encoder_zoo_figure
-from analysis.encoder_zoo.table import KINDS, columns_of, rows
+from analysis.encoder_zoo.table import KINDS, columns_of, others_of, rows
 from analysis.verdict import publish
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.plan import Plan
@@ -48,11 +48,12 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     mirrored = mirrored_cells(STUDY, plan, tracking_uri, KINDS, partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     columns = columns_of(plan, mirrored)
-    encoders = rows(plan, columns, mirrored)
+    encoders = rows(plan, columns | others_of(plan, mirrored), mirrored)
     complete = encoders.dropna(subset=list(columns))
+    others = [column.name for column in measures_of(complete) if column in OTHERS]
     agreement, unranked = ranked(complete)
     paths = [out / "encoder-zoo.csv", out / "encoders.csv"]
-    for path, frame in zip(paths, (encoders, complete[list(COLUMNS)]), strict=True):
+    for path, frame in zip(paths, (encoders, complete[[*COLUMNS, *others]]), strict=True):
         frame.to_csv(path, index=False)
     markdown = printed.write(encoders, agreement, out)
     drawn = encoder_zoo_figure.write(encoders, agreement, out)

@@ -19,7 +19,7 @@ if __package__ in (None, ""):
 
 from analysis import command
 from analysis.agreement import figure as measure_agreement_figure
-from analysis.agreement.columns import COLUMNS
+from analysis.agreement.columns import COLUMNS, OTHERS, measures_of
 from analysis.agreement.ranking import ranked
 from analysis.cells import mirrored_cells
 from analysis.tables.text import write_markdown
@@ -41,8 +41,9 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     tidy = rows(plan, mirrored)
     complete = tidy.dropna(subset=[column.name for column in MEASURED])
     agreement, unranked = ranked(complete)
+    others = [column.name for column in measures_of(complete) if column in OTHERS]
     paths = [out / "temperature-table.csv", out / "encoders.csv"]
-    for path, frame in zip(paths, (tidy, complete[list(COLUMNS)]), strict=True):
+    for path, frame in zip(paths, (tidy, complete[[*COLUMNS, *others]]), strict=True):
         frame.to_csv(path, index=False)
     markdown = write_markdown(out / "temperature-table.md", printed(tidy, agreement))
     drawn = [] if agreement.empty else measure_agreement_figure.write(agreement, out)

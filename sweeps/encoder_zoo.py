@@ -3,7 +3,8 @@
 Encoders of different quality are read from checkpoint files and asked for their linear accuracy, for the mutual
 information between embeddings of same-class pairs (I_class) and of two SimCLR views (I_SimCLR), and for alignment,
 uniformity and tolerance under both pairings. The paper: over 16 ResNet-50 and 13 vision transformers I_class agrees
-with the accuracy almost perfectly and better than any other measure, in Pearson's and in Kendall's sense.
+with the accuracy almost perfectly and better than any other measure, in Pearson's and in Kendall's sense. Beside the
+paper's tables: kNN accuracy, RankMe and effective rank, and the analytic bounds that its Sec. IV-B mentions.
 
     python sweeps/encoder_zoo.py                             # laptop preset: 8 minutes on two cores
     python sweeps/encoder_zoo.py --preset smoke              # every part of it
@@ -46,9 +47,11 @@ from mi_ray.experiments.declare import (
     Geometry,
     Labelled,
     LinearEvaluation,
+    NearestNeighbours,
     NTXent,
     Objective,
     Pairing,
+    Quality,
     Question,
     SameClass,
     SimCLR,
@@ -133,6 +136,8 @@ def trial(
         Geometry(embedding=plain, pairing=same_class),
         estimation.declared(viewed, simclr, batches=batches, seed=seed),
         Geometry(embedding=viewed, pairing=simclr),
+        NearestNeighbours(embedding=plain, task=same_class.task),
+        Quality(embedding=plain, pairing=same_class, k_est=estimation.k_est, batches=batches, seed=seed),
     )
 
 

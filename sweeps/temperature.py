@@ -4,7 +4,8 @@ Encoders of two sizes are trained with SimCLR's pairing at three temperatures. E
 linear accuracy, its alignment, uniformity and tolerance over the classes of the task, the MI of two views through the
 augmentation that it was trained with, I_SimCLR, and the MI of its same-class pairs, I_class; the contrastive loss is
 that of its training. The paper, with six encoders a table: I_class agrees best with accuracy (Pearson .634 and .805),
-ahead of every measure without classes; the loss agrees least, since its scale depends on the temperature.
+ahead of every measure without classes; the loss agrees least, since its scale depends on the temperature. Beside the
+paper's tables: kNN accuracy, RankMe and effective rank, and the analytic bounds that its Sec. IV-B mentions.
 
     python sweeps/temperature.py                                 # laptop preset: 10 minutes on two cores
     python sweeps/temperature.py --preset smoke                  # every part of it
@@ -22,6 +23,8 @@ from mi_ray.experiments.declare import (
     Embedding,
     Geometry,
     LinearEvaluation,
+    NearestNeighbours,
+    Quality,
     Question,
     SameClass,
     SimCLR,
@@ -58,6 +61,8 @@ def trial(
         Geometry(embedding=plain, pairing=classes),
         estimation.declared(viewed, AUGMENTATION, seed=seed),
         estimation.declared(plain, classes, seed=seed),
+        NearestNeighbours(embedding=plain, task=benchmark.task),
+        Quality(embedding=plain, pairing=classes, k_est=estimation.k_est, seed=seed),
     )
 
 

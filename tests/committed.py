@@ -42,6 +42,11 @@ def result_of(cell: Cell) -> dict[str, Any]:
         plain = {"linear_accuracy": 0.9 * number, "linear_standard_error": number / 40}
         balanced = {"linear_balanced_accuracy": number, "linear_balanced_standard_error": number / 50}
         return plain | balanced | {"linear_penalty": 0.01}
+    if cell.kind == "knn":
+        return {"knn_balanced_accuracy": number, "knn_balanced_accuracy_standard_error": number / 50}
+    if cell.kind == "quality":
+        losses = {f"{name}_nats": 3 - number for name in ("h_loss", "bao_lower", "bao_upper", "mean_classifier_loss")}
+        return {"rank_me": 10 * number, "h_loss_standard_error_nats": number / 50, "negatives": 63} | losses
     return estimate(number, Task(cell.parameters["task"]).entropy_bits)
 
 

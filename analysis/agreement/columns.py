@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from mi_ray.experiments.declare import measures
+from mi_ray.experiments.declare.geometry import BAO_UPPER, RANK_ME
+from mi_ray.experiments.declare.knn import KNN_BALANCED_ACCURACY
 from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, LOSS, NOMINAL, Measure
 
 MINUS = "\N{MINUS SIGN}"
@@ -62,11 +64,44 @@ MEASURES = (I_CLASS, I_SIMCLR, ALIGNMENT, UNIFORMITY, TOLERANCE, CONTRASTIVE_LOS
 OF_VIEWS = (ALIGNMENT_SIMCLR, UNIFORMITY_SIMCLR)
 """The unsupervised versions of alignment and uniformity, which the paper mentions without a table (Sec. IV-B)."""
 
+KNN = EncoderColumn(
+    name="knn_acc", title="kNN accuracy, %", kind="knn", measure=KNN_BALANCED_ACCURACY, scale=ACCURACY.scale
+)
+RANKME = EncoderColumn(name=RANK_ME.name, title=RANK_ME.label, kind="quality", measure=RANK_ME)
+EFFECTIVE_RANK = EncoderColumn(
+    name="effective_rank", title="effective rank", kind="embedding", measure=measures.EFFECTIVE_RANK
+)
+BAO = EncoderColumn(name=BAO_UPPER.name, title="bound of Bao et al.", kind="quality", measure=BAO_UPPER)
+
+OTHERS = (KNN, RANKME, EFFECTIVE_RANK, BAO)
+"""Measures that no table of the paper has, and that stores from before they were asked for lack: they are ranked where
+every encoder of a table has them, and are no rivals in the paper's claim. Sec. IV-B tries the analytic bounds; all of
+them order encoders alike (`mi_ray.theory.surrogate`), so one stands for them."""
+
 NAMES = ("table", "dataset", "pool", "model")
 COLUMNS = (*NAMES, ACCURACY.name, *(column.name for column in MEASURES))
-"""The columns of the csv."""
+"""The columns of the csv; those of `OTHERS` may follow."""
 
 
 def measures_of(rows: pd.DataFrame) -> list[EncoderColumn]:
-    """The measures that a table's rows have."""
-    return [column for column in (*MEASURES, *OF_VIEWS) if column.name in rows and rows[column.name].notna().any()]
+    """The measures that a table's rows have: those of `OTHERS` where every row has them and they tell rows apart."""
+    own = [column for column in (*MEASURES, *OF_VIEWS) if column.name in rows and rows[column.name].notna().any()]
+    complete = [column for column in OTHERS if column.name in rows and rows[column.name].notna().all()]
+    return own + [column for column in complete if rows[column.name].nunique() > 1]
+
+
+def heads_of_others(rows: pd.DataFrame) -> dict[str, str]:
+    """Headings of the columns of `OTHERS` that some of a table's rows have, by name."""
+    there = [column for column in OTHERS if column.name in rows and rows[column.name].notna().any()]
+    return {column.name: f"{column.title} {'↑' if column.sign > 0 else '↓'}" for column in there}
+
+
+def not_asked(rows: pd.DataFrame) -> str:
+    """Which of `OTHERS` no row has, and how to get them; empty if there is none."""
+    lacking = [column.title for column in OTHERS if column.name not in heads_of_others(rows)]
+    return f"Not asked of these encoders yet: {', '.join(lacking)}; run the study again to ask." if lacking else ""
+
+
+def of_the_claim(agreement: pd.DataFrame) -> pd.DataFrame:
+    """The rows of an agreement whose measures are those of the paper, without `OTHERS`."""
+    return agreement[~agreement["measure"].isin([column.name for column in OTHERS])]

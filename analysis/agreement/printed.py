@@ -13,10 +13,13 @@ from analysis.agreement.columns import (
     ALIGNMENT_SIMCLR,
     I_CLASS,
     I_SIMCLR,
+    KNN,
     MINUS,
     TOLERANCE,
     UNIFORMITY,
     UNIFORMITY_SIMCLR,
+    heads_of_others,
+    not_asked,
 )
 from mi_ray.experiments.declare.measures import READ_LAYOUT, READ_SHA256
 
@@ -34,7 +37,7 @@ HEADS = {
 
 STATISTICS = {"pearson": "Pearson's r", "kendall": "Kendall's tau"}
 NOTE = (
-    f"Correlations are with accuracy, of {MINUS}alignment, {MINUS}uniformity and the others as they are: +1 is full "
+    f"Correlations are with accuracy, of columns with ↓ times {MINUS}1 and of the others as they are: +1 is full "
     f"agreement. Alignment of same-class pairs is 2 {MINUS} 2 tolerance: one measurement in two columns."
 )
 
@@ -58,18 +61,19 @@ def encoders_text(encoders: pd.DataFrame, agreement: pd.DataFrame) -> str:
 
 def _encoders_section(rows: pd.DataFrame, agreement: pd.DataFrame) -> str:
     """The section of one table; ``agreement``: of all tables, whose correlations stand below the encoders."""
+    heads = HEADS | heads_of_others(rows)
     first, best_first = rows.iloc[0], rows.sort_values(ACCURACY.name, ascending=False, kind="stable")
-    body = [[row["model"], *(_value_text(row, column) for column in HEADS)] for _, row in best_first.iterrows()]
+    body = [[row["model"], *(_value_text(row, column) for column in heads)] for _, row in best_first.iterrows()]
     correlations = agreement[agreement["table"] == first["table"]].set_index("measure") if len(agreement) else agreement
     for name, words in STATISTICS.items() if len(correlations) else ():
-        body.append([words, *(_signed(correlations[name].get(column)) for column in HEADS)])
-    spreads = sorted({str(kind) for column in HEADS for kind in rows[f"{column}_spread_is"]})
+        body.append([words, *(_signed(correlations[name].get(column)) for column in heads)])
+    spreads = sorted({str(kind) for column in heads for kind in rows[f"{column}_spread_is"]})
     files = [[row["model"], row["arch"], row[READ_LAYOUT], row[READ_SHA256]] for _, row in best_first.iterrows()]
     return "\n".join(
         [
             f"## Table {first['table']}: {first['dataset']}, {first['pool']}\n",
-            _grid(["Encoder", *HEADS.values()], body),
-            f"\n± is the {' or the '.join(spreads)}. {NOTE}\n",
+            _grid(["Encoder", *heads.values()], body),
+            f"\n± is the {' or the '.join(spreads)}. {' '.join(filter(None, [NOTE, not_asked(rows)]))}\n",
             _grid(["Encoder", "Architecture", "Layout of its file", "sha256 of its file"], files),
         ]
     )
@@ -79,7 +83,7 @@ def _value_text(row: pd.Series, column: str) -> str:
     """An encoder's value in a column with its spread, where that is known."""
     if pd.isna(row[column]):
         return "missing"
-    digits, spread = 2 if column == ACCURACY.name else 3, row[f"{column}_spread"]
+    digits, spread = 2 if column in (ACCURACY.name, KNN.name) else 3, row[f"{column}_spread"]
     text = f"{row[column]:z.{digits}f}" + (f" ± {spread:.{digits}f}" if pd.notna(spread) else "")
     return text.replace("-", MINUS)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from analysis.agreement.columns import I_CLASS
+from analysis.agreement.columns import I_CLASS, OTHERS, of_the_claim
 from analysis.verdict import Verdict, lacking, undecided
 from sweeps.encoder_zoo import STUDY
 
@@ -31,8 +31,9 @@ def verdict(columns: Mapping[str, pd.DataFrame], agreement: pd.DataFrame, unrank
     if len(few):
         why = f"{few['encoders'].min()} encoders are too few to rank measures, of which the paper has {ENOUGH} or more"
         return undecided(STUDY.name, CLAIM, why, numbers)
-    tables = [rows.set_index("measure") for _, rows in agreement.groupby("table", sort=False)]
-    comparisons = "; ".join(comparison(rows, better_rivals(rows)) for rows in tables)
+    ranks = of_the_claim(agreement)
+    tables = [rows.set_index("measure") for _, rows in ranks.groupby("table", sort=False)]
+    comparisons = "; ".join(comparison(rows, better_rivals(rows)) for rows in tables) + beside_the_claim(agreement)
     if any(better_rivals(rows) for rows in tables):
         return Verdict(STUDY.name, CLAIM, False, f"I_class does not agree best: {comparisons}.", numbers)
     return Verdict(STUDY.name, CLAIM, True, f"I_class agrees best: {comparisons}.", numbers)
@@ -42,6 +43,16 @@ def better_rivals(rows: pd.DataFrame) -> list[str]:
     """Rivals that agree better than I_class by either statistic."""
     champion = rows.loc[I_CLASS.name]
     return [name for name in rows.index if any(rows.loc[name, column] > champion[column] for column in STATISTICS)]
+
+
+def beside_the_claim(agreement: pd.DataFrame) -> str:
+    """`OTHERS` that agree better than I_class of their table by either statistic, which the claim does not deny."""
+    found = []
+    for name, rows in agreement.groupby("table", sort=False):
+        ranks = rows.set_index("measure")
+        better = set(better_rivals(ranks)) & {column.name for column in OTHERS}
+        found += [f"{row['label']} {_values(row)} (table {name})" for of, row in ranks.iterrows() if of in better]
+    return f"; not in the claim, and better: {', '.join(found)}" if found else ""
 
 
 def comparison(rows: pd.DataFrame, better: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from analysis.agreement.columns import (
     COLUMNS,
     I_CLASS,
     I_SIMCLR,
+    OTHERS,
     TOLERANCE,
     UNIFORMITY,
     UNIFORMITY_SIMCLR,
@@ -27,7 +28,7 @@ from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.plan.sheets import telling
 
 KINDS = ("evaluation", "estimation", "geometry", "checkpoint")
-"""Kinds of cells that a row is made from."""
+"""Kinds of cells that a row is made from; those of `OTHERS` may be missing."""
 
 VIEWED = pairing_name(SimCLR())
 PLACE = "encoder"
@@ -53,9 +54,16 @@ def columns_of(plan: Plan, mirrored: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {column.name: column_table(plan, mirrored, column) for column in MEASURED}
 
 
+def others_of(plan: Plan, mirrored: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The same of `OTHERS`: the values are NaN in a store from before they were asked for."""
+    return {column.name: column_table(plan, mirrored, column) for column in OTHERS}
+
+
 def column_table(plan: Plan, mirrored: pd.DataFrame, column: EncoderColumn) -> pd.DataFrame:
     """Mean and spread over seeds of one column, from `over_seeds`, both times the column's ``scale``."""
-    planned = [cell for cell in cells_of(plan, column.kind) if (cell.parameters["task"] == VIEWED) == column.of_views]
+    planned = [
+        cell for cell in cells_of(plan, column.kind) if (cell.parameters.get("task") == VIEWED) == column.of_views
+    ]
     cells = asked_and_measured(plan, mirrored, column.kind)
     of_pairing = cells[cells["key"].isin({cell.key for cell in planned})]
     places = [PLACE, *telling(planned, (PLACE,))]

@@ -10,8 +10,11 @@ from analysis.agreement.columns import (
     CONTRASTIVE_LOSS,
     I_CLASS,
     I_SIMCLR,
+    KNN,
     TOLERANCE,
     UNIFORMITY,
+    heads_of_others,
+    not_asked,
 )
 from analysis.tables.text import Printed, number, span, spread_note, with_spread
 
@@ -36,24 +39,26 @@ def printed(tidy: pd.DataFrame, agreement: pd.DataFrame) -> list[Printed]:
 
 def printed_table(name: str, rows: pd.DataFrame, agreement: pd.DataFrame) -> Printed:
     """One table: its encoders with spreads and, where it is ranked, the correlations of each column with accuracy."""
+    heads = HEADS | heads_of_others(rows)
     lines = [
         [
             row["model"],
-            *(with_spread(row[c], row[f"{c}_spread"], 1 if c == ACCURACY.name else 3) for c in HEADS),
+            *(with_spread(row[c], row[f"{c}_spread"], 1 if c in (ACCURACY.name, KNN.name) else 3) for c in heads),
         ]
         for _, row in rows.iterrows()
     ]
     ranks = agreement[agreement["table"] == name].set_index("measure") if len(agreement) else agreement
     for statistic, words in STATISTICS.items() if len(ranks) else ():
-        ends = [(ranks[f"{statistic}_low"].get(c), ranks[f"{statistic}_high"].get(c)) for c in HEADS]
+        ends = [(ranks[f"{statistic}_low"].get(c), ranks[f"{statistic}_high"].get(c)) for c in heads]
         lines += [
-            [words, *(number(ranks[statistic][c], 3) if c in ranks.index else "" for c in HEADS)],
+            [words, *(number(ranks[statistic][c], 3) if c in ranks.index else "" for c in heads)],
             ["95 %", *("" if low is None else span(low, high, 2) for low, high in ends)],
         ]
     notes = [
         spread_note(rows),
-        "Correlations are of alignment, uniformity and loss times minus one, and of the others as they are: +1 is full "
-        f"agreement. 95 %: bootstrap over {len(rows)} encoders, rough for so few. "
+        "Correlations are of columns with ↓ times minus one, and of the others as they are: +1 is full agreement. "
+        f"95 %: bootstrap over {len(rows)} encoders, rough for so few. "
         "The loss has the scale of its temperature.",
     ]
-    return Printed(f"Measures of encoders by temperature (Table {name})", ["encoder", *HEADS.values()], lines, notes)
+    notes += filter(None, [not_asked(rows)])
+    return Printed(f"Measures of encoders by temperature (Table {name})", ["encoder", *heads.values()], lines, notes)

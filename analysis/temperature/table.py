@@ -12,6 +12,7 @@ from analysis.agreement.columns import (
     CONTRASTIVE_LOSS,
     I_CLASS,
     I_SIMCLR,
+    OTHERS,
     TOLERANCE,
     UNIFORMITY,
     EncoderColumn,
@@ -24,7 +25,7 @@ from mi_ray.experiments.plan.sheets import place_title
 from sweeps.recipes import BENCHMARKS, benchmark_of
 
 KINDS = ("evaluation", "geometry", "training", "estimation")
-"""Kinds of the cells whose results fill a row."""
+"""Kinds of the cells whose results fill a row; those of `OTHERS` may be missing."""
 
 PAPER = {"cifar-10": "IV", "imagenet-100": "V"}
 """The paper's table of each benchmark; tables of other benchmarks are named by their images."""
@@ -39,14 +40,17 @@ MEASURED = (ACCURACY, ALIGNMENT, UNIFORMITY, TOLERANCE, CONTRASTIVE_LOSS, I_SIMC
 
 
 def rows(plan: Plan, mirrored: pd.DataFrame) -> pd.DataFrame:
-    """One row per encoder and temperature: the `MEASURED` columns with their spreads; ``n_seeds``, the fewest seeds
-    that a column has; and ``n_seeds_asked``, the most that were planned for a column."""
+    """One row per encoder and temperature: the columns of `MEASURED` and `OTHERS` with their spreads; ``n_seeds``, the
+    fewest seeds that one of `MEASURED` has; and ``n_seeds_asked``, the most that were planned for one."""
     tables = [column_table(plan, mirrored, column) for column in MEASURED]
     settings = [name for name in places_of(tables[0]) if name not in PLACES]
     parts = []
     for column, means in zip(MEASURED, tables, strict=True):
         kept = {part: f"{column.name}_{part}" for part in ("spread", "n_seeds", "n_seeds_asked")}
         parts.append(means.drop(columns="spread_is").rename(columns={"mean": column.name, **kept}))
+    for column in OTHERS:
+        means, names = column_table(plan, mirrored, column), {"mean": column.name, "spread": f"{column.name}_spread"}
+        parts.append(means[[*places_of(means), *names]].rename(columns=names))
     joined = reduce(lambda left, right: left.merge(right, how="left"), parts)
     counts = joined.filter(regex="_n_seeds")
     return joined.drop(columns=counts.columns).assign(

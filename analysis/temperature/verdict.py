@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.agreement.columns import I_CLASS
+from analysis.agreement.columns import I_CLASS, of_the_claim
 from analysis.verdict import Verdict, lacking, undecided
 from sweeps.temperature import STUDY
 
@@ -27,11 +27,11 @@ def verdict(tidy: pd.DataFrame, agreement: pd.DataFrame, unranked: Sequence[str]
     absent = lacking(tidy)
     if absent or unranked or agreement.empty:
         return undecided(STUDY.name, CLAIM, absent or "; ".join(unranked) or "nothing is measured", numbers)
-    fewest = int(agreement["encoders"].min())
-    comparisons = "; ".join(comparison(rows) for _, rows in agreement.groupby("table", sort=False))
+    fewest, ranks = int(agreement["encoders"].min()), of_the_claim(agreement)
+    comparisons = "; ".join(comparison(rows) for _, rows in ranks.groupby("table", sort=False))
     if fewest < ENOUGH:
         return undecided(STUDY.name, CLAIM, f"{fewest} encoders are too few; {comparisons}", numbers)
-    rivals = agreement[agreement["measure"] != I_CLASS.name]
+    rivals = ranks[ranks["measure"] != I_CLASS.name]
     if (rivals["pearson_lead_high"] < 0).any():
         return Verdict(STUDY.name, CLAIM, False, f"Does not hold: {comparisons}.", numbers)
     if (rivals["pearson_lead_low"] > 0).all():

@@ -147,9 +147,9 @@ class Spectrum:
 
     @property
     def effective_rank(self) -> float:
-        """exp of the entropy of the normalised spectrum (RankMe, Garrido et al. 2023, of centred embeddings).
+        """exp of the entropy of the normalised spectrum of centred embeddings (Roy & Vetterli 2007).
 
-        0 if all embeddings are equal.
+        RankMe, `mi_ray.compute.probes.rank_me`, does not centre and adds an epsilon. 0 if all embeddings are equal.
         """
         total = self.spread.sum()
         p = self.spread[self.spread > 0] / total if total > 0 else np.ones(0)

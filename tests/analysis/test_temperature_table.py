@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis import verdict as verdicts
-from analysis.agreement.columns import MEASURES
+from analysis.agreement.columns import MEASURES, OTHERS
 from analysis.agreement.csv_table import read
 from analysis.agreement.ranking import ranked
 from analysis.cells import MissingCells
@@ -58,6 +58,10 @@ def made_up_result(cell: Cell, way: tuple[float, float]) -> dict[str, Any]:
         return values | {f"{name}_standard_error": 0.01 for name in values}
     if cell.kind == "estimation":
         return estimate(number(cell, 0 if cell.parameters["task"] == "simclr" else way[0]), 6.0)
+    if cell.kind == "knn":
+        return {"knn_balanced_accuracy": number(cell, 1), "knn_balanced_accuracy_standard_error": 0.01}
+    if cell.kind == "quality":
+        return {"rank_me": 20 * number(cell, 0), "bao_upper_nats": 3 - number(cell, 0)}
     return {"width": 512, "images": 4096}
 
 
@@ -94,6 +98,7 @@ def test_a_row_holds_what_the_cells_of_its_encoder_say(drawn: Path) -> None:
         ("geometry", "all", "alignment", "alignment"),
         ("estimation", "simclr", "nominal_bits", "i_simclr_bits"),
         ("estimation", "all", "nominal_bits", "i_class_bits"),
+        ("quality", "all", "bao_upper_nats", "bao_upper_nats"),
     ):
         for cell in values_of(PLAN.cells, kind, task):
             training = training_of(cell.declaration)
@@ -104,6 +109,15 @@ def test_a_row_holds_what_the_cells_of_its_encoder_say(drawn: Path) -> None:
 def test_encoders_are_a_table_that_measure_agreement_reads(drawn: Path) -> None:
     encoders = read(drawn / "encoders.csv")
     assert len(encoders) == 6 and encoders[[measure.name for measure in MEASURES]].notna().all(axis=None)
+
+
+def test_measures_beside_the_paper_s_are_columns_where_they_were_asked_for(drawn: Path) -> None:
+    asked = {measure.name for measure in OTHERS} - {"effective_rank"}
+    assert asked == set(read(drawn / "encoders.csv").columns) & {measure.name for measure in OTHERS}
+    assert asked < set(pd.read_csv(drawn / "measure-agreement.csv")["measure"])
+    text = (drawn / "temperature-table.md").read_text()
+    assert "kNN accuracy, % ↑ | RankMe ↑ | bound of Bao et al. ↓ |" in text
+    assert "Not asked of these encoders yet: effective rank; run the study again to ask." in text
 
 
 def test_the_print_has_every_encoder_and_each_correlation_with_its_interval(drawn: Path) -> None:

@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 
 from analysis import verdict as verdicts
+from analysis.agreement.columns import OTHERS
 from analysis.agreement.csv_table import read
+from analysis.agreement.printed import encoders_text
 from analysis.agreement.ranking import ranked, table
 from analysis.agreement.verdict import verdict
 from analysis.cells import MissingCells
-from analysis.encoder_zoo.table import columns_of, pool_of, rows
+from analysis.encoder_zoo.table import columns_of, others_of, pool_of, rows
 from analysis.measure_agreement import draw, main
 from mi_ray.experiments.plan.plan import Cell, Plan, build
 from mi_ray.experiments.store.store import Store
@@ -63,6 +65,14 @@ def results_that_favour(good: str, *, seeds: Mapping[str, float] | None = None) 
                 return {"sha256": f"{cell.key[-6:]}ef", "layout": cell.parameters["layout"], "ran_code": False}
             case "views":
                 return {"width": 512, "images": 4096}
+            case "embedding":
+                return result_of(cell) | {"effective_rank": 10 * measure("effective_rank", cell)}
+            case "knn":
+                accuracy = measure("knn_acc", cell)
+                return {"knn_balanced_accuracy": accuracy, "knn_balanced_accuracy_standard_error": 0.01}
+            case "quality":
+                losses = {"bao_upper_nats": 3 - measure("bao_upper_nats", cell), "h_loss_standard_error_nats": 0.02}
+                return {"rank_me": 20 * measure("rank_me", cell)} | losses
             case _:
                 return result_of(cell)
 
@@ -108,15 +118,24 @@ def _mirror(kind: str, result: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in result.items() if not isinstance(value, list)}
 
 
+def before_they_were_asked(results: ResultOf) -> ResultOf:
+    """The results of a store that was filled before `OTHERS` were asked for."""
+
+    def result(cell: Cell) -> dict[str, Any]:
+        return {} if cell.kind in ("knn", "quality", "embedding") else results(cell)
+
+    return result
+
+
 def encoders_of(plan: Plan, results: ResultOf) -> pd.DataFrame:
     frame = frame_of(plan, results)
-    return rows(plan, columns_of(plan, frame), frame)
+    return rows(plan, columns_of(plan, frame) | others_of(plan, frame), frame)
 
 
 def judged(plan: Plan, results: ResultOf) -> verdicts.Verdict:
     frame = frame_of(plan, results)
     columns = columns_of(plan, frame)
-    return verdict(columns, *ranked(rows(plan, columns, frame)))
+    return verdict(columns, *ranked(rows(plan, columns | others_of(plan, frame), frame)))
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +186,43 @@ def test_the_claim_falls_where_another_measure_follows_accuracy(better: str) -> 
     assert verdict.holds is False and verdict.sentence.startswith("I_class does not agree best: table zoo (7 encoders)")
 
 
+@pytest.mark.parametrize("better", ["knn_acc", "bao_upper_nats"])
+def test_measures_beside_the_paper_s_are_told_where_they_agree_better_and_do_not_decide(better: str) -> None:
+    verdict = judged(PLAN, results_that_favour(better))
+    label = next(column.label for column in OTHERS if column.name == better)
+    assert f"not in the claim, and better: {label} r 1.00 and tau 1.00 (table zoo)" in verdict.sentence
+    assert verdict.numbers[f"table zoo, {label}, r"] == pytest.approx(1)
+
+
+def test_measures_beside_the_paper_s_stand_in_every_table_and_file(out: Path) -> None:
+    named = {column.name for column in OTHERS}
+    assert named < set(pd.read_csv(out / "measure-agreement.csv")["measure"])
+    assert named < set(pd.read_csv(out / "encoders.csv").columns)
+    encoders = pd.read_csv(out / "encoder-zoo.csv").set_index("model")
+    assert encoders["knn_acc"].to_dict() == pytest.approx({name: 100 * SHUFFLED[name] for name in NAMES})
+    assert (encoders["bao_upper_nats_spread"] == 0.02).all() and encoders["rank_me"].notna().all()
+    text = (out / "encoder-zoo.md").read_text()
+    assert "| kNN accuracy, % ↑ | RankMe ↑ | effective rank ↑ | bound of Bao et al. ↓ |" in text
+    assert "Not asked" not in text
+
+
+def test_a_store_from_before_they_were_asked_for_gives_what_it_gave(out: Path) -> None:
+    results = before_they_were_asked(results_that_favour("i_class_bits"))
+    now, then = verdicts.read(out), judged(PLAN, results)
+    assert then.sentence == now.sentence and then.holds is True
+    assert then.numbers.items() < now.numbers.items()
+    text = encoders_text(encoders_of(PLAN, results), pd.DataFrame())
+    lacking = "kNN accuracy, %, RankMe, effective rank, bound of Bao et al."
+    assert f"Not asked of these encoders yet: {lacking}; run the study again to ask." in text
+
+
+def test_one_encoder_without_a_further_measure_takes_it_from_its_table() -> None:
+    encoders = encoders_of(PLAN, results_that_favour("rank_me"))
+    encoders.loc[0, "rank_me"] = float("nan")
+    encoders["effective_rank"] = 5.0
+    assert {"knn_acc", "bao_upper_nats"} == set(table(encoders)["measure"]) & {column.name for column in OTHERS}
+
+
 def test_markdown_has_the_best_encoder_first_and_the_correlations_last(out: Path) -> None:
     lines = (out / "encoder-zoo.md").read_text().splitlines()
     assert lines[0] == "## Table zoo: cdp, ResNets"
@@ -185,7 +241,7 @@ def test_missing_cells_are_named_or_shown_as_missing(uri: str, tmp_path: Path) -
     assert "| SwAV | missing |" in (tmp_path / "encoder-zoo.md").read_text()
     verdict = verdicts.read(tmp_path)
     assert verdict.holds is None and "of 56 cells are missing" in verdict.sentence
-    assert pd.read_csv(tmp_path / "measure-agreement.csv")["encoders"].tolist() == [6] * 7
+    assert pd.read_csv(tmp_path / "measure-agreement.csv")["encoders"].tolist() == [6] * (7 + len(OTHERS))
 
 
 def test_few_encoders_are_not_ranked_and_fewer_than_three_have_no_agreement(uri: str, tmp_path: Path) -> None:

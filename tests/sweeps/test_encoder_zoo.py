@@ -42,10 +42,13 @@ def kinds(plan: Plan) -> Counter[str]:
 
 
 @pytest.mark.parametrize(("preset", "n"), [("smoke", 4), ("laptop", 11), ("paper", 29), ("paper-1k", 27)])
-def test_every_encoder_is_read_once_and_asked_five_questions(preset: str, n: int) -> None:
+def test_every_encoder_is_read_once_and_asked_seven_questions(preset: str, n: int) -> None:
     found = kinds(plan_of(preset))
     assert found.pop("training", 0) == (n if preset in ("smoke", "laptop") else 0)
-    one, two = dict.fromkeys(("checkpoint", "embedding", "views", "evaluation"), n), ("estimation", "geometry")
+    one, two = (
+        dict.fromkeys(("checkpoint", "embedding", "views", "evaluation", "knn", "quality"), n),
+        ("estimation", "geometry"),
+    )
     assert found == one | dict.fromkeys(two, 2 * n)
 
 

@@ -75,7 +75,16 @@ def test_the_augmentation_best_for_cdp_leaves_colour_digit_and_position_alone() 
 
 def test_an_encoder_of_temperature_is_asked_for_everything_that_tables_iv_and_v_print() -> None:
     kinds = Counter(cell.kind for cell in plan_of(temperature.STUDY, "laptop", arch=("resnet10t",)).cells.values())
-    assert kinds == {"training": 3, "embedding": 3, "views": 3, "evaluation": 3, "geometry": 3, "estimation": 6}
+    assert kinds == {
+        "training": 3,
+        "embedding": 3,
+        "views": 3,
+        "evaluation": 3,
+        "geometry": 3,
+        "estimation": 6,
+        "knn": 3,
+        "quality": 3,
+    }
 
 
 def test_every_negative_set_of_a_seed_shares_its_split_and_another_seed_splits_anew() -> None:
