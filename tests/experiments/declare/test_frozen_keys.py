@@ -15,6 +15,7 @@ from mi_ray.experiments.declare import (
     Labelled,
     LinearEvaluation,
     Noise,
+    Quality,
     SameClass,
     SimCLR,
     SupCon,
@@ -66,6 +67,7 @@ KEYS = {
     LinearEvaluation(embedding=Embedding(encoder=SUP_CON), task="class"): "evaluation-6dbfc77dabf673ad172c",
     Geometry(embedding=VIEWED, pairing=SimCLR(flip=0.0)): "geometry-e138693656da2965faee",
     Geometry(embedding=FROZEN, pairing=SameClass(task="all", redraw=0.5)): "geometry-b46a1625605ba908b3cc",
+    Quality(embedding=FROZEN, pairing=SameClass(task="all"), k_est=512, seed=2): "quality-5d02768526b6870bb64c",
 }
 
 
