@@ -103,27 +103,25 @@ class Surrogate:
 
     def arora(self, loss: float) -> float:
         """Arora et al. (2019); errors and infinity as `nozawa_sato`."""
-        return self._over((loss - self.collision_nats) / self.no_collision)
+        return self._over(self._over(loss - self.collision_nats, self.no_collision), self.coverage)
 
     def nozawa_sato(self, loss: float) -> float:
         """Nozawa & Sato (2021): infinite if K+1 draws cannot meet every class. ValueError if a class is likelier than
         another."""
-        return self._over(2 * loss - self.collision_nats)
+        return self._over(2 * loss - self.collision_nats, self.coverage)
 
     def ash(self, loss: float) -> float:
-        """Ash et al. (2021). ValueError if a class is likelier than another."""
-        self._refuse_unbalanced()
+        """Ash et al. (2021): infinite if every batch has a negative of the positive pair's class. ValueError as
+        `nozawa_sato`."""
         others = self.classes - 1
         draws = 2 * others * float((1 / np.arange(1, others + 1)).sum())
-        return 2 * max(1.0, draws / self.negatives) * (loss - self.collision_nats) / self.no_collision
+        return self._over(2 * max(1.0, draws / self.negatives) * (loss - self.collision_nats), self.no_collision)
 
-    def _over(self, bound: float) -> float:
-        self._refuse_unbalanced()
-        return bound / self.coverage if self.coverage > 0 else inf
-
-    def _refuse_unbalanced(self) -> None:
+    def _over(self, bound: float, chance: float) -> float:
+        """``bound`` / ``chance``, infinite if the chance is too small for a float."""
         if not self.is_balanced:
             raise ValueError(f"prior: {self.prior} must be uniform for the bounds of 2019 and 2021")
+        return bound / chance if chance > 0 else inf
 
 
 def log_cosh(a: float) -> float:

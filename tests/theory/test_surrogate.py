@@ -118,6 +118,13 @@ def test_fewer_draws_than_classes_bound_nothing():
     assert few.coverage == 0 and few.arora(1.0) == few.nozawa_sato(1.0) == inf and few.ash(1.0) < inf
 
 
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_so_many_negatives_that_one_is_surely_of_the_class_bound_nothing(classes):
+    many = Surrogate(prior=(1 / classes,) * classes, negatives=8191, largest=1.0)
+    assert many.no_collision == 0 and many.arora(9.0) == many.ash(9.0) == inf
+    assert many.nozawa_sato(9.0) < inf and many.bao_upper(9.0) < inf
+
+
 def test_constants_are_those_of_the_authors_code():
     even = Surrogate(prior=(0.1,) * 10, negatives=63, largest=1.0)
     assert even.bao_upper(0) == pytest.approx(log(10 * cosh(1) ** 2 / 63))
