@@ -113,6 +113,7 @@ def dress(axes: Axes, label: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(length=0, colors=INK, labelsize=7)
     axes.grid(axis="y", color="#e4e4e4", lw=0.6)
+    axes.set_axisbelow(True)
     axes.set_xlabel("views", fontsize=7.5, color=INK)
     axes.set_ylabel(label, fontsize=7.5, color=INK)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
@@ -125,7 +126,7 @@ def draw_limits(axes: Axes, tidy: pd.DataFrame) -> None:
         values = sorted(set(tidy[name].dropna().round(3)))
         near = [value for value, above in pairwise([*values, float("inf")]) if above - value > 0.05]
         for value in near[:8]:
-            axes.axhline(value, color=FAINT, lw=0.9, ls=stroke, zorder=0)
+            axes.axhline(value, color=FAINT, lw=0.9, ls=stroke, zorder=1.6)
     axes.set_ylim(bottom=min(0, *axes.get_ylim()))
 
 
