@@ -24,7 +24,10 @@ from mi_ray.tracking.reach import sqlite_uri
 from mi_ray.tracking.views import saved
 from tests.browser.conftest import QUIET
 
-VIEW = {"width": 1280, "height": 760}
+VIEW = {"width": 1900, "height": 960}
+"""Pixels of the window; MLflow's assistant takes those right of `SEEN`."""
+
+SEEN = {"x": 0, "y": 0, "width": 1412, "height": 960}
 COLOURS, LARGEST = 64, 200_000
 """Colours of a screenshot, and its most bytes."""
 
@@ -50,7 +53,7 @@ def of_mlflow(browser: Browser, store: Path, base: str, out: Path) -> list[Path]
         page.goto(links[link], timeout=120_000)
         page.locator(selector).first.wait_for(timeout=120_000)
         page.wait_for_timeout(4000)
-        written.append(kept(page.screenshot(), out / f"{name}.png"))
+        written.append(kept(page.screenshot(clip=SEEN), out / f"{name}.png"))
         page.context.close()
     return written
 
