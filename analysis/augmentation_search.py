@@ -26,6 +26,7 @@ from analysis.augmentation.table import ENCODER, SearchOutcome, outcome
 from analysis.augmentation.verdict import verdict
 from analysis.cells import mirrored_cells
 from analysis.style import save
+from analysis.tables.made_of import made_of
 from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.augmentation_search import STUDY
@@ -48,7 +49,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
         table.to_csv(out / f"{name}.csv", index=False)
     stem.with_suffix(".md").write_text(printed(result, compared))
     written = [*(out / f"{name}.csv" for name in tables), stem.with_suffix(".md")]
-    written += save(lambda: figure(result), stem, **STYLE)
+    written += save(lambda: figure(result, made_of(plan)), stem, **STYLE)
     return publish(plan, out, written, verdict(result), judged=judged(plan, result), mirrored=mirrored)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from mi_ray.experiments.images.prepared import prepared
 from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.plan.study import Draw, Study, parse_axes
 from mi_ray.experiments.store.store import Store, store_at
-from mi_ray.running.order import plan_of
+from mi_ray.running.order import made_with, plan_of
 from mi_ray.tracking.reach import Unreachable, sqlite_uri
 
 
@@ -34,7 +35,8 @@ def planned(study: Study, preset: str, axes: Sequence[str], store: Store) -> Pla
             )
         return images.digest
 
-    return plan_of(study, study.grid(preset, parse_axes(study, axes)), digest, store)
+    given = parse_axes(study, axes)
+    return replace(plan_of(study, study.grid(preset, given), digest, store), made_with=made_with(preset, given))
 
 
 def main(study: Study, draw: Draw, argv: Sequence[str] | None = None) -> int:

@@ -23,6 +23,7 @@ from analysis.infomin_strength.figure import STYLE, draw_curves
 from analysis.infomin_strength.table import KINDS, table
 from analysis.infomin_strength.verdict import verdict
 from analysis.style import save
+from analysis.tables.made_of import made_of
 from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.infomin_strength import STUDY
@@ -39,7 +40,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     out.mkdir(parents=True, exist_ok=True)
     tidy, csv = table(plan, mirrored), out / f"{STEM}.csv"
     tidy.to_csv(csv, index=False)
-    written = [csv, *save(lambda: draw_curves(tidy), out / STEM, **STYLE)]
+    written = [csv, *save(lambda: draw_curves(tidy, made_of(plan)), out / STEM, **STYLE)]
     return publish(plan, out, written, verdict(tidy), mirrored=mirrored)
 
 

@@ -23,6 +23,7 @@ from analysis.cells import cells_of, mirrored_cells
 from analysis.infomin_grid.figure import save_heatmap
 from analysis.infomin_grid.table import HEATMAPS, table
 from analysis.infomin_grid.verdict import verdict
+from analysis.tables.made_of import made_of
 from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.infomin_grid import STUDY
@@ -42,7 +43,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     for heatmap, tidy in tables.items():
         csv = out / f"{heatmap.name}.csv"
         tidy.to_csv(csv, index=False)
-        written += [csv, *save_heatmap(heatmap, tidy, out / heatmap.name)]
+        written += [csv, *save_heatmap(heatmap, tidy, out / heatmap.name, made_of(plan, [heatmap.kind]))]
     return publish(plan, out, written, verdict(tables), mirrored=mirrored)
 
 

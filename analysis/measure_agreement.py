@@ -31,6 +31,7 @@ from analysis.agreement.verdict import verdict
 from analysis.cells import mirrored_cells
 from analysis.encoder_zoo import figure as encoder_zoo_figure
 from analysis.encoder_zoo.table import KINDS, columns_of, others_of, rows
+from analysis.tables.made_of import made_of
 from analysis.verdict import publish
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.plan import Plan
@@ -56,8 +57,8 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     for path, frame in zip(paths, (encoders, complete[[*COLUMNS, *others]]), strict=True):
         frame.to_csv(path, index=False)
     markdown = printed.write(encoders, agreement, out)
-    drawn = encoder_zoo_figure.write(encoders, agreement, out)
-    ranking = [] if agreement.empty else figure.write(agreement, out)
+    drawn = encoder_zoo_figure.write(encoders, agreement, out, made_of(plan))
+    ranking = [] if agreement.empty else figure.write(agreement, out, made_of(plan))
     written = [*paths, *markdown, *drawn, *ranking]
     return publish(plan, out, written, verdict(columns, agreement, unranked), mirrored=mirrored)
 

@@ -1,7 +1,8 @@
 """All studies on one page: the claim on trial, the verdict, the figures and where every number comes from.
 
 Collects what sweeps have drawn below ``<store>/figures`` and writes one HTML file that needs no network and no script:
-it can be mailed, printed and kept.
+it can be mailed, printed and kept. Beside each study's own figures it draws, once, what every study has: positive
+pairs, training curves, a map of embeddings and the confusion of its probes.
 
     python analysis/report.py
     python analysis/report.py --store runs --out runs/report.html
@@ -12,15 +13,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from analysis.page.collect import collect
+from analysis.page.collect import collect, folders
 from analysis.page.page import page
+from analysis.page.provenance import listed_cells
+from analysis.pictures.draw import draw
+from analysis.verdict import CELLS
 from mi_ray.experiments.declare.checks import Refused
-from mi_ray.experiments.store.store import store_at
+from mi_ray.experiments.store.store import Store, store_at
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags.add_argument("--tracking-uri", help="MLflow as the page names it; the database in the store if not given")
     given = flags.parse_args(argv)
     try:
-        out = given.out or store_at(given.store).root / "report.html"
+        store = store_at(given.store)
+        out = given.out or store.root / "report.html"
+        draw_pictures(store)
         text = page(collect(given.store, given.tracking_uri))
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -40,6 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     print(out)
     return 0
+
+
+def draw_pictures(store: Store) -> None:
+    """Draw the pictures that every study has into its folder of figures, where they are not there yet.
+
+    A store that cannot be written keeps those that it has.
+    """
+    store.refuse_if_unreachable()
+    for folder in folders(store.root):
+        with suppress(OSError):
+            draw(folder, [(cell.key, cell.kind, cell.name) for cell in listed_cells(folder / CELLS)], store)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from analysis.small_batch.figure import STYLE, draw_bars
 from analysis.small_batch.table import table
 from analysis.small_batch.verdict import verdict
 from analysis.style import save
+from analysis.tables.made_of import made_of
 from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.small_batch import STUDY
@@ -40,7 +41,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     out.mkdir(parents=True, exist_ok=True)
     tidy, csv = table(plan, mirrored), out / f"{STEM}.csv"
     tidy.to_csv(csv, index=False)
-    written = [csv, *save(lambda: draw_bars(tidy), out / STEM, **STYLE)]
+    written = [csv, *save(lambda: draw_bars(tidy, made_of(plan)), out / STEM, **STYLE)]
     return publish(plan, out, written, verdict(tidy), mirrored=mirrored)
 
 

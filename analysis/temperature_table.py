@@ -22,6 +22,7 @@ from analysis.agreement import figure as measure_agreement_figure
 from analysis.agreement.columns import COLUMNS, OTHERS, measures_of
 from analysis.agreement.ranking import ranked
 from analysis.cells import mirrored_cells
+from analysis.tables.made_of import made_of
 from analysis.tables.text import write_markdown
 from analysis.temperature.printed import printed
 from analysis.temperature.table import KINDS, MEASURED, rows
@@ -46,7 +47,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
     for path, frame in zip(paths, (tidy, complete[[*COLUMNS, *others]]), strict=True):
         frame.to_csv(path, index=False)
     markdown = write_markdown(out / "temperature-table.md", printed(tidy, agreement))
-    drawn = [] if agreement.empty else measure_agreement_figure.write(agreement, out)
+    drawn = [] if agreement.empty else measure_agreement_figure.write(agreement, out, made_of(plan))
     return publish(plan, out, [*paths, markdown, *drawn], verdict(tidy, agreement, unranked), mirrored=mirrored)
 
 

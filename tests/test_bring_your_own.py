@@ -81,7 +81,8 @@ def test_a_figure_of_ones_own_is_shown_attached_and_in_the_report(desk):
     assert {"figures/accuracies.csv", "figures/accuracies.png"} <= attached
     (shown,) = collect(store).shown
     assert (shown.study, shown.preset, shown.question) == ("accuracies", "smoke", QUESTION)
-    assert shown.verdict.claim.startswith("Pairs of one class") and [p.name for p in shown.pictures] == ["accuracies"]
+    assert shown.verdict.claim.startswith("Pairs of one class")
+    assert [picture.name for picture in shown.pictures] == ["accuracies", "positive-pairs"]
     assert "accuracies" in page(collect(store))
 
 

@@ -15,25 +15,25 @@ from analysis.style import FAINT, INK, PAPER, save
 
 STEM = "measure-agreement"
 RULE, ZERO = "#e4e4e4", "#a8a8a8"
-ALL, FEWER = "#1f6391", "#d07f45"
+ALL, FEWER = "#1f6391", "#a8561c"
 STATISTICS = {"pearson": "Pearson's r", "kendall": "Kendall's tau-b"}
 OFFSET = 0.17
 """Lines of a measure: all encoders this far above its middle, fewer this far below, where there are both."""
 
-LINE, PANEL, LEAST, GAP, BETWEEN, LEFT, RIGHT, TOP, BOTTOM = 0.27, 1.2, 3.4, 0.16, 0.5, 1.75, 0.2, 1.0, 0.86
+LINE, PANEL, LEAST, GAP, BETWEEN, LEFT, RIGHT, TOP, BOTTOM = 0.27, 1.2, 3.4, 0.16, 0.5, 1.75, 0.2, 1.0, 1.0
 """Inches: a measure's line, a panel's width, least width of all panels, gaps across and down, and the margins."""
 
 
-def write(tidy: pd.DataFrame, out: Path) -> list[Path]:
+def write(tidy: pd.DataFrame, out: Path, origin: str = "") -> list[Path]:
     """Write the table and its figure to ``out`` as .csv, .png and .pdf; the same table gives the same bytes."""
     out.mkdir(parents=True, exist_ok=True)
     stem = out / STEM
     tidy.drop(columns="label").to_csv(stem.with_suffix(".csv"), index=False)
-    return [stem.with_suffix(".csv"), *save(partial(dots, tidy), stem, **{"font.size": 8})]
+    return [stem.with_suffix(".csv"), *save(partial(dots, tidy, origin), stem, **{"font.size": 8})]
 
 
-def dots(tidy: pd.DataFrame) -> Figure:
-    """A column of two panels per table, measures down, in the order of ``tidy``."""
+def dots(tidy: pd.DataFrame, origin: str = "") -> Figure:
+    """A column of two panels per table, measures down, in the order of ``tidy``; the caption ends in ``origin``."""
     labels = list(tidy["label"].unique())
     tables = [rows for _, rows in tidy.groupby("table", sort=False)]
     figure, columns = _sheet(len(tables), len(labels))
@@ -53,9 +53,10 @@ def dots(tidy: pd.DataFrame) -> Figure:
     left_out = list(filter(None, tidy["left_out"].unique()))
     write_line(up - 0.16, "Agreement with linear accuracy over encoders", fontsize=10.5, weight="bold", va="top")
     if left_out:
-        write_line(0.46, f"orange: without {'; '.join(left_out)}", fontsize=7, color=FEWER)
-    write_line(0.3, "dot: the correlation; thin: 95 % bootstrap interval over encoders", fontsize=7, color=FAINT)
-    write_line(0.14, "thick: range when any one encoder is left out; +1: full agreement", fontsize=7, color=FAINT)
+        write_line(0.6, f"orange: without {'; '.join(left_out)}", fontsize=7, color=FEWER)
+    write_line(0.44, "dot: the correlation; thin: 95 % bootstrap interval over encoders", fontsize=7, color=FAINT)
+    write_line(0.28, "thick: range when any one encoder is left out; +1: full agreement", fontsize=7, color=FAINT)
+    write_line(0.12, origin, fontsize=7, color=FAINT)
     return figure
 
 

@@ -3,6 +3,8 @@ the paired differences of winners from the default on test images."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,12 +18,12 @@ from mi_ray.theory.selection import front
 STYLE = {"font.size": 8.5, "axes.linewidth": 0.7, "axes.edgecolor": FAINT}
 RULE, DEFAULT, OTHER, WINNER = "#e4e4e4", "#d07f45", "#8a8a8a", "#a3123f"
 AXIS = {ACCURACY: "balanced accuracy, %", ESTIMATE: "estimate of I$_{class}$, bits"}
-WIDE, ROW, LEFT, RIGHT, TOP, BOTTOM, BETWEEN, GAP = 8.8, 2.15, 0.82, 0.2, 0.66, 1.26, 0.9, 0.86
+WIDE, ROW, LEFT, RIGHT, TOP, BOTTOM, BETWEEN, GAP = 8.8, 2.15, 0.82, 0.2, 0.66, 1.44, 0.9, 0.86
 """Inches: the figure's width, a row's height, margins, and gaps down and across."""
 
 
-def figure(outcome: SearchOutcome) -> Figure:
-    """Candidates above, objectives against each other and paired differences below."""
+def figure(outcome: SearchOutcome, origin: str = "") -> Figure:
+    """Candidates above, objectives against each other and paired differences below; the caption ends in ``origin``."""
     drawn, above, below = _sheet(len(outcome.objectives), 1 + len(TARGETS))
     for letter, axes, target in zip("ab", above, outcome.objectives, strict=False):
         _draw_candidates(axes, outcome, target)
@@ -32,7 +34,7 @@ def figure(outcome: SearchOutcome) -> Figure:
     for letter, axes, target in zip(letters[1:], below[1:], TARGETS, strict=False):
         _draw_differences(axes, outcome, target)
         axes.set_title(f"({letter}) {target.name} gained, test images", loc="left", fontsize=8.5)
-    _write_around(drawn, outcome)
+    _write_around(drawn, outcome, [*caption(outcome), *filter(None, [origin])])
     return drawn
 
 
@@ -114,13 +116,14 @@ def _draw_differences(axes: Axes, outcome: SearchOutcome, target: Target) -> Non
         axes.annotate("nothing to compare", (0.5, 0.6), xycoords="axes fraction", ha="center", color=FAINT)
 
 
-def _write_around(drawn: Figure, outcome: SearchOutcome) -> None:
+def _write_around(drawn: Figure, outcome: SearchOutcome, lines: Sequence[str]) -> None:
     """The title above; the legend and the caption below."""
     across, up = drawn.get_size_inches()
     raised = " and ".join(target.name for target in outcome.objectives)
     title = f"SimCLR's augmentation strengths searched for {raised} of task {outcome.task}"
     drawn.text(0.12 / across, 1 - 0.14 / up, title, fontsize=10.5, weight="bold", va="top", color=INK)
     views = f"{outcome.short_views:,} views (full: {outcome.views:,})"
+    above = 0.1 + 0.14 * len(lines)
     handles = [
         Line2D([], [], ls="", marker="o", color=DEFAULT, label="SimCLR's default (candidate 0)"),
         Line2D([], [], ls="", marker="o", color=WINNER, label="best on validation"),
@@ -128,9 +131,9 @@ def _write_around(drawn: Figure, outcome: SearchOutcome) -> None:
         Line2D([], [], ls="", marker="o", mfc=PAPER, mec=OTHER, label=views),
         Line2D([], [], ls="", marker="x", color=INK, label="hopeless"),
     ]
-    drawn.legend(handles=handles, ncols=5, loc="lower left", bbox_to_anchor=(0.04 / across, 0.52 / up), frameon=False,
+    drawn.legend(handles=handles, ncols=5, loc="lower left", bbox_to_anchor=(0.04 / across, above / up), frameon=False,
                  fontsize=7.5, handlelength=1.0, columnspacing=1.2)  # fmt: skip
-    for line, text in enumerate(reversed(caption(outcome))):
+    for line, text in enumerate(reversed(lines)):
         drawn.text(0.12 / across, (0.1 + 0.14 * line) / up, text, fontsize=7, color=FAINT)
 
 

@@ -35,17 +35,17 @@ PANELS = {
     UNIFORMITY_SIMCLR: "uniformity,\nSimCLR views",
 }
 
-LINE, PANEL, GAP, LEFT, RIGHT, HEAD, FOOT, TOP, BOTTOM = 0.21, 1.12, 0.16, 0.95, 0.2, 0.86, 0.42, 0.36, 0.3
+LINE, PANEL, GAP, LEFT, RIGHT, HEAD, FOOT, TOP, BOTTOM = 0.21, 1.12, 0.16, 0.95, 0.2, 0.86, 0.42, 0.36, 0.44
 """Inches: an encoder's line, a panel's width and the gap after it, and margins of a block and of the figure."""
 
 
-def write(encoders: pd.DataFrame, agreement: pd.DataFrame, out: Path) -> list[Path]:
+def write(encoders: pd.DataFrame, agreement: pd.DataFrame, out: Path, origin: str = "") -> list[Path]:
     """Draw ``encoder-zoo`` to ``out`` as .png and .pdf; the same tables give the same bytes."""
-    return save(partial(lines, encoders, agreement), out / STEM, **{"font.size": 7.5})
+    return save(partial(lines, encoders, agreement, origin), out / STEM, **{"font.size": 7.5})
 
 
-def lines(encoders: pd.DataFrame, agreement: pd.DataFrame) -> Figure:
-    """A block of panels per table; a gap in a line is a measure that is missing."""
+def lines(encoders: pd.DataFrame, agreement: pd.DataFrame, origin: str = "") -> Figure:
+    """A block of panels per table; a gap in a line is a measure that is missing; the caption ends in ``origin``."""
     tables = [rows.sort_values(ACCURACY.name, ascending=True) for _, rows in encoders.groupby("table", sort=False)]
     heights = [HEAD + LINE * len(rows) + FOOT for rows in tables]
     size = LEFT + len(PANELS) * (PANEL + GAP) - GAP + RIGHT, TOP + sum(heights) + BOTTOM
@@ -57,7 +57,8 @@ def lines(encoders: pd.DataFrame, agreement: pd.DataFrame) -> Figure:
     kinds = {str(kind) for column in PANELS for kind in encoders[f"{column.name}_spread_is"]}
     spread = "standard deviations over seeds" if kinds == {"sd over seeds"} else "standard errors"
     note = f"right is better in every panel; bars: two {spread} each way; r, tau: agreement with accuracy"
-    figure.text(left, 0.12 / size[1], note, fontsize=6.5, color=FAINT)
+    for above, line in enumerate([origin, note]):
+        figure.text(left, (0.1 + 0.14 * above) / size[1], line, fontsize=6.5, color=FAINT)
     return figure
 
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.infomin_grid.table import COLUMN, ROW, Heatmap, formatted, row_label, share
-from analysis.style import FAINT, INK, PAPER, save
+from analysis.style import FAINT, INK, PAPER, ink_on, save
 from analysis.tables.per_encoder import panel_title
 from analysis.tables.settings import settings_of
 from mi_ray.experiments.declare.measures import CERTIFIED, CLASS_ENTROPY, STATEMENT
@@ -27,21 +27,27 @@ HATCH = "#b5b5b5"
 ENTRY, GAP, LEFT, RIGHT, TOP, BOTTOM, LINE = 0.86, 0.3, 1.35, 0.95, 0.78, 0.78, 0.16
 """Inches: the side of an entry, the gap between panels, the margins, and the height of a line of the caption."""
 
+FRAMED = "framed: the training pairing is the evaluated task"
+
 CHARACTER, TITLE_CHARACTER = 0.054, 0.075
 """Inches, on average: the width of a character of the caption, and of a panel's title."""
 
 
-def save_heatmap(heatmap: Heatmap, tidy: pd.DataFrame, stem: Path) -> list[Path]:
+def save_heatmap(heatmap: Heatmap, tidy: pd.DataFrame, stem: Path, origin: str = "") -> list[Path]:
     """Draw a heatmap and write ``stem``.png and .pdf."""
-    return save(lambda: draw_heatmap(heatmap, tidy), stem, **STYLE)
+    return save(lambda: draw_heatmap(heatmap, tidy, origin), stem, **STYLE)
 
 
-def draw_heatmap(heatmap: Heatmap, tidy: pd.DataFrame) -> Figure:
-    """Panels side by side, a colour bar, and a caption that explains spreads and marks."""
+def draw_heatmap(heatmap: Heatmap, tidy: pd.DataFrame, origin: str = "") -> Figure:
+    """Panels side by side, a colour bar, and a caption that explains spreads, frames and marks, and ends in
+    ``origin``."""
     rows, columns = list(tidy[ROW].unique()), list(tidy[COLUMN].unique())
     names = settings_of(tidy.columns, "value")[2:]
     panels = list(tidy.groupby(names, sort=False, dropna=False))
-    lines = wrapped(caption(tidy), LEFT + len(panels) * (ENTRY * len(columns) + GAP) - GAP + RIGHT)
+    lines = wrapped(
+        [*caption(tidy), *filter(None, [FRAMED, origin])],
+        LEFT + len(panels) * (ENTRY * len(columns) + GAP) - GAP + RIGHT,
+    )
     shades = LinearSegmentedColormap.from_list(heatmap.name, heatmap.shades)
     grid = PanelGrid(len(rows), len(columns), len(panels), len(lines))
     for axes, (values, panel) in zip(grid.panels, panels, strict=True):
@@ -116,19 +122,22 @@ def _draw_entry(
     corner, box = (at[0] - 0.47, at[1] - 0.47), partial(Rectangle, width=0.94, height=0.94)
     hatch = "////" if entry["n_seeds"] < entry["n_seeds_asked"] else None
     position = share(heatmap, entry["value"], entry[CLASS_ENTROPY.name])
-    red, green, blue, _ = shade = shades(position) if entry["n_seeds"] else to_rgba(PAPER)
+    shade = shades(position) if entry["n_seeds"] else to_rgba(PAPER)
     axes.add_patch(box(corner, facecolor=shade, edgecolor=HATCH, hatch=hatch, lw=0))
     if entry[ROW] == entry[COLUMN]:
         axes.add_patch(box(corner, fill=False, edgecolor=INK, lw=1.1))
     if entry["n_seeds"]:
-        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
-        write_value(axes, heatmap, entry, at, PAPER if dark else INK)
+        write_value(axes, heatmap, entry, at, shade)
 
 
-def write_value(axes: Axes, heatmap: Heatmap, entry: dict[Any, Any], at: tuple[int, int], ink: str) -> None:
+def write_value(
+    axes: Axes, heatmap: Heatmap, entry: dict[Any, Any], at: tuple[int, int], shade: tuple[float, float, float, float]
+) -> None:
     """Write a certified bracket with its tick in the upper right corner and the nominal value below, or else the value
     with its spread below. A note says where the nominal value lies outside its bracket."""
-    write = partial(axes.text, ha="center", va="center", color=ink)
+    write = partial(axes.text, ha="center", va="center", color=ink_on(shade))
+    if entry["n_seeds"] < entry["n_seeds_asked"]:
+        write = partial(write, bbox={"facecolor": shade, "edgecolor": "none", "pad": 1.2})
     bracket, _, note = entry.get(STATEMENT, "").partition(", ")
     value, spread = (formatted(heatmap, entry[name], least=name == "spread") for name in ("value", "spread"))
     if bracket.endswith(TICK):
@@ -136,12 +145,12 @@ def write_value(axes: Axes, heatmap: Heatmap, entry: dict[Any, Any], at: tuple[i
         write(at[0], at[1] - 0.1, bracket.removesuffix(f" {TICK}"), fontsize=9.5)
         for word in ("outside", "below", "above"):
             note = note.replace(f" {word}", f"\n{word}")
-        write(at[0], at[1] + 0.22, note or f"nominal {value}", fontsize=6.3, alpha=0.85)
+        write(at[0], at[1] + 0.22, note or f"nominal {value}", fontsize=6.3)
         return
     write(at[0], at[1] - 0.1, value, fontsize=11)
     below = [f"± {spread}"] if np.isfinite(entry["spread"]) else []
     below += [note.replace(" in ", "\nin ")] if note else []
-    write(at[0], at[1] + 0.22, "\n".join(below), fontsize=6.3 if note else 7.5, alpha=0.85)
+    write(at[0], at[1] + 0.22, "\n".join(below), fontsize=6.3 if note else 7.5)
 
 
 def draw_colour_bar(axes: Axes, heatmap: Heatmap, shades: LinearSegmentedColormap) -> None:

@@ -23,12 +23,13 @@ TITLES = {"jitter": "colour jitter, by strength", "crop": "resized crop, by leas
 LABEL_GAP = 0.36
 """Inches: the least distance between labels of strengths."""
 
-PANEL, HEIGHT, GAP, BETWEEN, LEFT, RIGHT, TOP, BOTTOM = 3.5, 2.5, 0.75, 1.15, 0.72, 0.3, 0.86, 1.02
+PANEL, HEIGHT, GAP, BETWEEN, LEFT, RIGHT, TOP, BOTTOM = 3.5, 2.5, 0.75, 1.15, 0.72, 0.3, 0.86, 1.16
 """Inches: a panel's width and height, gaps across and down, and the margins."""
 
 
-def draw_curves(tidy: pd.DataFrame) -> Figure:
-    """Panels of all encoders and augmentations, with a caption that explains colours, rings and error bars."""
+def draw_curves(tidy: pd.DataFrame, origin: str = "") -> Figure:
+    """Panels of all encoders and augmentations, with a caption that explains colours, rings and error bars, and ends
+    in ``origin``."""
     names = settings_of(tidy.columns, "augmentation")
     kinds = list(tidy["augmentation"].unique())
     encoders = list(tidy.groupby(names, sort=False))
@@ -40,7 +41,7 @@ def draw_curves(tidy: pd.DataFrame) -> Figure:
             write(panel_title(names, values), (1, 1), (0, 19), ha="right", color=FAINT, fontsize=8)
             draw_panel(axes, of_encoder[of_encoder["augmentation"] == kind])
         row[0].set_ylabel("linear accuracy, %", color=INK)
-    _write_around(figure, tidy)
+    _write_around(figure, tidy, origin)
     return figure
 
 
@@ -102,7 +103,7 @@ def spaced(places: Sequence[float], gap: float, end: float) -> list[float]:
     return moved
 
 
-def _write_around(figure: Figure, tidy: pd.DataFrame) -> None:
+def _write_around(figure: Figure, tidy: pd.DataFrame, origin: str) -> None:
     """Write title, legend and caption."""
     across, up = figure.get_size_inches()
     figure.text(0.12 / across, 1 - 0.12 / up, "Linear accuracy over the MI of augmented views", fontsize=10.5,
@@ -111,9 +112,9 @@ def _write_around(figure: Figure, tidy: pd.DataFrame) -> None:
         Line2D([], [], color=COLOURS[task], marker=MARKERS[task], ms=4, lw=1.2, label=f"task {task}")
         for task in tidy["task"].unique()
     ]
-    figure.legend(handles=handles, ncols=4, loc="lower left", bbox_to_anchor=(0.04 / across, 0.34 / up), frameon=False,
+    figure.legend(handles=handles, ncols=4, loc="lower left", bbox_to_anchor=(0.04 / across, 0.48 / up), frameon=False,
                   fontsize=8, handlelength=1.8, columnspacing=1.6)  # fmt: skip
-    for above, line in enumerate(reversed(caption(tidy))):
+    for above, line in enumerate(reversed([*caption(tidy), *filter(None, [origin])])):
         figure.text(0.12 / across, (0.1 + 0.14 * above) / up, line, fontsize=7, color=FAINT)
 
 

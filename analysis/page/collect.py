@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
-import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
@@ -17,6 +15,7 @@ from urllib.parse import urlsplit
 from analysis import verdict
 from analysis.page.model import Picture, Report, Shown, Table
 from analysis.page.provenance import Provenance, provenance, shared_trainings
+from analysis.pictures.draw import NAMES
 from analysis.verdict import CELLS
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.declare.measures import CERTIFIED, NOT_CERTIFIED
@@ -28,11 +27,17 @@ SWEEPS = Path(__file__).resolve().parents[2] / "sweeps"
 ROWS = 500
 """Most rows of a table that are shown; its file holds all."""
 
+FEW_ROWS = 12
+"""The same of the tables behind pictures of single images, reports and classes."""
+
 VALUES = ("mean", "value")
 """Columns that hold what a figure shows, if a table has them."""
 
 WORD, NAMED = 24, 4
 """Most characters of a text that names a row, and most columns that do."""
+
+NOT_WORDS = (CERTIFIED, NOT_CERTIFIED, "spread_is")
+"""Columns of texts that say something of a value and do not name it."""
 
 YES, NO = "True", "False"
 
@@ -124,27 +129,35 @@ def command(folder: Path) -> str:
 
 
 def pictures(folder: Path) -> Iterator[Picture]:
-    """Every png with the csv of its name, then every other csv but the list of cells."""
+    """Every png with the csv of its name, then every other csv but the list of cells; at the end those of `NAMES`."""
     tables = {path.stem: path for path in sorted(folder.glob("*.csv")) if path.name != CELLS}
-    for path in sorted(folder.glob("*.png")):
+    every = {path.stem: path for path in sorted(folder.glob("*.png"))}
+    last = [every.pop(name) for name in NAMES if name in every]
+    yield from _pictures(every.values(), tables, ROWS)
+    own = {name: path for name, path in tables.items() if name not in NAMES}
+    yield from (Picture(path.stem, None, table_of(path)) for path in own.values())
+    yield from _pictures(last, tables, FEW_ROWS)
+
+
+def _pictures(paths: Iterable[Path], tables: dict[str, Path], most: int) -> Iterator[Picture]:
+    """Every png with its table, which is taken out of ``tables``."""
+    for path in paths:
         table = tables.pop(path.stem, None)
         try:
             png = path.read_bytes()
         except OSError:
             png = None
-        yield Picture(path.stem, png, table_of(table) if table else None)
-    for path in tables.values():
-        yield Picture(path.stem, None, table_of(path))
+        yield Picture(path.stem, png, table_of(table, most) if table else None)
 
 
-def table_of(path: Path) -> Table:
-    """A csv as text, with its certificates counted; ``trouble`` where it cannot be read."""
+def table_of(path: Path, most: int = ROWS) -> Table:
+    """A csv as text, ``most`` rows of it, with its certificates counted; ``trouble`` where it cannot be read."""
     try:
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
             header, *rows = list(csv.reader(file, strict=True)) or [[]]
     except (OSError, csv.Error) as reason:
         return Table(path.name, trouble=f"cannot be read: {getattr(reason, 'strerror', None) or reason}")
-    table = Table(path.name, header, rows[:ROWS], len(rows), place=_place(path), seen=seen(header, rows))
+    table = Table(path.name, header, rows[:most], len(rows), place=_place(path), seen=seen(header, rows))
     return _with_certificates(table, rows) if CERTIFIED in header else table
 
 
@@ -164,13 +177,24 @@ def seen(header: list[str], rows: list[list[str]]) -> str:
     if not column:
         return ""
     values = [float(text) for text in columns[column]]
-    others = {name: held for name, held in columns.items() if name not in (*numeric, CERTIFIED, NOT_CERTIFIED)}
-    words = [name for name, held in others.items() if max(map(len, held), default=WORD + 1) <= WORD]
-    told = []
+    words, told = words_of(header, rows), []
     for place in (values.index(min(values)), values.index(max(values))):
-        where = ", ".join(f"{name} {columns[name][place]}" for name in words[:NAMED] if columns[name][place])
+        where = ", ".join(f"{name} {columns[name][place]}" for name in words if columns[name][place])
         told.append(f"{values[place]:.3g}{f' ({where})' if where else ''}")
     return f"{column} from {told[0]} to {told[1]}, {len(rows)} rows"
+
+
+def words_of(header: list[str] | Sequence[str], rows: list[list[str]]) -> list[str]:
+    """The columns that name a row: short texts that are not numbers alone, and settings before the values that vary."""
+    columns = {name: [row[place] for row in rows if place < len(row)] for place, name in enumerate(header)}
+    first = next((place for place, name in enumerate(header) if name in VALUES), 0)
+    named = []
+    for place, (name, held) in enumerate(columns.items()):
+        is_setting = place < first and len(set(held)) > 1
+        is_text = not (held and all(map(_is_number, held))) and name not in NOT_WORDS
+        if (is_setting or is_text) and max(map(len, held), default=WORD + 1) <= WORD:
+            named.append(name)
+    return named[:NAMED]
 
 
 def _is_number(text: str) -> bool:
@@ -181,11 +205,12 @@ def _is_number(text: str) -> bool:
 
 
 def _with_certificates(table: Table, rows: list[list[str]]) -> Table:
-    """The table with the certificates of all its rows counted, and the reasons against them, without their seeds."""
+    """The table with the certificates of all its rows counted, and the reasons against each, by the row's name."""
     named = [dict(zip(table.header, row, strict=False)) for row in rows]
     judged = [row for row in named if row.get(CERTIFIED) in (YES, NO)]
-    against = [row.get(NOT_CERTIFIED, "") for row in judged if row[CERTIFIED] == NO]
-    reasons = Counter(
-        re.sub(r"^seed [^:]*: ", "", reason) for text in against for reason in (text or "no reason given").split("; ")
-    )
+    against = [row for row in judged if row[CERTIFIED] == NO]
+    names = words_of(table.header, rows)
+    called = [", ".join(f"{name} {row[name]}" for name in names if row.get(name)) or "a row" for row in against]
+    told = [tuple((row.get(NOT_CERTIFIED) or "no reason given").split("; ")) for row in against]
+    reasons = tuple(zip(called, told, strict=True))
     return replace(table, certified=len(judged) - len(against), judged=len(judged), reasons=reasons)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from analysis.page.provenance import Provenance
 from analysis.verdict import Verdict
@@ -15,7 +14,7 @@ class Table:
     """A csv: its header, its first rows, and how many there are; ``trouble``: why it cannot be read.
 
     ``certified`` of the ``judged`` rows, which say whether they are; None where the table has no such column.
-    ``reasons``: how often each stands against a certificate.
+    ``reasons``: against the certificate of each row that has none, by the words that name it.
     """
 
     name: str
@@ -24,7 +23,7 @@ class Table:
     n_rows: int = 0
     certified: int | None = None
     judged: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
+    reasons: Sequence[tuple[str, Sequence[str]]] = ()
     trouble: str = ""
     place: str = ""
     """Its path relative to the store, which a report in the store links to."""

@@ -8,11 +8,15 @@ from urllib.parse import quote
 from analysis.page.html import Html, facts, grid, joined, tag
 from analysis.page.model import Picture, Shown, Table
 from analysis.page.provenance import Provenance
+from analysis.pictures.files import description
 from analysis.verdict import Verdict
 from mi_ray.experiments.results.statement import KNOWN
 
 BADGES = {True: ("holds", "✓ holds"), False: ("fails", "✗ does not hold"), None: ("open", "? cannot be judged")}
 NO_VERDICT = "\N{EN DASH} no verdict"
+
+REASONED = 100
+"""Most cells whose reasons are listed; the csv has them all."""
 
 
 def section(anchor: str, shown: Shown) -> Html:
@@ -54,8 +58,8 @@ def article(shown: Shown, picture: Picture) -> Html:
     parts: list[Html] = [tag("h3", picture.name)]
     if picture.png is not None:
         source = f"data:image/png;base64,{b64encode(picture.png).decode()}"
-        shows = f": {picture.table.seen}" if picture.table and picture.table.seen else ""
-        alt = f"{picture.name} of {shown.study}, preset {shown.preset}{shows}"
+        shows = description(picture.png) or (picture.table.seen if picture.table else "")
+        alt = f"{picture.name} of {shown.study}, preset {shown.preset}{f': {shows}' if shows else ''}"
         parts.append(tag("img", src=source, alt=alt))
     if picture.table is not None:
         parts += [certificates(picture.table), table(picture.table, is_open=picture.png is None)]
@@ -69,8 +73,14 @@ def certificates(table: Table) -> Html:
     line = tag("p", f"{table.certified} of {table.judged} certified: {KNOWN}.")
     if not table.reasons:
         return line
-    reasons = [tag("li", f"{reason} (\N{MULTIPLICATION SIGN}{times})") for reason, times in table.reasons.most_common()]
-    return joined([line, tag("details", tag("summary", "Why others are not"), tag("ul", *reasons))])
+    cells = [
+        tag("li", tag("b", name), tag("ul", *(tag("li", reason) for reason in reasons)))
+        for name, reasons in table.reasons[:REASONED]
+    ]
+    left = len(table.reasons) - len(cells)
+    more = [tag("p", f"{plural(left, 'more row')} in {table.name}")] if left else []
+    summary = tag("summary", f"Why others are not, {plural(len(table.reasons), 'cell')}")
+    return joined([line, tag("details", summary, tag("ul", *cells), *more)])
 
 
 def table(table: Table, *, is_open: bool) -> Html:
@@ -95,7 +105,22 @@ def provenance(origin: Provenance) -> Html:
         state = "in the store" if cell.key in origin.committed else "missing"
         rows.append((cell.key, cell.name, f"{state}; its encoder {cell.not_learned}" if cell.not_learned else state))
     cells = tag("details", tag("summary", "Cells by key"), grid(("key", "cell", "state"), rows, "Cells"))
-    return tag("article", tag("h3", "Provenance"), facts((head | origin.facts).items()), cells)
+    return tag("article", tag("h3", "Provenance"), facts((head | origin.facts).items()), unlearned(origin), cells)
+
+
+def unlearned(origin: Provenance) -> Html:
+    """The reasons why encoders did not learn, each with the cells that rest on such an encoder."""
+    cells_of: dict[str, list[str]] = {}
+    for cell in origin.cells:
+        if cell.not_learned:
+            cells_of.setdefault(cell.not_learned, []).append(cell.name)
+    if not cells_of:
+        return Html()
+    groups = [
+        tag("li", tag("b", reason), tag("ul", *(tag("li", name) for name in names)))
+        for reason, names in cells_of.items()
+    ]
+    return tag("details", tag("summary", "Cells whose encoder did not learn"), tag("ul", *groups))
 
 
 def held(provenance: Provenance) -> str:

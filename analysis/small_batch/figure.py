@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 import numpy as np
@@ -32,7 +32,7 @@ BAR = 0.38
 """Width of a bar, with one K_tr every 1."""
 
 PLACE, LEAST, GAP, ABOVE, BELOW, BETWEEN = 0.56, 3.7, 0.3, 0.95, 2.6, 0.14
-LEFT, RIGHT, TOP, BOTTOM = 0.78, 0.25, 0.62, 1.42
+LEFT, RIGHT, TOP, BOTTOM = 0.78, 0.25, 0.62, 1.6
 """Inches: a K_tr, least width of all panels, the gap across, the two rows and between them; the margins."""
 
 
@@ -56,8 +56,8 @@ LIMITS: dict[str, tuple[str, Stroke]] = {
 """Limits of the in-training estimate: column of the table -> label and stroke."""
 
 
-def draw_bars(tidy: pd.DataFrame) -> Figure:
-    """Two rows of panels, one column per encoder, with a legend and a caption below."""
+def draw_bars(tidy: pd.DataFrame, origin: str = "") -> Figure:
+    """Two rows of panels, one column per encoder, with a legend and a caption below, which ends in ``origin``."""
     names = settings_of(tidy.columns, "k_tr")[1:]
     panels = list(tidy.groupby(names, sort=False, dropna=False))
     ks = sorted(tidy["k_tr"].unique())
@@ -72,7 +72,7 @@ def draw_bars(tidy: pd.DataFrame) -> Figure:
         upper.set_title(panel_title(names, values), fontsize=9, color=FAINT, pad=6)
     grid[0][0].set_ylabel("balanced\naccuracy, %", color=INK)
     grid[0][1].set_ylabel("estimate of I(h$_X$; h$_Y$), bits", color=INK)
-    _write_around(figure, tidy)
+    _write_around(figure, [*caption(tidy), *filter(None, [origin])])
     return figure
 
 
@@ -133,20 +133,21 @@ def mark_certified(axes: Axes, place: float, lower: float, upper: float) -> None
     axes.annotate(TICK, (beside, upper), (0, 4), textcoords="offset points", ha="center", fontsize=7.5, color=INK)
 
 
-def _write_around(figure: Figure, tidy: pd.DataFrame) -> None:
+def _write_around(figure: Figure, lines: Sequence[str]) -> None:
     """Write title, legend and caption."""
     across, up = figure.get_size_inches()
     figure.text(0.12 / across, 1 - 0.12 / up, "Estimates and linear accuracy over the training batch", fontsize=10.5,
                 weight="bold", va="top", color=INK)  # fmt: skip
+    above = 0.1 + 0.14 * len(lines)
     handles = [
         Line2D([], [], marker="s", ls="", ms=6, color=COLOURS[name], label=label) for name, label in LABELS.items()
     ]
     handles += [_line(label, stroke) for label, stroke in LIMITS.values()]
     handles.append(_line(f"H(C) = {ENTROPY_BITS:g} bits", ENTROPY))
-    figure.legend(handles=handles, ncols=2, loc="lower left", bbox_to_anchor=(0.04 / across, 0.38 / up), frameon=False,
+    figure.legend(handles=handles, ncols=2, loc="lower left", bbox_to_anchor=(0.04 / across, above / up), frameon=False,
                   fontsize=7.5, handlelength=1.6, columnspacing=1.4, labelspacing=0.35)  # fmt: skip
-    for above, line in enumerate(reversed(caption(tidy))):
-        figure.text(0.12 / across, (0.1 + 0.14 * above) / up, line, fontsize=7, color=FAINT)
+    for place, line in enumerate(reversed(lines)):
+        figure.text(0.12 / across, (0.1 + 0.14 * place) / up, line, fontsize=7, color=FAINT)
 
 
 def _line(label: str, stroke: Stroke) -> Line2D:
@@ -161,5 +162,9 @@ def caption(tidy: pd.DataFrame) -> list[str]:
     spread = f"error bars: standard deviation over {n_seeds} seeds" if n_seeds > 1 else one_seed
     gaps = "; some cells are missing" if (tidy["n_seeds"] < tidy["n_seeds_asked"]).any() else ""
     marked = tidy[CERTIFIED].fillna(False).astype(bool).any()
-    marks = legend(several=n_seeds > 1) if marked else "no estimate is certified; the .csv says why"
+    marks = (
+        f"line beside a bar: its certified bracket; {legend(several=n_seeds > 1)}"
+        if marked
+        else "no estimate is certified; the .csv says why"
+    )
     return [spread + gaps, marks]

@@ -31,6 +31,9 @@ VERDICT_FILE = "verdict.json"
 VERDICT = "verdict"
 """Label of the line of a summary that is printed first: what the study found."""
 
+PAIRS = "analysis.pictures.pairs:draw_plan"
+"""The function that draws images and positive pairs of a plan, which every study gets beside its own figures."""
+
 OURS = "analysis."
 """Beginning of the names of modules that come with mi-ray."""
 
@@ -138,4 +141,13 @@ def draw_figures(order: Order, tracking_uri: str, sweep: str) -> Drawn:
     absent = [str(file) for file in listed if not isinstance(file, str | Path) or not Path(file).is_file()]
     if absent:
         return Drawn(failure=f"{name} did not write {', '.join(absent)}")
-    return Drawn(tuple(map(Path, listed)))
+    pairs = draw_pairs(order, out)
+    return Drawn((*map(Path, listed), *pairs.files), pairs.failure)
+
+
+def draw_pairs(order: Order, out: Path) -> Drawn:
+    """Images and positive pairs as the trainings of the whole plan see them; a failure is one line."""
+    try:
+        return Drawn(tuple(imported(PAIRS)(order.whole, order.store, out)))
+    except Exception as error:  # a pairing or images of the user's own
+        return Drawn(failure=f"positive pairs failed: {error_line(error)}")

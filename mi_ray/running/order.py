@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -114,7 +114,9 @@ def order_of(
     if study.searches and options.only:
         raise refuse("only", options.only, "nothing in a search, which needs every cell of a round to go on")
     rounds = rounds_of(study, grid, digest_of, store)
-    whole = build(questions_of(rounds), digest_of, counts_of)
+    whole = replace(
+        build(questions_of(rounds), digest_of, counts_of), made_with=made_with(options.preset, options.axes)
+    )
     plan = whole.only(options.only) if options.only else whole
     if not plan.cells:
         names = [whole.name(cell) for cell in whole.cells.values()]
@@ -123,6 +125,12 @@ def order_of(
         study=study, grid=grid, options=options, store=store, digest_of=digest_of, counts_of=counts_of, rounds=rounds,
         whole=whole, plan=plan,
     )  # fmt: skip
+
+
+def made_with(preset: str, axes: Axes) -> str:
+    """``preset smoke with seed 0, 1``: what a caption says of the grid of a plan."""
+    others = "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in axes.items())
+    return f"preset {preset}" + (f" with {others}" if others else "")
 
 
 def plan_of(study: Study, grid: Axes, digest_of: DigestOf, store: Store) -> Plan:

@@ -101,6 +101,30 @@ def test_the_page_shows_claim_verdict_numbers_figure_table_and_certificates(root
     assert image["src"] == f"data:image/png;base64,{b64encode(PNG).decode()}" and "a-figure" in str(image["alt"])
 
 
+def test_reasons_stand_below_the_cell_that_they_are_of(root: Path) -> None:
+    figures = root / "figures" / "infomin_grid" / "smoke"
+    header = ["task", "pairing", "value", "spread_is", "certified", "not_certified"]
+    rows = [["color", "all", "1.5", "sd", "True", ""], ["all", "color", "2", "sd", "False", "too wide; overfitted"],
+            ["all", "all", "3", "sd", "False", ""]]  # fmt: skip
+    save(figures / "a-figure.csv", [header, *rows])
+    table = table_of(figures / "a-figure.csv")
+    assert table.reasons == (
+        ("task all, pairing color", ("too wide", "overfitted")),
+        ("task all, pairing all", ("no reason given",)),
+    )
+    text = page(collect(root))
+    assert "<li><b>task all, pairing color</b><ul><li>too wide</li><li>overfitted</li></ul></li>" in text
+    assert "Why others are not, 2 cells" in text and "task color, pairing all</b>" not in text
+
+
+def test_cells_of_an_encoder_that_did_not_learn_stand_below_its_reason(root: Path) -> None:
+    listed = root / "figures" / "infomin_grid" / "smoke" / "cells.csv"
+    keys = list(PLAN.cells)
+    rows = [[key, "training", f"cell {place}", "collapsed" if place < 2 else ""] for place, key in enumerate(keys)]
+    save(listed, [["key", "kind", "name", "not_learned"], *rows])
+    assert "<li><b>collapsed</b><ul><li>cell 0</li><li>cell 1</li></ul></li>" in page(collect(root))
+
+
 def test_the_page_says_where_its_numbers_come_from(root: Path) -> None:
     words = read(root).words()
     for cell in PLAN.cells.values():

@@ -21,6 +21,7 @@ from mi_ray.tracking.recorder import Recorder
 from mi_ray.tracking.views import views
 from sweeps.infomin_grid import STUDY
 from tests.browser.conftest import Watched
+from tests.browser.screenshots import LARGEST, of_mlflow
 from tests.committed import DIGEST, commit_all
 from tests.servers import free_port
 
@@ -43,6 +44,7 @@ class Served:
     base: str
     links: dict[str, str]
     sweep: str
+    store: Path
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         except OSError:
             time.sleep(0.3)
     run = f"{base}/#/experiments/{recorder.experiment_id}/runs/{recorder.sweep_run_id}"
-    yield Served(base, dict(kept), run)
+    yield Served(base, dict(kept), run, folder)
     server.terminate()
     server.wait(30)
 
@@ -121,3 +123,9 @@ def test_the_sweeps_own_run_tells_verdict_counts_and_shows_the_heatmap(served: S
     picture.wait_for(timeout=20_000)
     assert picture.evaluate("image => image.complete && image.naturalWidth") > 100
     assert "16 estimation" in page.inner_text("body")
+
+
+def test_screenshots_for_the_docs_are_small_and_not_blank(served: Served, chromium, tmp_path: Path):
+    written = of_mlflow(chromium, served.store, served.base, tmp_path)
+    assert [path.name for path in written] == ["mlflow-table.png", "mlflow-chart.png"]
+    assert all(10_000 < path.stat().st_size <= LARGEST for path in written)

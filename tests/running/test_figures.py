@@ -113,5 +113,5 @@ def test_a_failed_figure_costs_the_exit_code_and_nothing_else(tmp_path, capsys, 
     (sweep,) = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")
     assert sweep.info.status == ("FAILED" if code else "FINISHED")
     assert [Path(file.path).name for file in client.list_artifacts(sweep.info.run_id, "figures")] == (
-        [] if code else ["cells.txt"]
+        [] if code else ["cells.txt", "positive-pairs.csv", "positive-pairs.png"]
     )

@@ -20,9 +20,10 @@ from mi_ray.compute.images.crops import PLAIN_SHARE
 from mi_ray.compute.images.image_set import ImageSet, Photographs, Squares, Streamed
 from mi_ray.compute.images.pixels import pixels
 from mi_ray.compute.pairs.augmentation import Rows, View
-from mi_ray.compute.pairs.couples import Indices
+from mi_ray.compute.pairs.couples import Couple, Indices
 from mi_ray.compute.pairs.loader import computed, parts_of
 from mi_ray.compute.pairs.photograph_views import crops_of, recoloured, rest_of
+from mi_ray.compute.seeding import stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,14 @@ class Request:
     indices: Indices
     seed: int
     rows: Rows
+
+
+def pairs_of_step(couple: Couple, k: int, rows: Rows, *, seed: int, step: int) -> Request:
+    """The positive pairs of a training's step, a function of (seed, step): ``k`` of them in all, of which ``rows`` are
+    viewed here. Rows 0 to k - 1 are the views x, rows k to 2 k - 1 their partners y."""
+    rng = stream(seed, "pairs", step)
+    indices = np.concatenate(couple(k, rng))[rows.places]
+    return Request(indices, int(rng.integers(2**63)), rows)
 
 
 LARGE_ROW = 2**14

@@ -13,7 +13,7 @@ from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.compute.numerics.precision import autocast
 from mi_ray.compute.pairs.augmentation import Rows, View
 from mi_ray.compute.pairs.couples import Couple
-from mi_ray.compute.pairs.feed import Request, feed_of
+from mi_ray.compute.pairs.feed import Request, feed_of, pairs_of_step
 from mi_ray.compute.seeding import stream
 from mi_ray.compute.training.objectives import NT_XENT, Loss, refuse_misfit
 from mi_ray.compute.training.schedule import warmup_cosine
@@ -108,9 +108,7 @@ class Trainer:
 
     def _drawn_pairs(self, step: int) -> Request:
         """This worker's share of the pairs of a step."""
-        rng = stream(self._seed, "pairs", step)
-        indices = np.concatenate(self._couple(self.k_tr, rng))[self._rows.places]
-        return Request(indices, int(rng.integers(2**63)), self._rows)
+        return pairs_of_step(self._couple, self.k_tr, self._rows, seed=self._seed, step=step)
 
     def _negatives(self, step: int) -> Request:
         """Two views each of k_tr - 1 images of D-, drawn uniformly and independently."""

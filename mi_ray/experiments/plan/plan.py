@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 
@@ -69,9 +69,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """All cells of a study by key; each comes after its upstream cell."""
+    """All cells of a study by key; each comes after its upstream cell. ``made_with``: preset and axes, for captions."""
 
     cells: Mapping[str, Cell]
+    made_with: str = field(default="", compare=False)
 
     @cached_property
     def _names(self) -> dict[str, Words]:
@@ -100,7 +101,7 @@ class Plan:
             while key is not None:
                 kept.add(key)
                 key = self.cells[key].upstream
-        return Plan({key: cell for key, cell in self.cells.items() if key in kept})
+        return replace(self, cells={key: cell for key, cell in self.cells.items() if key in kept})
 
     def downstream(self, key: str) -> list[Cell]:
         """The cells that need the cell ``key``, directly or through other cells."""
