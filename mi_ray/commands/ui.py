@@ -28,9 +28,12 @@ def main(argv: Sequence[str]) -> int:
     database = existing(given.store).root.resolve() / "mlflow.db"
     if not database.is_file():
         raise Refused(f"store: {given.store!r} holds no MLflow database; allowed: a store that a study has mirrored")
-    from mi_ray.tracking.reach import sqlite_uri
+    from mi_ray.tracking.moved import follow
+    from mi_ray.tracking.reach import Unreachable, sqlite_uri
     from mi_ray.tracking.views import saved
 
+    with suppress(Unreachable):  # one that this user may only read, and is shown as it is
+        follow(database)
     base = f"http://127.0.0.1:{given.port}"
     say(f"MLflow of {given.store} on {base} (Ctrl-C ends it)")
     for title, address in saved(sqlite_uri(database), base):
