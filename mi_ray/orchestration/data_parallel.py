@@ -21,6 +21,7 @@ from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.run.history import Diverged
 from mi_ray.experiments.run.job import compute_together
+from mi_ray.experiments.run.loop import Leaving
 from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import Share
 from mi_ray.orchestration.preemption import is_preempted, leaving_in_order
@@ -63,7 +64,8 @@ def train_together(
 def worker_loop(config: dict[str, Any]) -> str:
     """Train loop of every Ray Train worker, in a process of its own; returns "" or the text of `Diverged`.
 
-    The loss diverges on all workers at once, and would again after a retry, so `Diverged` is returned. Any other
+    The loss diverges on all workers at once, and would again after a retry, so `Diverged` is returned; so is `Leaving`,
+    which all raise at once where the run is to stop. Any other
     exception may hit one worker while the others wait for it in a collective: it is raised, and Train ends all workers
     and retries.
     """
@@ -80,6 +82,6 @@ def worker_loop(config: dict[str, Any]) -> str:
                 leaving=is_preempted,
                 loaders=config["loaders"],
             )
-    except Diverged as error:
+    except (Diverged, Leaving) as error:
         return f"{type(error).__name__}: {error}"
     return ""

@@ -8,6 +8,8 @@ All code here runs in the driver process, in the thread of Tune's control loop.
 
 from __future__ import annotations
 
+import math
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -23,17 +25,15 @@ from ray.tune.search import SearchAlgorithm
 from mi_ray.experiments.declare.checks import Stopped
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.plan.queue import Queue
+from mi_ray.experiments.run.loop import SAVE_SECONDS, STOPPING
 from mi_ray.experiments.run.serial import Listener
 from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration import silence
 from mi_ray.orchestration.cluster import Share, capacity, free
 from mi_ray.orchestration.deaths import PREEMPTED, JobTrialRecord
 from mi_ray.orchestration.lifeline import cut, own_node_lives
-from mi_ray.orchestration.placement import Occupancy
+from mi_ray.orchestration.placement import Occupancy, Waits
 from mi_ray.orchestration.trial import FAILED, STOP, config
-
-WAIT_SECONDS = 60.0
-"""Seconds that a job waits for resources before the listener is told, and between two such messages."""
 
 LOOK_SECONDS = 5.0
 """Seconds between two looks at the cluster: nodes that came or went, and trials that have not begun."""
@@ -67,6 +67,7 @@ class DependentTrials(SearchAlgorithm):
         self._ended: set[str] = set()
         self._waits, self._still = Waits(), silence.Stillness()
         self._looked = time.monotonic()
+        self._stops = math.inf
         self.fault: Exception | None = None
 
     def __getstate__(self) -> dict:
@@ -80,7 +81,7 @@ class DependentTrials(SearchAlgorithm):
 
     def next_trial(self) -> Trial | None:
         """The trial of the next job whose upstream is committed and that fits the cluster; None if no job may start."""
-        job = self._queue.take(self._occupancy.fits)
+        job = None if STOPPING.asked else self._queue.take(self._occupancy.fits)
         if job is None:
             return None
         self._occupancy.take(job)
@@ -167,7 +168,7 @@ class DependentTrials(SearchAlgorithm):
                 self._ended.add(job.key)
                 self._queue.done(job)
                 self._listener.finished(job)
-            else:
+            elif not STOPPING.asked:
                 reason = (result or {}).get(FAILED) or self._told(job, trial.death if error else "")
                 if reason.startswith(STOP):
                     raise Stopped(reason.removeprefix(STOP))
@@ -201,6 +202,15 @@ class DependentTrials(SearchAlgorithm):
         self._died[trial.trial_id] += 1
         self._lost[trial.trial_id] += not trial.death.startswith(PREEMPTED)
         self._listener.died(self.jobs[trial.trial_id], trial.death)
+
+    def stop(self) -> None:
+        """End Tune's run once the running trainings have saved a checkpoint, or `SAVE_SECONDS` after the first call."""
+        if math.isinf(self._stops):
+            self._stops = time.monotonic() + SAVE_SECONDS
+            silence.tell_to_stop()
+        running = (self.jobs[key] for key, trial in self._running.items() if trial.status == Trial.RUNNING)
+        if time.monotonic() > self._stops or all(job.kind != "training" for job in running):
+            signal.raise_signal(signal.SIGUSR1)  # whose handler is Tune's
 
     def begin_again(self, reason: str) -> None:
         """A Tune run has ended before its jobs: prepare another one over the rest. Its running jobs count as lost."""
@@ -238,26 +248,6 @@ def placement_group(share: Share) -> PlacementGroupFactory:
     return PlacementGroupFactory([{"CPU": share.cpus} | ({"GPU": share.gpus} if share.gpus else {})])
 
 
-class Waits:
-    """Since when jobs wait, and when to report it: after `WAIT_SECONDS`, and every `WAIT_SECONDS` again."""
-
-    def __init__(self) -> None:
-        self._since: dict[str, float] = {}
-        self._reported: dict[str, float] = {}
-
-    def update(self, key: str, waits: bool, now: float) -> float | None:
-        """Record whether the job waits at time ``now``; returns its waiting time in seconds if it is to be reported."""
-        if not waits:
-            self._since.pop(key, None)
-            self._reported.pop(key, None)
-            return None
-        since = self._since.setdefault(key, now)
-        if now - self._reported.get(key, since) < WAIT_SECONDS:
-            return None
-        self._reported[key] = now
-        return now - since
-
-
 class Relay(Callback):
     """A Tune callback that tells the listener of started trials and of passing time, and looks at the cluster."""
 
@@ -285,6 +275,8 @@ class Relay(Callback):
         if self._dependent.fault:
             raise self._dependent.fault
         self._listener.tick()
+        if STOPPING.asked:
+            self._dependent.stop()
         if time.monotonic() - self._looked > LOOK_SECONDS:
             with suppress(Exception):  # a head or a store that does not answer now; the next look asks again
                 self._dependent.look(trials)

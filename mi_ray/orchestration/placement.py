@@ -32,6 +32,9 @@ copy its embeddings would take about as long as its answer on a core."""
 TRIAL = Share(cpus=0.01, gpus=0.0)
 """The share of a trial whose training runs in Ray Train workers."""
 
+WAIT_SECONDS = 60.0
+"""Seconds that a job waits for resources before the listener is told, and between two such messages."""
+
 
 @dataclass(frozen=True)
 class Team:
@@ -215,3 +218,23 @@ class Occupancy:
             each = worker_share(self.capacity, self.team, loaders(job, self.capacity, self.team))
             return f"{self.team.workers} workers of {each}"
         return str(trial_share(job, self.capacity, self.team))
+
+
+class Waits:
+    """Since when jobs wait, and when to report it: after `WAIT_SECONDS`, and every `WAIT_SECONDS` again."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
+
+    def update(self, key: str, waits: bool, now: float) -> float | None:
+        """Record whether the job waits at time ``now``; returns its waiting time in seconds if it is to be reported."""
+        if not waits:
+            self._since.pop(key, None)
+            self._reported.pop(key, None)
+            return None
+        since = self._since.setdefault(key, now)
+        if now - self._reported.get(key, since) < WAIT_SECONDS:
+            return None
+        self._reported[key] = now
+        return now - since

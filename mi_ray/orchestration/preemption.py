@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import ray
 
 from mi_ray.experiments.declare.checks import say
-from mi_ray.experiments.run.loop import Leaving
+from mi_ray.experiments.run.loop import STOPPING, Leaving
 
 LEFT = 75
 """Exit code of a process that leaves a draining node (EX_TEMPFAIL)."""
@@ -28,7 +28,7 @@ def is_preempted() -> bool:
 
 @contextmanager
 def leaving_in_order() -> Iterator[None]:
-    """End this process when the block raises `Leaving`.
+    """End this process when the block raises `Leaving`, or raise that where the run is to stop.
 
     All workers of a training raise it together. A worker whose own node is not draining does not exit, since that would
     count as a failure: it waits until Ray Train ends it along with the worker whose node drains.
@@ -36,7 +36,10 @@ def leaving_in_order() -> Iterator[None]:
     try:
         yield
     except Leaving as leaving:
-        say(f"leaving a node that is about to go, {leaving}")
-        while not is_preempted():
+        if not STOPPING.asked:
+            say(f"leaving a node that is about to go, {leaving}")
+        while not STOPPING.asked and not is_preempted():
             time.sleep(1)
+        if STOPPING.asked:
+            raise
         os._exit(LEFT)

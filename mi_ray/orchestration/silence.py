@@ -21,9 +21,14 @@ import psutil
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from mi_ray.experiments.run.loop import STOPPING
 from mi_ray.orchestration import shared
 
 BEAT_SECONDS = 5.0
+LISTEN_SECONDS = 1.0
+"""Seconds between two questions whether the driver stops the run."""
+STOP = "stop"
+"""Name of the value that says so."""
 SILENT_SECONDS = 60.0
 """Seconds without a beat after which the listener is told."""
 GIVEN_UP_SECONDS = 300.0
@@ -57,7 +62,7 @@ class Beat:
 
 @contextmanager
 def beating(key: str, rank: int = 0) -> Iterator[None]:
-    """Beat in the block for worker ``rank`` of the job ``key``."""
+    """Beat in the block for worker ``rank`` of the job ``key``, and hear whether the driver stops the run."""
     over, name = threading.Event(), f"{key}/{rank}"
     node, born = ray.get_runtime_context().get_node_id(), psutil.Process().create_time()
 
@@ -70,14 +75,33 @@ def beating(key: str, rank: int = 0) -> Iterator[None]:
                 shared.put(name, content.encode())
             over.wait(BEAT_SECONDS)
 
-    thread = threading.Thread(target=beat, daemon=True, name="beat")
-    thread.start()
+    def listen() -> None:
+        while not over.wait(LISTEN_SECONDS):
+            with suppress(Exception):
+                STOPPING.asked = STOPPING.asked or shared.get(STOP) is not None
+
+    threads = [threading.Thread(target=work, daemon=True, name=work.__name__) for work in (beat, listen)]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         over.set()
-        thread.join(BEAT_SECONDS)
+        for thread in threads:
+            thread.join(BEAT_SECONDS)
         forget(key, rank)
+
+
+def tell_to_stop() -> None:
+    """Tell all processes of this driver that beat to save what they can and end."""
+    with suppress(Exception):  # a head that does not answer: nothing is saved
+        shared.put(STOP, b"asked")
+
+
+def forget_stop() -> None:
+    """Take `tell_to_stop` back, once those processes are gone."""
+    with suppress(Exception):
+        shared.remove(STOP)
 
 
 def beats(key: str) -> dict[str, Beat]:

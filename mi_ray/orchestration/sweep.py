@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from mi_ray.experiments.declare.checks import Refused, Stopped, error_line
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.run.failures import stop_of
 from mi_ray.experiments.run.job import compute
+from mi_ray.experiments.run.loop import STOPPING
 from mi_ray.experiments.run.serial import DataByDigest, Listener
 from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import Capacity
@@ -38,6 +37,7 @@ from mi_ray.orchestration.placement import (
 )
 from mi_ray.orchestration.preemption import is_preempted, leaving_in_order
 from mi_ray.orchestration.shared import pickle_own_by_value, sharing
+from mi_ray.orchestration.silence import forget_stop
 from mi_ray.orchestration.trial import STOP, JobTrial, NewestFirst, Work
 
 RETRIES = 2
@@ -55,7 +55,8 @@ def run_on_ray(
 ) -> None:
     """Run every job, each after its upstream cell is committed; returns when all have ended.
 
-    A failed job blocks only the jobs that depend on it. Refused, before any job starts, if one cannot fit the cluster.
+    A failed job blocks only the jobs that depend on it. Once the run is to stop (`STOPPING`), running trainings save a
+    checkpoint and all else ends; returns then too. Refused, before any job starts, if one cannot fit the cluster.
     Should Tune's run end by an error of Tune's, another one takes the jobs that are left; Stopped if that happens more
     than `RETRIES` times before another job has ended.
     """
@@ -124,6 +125,8 @@ def run_trials(
     with sharing(work) as name:
         trials = DependentTrials(table.values(), slots, occupancy, store, listener, work=name, retries=RETRIES)
         _run(trials, listener, store)
+        if STOPPING.asked:
+            forget_stop()
 
 
 def _run(trials: DependentTrials, listener: Listener, store: Store) -> None:
@@ -132,7 +135,7 @@ def _run(trials: DependentTrials, listener: Listener, store: Store) -> None:
     while True:
         ended = trials.ended
         try:
-            with scratch_folder(store) as scratch, surviving_every_death(), own_interrupt():
+            with scratch_folder(store) as scratch, surviving_every_death(), STOPPING.heeded():
                 return _fit(trials, listener, scratch)
         except Interrupted as cut:
             raise Stopped(str(cut)) from None
@@ -151,7 +154,8 @@ def _run(trials: DependentTrials, listener: Listener, store: Store) -> None:
 
 
 def _fit(trials: DependentTrials, listener: Listener, scratch: Path) -> None:
-    """One Tune run over the trials that are left."""
+    """One Tune run over the trials that are left. Tune's own handler of Ctrl-C would end them before they are saved."""
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     tune.Tuner(
         JobTrial,
         tune_config=tune.TuneConfig(search_alg=trials, scheduler=NewestFirst(), reuse_actors=True),
@@ -159,17 +163,6 @@ def _fit(trials: DependentTrials, listener: Listener, scratch: Path) -> None:
             name="trials", storage_path=str(scratch), verbose=0, callbacks=[Relay(trials, listener)]
         ),
     ).fit()
-
-
-@contextmanager
-def own_interrupt() -> Iterator[None]:
-    """Restore this process's handler of SIGINT after the block: Tune leaves its own, which takes the next one."""
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

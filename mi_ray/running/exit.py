@@ -93,10 +93,28 @@ def _written(traceback: str, folder: Path | None) -> str:
 def end_in_order_on_sigterm() -> None:
     """Treat SIGTERM (Slurm, Kubernetes) as Ctrl-C. Ray installs a handler of its own when it connects.
 
-    No interruption is lost: Python drops an exception that a signal raises while it frees an object, and goes on.
+    Ctrl-C stays ignored where a shell that started this process in the background ignores it. No interruption is lost:
+    Python drops an exception that a signal raises while it frees an object, and goes on.
     """
-    signal.signal(signal.SIGTERM, lambda *_: interrupt())
+    signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, interrupt)
     sys.unraisablehook = _interrupt_again
+
+
+_first: list[Callable[[], bool]] = []
+"""What the next interruption does before anything else, if something; True: the run ends without an exception."""
+
+
+@contextmanager
+def at_first(act: Callable[[], bool]) -> Iterator[None]:
+    """The first interruption in the block calls ``act``, and raises KeyboardInterrupt unless that returns True. The
+    ones after it raise."""
+    _first[:] = [act]
+    try:
+        yield
+    finally:
+        _first.clear()
 
 
 def _interrupt_again(dropped: sys.UnraisableHookArgs) -> None:
@@ -107,8 +125,7 @@ def _interrupt_again(dropped: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(dropped)
 
 
-def interrupt() -> None:
-    """Act as Ctrl-C does, also where a shell that started this process in the background ignores Ctrl-C."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+def interrupt(*_: object) -> None:
+    """The handler of Ctrl-C and SIGTERM."""
+    if not (_first and _first.pop()()):
         raise KeyboardInterrupt
-    signal.raise_signal(signal.SIGINT)

@@ -29,6 +29,7 @@ from mi_ray.running.order import Order
 from mi_ray.running.recording import Recording
 from mi_ray.running.runner import Runner
 from mi_ray.running.screen import Screen
+from mi_ray.running.stop import stopping_in_order
 
 
 def run_order(order: Order, before: str = "") -> int:
@@ -194,7 +195,7 @@ class Rounds:
             say(f"\n{title}")
         interrupted = False
         try:
-            with screen:
+            with screen, stopping_in_order(self.order.study.name, lambda: [job for job, _ in screen.running]):
                 searches = self.order.study.searches
                 listener = ScreenAndRecording(screen, self._recording, marks=searches, exits=self.exits)
                 self._runner.run(jobs, listener, screen.set_slots)
@@ -206,6 +207,8 @@ class Rounds:
                 raise
         screen.look_again()
         self._committed |= screen.committed
+        if interrupted:
+            screen.stopped()
         if self.stop:
             return STOPPED
         if interrupted or keys - screen.lost - screen.store.committed(keys):

@@ -19,6 +19,7 @@ from mi_ray.experiments.store.store import Store
 from mi_ray.running.clock import Accounting, Clock, Forecast, to_go
 from mi_ray.running.figures import VERDICT
 from mi_ray.running.panels import UNLEARNED, Panel, aligned, certificates, entry, moment, panels, unlearned
+from mi_ray.running.stop import kept
 from mi_ray.running.terminal import BLOCKED, FAILED, PENDING, RUNNING, live, table
 
 if TYPE_CHECKING:
@@ -124,6 +125,12 @@ class Screen:
         self.failures[job.key] = self.name(job), reason
         self._say("failed", self.name(job), reason, counts=True)
 
+    def stopped(self) -> None:
+        """The run was interrupted: tell what is kept of each job that ran."""
+        for job, seconds in self.running:
+            if told := kept(self.store, job, seconds):
+                self._say(told[0], self.name(job), told[1])
+
     def set_slots(self, slots: int) -> None:
         """The cluster runs ``slots`` jobs side by side."""
         self.slots = slots
@@ -135,11 +142,17 @@ class Screen:
             self._seconds_to_go()
             if not self._live and self._clock() - self._told >= HEARTBEAT:
                 self._told = self._clock()
-                for key, (job, _) in list(self._running.items()):
+                for job, _ in self.running:
                     if latest := self._now(job):
-                        self._say("runs", self.name(job), f"{self.store.progress(key):.0%}", latest)
+                        self._say("runs", self.name(job), f"{self.store.progress(job.key):.0%}", latest)
 
     # State
+
+    @property
+    def running(self) -> list[tuple[Job, float]]:
+        """The jobs that run now, each with the seconds since it started."""
+        now = self._clock()
+        return [(job, now - since) for job, since in list(self._running.values())]
 
     @property
     def lost(self) -> set[str]:
@@ -175,8 +188,7 @@ class Screen:
 
     def _progress(self) -> dict[str, tuple[float, float]]:
         """Running job -> share done, seconds since it started."""
-        now = self._clock()
-        return {key: (self.store.progress(key), now - since) for key, (_, since) in list(self._running.items())}
+        return {job.key: (self.store.progress(job.key), seconds) for job, seconds in self.running}
 
     def _now(self, job: Job) -> str:
         """How a running training stands; empty for other jobs."""
@@ -195,7 +207,7 @@ class Screen:
     # Plain lines and tables
 
     def _say(self, event: str, *parts: str, counts: bool = False) -> None:
-        """One line per event; on a terminal only failures, losses and silences, above the display."""
+        """One line per event; on a terminal only failures, deaths and silences, above the display."""
         if self._live and event not in ("failed", "died", "silent"):
             return
         tail = f"   [{self._counts()}]" if counts else ""
@@ -235,7 +247,6 @@ class Screen:
 
     def _grid(self, panel: Panel, shares: Mapping[str, float], *, final: bool = False) -> list[list[str]]:
         """The panel as text: a line of column names, then each row's name and entries."""
-
         rows, columns = panel.sheet.rows, panel.sheet.columns
         entries = [
             [row, *(self._entry(panel.at(row, column), panel.measure, shares, final) for column in columns)]
@@ -267,15 +278,14 @@ class Screen:
         from rich.text import Text
 
         progress = self._progress()
-        jobs = [(job, *progress.get(key, (0.0, 0.0))) for key, (job, _) in list(self._running.items())]
+        jobs = [(job, *progress.get(job.key, (0.0, 0.0))) for job, _ in self.running]
         shares = {cell.key: share for job, share, _ in jobs for cell in job.cells}
         matrices = [table(panel.heading, self._grid(panel, shares)) for panel in self._panels]
-        running = [
-            "  ".join(
-                filter(None, [f"  {RUNNING} {self.name(job)}", _minutes(elapsed), _percent(share), self._now(job)])
-            )
+        lines = (
+            [f"  {RUNNING} {self.name(job)}", _minutes(elapsed), _percent(share), self._now(job)]
             for job, share, elapsed in jobs
-        ]
+        )
+        running = ["  ".join(filter(None, line)) for line in lines]
         title = f"{self._study.name}   {self._counts()}   {_minutes(self.accounting.wall_seconds)} elapsed"
         return Group(Text(title, style="bold"), Text(), Columns(matrices, padding=(0, 4)), Text("\n".join(running)))
 

@@ -30,6 +30,7 @@ from mi_ray.tracking.entries import LONGEST_TAG, Entries, dataset, fingerprint, 
 from mi_ray.tracking.live import LiveRuns
 from mi_ray.tracking.making import forget_connections, make_if_absent, no_stray_folder
 from mi_ray.tracking.mirror import CELL_KEY, COMPLETE, MIRRORED, runs
+from mi_ray.tracking.moved import follow
 from mi_ray.tracking.origin import FINGERPRINT, ORIGIN, is_outdated, origin
 from mi_ray.tracking.page import EXPERIMENT_TAGS, NOTE, user
 from mi_ray.tracking.reach import Unreachable, database, deleted_experiment, line_of, reaching, refuse_bad_uri, shown
@@ -126,8 +127,7 @@ class Recorder:
 
     def _keep_nested(self, cell: Cell, store: Store) -> None:
         """Move a complete run below the run that replaces its parent, if that was deleted."""
-        parent = self._complete[cell.key].get(PARENT)
-        if parent is None or parent in self._alive:
+        if self._complete[cell.key].get(PARENT) in {None, *self._alive}:
             return
         new = self._parent(cell, store)
         with reaching(self.tracking_uri):
@@ -189,9 +189,8 @@ class Recorder:
                     self._client.set_tag(self._runs[key], tag, self.sweep)
                     self._complete[key] = {**self._complete[key], tag: self.sweep}
             held = self._client.get_experiment(self.experiment_id).tags
-            for view in kept:
-                if view.tag not in held:
-                    self._client.set_experiment_tag(self.experiment_id, view.tag, view.value(at_ms))
+            for view in (view for view in kept if view.tag not in held):
+                self._client.set_experiment_tag(self.experiment_id, view.tag, view.value(at_ms))
         return [(view.title, view.address(base, self.experiment_id)) for view in kept]
 
     def describe(self, note: str, tags: Mapping[str, str]) -> None:
@@ -229,6 +228,8 @@ class Recorder:
         file = database(self.tracking_uri)
         if file is not None and make_if_absent(file, may_replace=self.is_own):
             forget_connections(self.tracking_uri)
+        if file is not None and self.is_own:
+            follow(file)
         with no_stray_folder(self.tracking_uri):
             self._client = MlflowClient(self.tracking_uri)
         self.experiment_id = self._find_or_create_experiment()
@@ -264,10 +265,8 @@ class Recorder:
             return experiment.experiment_id
 
     def _parent(self, cell: Cell, store: Store) -> str:
-        """The run above a cell's: that of its training or checkpoint, mirrored here first if need be.
-
-        The sweep run, if the cell is a training or checkpoint itself, or if the store does not hold its training.
-        """
+        """The run above a cell's: that of its training or checkpoint, mirrored here first if need be; the sweep run, if
+        the cell is a training or checkpoint itself, or if the store does not hold its training."""
         root = training_of(cell.declaration) or encoder_of(cell.declaration)
         key = cell_key(root, cell.data_digest)
         if key != cell.key and store.has(key):

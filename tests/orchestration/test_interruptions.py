@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -118,9 +119,13 @@ def test_sigterm_stops_in_order_and_says_how_to_go_on(tmp_path: Path, where: tup
     wait_for(driver, "start   training")
     time.sleep(1)
     driver.terminate()
-    _, err = driver.communicate(timeout=PATIENCE)
+    out, err = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 130
     assert "the same command goes on" in err
+    first = next(line for line in err.splitlines() if line.startswith("infomin_grid: "))
+    assert re.match(r"infomin_grid: stopping; saving \d trainings?(, losing [\w, ]+)?; again: at once$", first)
+    saved = re.findall(r"saved   (.*)  at step (\d+) of ", out)
+    assert saved and all(name.startswith("training ") and int(step) > 0 for name, step in saved)
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ from ray.tune import register_trainable
 
 from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import Capacity, Share
-from mi_ray.orchestration.dependent_trials import WAIT_SECONDS, DependentTrials, Waits
-from mi_ray.orchestration.placement import Occupancy
+from mi_ray.orchestration.dependent_trials import DependentTrials
+from mi_ray.orchestration.placement import WAIT_SECONDS, Occupancy, Waits
 from mi_ray.orchestration.trial import JobTrial
 from tests.orchestration.trials import BAD, Heard, chains
 

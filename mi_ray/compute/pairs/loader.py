@@ -5,6 +5,7 @@ Tasks come out in order, whatever the number of processes, so that numbers do no
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Generic, TypeVar
@@ -62,6 +63,11 @@ class _Tasks(Dataset, Generic[Task]):
             return error
 
 
+def _leave_interrupts(_: int) -> None:
+    """Ctrl-C reaches every process of a terminal's command: what it means is decided by the one that trains."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def computed(
     work: Callable[[Task], Tensor], tasks: Iterable[Task], *, loaders: int, device: torch.device, at_once: int = 1
 ) -> Iterator[Tensor]:
@@ -82,6 +88,7 @@ def computed(
         prefetch_factor=tasks_ahead(at_once, loaders) if is_apart else None,
         # a forked process shares the memory of this one, and needs no pickle of a user's own couples and views
         multiprocessing_context="fork" if is_apart else None,
+        worker_init_fn=_leave_interrupts,
         pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # torch's own keeps its state
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -23,12 +23,41 @@ REPORTS = 50
 LOOK_SECONDS = 5.0
 """Approximate time between checks for a due checkpoint or a preemption notice; some clouds give 30 seconds' notice."""
 CHECKPOINT_SECONDS = 20.0
+SAVE_SECONDS = 10.0
+"""Seconds that running trainings have to save a checkpoint once the run is to stop."""
 KEPT = 2
 """Number of checkpoints kept. If the newest is incomplete, only the steps since the one before are lost."""
 
 
 class Leaving(Exception):
-    """The machine is about to be preempted. A checkpoint is saved, from which another attempt resumes."""
+    """The machine is about to be preempted, or the run is to stop. A checkpoint is saved, from which another attempt
+    resumes."""
+
+
+class Stopping:
+    """Whether the run that this process computes for is to stop. A signal's handler may ask: no lock is taken."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._heeding = 0
+
+    @contextmanager
+    def heeded(self) -> Iterator[None]:
+        """What runs in the block looks at ``asked``, and ends soon once it is true."""
+        self._heeding += 1
+        try:
+            yield
+        finally:
+            self._heeding -= 1
+
+    def ask(self) -> bool:
+        """Ask for the stop; returns whether what runs now heeds that."""
+        self.asked = True
+        return self._heeding > 0
+
+
+STOPPING = Stopping()
+"""That of this process."""
 
 
 def staying() -> bool:
@@ -51,7 +80,8 @@ def train(trainer: Trainer, attempt: Attempt | None, leaving: Callable[[], bool]
 
     If several workers train together, only the first has the ``attempt``: it writes, and reads the checkpoint of an
     earlier attempt for all. Raises Diverged if the loss is not finite, and Leaving, after saving a checkpoint, if
-    ``leaving()`` is true on any worker. History and weights do not depend on where a training was interrupted.
+    ``leaving()`` is true on any worker or the run is to stop. History and weights do not depend on where a training was
+    interrupted.
     """
     history = _resume(trainer, attempt)
     every = max(1, trainer.steps // REPORTS)
@@ -80,7 +110,8 @@ class _Watch:
         self._looked = self._saved = time.monotonic()
 
     def is_due(self) -> bool:
-        return self._trainer.step_number >= self._next
+        hurries = STOPPING.asked and self._trainer.workers.size == 1  # several look after the same step
+        return hurries or self._trainer.step_number >= self._next
 
     def look(self, history: History) -> None:
         """Report progress, and save a checkpoint if one is due; if any worker is leaving, save and raise Leaving."""
@@ -90,7 +121,7 @@ class _Watch:
             Progress(attempt)(trainer.step_number / trainer.steps, self._latest(history))
         if trainer.step_number == trainer.steps:
             return
-        leaves = trainer.workers.any(self._leaving())
+        leaves = trainer.workers.any(STOPPING.asked or self._leaving())
         self._next, saves = trainer.workers.from_first(self._plan())
         if saves or leaves:
             _save(trainer, history, attempt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from typing import Protocol
 
 import torch
@@ -14,6 +15,7 @@ from mi_ray.experiments.plan.queue import Queue
 from mi_ray.experiments.plan.resources import loaders_of
 from mi_ray.experiments.run.failures import failure_line, stop_of
 from mi_ray.experiments.run.job import compute
+from mi_ray.experiments.run.loop import STOPPING, Leaving
 from mi_ray.experiments.store.store import Store
 
 DataByDigest = Mapping[str, PreparedData]
@@ -42,7 +44,8 @@ def run_here(
 ) -> None:
     """Run every job whose upstream cell is committed or becomes so. A failed job blocks only its downstream jobs.
 
-    Stopped if the store's disk is full, or the store cannot be written or reached any more.
+    Stopped if the store's disk is full, or the store cannot be written or reached any more. KeyboardInterrupt once the
+    run is to stop and a running training has saved a checkpoint.
 
     ``loaders``: processes that decode streamed images; None: as many as needed, and as the cores beside this process.
     """
@@ -53,7 +56,10 @@ def run_here(
         listener.started(job)
         try:
             decoding = loaders_of(job.cells[0], loaders, spare, on_gpu=device.type == "cuda")
-            compute(job, data[job.cells[0].data_digest], store, device=device, loaders=decoding)
+            with STOPPING.heeded() if job.kind == "training" else nullcontext():
+                compute(job, data[job.cells[0].data_digest], store, device=device, loaders=decoding)
+        except Leaving:
+            raise KeyboardInterrupt from None
         except (Exception, SystemExit) as error:  # a question of a user's own may call exit()
             if stop := stop_of(error, store, job.cells):
                 raise stop from error
@@ -62,3 +68,5 @@ def run_here(
         else:
             queue.done(job)
             listener.finished(job)
+            if STOPPING.asked:  # in the last step of a training
+                raise KeyboardInterrupt

@@ -70,6 +70,13 @@ def deaths(attempts: Mapping[int, frozenset[str]]) -> int:
     return count
 
 
+def kept_step(store: Store, key: str) -> int:
+    """The step of the latest checkpoint of any attempt at a training that is not committed; 0 if there is none."""
+    names = (name for attempt in traces(store, key).get(key, {}).values() for name in attempt)
+    steps = (Path(name).name.partition("-")[0] for name in names if name.startswith("checkpoints/"))
+    return max((int(step) for step in steps if step.isdigit()), default=0)
+
+
 def unsettled(store: Store, of: str = "") -> set[Numbered]:
     """Attempts that neither committed nor ended and are not laid to a cell: all, or those at the cell ``of``."""
     return {
