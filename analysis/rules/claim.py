@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from math import inf, isfinite, isnan, sqrt
 from typing import assert_never
 
-from analysis.rules.reading import Reading, quantile
+from analysis.rules.reading import Reading
 from analysis.verdict import all_hold
+from mi_ray.theory.power import needed
 
 TWO_ONE_SIDED = 0.05
 """Level of each one-sided test against a margin: the interval that is shown is one of 90 %, as is usual."""
@@ -31,12 +32,6 @@ SUPERIORITY = 0.025
 
 REFUTATION = 0.05
 """Probability, over all parts of a claim together, that a true claim is found false."""
-
-POWER = 0.8
-"""The probability with which the number of replicates that is said to be needed would decide."""
-
-MOST = 1000
-"""Above so many replicates a reading is said to lie on its limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,19 +147,14 @@ def inferior(name: str, reading: Reading, unit: Unit) -> Part:
     return Part(name=name, reading=reading, high=0.0, level=SUPERIORITY, unit=unit)
 
 
-def needed(part: Part) -> int | None:
-    """How many replicates would decide a claim with probability `POWER`, if value and spread stay as read.
+def to_decide(part: Part) -> int | None:
+    """How many replicates would decide a claim with probability `power.POWER`, if value and spread stay as read.
 
-    None where nothing is known of the spread, or `MOST` would not do.
+    None where nothing is known of the spread, or more than `power.MOST` are needed.
     """
     reading = part.reading
     if not (reading.error > 0 and isfinite(reading.value)):
         return None
     inside = min(reading.value - part.low, part.high - reading.value)
     outside = max(part.floor - reading.value, reading.value - part.high)
-    distance, spread = max(inside, outside), reading.error * sqrt(reading.n)
-    for n in range(max(2, reading.n), MOST + 1):
-        degrees = n - 1.0
-        if (quantile(1 - part.level, degrees) + quantile(POWER, degrees)) * spread <= distance * sqrt(n):
-            return n
-    return None
+    return needed(max(inside, outside), reading.error * sqrt(reading.n), level=part.level)

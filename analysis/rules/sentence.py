@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite, isnan
 
-from analysis.rules.claim import Claim, Every, Part, deciding, needed, parts_of
+from analysis.rules.claim import Claim, Every, Part, deciding, parts_of, to_decide
 from analysis.verdict import Verdict
 
 STARTS = {True: "Holds", False: "Does not hold", None: "Cannot be judged"}
@@ -52,7 +52,7 @@ def _text(part: Part, number: float) -> str:
 
 
 def _needed(part: Part) -> str:
-    n = needed(part)
+    n = to_decide(part)
     if n is None:
         return "on its limit" if part.reading.error > 0 else "more seeds would tell its spread"
     return f"about {n} {part.reading.replicates} would decide it"
@@ -63,7 +63,10 @@ def limits(part: Part) -> str:
     low, high = (f"{part.unit.scale * limit:.4g}" for limit in (part.low, part.high))
     if isfinite(part.low) and isfinite(part.high):
         return f"within {high} is claimed" if part.low == -part.high else f"{low} to {high} is claimed"
-    return f"above {low} is claimed" if isfinite(part.low) else f"below {high} is claimed"
+    if isfinite(part.high):
+        return f"below {high} is claimed"
+    false = f", {part.unit.scale * part.floor:.4g} or more by the paper" if part.floor > part.low else ""
+    return f"above {low} is claimed{false}"
 
 
 def _notes(groups: Sequence[Claim]) -> Iterator[str]:

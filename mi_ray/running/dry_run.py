@@ -1,4 +1,4 @@
-"""A dry run: list the cells of an order, which are done, and the time, disk, memory and cores that the others need."""
+"""A dry run: list the cells of an order, which are done, what the others need, and what they could tell."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mi_ray.experiments.plan.costs import costs
 from mi_ray.experiments.plan.fit import refuse_unfit
 from mi_ray.experiments.plan.forecast import forecast, forecast_search, notes
 from mi_ray.experiments.plan.plan import Cell
+from mi_ray.experiments.plan.power import lines
 from mi_ray.experiments.plan.room import Site, refuse_no_room, room
 from mi_ray.experiments.store.lost import poison
 from mi_ray.running.order import Order
@@ -38,7 +39,9 @@ def print_cells(order: Order, census: Census) -> None:
             say(f"skipped   {known.plan.name(known.plan.cells[key])}: {reason}; --retry tries it again")
     missing, site = missing_cells(known), site_of(known)
     say("", *costs(known.plan, known.store, site), "")
-    for line in [*room(missing, site), *assumed(known, census), *would_be_refused(missing, site)]:
+    for line in [*room(missing, site), *lines(known.study.power, known.grid), *assumed(known, census)]:
+        say(line)
+    for line in would_be_refused(missing, site):
         say(line)
     if known.study.searches:
         say(*forecast_search(known.study.search(known.grid), known.plan, known.store, census.counts))

@@ -12,6 +12,7 @@ from mi_ray.experiments.declare import Question
 from mi_ray.experiments.declare.checks import Refused, error_line, one_of, refuse
 from mi_ray.experiments.declare.measures import Measure, measure_named
 from mi_ray.experiments.plan.axis_values import Axis, axes_of
+from mi_ray.experiments.plan.power import Power
 from mi_ray.experiments.plan.search import Search
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ class Study:
 
     Any parameter of ``trial`` can be an axis; a parameter that is never named keeps its default. ``draw`` draws the
     figures: a function, or the text ``module:function``, which is imported when the study is launched; if it is empty,
-    no figure is drawn. ``analysis="name"`` is an older form of ``draw="analysis.NAME:draw"``. `Refused` if a parameter
-    has no type hint, or one that `axes_of` does not support.
+    no figure is drawn. ``analysis="name"`` is an older form of ``draw="analysis.NAME:draw"``. ``power``: what the
+    replicates of a grid can tell, for dry runs. `Refused` if a parameter has no type hint, or one that `axes_of` does
+    not support.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Study:
     default_preset: str
     matrix: Matrix
     draw: Draw | str = ""
+    power: Sequence[Power] = ()
     analysis: InitVar[str] = ""
     types: Mapping[str, Axis] = field(init=False)
     searches: bool = field(init=False)

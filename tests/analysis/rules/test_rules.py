@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t, ttest_ind, ttest_rel
 
-from analysis.rules.claim import BITS, POINTS, Every, Part, Some, deciding, equivalent, inferior, needed, superior
+from analysis.rules.claim import BITS, POINTS, Every, Part, Some, deciding, equivalent, inferior, superior, to_decide
 from analysis.rules.reading import Reading, of_difference, of_place
 from analysis.rules.sentence import ONE_SEED, judged, shown
 
@@ -116,7 +116,7 @@ def test_the_level_is_what_it_says() -> None:
 
 def test_the_seeds_that_are_needed_decide_with_the_power_that_is_stated() -> None:
     part = superior("a", at(0.5, 1 / sqrt(3), 2.0, 3), BITS)
-    n, rng = needed(part), np.random.default_rng(1)
+    n, rng = to_decide(part), np.random.default_rng(1)
     assert n is not None and 25 < n < 45
     for size, expected in ((n, 0.8), (4 * n, 0.999)):
         values = rng.normal(0.5, 1.0, (4000, size))
@@ -125,9 +125,9 @@ def test_the_seeds_that_are_needed_decide_with_the_power_that_is_stated() -> Non
 
 
 def test_what_lies_on_its_limit_no_number_of_seeds_decides() -> None:
-    assert needed(superior("a", at(0.0, 0.1, 2.0, 3), BITS)) is None
+    assert to_decide(superior("a", at(0.0, 0.1, 2.0, 3), BITS)) is None
     assert "on its limit" in shown(superior("a", at(0.0, 0.1, 2.0, 3), BITS))
-    assert needed(superior("a", at(0.1, nan, 2.0, 3), BITS)) is None
+    assert to_decide(superior("a", at(0.1, nan, 2.0, 3), BITS)) is None
 
 
 def test_a_sentence_tells_interval_margin_and_what_would_decide() -> None:
