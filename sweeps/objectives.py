@@ -41,6 +41,7 @@ from mi_ray.experiments.declare import (
 )
 from mi_ray.experiments.declare.checks import one_of
 from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, NOMINAL
+from mi_ray.experiments.plan.power import Differences, seeds
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import BENCHMARKS, FEW_QUESTIONS, Benchmark, benchmark_called, benchmark_of
@@ -96,6 +97,15 @@ def objective_of(training: Training) -> str:
     return next(name for name in OBJECTIVES if pairing_and_loss(name, benchmark) == declared)
 
 
+POWER = Differences(
+    compares="two objectives",
+    matters=0.03,
+    spread=0.02,
+    source="1.9, 1.0, 1.0 and .0 for the four comparisons over the 2 seeds of the smoke preset",
+    level=0.025,
+    seeds=seeds,
+)
+
 STUDY = Study(
     name="objectives",
     trial=trial,
@@ -117,6 +127,7 @@ STUDY = Study(
         panels={"evaluation": BALANCED_ACCURACY, "estimation": NOMINAL},
     ),
     draw="analysis.objectives_table:draw",
+    power=(POWER,),
 )
 
 if __name__ == "__main__":

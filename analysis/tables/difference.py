@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot, isnan, nan
 
 import pandas as pd
 from scipy.stats import norm
 
-from analysis.verdict import all_hold
 from mi_ray.theory import selection
 
 COARSE = 1e-9
@@ -59,25 +57,6 @@ def paired(first: pd.DataFrame, second: pd.DataFrame, value: str, standard_error
 
 def _between(mean: float, half: float, seeds: int, interval_is: str) -> PairedDifference:
     return PairedDifference(float(mean), float(mean - half), float(mean + half), seeds, interval_is)
-
-
-# The judgement of a claim by differences
-
-STARTS = {True: "Holds", False: "Does not hold", None: "Cannot be judged"}
-WORDS = {False: "against the paper", None: "too close to tell", True: "as the paper says"}
-
-
-def weighed(parts: Sequence[tuple[bool | None, str]]) -> tuple[bool | None, str]:
-    """Whether a claim holds, and a sentence that says so, from the judgement and the text of each part.
-
-    A judgement is True (surely as claimed), False (surely not) or None (too close to tell). The claim holds if all
-    parts are True, and does not hold if one is False.
-    """
-    judgements = [judgement for judgement, _ in parts]
-    holds = all_hold(judgements)
-    texts = {word: [text for judgement, text in parts if judgement is word] for word in WORDS}
-    listed = [f"{WORDS[word]}: {', '.join(texts[word])}" for word in WORDS if texts[word]]
-    return holds, f"{STARTS[holds]}; {'; '.join(listed)}."
 
 
 def points(mean: float, low: float, high: float) -> str:

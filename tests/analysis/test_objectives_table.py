@@ -87,7 +87,7 @@ def test_differences_are_paired_by_seed(mirrored: pd.DataFrame) -> None:
 def test_the_verdict_follows_the_table(accuracies: dict[str, float], holds: bool | None) -> None:
     cells = mirrored_frame(PLAN, results(accuracies))
     given = verdict(table(PLAN, cells), differences(PLAN, cells))
-    assert given.holds is holds and len(given.numbers) == 4 and "points on CDP, small" in given.sentence
+    assert given.holds is holds and len(given.numbers) == 4 and "on CDP, small is " in given.sentence
 
 
 def test_all_is_written_from_the_record(uri: str, tmp_path: Path) -> None:
