@@ -1,1 +1,1 @@
-"""Stated tests of claims, shared by the verdicts of all studies: readings with their uncertainty, claims, judgements."""
+"""Stated tests of claims, shared by all verdicts: readings with their uncertainty, claims, judgements."""

@@ -30,6 +30,9 @@ TWO_ONE_SIDED = 0.05
 SUPERIORITY = 0.025
 """Level of a test whether one thing is above another: half that of the 95 % intervals in tables."""
 
+AS_READ = 0.5
+"""Level of a comparison of what was read, without an interval; zero itself counts as not below zero."""
+
 REFUTATION = 0.05
 """Probability, over all parts of a claim together, that a true claim is found false."""
 
@@ -79,6 +82,8 @@ class Part:
         reading, sure, level = self.reading, self.level * share, REFUTATION * against
         if isnan(reading.value) or isnan(reading.error):
             return None
+        if self.level == AS_READ and self.low <= reading.value <= self.high:
+            return True
         if self.low < reading.low(sure) and reading.high(sure) < self.high:
             return True
         return False if reading.high(level) < self.floor or reading.low(level) > self.high else None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import hypot, inf, isfinite, nan, sqrt
-from typing import Any
+from typing import Any, TypeVar
 
 from scipy.special import ndtri, stdtrit
 
 from analysis.tables.difference import COARSE
 from mi_ray.theory.selection import CONFIDENCE
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +20,8 @@ class Reading:
     """``value`` with a standard ``error`` of ``degrees`` of freedom, from ``n`` replicates: seeds, or encoders.
 
     With one seed ``error`` is that over test images, and its degrees are infinite: it covers other images, but no other
-    training. A reading whose error is NaN is known, but not how well.
+    training. A reading whose error is NaN is known, but not how well. ``shared``: the error is that of `pooled`
+    readings, so that a difference between two of them has their degrees of freedom.
     """
 
     value: float
@@ -26,6 +29,7 @@ class Reading:
     degrees: float = inf
     n: int = 1
     replicates: str = "seeds"
+    shared: bool = False
 
     def low(self, level: float) -> float:
         """The lower end of a one-sided interval that misses the truth with probability ``level``."""
@@ -36,11 +40,11 @@ class Reading:
         return self.value + quantile(1 - level, self.degrees) * self.error
 
     def less(self, other: Reading) -> Reading:
-        """This minus an independent reading, with Welch's degrees of freedom."""
+        """This minus an independent reading, with Welch's degrees of freedom unless the error is `shared`."""
         error = hypot(self.error, other.error)
         return Reading(
-            value=self.value - other.value, error=error, degrees=_welch(self, other, error), n=min(self.n, other.n),
-            replicates=self.replicates,
+            value=self.value - other.value, error=error, n=min(self.n, other.n), replicates=self.replicates,
+            degrees=self.degrees if self.shared and other.shared else _welch(self, other, error),
         )  # fmt: skip
 
     def less_constant(self, constant: float, width: float = 1.0) -> Reading:
@@ -71,6 +75,19 @@ def of_place(row: Mapping[str, Any], value: str = "mean", spread: str = "spread"
         alone = int(row["n_seeds_asked"]) < 2
         return Reading(value=float(row[value]), error=float(row[spread]) if alone else nan)
     return Reading(value=float(row[value]), error=float(row[spread]) / sqrt(seeds), degrees=seeds - 1, n=seeds)
+
+
+def pooled(readings: Mapping[Key, Reading]) -> dict[Key, Reading]:
+    """Readings of places whose seeds vary alike, with the variance over seeds of all of them, as in an analysis of
+    variance; unchanged if one has a single seed."""
+    if not readings or any(reading.n < 2 for reading in readings.values()):
+        return dict(readings)
+    degrees = sum(reading.n - 1 for reading in readings.values())
+    variance = sum((reading.n - 1) * reading.n * reading.error**2 for reading in readings.values()) / degrees
+    return {
+        key: replace(reading, error=sqrt(variance / reading.n), degrees=float(degrees), shared=True)
+        for key, reading in readings.items()
+    }
 
 
 def of_difference(row: Mapping[str, Any], prefix: str = "") -> Reading:

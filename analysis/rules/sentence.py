@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite, isnan
 
-from analysis.rules.claim import Claim, Every, Part, deciding, parts_of, to_decide
+from analysis.rules.claim import AS_READ, Claim, Every, Part, deciding, parts_of, to_decide
 from analysis.verdict import Verdict
 
 STARTS = {True: "Holds", False: "Does not hold", None: "Cannot be judged"}
@@ -35,6 +35,8 @@ def shown(part: Part) -> str:
         return f"{part.name} is not measured"
     value, low, high = (_text(part, number) for number in (reading.value, *_ends(part)))
     interval = f"{100 * (1 - 2 * part.level):g} %: {low} to {high}"
+    if part.level == AS_READ:
+        interval = "as read"
     if isnan(reading.error):
         interval = "the same for all seeds" if reading.n > 1 else "no standard error"
     unit = f" {part.unit.name}" if part.unit.name else ""

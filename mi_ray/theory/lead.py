@@ -1,7 +1,7 @@
 """How much better one measure agrees with accuracy than another on the same encoders, with its standard error.
 
-Pearson's r: the standard error of Williams (J. R. Stat. Soc. B 21, 1959) as Steiger (Psychol. Bull. 87, 1980) recommends
-it, with n - 3 degrees of freedom. It takes into account that both correlations share the accuracies, and how far the
+Pearson's r: the standard error of Williams (J. R. Stat. Soc. B 21, 1959) as Steiger (Psychol. Bull. 87, 1980) advises,
+with n - 3 degrees of freedom. It takes into account that both correlations share the accuracies, and how far the
 measures agree with each other. Over a handful of encoders a percentile bootstrap finds leads that are not there more
 often than its level says; this test does not (`tests/theory/test_lead.py`).
 
@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mi_ray.theory.agreement import correlation, leave_one_out
-
 
 MIRRORED = 1e-9
 """The correlation of two measures is -1 if it is no farther from it."""

@@ -21,8 +21,8 @@ Grid = Mapping[str, Sequence[Any]]
 class Differences:
     """Seeds tell the difference between two things that were trained.
 
-    ``compares``: which; ``matters``: the difference that should be told; ``spread``: the assumed standard deviation of a
-    seed's difference; ``source``: where that was measured; ``level``: of the one-sided test; ``seeds``: the number of
+    ``compares``: which; ``matters``: the difference that should be told; ``spread``: the assumed standard deviation of
+    a seed's difference; ``source``: where that was measured; ``level``: of the one-sided test; ``seeds``: the number of
     seeds of a grid. ``paired`` if both sides of the difference share their seeds. Sentences write numbers times
     ``scale``, in ``unit``.
     """

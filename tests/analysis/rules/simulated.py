@@ -18,8 +18,14 @@ MOST_FALSE = 0.05
 LEAST_TRUE = 0.8
 """The share of draws, at least, in which a true claim is found true."""
 
-NEEDED = {"objectives, seeds": 25, "negatives, seeds to find no gain": 40}
-"""Sizes with which a rule answers as it should in `LEAST_TRUE` of draws, where those of laptop presets are too small."""
+NEEDED = {
+    "small_batch, seeds": 4,
+    "temperature, encoders": 20,
+    "encoder_zoo, encoders": 11,
+    "objectives, seeds": 25,
+    "negatives, seeds to find no gain": 40,
+}
+"""Sizes with which a rule answers as it should in `LEAST_TRUE` of draws, where laptop presets are too small."""
 
 
 def rate(rule: Callable[[np.random.Generator], Claim], holds: bool | None = True, draws: int = DRAWS) -> float:

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import norm, t, ttest_ind, ttest_rel
 
 from analysis.rules.claim import BITS, POINTS, Every, Part, Some, deciding, equivalent, inferior, superior, to_decide
-from analysis.rules.reading import Reading, of_difference, of_place
+from analysis.rules.reading import Reading, of_difference, of_place, pooled
 from analysis.rules.sentence import ONE_SEED, judged, shown
 
 ONE, OTHER = np.array([0.90, 0.80, 0.85, 0.87]), np.array([0.7, 0.61, 0.6, 0.66])
@@ -41,6 +41,14 @@ def test_a_paired_difference_is_read_back_from_its_interval() -> None:
     error = (ONE - OTHER).std(ddof=1) / 2
     assert of_difference(row).error == pytest.approx(error) and of_difference(row).degrees == 3
     assert of_difference({f"less_own_{name}": value for name, value in row.items()}, "less_own_") == of_difference(row)
+
+
+def test_pooled_seeds_have_the_variance_and_the_degrees_of_all_places() -> None:
+    alike = pooled({"a": of_values(ONE), "b": of_values(OTHER)})
+    truth = ttest_ind(ONE, OTHER).confidence_interval(0.9)
+    difference = alike["a"].less(alike["b"])
+    assert (difference.low(0.05), difference.high(0.05)) == pytest.approx((truth.low, truth.high))
+    assert pooled({"a": at(1.0), "b": of_values(ONE)}) == {"a": at(1.0), "b": of_values(ONE)}
 
 
 def test_one_seed_has_the_cells_own_error_and_a_normal_quantile() -> None:
