@@ -31,6 +31,7 @@ from mi_ray.experiments.declare import (
     Views,
 )
 from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, LOSS, TOLERANCE
+from mi_ray.experiments.plan.power import Leads
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import FEW_QUESTIONS, benchmark_called
@@ -66,6 +67,16 @@ def trial(
     )
 
 
+POWER = Leads(
+    compares="I_class over I_SimCLR",
+    best=0.805,
+    next=0.088,
+    between=0.249,
+    source="Table V",
+    level=0.025,
+    encoders=lambda grid: len(grid["arch"]) * len(grid["temperature"]),
+)
+
 ENCODERS = ("resnet18", "resnet50")
 STUDY = Study(
     name="temperature",
@@ -96,6 +107,7 @@ STUDY = Study(
         panels={"training": LOSS, "evaluation": BALANCED_ACCURACY, "geometry": TOLERANCE},
     ),
     draw="analysis.temperature_table:draw",
+    power=(POWER,),
 )
 
 if __name__ == "__main__":

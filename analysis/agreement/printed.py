@@ -119,7 +119,10 @@ def _agreement_section(rows: pd.DataFrame) -> str:
         body.append([*line, f"{row[best]:g}"])
     title = f"## Table {first['table']}: {first['dataset']}, {first['pool']}, {first['encoders']} encoders\n"
     grid = _grid(["Measure", *heads, best.replace("_", " ")], body)
-    note = "95 %: bootstrap interval over encoders. Less one: range when any one encoder is left out."
+    note = (
+        "95 %: bootstrap interval over encoders; of a lead in r Williams' interval, in tau the jackknife's. Less one: "
+        "range when any one encoder is left out."
+    )
     return f"{title}\n{grid}\n\n{note}"
 
 

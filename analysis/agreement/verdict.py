@@ -1,4 +1,7 @@
-"""The verdict of Tables I and II: is I_class the measure that agrees best with linear accuracy, and how surely?"""
+"""The verdict of Tables I and II: is I_class the measure that agrees best with linear accuracy, and how surely?
+
+The rule is that of `analysis.agreement.leading`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from analysis.agreement.columns import I_CLASS, OTHERS, of_the_claim
+from analysis.agreement.leading import ENOUGH, STATISTICS, claims_of, close
+from analysis.rules.sentence import judged
 from analysis.verdict import Verdict, lacking, undecided
 from sweeps.encoder_zoo import STUDY
 
@@ -15,10 +20,6 @@ CLAIM = (
     "linear accuracy than alignment, uniformity, tolerance and the estimate under SimCLR's pairing do, by Pearson's r "
     "and by Kendall's tau (Sec. IV-B, Tables I and II)."
 )
-ENOUGH = 6
-"""Encoders in the paper's smallest table; over fewer, measures are not ranked."""
-
-STATISTICS = {"pearson": "r", "kendall": "tau"}
 
 
 def verdict(columns: Mapping[str, pd.DataFrame], agreement: pd.DataFrame, unranked: Sequence[str]) -> Verdict:
@@ -33,10 +34,8 @@ def verdict(columns: Mapping[str, pd.DataFrame], agreement: pd.DataFrame, unrank
         return undecided(STUDY.name, CLAIM, why, numbers)
     ranks = of_the_claim(agreement)
     tables = [rows.set_index("measure") for _, rows in ranks.groupby("table", sort=False)]
-    comparisons = "; ".join(comparison(rows, better_rivals(rows)) for rows in tables) + beside_the_claim(agreement)
-    if any(better_rivals(rows) for rows in tables):
-        return Verdict(STUDY.name, CLAIM, False, f"I_class does not agree best: {comparisons}.", numbers)
-    return Verdict(STUDY.name, CLAIM, True, f"I_class agrees best: {comparisons}.", numbers)
+    note = f"{'; '.join(comparison(rows) for rows in tables)}{beside_the_claim(agreement)}."
+    return judged(STUDY.name, CLAIM, list(claims_of(ranks)), numbers, note)
 
 
 def better_rivals(rows: pd.DataFrame) -> list[str]:
@@ -55,23 +54,18 @@ def beside_the_claim(agreement: pd.DataFrame) -> str:
     return f"; not in the claim, and better: {', '.join(found)}" if found else ""
 
 
-def comparison(rows: pd.DataFrame, better: Sequence[str]) -> str:
-    """I_class of a table beside its better rivals, or else the next, and which rivals it leads beyond chance.
-
-    That is where both intervals of its lead are above zero.
-    """
+def comparison(rows: pd.DataFrame) -> str:
+    """I_class of a table beside the next by r, and which rivals it leads beyond chance."""
     rivals, champion = rows.drop(I_CLASS.name), rows.loc[I_CLASS.name]
-    beside = rows.loc[better] if better else rivals.nlargest(1, "pearson")
-    others = ", ".join(f"{row['label']} {_values(row)}" for _, row in beside.iterrows())
-    sure = (rivals[[f"{name}_lead_low" for name in STATISTICS]] > 0).all(axis=1)
-    apart, close = list(rivals["label"][sure]), list(rivals["label"][~sure])
+    best, near = rivals.nlargest(1, "pearson").iloc[0], close(rows.reset_index())
+    apart = [label for label in rivals["label"] if label not in near]
     separation = (
-        f"its lead is beyond chance over {', '.join(apart) or 'none'}, not over {', '.join(close)}"
-        if close
+        f"its lead is beyond chance over {', '.join(apart) or 'none'}, not over {', '.join(near)}"
+        if near
         else "its lead over each of them is beyond chance"
     )
-    table = f"table {champion['table']} ({champion['encoders']} encoders)"
-    return f"{table}: I_class {_values(champion)}, {'but' if better else 'next'} {others}; {separation}"
+    table = f"Table {champion['table']} ({champion['encoders']} encoders)"
+    return f"{table}: I_class {_values(champion)}, the best other {best['label']} {_values(best)}; {separation}"
 
 
 def numbers_of(row: pd.Series) -> dict[str, float | str]:

@@ -1,4 +1,7 @@
-"""The verdict of Tables IV and V: does I_class agree best with accuracy, and can so few encoders tell?"""
+"""The verdict of Tables IV and V: does I_class agree best with accuracy, and can so few encoders tell?
+
+The rule is that of `analysis.agreement.leading`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.agreement.columns import I_CLASS, of_the_claim
+from analysis.agreement.leading import ENOUGH, STATISTICS, claims_of, close
+from analysis.rules.sentence import judged
 from analysis.verdict import Verdict, lacking, undecided
 from sweeps.temperature import STUDY
 
@@ -15,14 +20,10 @@ CLAIM = (
     "better with linear accuracy than alignment, uniformity, tolerance, the contrastive loss and the estimate under "
     "SimCLR's pairing do (Appendix A, Tables IV and V)."
 )
-ENOUGH = 6
-"""Encoders in each of these tables; over fewer, chance alone makes any order of measures."""
-
-SHORT = {"pearson": "r", "kendall": "tau"}
 
 
 def verdict(tidy: pd.DataFrame, agreement: pd.DataFrame, unranked: Sequence[str]) -> Verdict:
-    """The verdict from the agreement of every measure: given only where the lead of I_class in r is beyond chance."""
+    """The verdict from the agreement of every measure: undecided if cells are missing or encoders few."""
     numbers = {name: value for _, row in agreement.iterrows() for name, value in numbers_of(row).items()}
     absent = lacking(tidy)
     if absent or unranked or agreement.empty:
@@ -31,14 +32,9 @@ def verdict(tidy: pd.DataFrame, agreement: pd.DataFrame, unranked: Sequence[str]
     comparisons = "; ".join(comparison(rows) for _, rows in ranks.groupby("table", sort=False))
     if fewest < ENOUGH:
         return undecided(STUDY.name, CLAIM, f"{fewest} encoders are too few; {comparisons}", numbers)
-    rivals = ranks[ranks["measure"] != I_CLASS.name]
-    if (rivals["pearson_lead_high"] < 0).any():
-        return Verdict(STUDY.name, CLAIM, False, f"Does not hold: {comparisons}.", numbers)
-    if (rivals["pearson_lead_low"] > 0).all():
-        return Verdict(STUDY.name, CLAIM, True, f"Holds: {comparisons}.", numbers)
-    close = ", ".join(rivals["label"][rivals["pearson_lead_low"] <= 0].unique())
-    why = f"of {fewest} encoders the lead in r over {close} is not beyond chance; {comparisons}"
-    return undecided(STUDY.name, CLAIM, why, numbers)
+    near = close(ranks)
+    note = f"Of {fewest} encoders the lead in r over {', '.join(near)} is not beyond chance: " if near else ""
+    return judged(STUDY.name, CLAIM, list(claims_of(ranks)), numbers, f"{note}{comparisons}.")
 
 
 def comparison(rows: pd.DataFrame) -> str:
@@ -54,7 +50,9 @@ def comparison(rows: pd.DataFrame) -> str:
 def numbers_of(row: pd.Series) -> dict[str, float | str]:
     """r and tau of a measure with their intervals; of a rival also the interval of the lead of I_class in r."""
     about = f"table {row['table']}, {row['label']}"
-    values: dict[str, float | str] = {f"{about}, {short}, 95 %": _with_span(row, name) for name, short in SHORT.items()}
+    values: dict[str, float | str] = {
+        f"{about}, {short}, 95 %": _with_span(row, name) for name, short in STATISTICS.items()
+    }
     if row["measure"] != I_CLASS.name:
         lead = f"{row['pearson_lead_low']:z.2f} to {row['pearson_lead_high']:z.2f}"
         values[f"{about}, lead of I_class in r, 95 %"] = lead
