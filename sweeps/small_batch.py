@@ -29,6 +29,7 @@ from mi_ray.experiments.declare import (
     Training,
 )
 from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, IN_TRAINING, NOMINAL
+from mi_ray.experiments.plan.power import Differences, seeds
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import AT_SCALE, FEW_IMAGES
@@ -67,6 +68,28 @@ def trial(
     )
 
 
+EARLIER = "an earlier run of one seed, in the README, ranges over {} for five K_tr, which is {} of one, here doubled"
+BITS_POWER = Differences(
+    compares="post-training estimates of two K_tr",
+    matters=0.25,
+    spread=0.1,
+    source=EARLIER.format(".08 bits", ".034"),
+    level=0.05,
+    seeds=seeds,
+    paired=False,
+    unit="bits",
+    scale=1.0,
+)
+ACCURACY_POWER = Differences(
+    compares="accuracies of two K_tr",
+    matters=0.03,
+    spread=0.005,
+    source=EARLIER.format(".4 points", ".17"),
+    level=0.05,
+    seeds=seeds,
+    paired=False,
+)
+
 STUDY = Study(
     name="small_batch",
     trial=trial,
@@ -90,6 +113,7 @@ STUDY = Study(
         panels={"training": IN_TRAINING, "estimation": NOMINAL, "evaluation": BALANCED_ACCURACY},
     ),
     draw="analysis.small_batch_bars:draw",
+    power=(BITS_POWER, ACCURACY_POWER),
 )
 
 if __name__ == "__main__":
