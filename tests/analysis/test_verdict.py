@@ -95,7 +95,9 @@ def _values(name: str, share: float) -> dict[str, object]:
 
 def test_the_claim_holds_where_all_that_should_be_is_high() -> None:
     given = infomin_verdict(measured(color_digit=0.1, digit_color=0.0))
-    assert given.holds is True and "at least 90 % for the diagonal" in given.sentence
+    assert (
+        given.holds is True and "as the paper says: accuracy of color after pairing color is 90.0 %" in given.sentence
+    )
     assert given.numbers["lowest share, estimate, task position"] == pytest.approx(0.9)
     assert given.numbers["estimates certified"] == "14 of 16"
     assert given.numbers["most lost to pairing all, accuracy"] == pytest.approx(0)
@@ -106,8 +108,8 @@ def test_the_claim_fails_by_the_name_of_what_is_low(place: str) -> None:
     given = infomin_verdict(measured(**{place: 0.31}))
     task, pairing = place.split("_")
     assert given.holds is False
-    assert f"accuracy of {task} after pairing {pairing} is 31 %" in given.sentence
-    assert f"estimate of {task} after pairing {pairing} is 31 %" in given.sentence
+    assert f"accuracy of {task} after pairing {pairing} is 31.0 %" in given.sentence
+    assert f"estimate of {task} after pairing {pairing} is 31.0 %" in given.sentence
 
 
 def test_what_irrelevant_information_costs_is_told() -> None:
@@ -117,6 +119,17 @@ def test_what_irrelevant_information_costs_is_told() -> None:
 def test_a_share_within_its_spread_of_the_line_cannot_be_judged() -> None:
     given = infomin_verdict(measured(digit_digit=0.801, spread=0.05))
     assert given.holds is None and "digit after pairing digit is 80.1 %" in given.sentence
+    assert "above 80 is claimed; on its limit)" in given.sentence or "would decide it)" in given.sentence
+
+
+def test_pairing_all_may_lose_a_little_of_a_task_and_no_more() -> None:
+    assert infomin_verdict(measured(0.99, digit_all=0.98)).holds is True
+    given = infomin_verdict(measured(0.99, digit_all=0.85))
+    assert (
+        given.holds is False
+        and "accuracy of digit after pairing all less after digit is -10.5 points" in given.sentence
+    )
+    assert infomin_verdict(measured(0.99, digit_all=0.95, spread=0.01)).holds is None
 
 
 def test_missing_cells_cannot_be_judged_and_are_counted() -> None:
