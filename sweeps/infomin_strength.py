@@ -34,6 +34,7 @@ from mi_ray.experiments.declare import (
 )
 from mi_ray.experiments.declare.checks import refuse
 from mi_ray.experiments.declare.measures import ACCURACY
+from mi_ray.experiments.plan.power import Differences, seeds
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
 from sweeps.recipes import AT_SCALE, FEW_IMAGES
@@ -88,6 +89,16 @@ def trial(
     )
 
 
+POWER = Differences(
+    compares="accuracies at two strengths",
+    matters=0.03,
+    spread=0.034,
+    source="of one strength 1.7 to 3.5 over the 2 seeds of the four objectives in the smoke preset of objectives",
+    level=0.05,
+    seeds=seeds,
+    paired=False,
+)
+
 STUDY = Study(
     name="infomin_strength",
     trial=trial,
@@ -112,6 +123,7 @@ STUDY = Study(
     default_preset="laptop",
     matrix=Matrix(row="pairing", column="task", panels={"evaluation": ACCURACY}),
     draw="analysis.infomin_curves:draw",
+    power=(POWER,),
 )
 
 if __name__ == "__main__":
