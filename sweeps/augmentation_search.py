@@ -24,6 +24,7 @@ from mi_ray.experiments.declare import (
 )
 from mi_ray.experiments.declare.checks import one_of
 from mi_ray.experiments.declare.measures import BALANCED_VALIDATION_ACCURACY, VALIDATION
+from mi_ray.experiments.plan.power import Differences
 from mi_ray.experiments.plan.search import Range, Search
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
@@ -84,6 +85,15 @@ def search(
     )  # fmt: skip
 
 
+POWER = Differences(
+    compares="the best candidate and the default",
+    matters=0.03,
+    spread=0.02,
+    source="1.9, 1.0, 1.0 and .0 for pairs of objectives over the 2 seeds of the smoke preset of objectives",
+    level=0.025,
+    seeds=lambda grid: STUDY.search(grid).fresh_seeds,
+)
+
 STUDY = Study(
     name="augmentation_search",
     trial=search,
@@ -115,6 +125,7 @@ STUDY = Study(
         panels={"evaluation": BALANCED_VALIDATION_ACCURACY, "estimation": VALIDATION},
     ),
     draw="analysis.augmentation_search:draw",
+    power=(POWER,),
 )
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 Two parts of each matrix, with margins that are set here, before any run:
 
 - Entries are high on the diagonal, for pairing ``all``, and for task ``position``: each has at least `HIGH` of what
-  there is to know of its task, accuracy from chance to perfect, estimate from 0 to H(C). The paper says 'high' and gives
-  no number. At .8 an accuracy of four classes is 85 %, and no more than a fifth of H(C) is lost; an entry that the pairing
-  does not serve is far below it. A perfect encoder has 1.
+  there is to know of its task, accuracy from chance to perfect, estimate from 0 to H(C). The paper says 'high' and
+  gives no number. At .8 an accuracy of four classes is 85 %, and no more than a fifth of H(C) is lost; an entry that
+  the pairing does not serve is far below it. A perfect encoder has 1.
 - Sharing what is irrelevant does no harm: pairing ``all`` is not below a task's own pairing by more than .25 bits of
-  the estimate, or 3 points of accuracy, the margins by which `small_batch` calls numbers the same. More is no harm, so this
-  is a test of non-inferiority: one-sided.
+  the estimate, or 3 points of accuracy, the margins by which `small_batch` calls numbers the same. More is no harm, so
+  this is a test of non-inferiority: one-sided.
 """
 
 from __future__ import annotations

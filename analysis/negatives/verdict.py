@@ -1,9 +1,9 @@
 """The verdict of Table X: do negatives of the sibling half help, and do those of other domains and noise harm?
 
-Every D- is compared with D's own negatives within seeds, since a seed splits D anew and that moves accuracy by more than
-D- does. The sibling half improves on own if the 95 % interval of the paired difference lies above zero, and another
-domain or noise degrades if it lies below: tests of superiority, for which zero is the margin, because the paper claims
-a direction. The sibling does not improve if its gain is surely below `LEAST_GAIN`, the smaller of the two gains that the
+Every D- is compared with D's own negatives within seeds: a seed splits D anew, which moves accuracy more than D- does.
+The sibling half improves on own if the 95 % interval of the paired difference lies above zero, and another domain or
+noise degrades if it lies below: tests of superiority, for which zero is the margin, because the paper claims a
+direction. The sibling does not improve if its gain is surely below `LEAST_GAIN`, the smaller of the two gains that the
 paper prints: what is surely smaller than that is not the effect that it reports, though it may be above zero.
 """
 

@@ -1,8 +1,8 @@
 """The verdict of Table III: does an objective need more than the task's information, and does more help?
 
 The paper claims an order, so each of its comparisons is a test of superiority with zero as its margin: one objective is
-above another if the 95 % interval of the difference in accuracy, paired by seed, lies above zero. What the paper says of
-every data set must be so on each; what it says of some, on one, at a level divided by their number.
+above another if the 95 % interval of the difference in accuracy, paired by seed, lies above zero. What the paper says
+of every data set must be so on each; what it says of some, on one, at a level divided by their number.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ LEAST_TRUE = 0.8
 """The share of draws, at least, in which a true claim is found true."""
 
 NEEDED = {
+    "augmentation_search, fresh seeds": 7,
     "small_batch, seeds": 4,
     "temperature, encoders": 20,
     "encoder_zoo, encoders": 11,

@@ -1,4 +1,4 @@
-"""Negatives and objectives: claims that are true are found at a stated number of seeds, and false ones are not."""
+"""Negatives, objectives and the search: true claims are found at a stated number of seeds, and false ones are not."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from math import sqrt
 import numpy as np
 import pytest
 
+from analysis.augmentation.table import ACCURACY
+from analysis.augmentation.verdict import LEAST_GAIN as LEAST_GAINS
+from analysis.augmentation.verdict import claimed as claimed_of_search
 from analysis.negatives.verdict import LEAST_GAIN
 from analysis.negatives.verdict import claimed as claimed_of_negatives
 from analysis.objectives.table import COMPARISONS
 from analysis.objectives.verdict import claimed as claimed_of_objectives
 from analysis.rules.claim import Claim, Every
-from sweeps import negatives, objectives
+from sweeps import augmentation_search, negatives, objectives
 from tests.analysis.rules.simulated import LEAST_TRUE, MOST_FALSE, NEEDED, chance, laptop, over_seeds, rate
 
 # Table X
@@ -47,6 +50,23 @@ def test_no_gain_of_the_sibling_is_found_by_more_seeds_and_the_papers_smaller_on
         > rate(partial(table_x, sibling=0.0), False)
     )
     assert rate(partial(table_x, seeds=enough, sibling=LEAST_GAIN), False) <= chance()
+
+
+# The search
+
+SEEDS = NEEDED["augmentation_search, fresh seeds"]
+
+
+def best(rng: np.random.Generator, *, gain: float, seeds: int) -> Claim:
+    return claimed_of_search(ACCURACY, list(rng.normal(gain, augmentation_search.POWER.spread, seeds)))
+
+
+def test_a_gain_of_the_search_is_found_if_it_is_there() -> None:
+    assert rate(partial(best, gain=LEAST_GAINS[ACCURACY], seeds=SEEDS)) >= LEAST_TRUE
+    assert rate(partial(best, gain=0.07, seeds=3)) >= LEAST_TRUE
+    for seeds in (3, SEEDS):
+        assert rate(partial(best, gain=0.0, seeds=seeds)) <= MOST_FALSE
+        assert rate(partial(best, gain=LEAST_GAINS[ACCURACY], seeds=seeds), False) <= chance()
 
 
 # Table III
