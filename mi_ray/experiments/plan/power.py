@@ -83,12 +83,12 @@ def _of_differences(power: Differences, n: int) -> str:
     sides = 1 if power.paired else 2
     least = told(n, power.spread, level=power.level, sides=sides)
     enough = needed(power.matters, power.spread, level=power.level, sides=sides)
-    tells = "nothing of other trainings" if isinf(least) else f"{power.scale * least:.3g} {power.unit}"
-    return (
-        f"{_count(n, 'seed')} {'tells' if n == 1 else 'tell'} {tells} between {power.compares} with probability"
-        f" {POWER:g}; {_enough(enough)} would tell {power.scale * power.matters:.3g} (assumed standard deviation"
-        f" {power.scale * power.spread:.3g} {power.unit}: {power.source})"
-    )
+    what = f"between {power.compares} with probability {POWER:g}"
+    wanted, unit = f"{_enough(enough)} would tell {power.scale * power.matters:.3g}", power.unit
+    tells = f"{n} seeds tell {power.scale * least:.3g} {unit} {what}; {wanted}"
+    if isinf(least):
+        tells = f"1 seed tells nothing about other trainings; {wanted} {unit} {what}"
+    return f"{tells} (assumed standard deviation {power.scale * power.spread:.3g} {unit}: {power.source})"
 
 
 def _of_leads(power: Leads, n: int) -> str:
@@ -97,14 +97,10 @@ def _of_leads(power: Leads, n: int) -> str:
     enough = next((m for m in range(4, MOST) if told(m, power.spread(m), level=power.level, columns=3) <= lead), None)
     tells = "no lead" if isinf(least) else f"a lead in r of {least:.2f}"
     return (
-        f"{_count(n, 'encoder')} {'tells' if n == 1 else 'tell'} {tells} of {power.compares} with probability"
+        f"{n} encoder{'s tell' if n != 1 else ' tells'} {tells} of {power.compares} with probability"
         f" {POWER:g}; {_enough(enough)} would tell {lead:.2f} (assumed r {power.best:.2f} and {power.next:.2f},"
         f" {power.between:.2f} between the two: {power.source})"
     )
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'s' if n != 1 else ''}"
 
 
 def _enough(n: int | None) -> str:

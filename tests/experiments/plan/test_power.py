@@ -29,7 +29,7 @@ def test_seeds_tell_a_difference_and_more_would_tell_the_one_that_matters() -> N
 
 def test_one_seed_tells_nothing_of_other_trainings_and_no_number_may_be_enough() -> None:
     (line,) = lines([replace(DIFFERENCES, matters=1e-6)], {"seed": (0,)})
-    assert "1 seed tells nothing of other trainings" in line and "more than 1000 would tell" in line
+    assert "1 seed tells nothing about other trainings" in line and "more than 1000 would tell" in line
 
 
 def test_unpaired_seeds_have_more_degrees() -> None:
