@@ -18,7 +18,7 @@ from sweeps import encoder_zoo, temperature
 from tests.analysis.rules.simulated import LEAST_TRUE, MOST_FALSE, NEEDED, laptop, rate
 
 PRINTED = pd.read_csv(Path(__file__).parents[3] / "analysis" / "paper" / "printed.csv")
-DRAWS = 120
+DRAWS = 100
 LEADS = {"pearson": pearson_lead, "kendall": kendall_lead}
 SIZES = {
     "IX": (laptop(encoder_zoo.STUDY, "encoder"), NEEDED["encoder_zoo, encoders"]),
