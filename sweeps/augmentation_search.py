@@ -94,7 +94,7 @@ POWER = Differences(
     seeds=lambda grid: STUDY.search(grid).fresh_seeds,
 )
 
-STUDY = Study(
+STUDY: Study = Study(
     name="augmentation_search",
     trial=search,
     axes={"objective": ("accuracy",), "task": ("digit",), "seed": (0,)},
