@@ -42,11 +42,22 @@ def main(argv: Sequence[str]) -> int:
     return DONE
 
 
+def assigned(node: ast.stmt) -> list[ast.Name]:
+    """The names that a statement assigns, with a type or without."""
+    match node:
+        case ast.Assign(targets=targets):
+            return [target for target in targets if isinstance(target, ast.Name)]
+        case ast.AnnAssign(target=ast.Name() as target):
+            return [target]
+        case _:
+            return []
+
+
 def studies() -> dict[str, str]:
     """The studies that come with mi-ray and the question that each asks; their files are read, not run."""
     found = {}
     for file in sorted((bundled.folder() / "sweeps").glob("*.py")):
         tree = ast.parse(file.read_text())
-        if any(isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "STUDY" for node in tree.body):
+        if "STUDY" in {name.id for node in tree.body for name in assigned(node)}:
             found[file.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
     return found

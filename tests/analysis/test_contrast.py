@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,9 +16,8 @@ from analysis.infomin_grid.figure import FRAMED, draw_heatmap
 from analysis.infomin_grid.table import ACCURACY, ESTIMATE, HEATMAPS, Heatmap
 from analysis.style import DARKEST, LEGIBLE, LIGHTEST, PAPER, contrast, ink_on
 from analysis.tables.made_of import made_of
+from analysis.what_holds import PRINTED
 from tests.committed import plan_of
-
-TABLE = Path(__file__).parent / "paper_tables.csv"
 
 
 def grid(heatmap: Heatmap, values: list[float], n_seeds: int = 1, asked: int = 1) -> pd.DataFrame:
@@ -76,7 +73,7 @@ def test_every_text_in_a_cell_is_legible_on_the_cells_colour(heatmap: Heatmap, n
 
 
 def test_every_text_on_paper_is_legible() -> None:
-    tidy = ranking(read_table(TABLE), ["SimCLR"])
+    tidy = ranking(read_table(PRINTED), ["SimCLR"])
     figures = [dots(tidy, "preset smoke"), draw_heatmap(ACCURACY, grid(ACCURACY, [0.5]), "preset smoke")]
     for figure in figures:
         on_paper = [text for text in texts(figure) if text.axes is None or text not in text.axes.texts]
