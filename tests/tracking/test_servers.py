@@ -118,7 +118,10 @@ def test_replies_that_are_lost_double_nothing(
     with ThreadingHTTPServer(("127.0.0.1", 0), LosesReplies) as between:
         Thread(target=between.serve_forever, daemon=True).start()
         mirror = Recorder(
-            f"http://127.0.0.1:{between.server_port}", experiment="lost replies", sweep="s", artifacts=None
+            f"http://127.0.0.1:{between.server_port}",
+            experiment="lost replies",
+            sweep="infomin_grid/smoke",  # which is the source of a run
+            artifacts=None,
         )
         tries = 1
         while mirror.mirror_all(plan, looked_at[1]):
