@@ -121,7 +121,7 @@ def test_the_sweeps_own_run_tells_verdict_counts_and_shows_the_heatmap(served: S
     page.wait_for_selector("text=It does.", timeout=60_000)
     picture = page.locator(f"img[src*='{PICTURE.name}']")
     picture.wait_for(timeout=20_000)
-    assert picture.evaluate("image => image.complete && image.naturalWidth") > 100
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
     assert "16 estimation" in page.inner_text("body")
 
 
