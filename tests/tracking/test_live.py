@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -149,7 +148,7 @@ def test_in_a_laptop_run_mlflow_shows_the_loss_of_a_running_training_within_15_s
                 shown |= dict(points_in(store.root / "mlflow.db"))
                 background.time.sleep(0.2)
         finally:
-            driver.send_signal(signal.SIGINT)
+            driver.terminate()
     steps = sorted(reported.keys() & shown.keys())
     assert len(steps) >= 6
     # a step after one that was reported is shown with the next point
