@@ -12,6 +12,7 @@ from mi_ray.experiments.declare import (
     Labelled,
     LinearEvaluation,
     NearestNeighbours,
+    Quality,
     SameClass,
     Training,
 )
@@ -204,6 +205,7 @@ def questions(data: CDP, arch: str) -> list[Job]:
         NearestNeighbours(embedding=embedding, task="color"),
         Geometry(embedding=embedding, pairing=SameClass(task="color")),
         Estimation(embedding=embedding, pairing=SameClass(task="color")),
+        Quality(embedding=embedding, pairing=SameClass(task="color")),
     ]
     return [job for job in group(build(asked, lambda data: "d").cells.values()) if job.kind not in ON_GPU]
 
@@ -219,7 +221,7 @@ def test_every_question_takes_a_gpu_only_if_a_core_would_need_more_than_a_minute
     assert {job.kind for job in few} == {job.kind for job in many} == ON_GPU_IF_LONG
     for job in [*few, *many]:
         assert job_share(job, NODES, Team()).gpus == (job_work(job) > LONG), job.kind
-    assert [job_share(job, NODES, Team()).gpus for job in many] == 4 * [1]
+    assert [job_share(job, NODES, Team()).gpus for job in many] == 5 * [1]
     assert {job_share(job, LAPTOP, Team()) for job in many} == {Share(1, 0)}
 
 
