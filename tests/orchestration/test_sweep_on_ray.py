@@ -71,7 +71,7 @@ def test_again_is_free_and_draws_the_same_figures(smoke: Smoke):
     assert again.code == 0, again.err
     assert "0 cells" in again.out
     assert results(smoke.store) == before
-    assert figures(smoke.store) == drawn and len(drawn) == 10
+    assert figures(smoke.store) == drawn and len(drawn) == 12
     assert len(runs(smoke.store)) == logged
 
 
