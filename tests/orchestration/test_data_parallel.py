@@ -24,6 +24,7 @@ def trainings(store: Path) -> list[CommittedCell]:
     return [CommittedCell(path) for path in sorted((store / "cells").glob("training-*"))]
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_two_workers_train_the_encoder_of_one(tmp_path: Path):
     """Up to the order of sums in bfloat16: both see the same views of the same pairs, and give like estimates."""
