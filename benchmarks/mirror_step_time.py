@@ -67,6 +67,9 @@ class Followed:
 
 
 State = Alone | Mirrored | Followed
+LEAVES = 2.0
+"""Seconds that a block waits, after its steps, for its mirror to end."""
+
 Times = tuple[float, float, float]
 """Seconds of a block: by the clock, and of the processor time of the training's thread and of all others."""
 
@@ -101,8 +104,9 @@ class Bench:
         try:
             yield mirror
         finally:
-            starts.join()
-            mirror.give_up()
+            ends = Thread(target=lambda: (starts.join(), mirror.give_up()), daemon=True)
+            ends.start()
+            ends.join(LEAVES)  # a hanging server is left alone: its mirror sleeps until its own time limits
 
     @contextmanager
     def _commits(self, mirror: BackgroundRecorder) -> Iterator[None]:
