@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from analysis.pictures import confusion, curves, embedding_map, pairs
 from analysis.pictures.cells import UNREADABLE, Seen, images_of, seen, spread
 from mi_ray.experiments.declare import Training
+from mi_ray.experiments.declare.checks import error_line, say
 from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.run.embedding import h_of
 from mi_ray.experiments.store.store import Store
@@ -43,11 +45,14 @@ def draw(folder: Path, listed: Iterable[tuple[str, str, str]], store: Store) -> 
         for suffix in (".png", ".csv"):
             (folder / f"{name}{suffix}").unlink(missing_ok=True)
     trainings = [cell for cell in cells if cell.kind == "training"]
-    written = _tried(lambda: pairs.draw(with_images(trainings, store), folder))
-    written += _tried(lambda: curves.draw(trainings, folder))
-    written += _tried(lambda: of_embeddings(cells, store, folder))
-    (folder / STAMP).write_text(json.dumps(stamp) + "\n", encoding="utf-8")
-    return written
+    drawn = [
+        _tried(pairs.STEM, lambda: pairs.draw(with_images(trainings, store), folder)),
+        _tried(curves.STEM, lambda: curves.draw(trainings, folder)),
+        _tried(embedding_map.STEM, lambda: of_embeddings(cells, store, folder)),
+    ]
+    if None not in drawn:
+        (folder / STAMP).write_text(json.dumps(stamp) + "\n", encoding="utf-8")
+    return [path for paths in drawn for path in paths or ()]
 
 
 def digest_of(cells: Sequence[Seen]) -> str:
@@ -75,7 +80,12 @@ def of_embeddings(cells: Sequence[Seen], store: Store, out: Path) -> list[Path]:
     for cell in spread(asked, ENCODERS):
         data = images_of(cell.digest, store)
         h = {} if data is None else h_of(cell.key, store)
-        if data is None or sum(rows.size for rows in h.values()) > LARGEST:
+        if data is None:
+            continue
+        if sum(rows.size for rows in h.values()) > LARGEST:
+            say(
+                f"report: {cell.name} is left out of {embedding_map.STEM}: more than {LARGEST} numbers", file=sys.stderr
+            )
             continue
         tasks = dict(list(evaluations[cell.key].items())[:TASKS])
         maps.append(embedding_map.mapped(cell, np.asarray(h["test"]), data, list(tasks)))
@@ -83,12 +93,14 @@ def of_embeddings(cells: Sequence[Seen], store: Store, out: Path) -> list[Path]:
     return embedding_map.draw(maps, len(asked), out) + confusion.draw(found, len(maps), len(asked), out)
 
 
-def _tried(drawing: Callable[[], list[Path]]) -> list[Path]:
-    """What is drawn, or nothing where a cell that it needs cannot be read."""
+def _tried(name: str, drawing: Callable[[], list[Path]]) -> list[Path] | None:
+    """What is drawn; None, with a line on stderr, where a cell that it needs cannot be read. The next report tries it
+    again."""
     try:
         return drawing()
-    except UNREADABLE:
-        return []
+    except UNREADABLE as reason:
+        say(f"report: {name} is left out: {error_line(reason)}", file=sys.stderr)
+        return None
 
 
 def _told(path: Path) -> object:

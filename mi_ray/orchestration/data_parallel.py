@@ -65,9 +65,8 @@ def worker_loop(config: dict[str, Any]) -> str:
     """Train loop of every Ray Train worker, in a process of its own; returns "" or the text of `Diverged`.
 
     The loss diverges on all workers at once, and would again after a retry, so `Diverged` is returned; so is `Leaving`,
-    which all raise at once where the run is to stop. Any other
-    exception may hit one worker while the others wait for it in a collective: it is raised, and Train ends all workers
-    and retries.
+    which all raise at once where the run is to stop. Any other exception may hit one worker while the others wait for
+    it in a collective: it is raised, and Train ends all workers and retries.
     """
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     job, workers = config["job"], Workers.here()

@@ -273,9 +273,8 @@ def test_encoders_of_another_architecture_make_a_table_of_their_own() -> None:
 @pytest.mark.parametrize(("preset", "tables"), [("paper", {"VI": 16, "VIII": 13}), ("paper-1k", {"VII": 16, "IX": 11})])
 def test_published_encoders_stand_in_the_papers_tables(preset: str, tables: dict[str, int]) -> None:
     plan = build(STUDY.questions(STUDY.grid(preset, {})), lambda data: "d" * 64)
-    columns = columns_of(plan, frame_of(plan.only("nothing"), results_that_favour("i_class_bits")))
-    table_rows = rows(plan, columns, frame_of(plan.only("nothing"), results_that_favour("i_class_bits")))
-    assert dict(table_rows["table"].value_counts()) == tables
+    mirrored = frame_of(plan.only("nothing"), results_that_favour("i_class_bits"))
+    assert dict(rows(plan, columns_of(plan, mirrored), mirrored)["table"].value_counts()) == tables
 
 
 def test_redrawing_the_same_record_gives_the_same_bytes(uri: str, out: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import ray
 from ray._private.state import available_resources_per_node
 
 from tests.faults.matrix import PATIENCE
-from tests.nodes import Nodes, nodes
+from tests.faults.nodes import Nodes, nodes
 from tests.orchestration.conftest import ROOT, start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -13,7 +13,7 @@ from ray.util import placement_group_table
 
 from mi_ray.experiments.store.store import CommittedCell
 from tests.faults.matrix import PATIENCE
-from tests.nodes import Nodes, nodes
+from tests.faults.nodes import Nodes, nodes
 from tests.orchestration.conftest import start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

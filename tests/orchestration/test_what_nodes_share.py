@@ -12,7 +12,7 @@ import pytest
 from mi_ray.experiments.store.store import Store, store_at
 from tests.buckets import new_bucket
 from tests.faults.matrix import PATIENCE
-from tests.nodes import Nodes, nodes
+from tests.faults.nodes import Nodes, nodes
 from tests.orchestration.conftest import start, sweep
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -38,7 +38,7 @@ class Nodes:
 def nodes(head: dict[str, Any], others: Sequence[dict[str, Any]]) -> Iterator[Nodes]:
     """Start a head and other nodes, each with arguments of `ray.cluster_utils.Cluster.add_node`, for the block."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.nodes", json.dumps([head, *others])],
+        [sys.executable, "-m", "tests.faults.nodes", json.dumps([head, *others])],
         text=True,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -32,7 +32,7 @@ sys.modules["mlflow"] = None
 from dataclasses import replace
 from mi_ray.experiments.run import serial
 from mi_ray.launch import launch
-from tests.running.test_interrupted import long_study, hanging, searching
+from tests.faults.test_interrupted import long_study, hanging, searching
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job ignores
 launch({study}(), ["--on", "here", "--store", sys.argv[1]])
 """

@@ -272,3 +272,18 @@ def test_every_class_of_a_declaration_can_be_read_back() -> None:
     from analysis.pictures.cells import READ_BACK
 
     assert {CDP, Labelled, SameClass, SimCLR, NTXent, SupCon} <= set(READ_BACK.values())
+
+
+def test_a_picture_that_cannot_be_drawn_is_said_and_tried_again(tmp_path: Path, monkeypatch, capsys) -> None:
+    def broken(*_: object) -> list[Path]:
+        raise KeyError("a field of another version")
+
+    store = Store(tmp_path / "runs")
+    store.prepare()
+    with monkeypatch.context() as patch:
+        patch.setattr(curves, "draw", broken)
+        draw.draw(tmp_path, [], store)
+    assert "report: training-curves is left out: KeyError: 'a field of another version'" in capsys.readouterr().err
+    assert not (tmp_path / draw.STAMP).exists()
+    draw.draw(tmp_path, [], store)
+    assert (tmp_path / draw.STAMP).exists() and not capsys.readouterr().err
