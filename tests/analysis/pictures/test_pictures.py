@@ -282,8 +282,8 @@ def test_a_picture_that_cannot_be_drawn_is_said_and_tried_again(tmp_path: Path, 
     store.prepare()
     with monkeypatch.context() as patch:
         patch.setattr(curves, "draw", broken)
-        draw.draw(tmp_path, [], store)
+        draw(tmp_path, [], store)
     assert "report: training-curves is left out: KeyError: 'a field of another version'" in capsys.readouterr().err
-    assert not (tmp_path / draw.STAMP).exists()
-    draw.draw(tmp_path, [], store)
-    assert (tmp_path / draw.STAMP).exists() and not capsys.readouterr().err
+    assert not (tmp_path / STAMP).exists()
+    draw(tmp_path, [], store)
+    assert (tmp_path / STAMP).exists() and not capsys.readouterr().err
