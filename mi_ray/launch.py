@@ -116,6 +116,7 @@ def flags_of(study: Study) -> argparse.ArgumentParser:
         "--slots", dest="cores", type=int, metavar="N",
         help="CPU cores of a local cluster, each a slot for a job (those that this process may use)",
     )  # fmt: skip
+    add("--probe", action="store_true", help="follow the kNN accuracy of every training's checkpoints, on validation")
     add("--retry", action="store_true", help="try again cells that killed their process, or that a search lost")
     add("--store", default="runs", metavar="PLACE", help="of finished cells: a folder, s3://… or gs://… (%(default)s)")
     add("--tracking-uri", help="MLflow tracking URI (SQLite in the store)")

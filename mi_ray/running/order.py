@@ -32,7 +32,8 @@ DigestOf = Callable[[Data], str | None]
 class Options:
     """The flags of a study's command, parsed. ``axes``: overrides of the preset; ``gpus`` None: the cluster decides;
     ``loaders`` None: as many as a training needs and a node has; ``cores``: those that a local cluster uses (--slots),
-    None: all that this process may use; ``retry``: try skipped and lost cells again."""
+    None: all that this process may use; ``retry``: try skipped and lost cells again; ``probe``: follow the kNN accuracy
+    of running trainings."""
 
     preset: str
     axes: Axes
@@ -47,6 +48,7 @@ class Options:
     tracking_uri: str | None
     cores: int | None = None
     retry: bool = False
+    probe: bool = False
 
     @property
     def slots(self) -> int:

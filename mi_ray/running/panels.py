@@ -15,6 +15,7 @@ from mi_ray.experiments.declare.measures import (
     LOSS,
     NOMINAL,
     NOTE,
+    ONLINE_KNN,
     VIEWS_PER_SECOND,
     Measure,
 )
@@ -129,9 +130,9 @@ def aligned(grid: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in grid)
 
 
-def moment(latest: Mapping[str, float]) -> str:
-    """How a training stands: loss, in-training estimate with its bound, learning rate, views per second; empty if it
-    has told nothing yet."""
+def moment(latest: Mapping[str, float], probed: Mapping[str, float]) -> str:
+    """How a training stands: loss, in-training estimate with its bound, learning rate, views per second, and what its
+    last probe found; empty if it has told nothing yet."""
     parts = []
     if (loss := latest.get(LOSS.name)) is not None:
         parts.append(f"loss {loss:.3f} nats")
@@ -142,4 +143,7 @@ def moment(latest: Mapping[str, float]) -> str:
         parts.append(f"lr {rate:.2g}")
     if (speed := latest.get(VIEWS_PER_SECOND)) is not None:
         parts.append(f"{speed:,.0f} views/s")
+    accuracies = [f"{task.removeprefix(ONLINE_KNN)} {value:.3f}" for task, value in probed.items() if task != "step"]
+    if accuracies:
+        parts.append(f"kNN {', '.join(accuracies)} at step {probed['step']:.0f}")
     return "  ".join(parts)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 
 from mi_ray.compute.numerics.memory import give_back
 from mi_ray.experiments.declare import Data, Labelled, OwnImages
 from mi_ray.experiments.declare.checks import Refused, Stopped, say
 from mi_ray.experiments.images.prepared import prepare
-from mi_ray.experiments.plan.plan import Job, build
+from mi_ray.experiments.plan.plan import Job, Plan, build
 from mi_ray.experiments.run.failures import EXIT, death_of, stop_of, unusable
 from mi_ray.experiments.store.healing import heal
 from mi_ray.experiments.store.lost import (
@@ -26,6 +27,7 @@ from mi_ray.experiments.store.lost import (
 from mi_ray.running.clock import Accounting
 from mi_ray.running.exit import DONE, FAILED, INTERRUPTED, STOPPED
 from mi_ray.running.order import Order
+from mi_ray.running.probing.process import OnlineProbe
 from mi_ray.running.recording import Recording
 from mi_ray.running.runner import Runner
 from mi_ray.running.screen import Screen
@@ -74,8 +76,12 @@ def _computed(order: Order, recording: Recording) -> Rounds:
     digests = {data: prepared.digest for data, prepared in images.items()}
     rounds: Rounds | None = None
     try:
-        with Runner(order.options, order.store, {made.digest: made for made in images.values()}) as runner:
+        by_digest = {made.digest: made for made in images.values()}
+        with ExitStack() as stack:
+            runner = stack.enter_context(Runner(order.options, order.store, by_digest))
             rounds = Rounds(healed(order.renewed(digests.get)), runner, recording)
+            if order.options.probe:
+                rounds.followers.append(stack.enter_context(OnlineProbe(rounds.plan, order.store, by_digest)))
             rounds.run()
     except Stopped as stop:  # Ray died; what is there is summed up
         if rounds is None:
@@ -147,6 +153,8 @@ class Rounds:
     def __init__(self, order: Order, runner: Runner, recording: Recording) -> None:
         self.order = order
         self._runner, self._recording = runner, recording
+        self.followers: list[Recording | OnlineProbe] = [recording]
+        """Who hears which jobs run."""
         self.code = DONE
         """Exit code: that of the first round that did not end well, if one did not."""
         self.stop: Stopped | None = None
@@ -183,6 +191,10 @@ class Rounds:
             self.screen = self._new_screen()
             self.screen.accounting = self._accounting
 
+    def plan(self) -> Plan:
+        """The plan of all questions that are known by now."""
+        return self.order.whole
+
     def _new_screen(self) -> Screen:
         return Screen(self.order.study, self.order.plan, self.order.store, slots=self.order.options.slots)
 
@@ -197,7 +209,7 @@ class Rounds:
         try:
             with screen, stopping_in_order(self.order.study.name, lambda: [job for job, _ in screen.running]):
                 searches = self.order.study.searches
-                listener = ScreenAndRecording(screen, self._recording, marks=searches, exits=self.exits)
+                listener = Listeners(screen, self._recording, self.followers, marks=searches, exits=self.exits)
                 self._runner.run(jobs, listener, screen.set_slots)
         except KeyboardInterrupt:
             interrupted = True
@@ -228,26 +240,37 @@ class Rounds:
         return [*lines, ("computed", count + few), ("time", self._accounting.report())]
 
 
-class ScreenAndRecording:
-    """The runners' listener: the screen shows every event, MLflow mirrors committed cells."""
+class Listeners:
+    """The runners' listener: the screen shows every event, MLflow mirrors committed cells, and ``followers`` hear which
+    jobs run."""
 
-    def __init__(self, screen: Screen, recording: Recording, *, marks: bool, exits: set[Numbered]) -> None:
+    def __init__(
+        self,
+        screen: Screen,
+        recording: Recording,
+        followers: Sequence[Recording | OnlineProbe],
+        *,
+        marks: bool,
+        exits: set[Numbered],
+    ) -> None:
         """``marks``: whether the store is told which cells raised an error, so that a search goes on without them;
         ``exits``: gets the attempts whose process ended by itself."""
         self._screen, self._recording, self._marks, self._exits = screen, recording, marks, exits
+        self._followers = followers
         self.waiting, self.silent, self.tick = screen.waiting, screen.silent, screen.tick
 
     def started(self, job: Job) -> None:
-        self._recording.began(job)
+        for follower in self._followers:
+            follower.began(job)
         self._screen.started(job)
 
     def died(self, job: Job, reason: str) -> None:
-        self._recording.ended(job)
+        self._ended(job)
         self._lay(job, reason)
         self._screen.died(job, reason)
 
     def failed(self, job: Job, reason: str) -> None:
-        self._recording.ended(job)
+        self._ended(job)
         if death_of(reason):
             self._lay(job, reason)
         elif self._marks:
@@ -264,8 +287,12 @@ class ScreenAndRecording:
             else:
                 settle(store, dead, counts=False, why=death_of(reason))
 
+    def _ended(self, job: Job) -> None:
+        for follower in self._followers:
+            follower.ended(job)
+
     def finished(self, job: Job) -> None:
-        self._recording.ended(job)
+        self._ended(job)
         self._screen.finished(job)
         for cell in job.cells:
             self._recording.mirror(cell)

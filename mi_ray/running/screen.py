@@ -192,7 +192,9 @@ class Screen:
 
     def _now(self, job: Job) -> str:
         """How a running training stands; empty for other jobs."""
-        return moment(self.store.latest(job.key)) if job.kind == "training" else ""
+        if job.kind != "training":
+            return ""
+        return moment(self.store.latest(job.key), (self.store.probes(job.key) or [{}])[-1])
 
     def _seconds_to_go(self) -> float | None:
         over = self._results.keys() | self._lost.keys()

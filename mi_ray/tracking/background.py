@@ -111,7 +111,7 @@ class BackgroundRecorder:
         for cell in list(self._training.values()):
             with suppress(OSError):  # a store that cannot be read tells so elsewhere
                 try:
-                    self.recorder.log_live(cell, self._store.latest(cell.key))
+                    self.recorder.log_live(cell, self._store.latest(cell.key), self._store.probes(cell.key))
                 except Unreachable as error:
                     self._fail(error)
                     return

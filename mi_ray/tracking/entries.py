@@ -66,9 +66,12 @@ def run_name(cell: Cell) -> str:
     return " ".join([cell.kind, *named, short_key(cell)])
 
 
-def run_entries(cell: Cell, committed: CommittedCell) -> Entries:
-    """All entries of a cell's run. A value that is NaN or infinite becomes a tag instead of a metric."""
-    values = result_metrics(committed) + history_metrics(committed)
+def run_entries(cell: Cell, committed: CommittedCell, probes: Sequence[Mapping[str, float]] = ()) -> Entries:
+    """All entries of a cell's run. A value that is NaN or infinite becomes a tag instead of a metric.
+
+    ``probes``: `Store.probes` of the cell, curves beside those of its history.
+    """
+    values = result_metrics(committed) + curve_metrics(committed.history, committed) + curve_metrics(probes, committed)
     tags = result_tags(committed) | statement_tags(cell, committed) | learning_tags(cell, committed)
     tags |= cell_tags(committed) | not_finite_tags(values)
     return Entries(
@@ -138,10 +141,10 @@ def result_metrics(committed: CommittedCell) -> list[Metric]:
     return _metrics(numbers, "", 0, committed)
 
 
-def history_metrics(committed: CommittedCell) -> list[Metric]:
-    """The cell's curves, each below ``history/``."""
+def curve_metrics(rows: Sequence[Mapping[str, float]], committed: CommittedCell) -> list[Metric]:
+    """Curves of the cell, each below ``history/``; a row is a point of each."""
     metrics = []
-    for row in committed.history:
+    for row in rows:
         values = {name: value for name, value in row.items() if name not in ("step", "at_ms")}
         metrics += _metrics(values, HISTORY, int(row["step"]), committed)
     return metrics

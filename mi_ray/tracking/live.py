@@ -22,7 +22,8 @@ from mi_ray.tracking.mirror import HISTORY
 LIVE = "live"
 """Tag of a live run: the key of its cell."""
 
-STEP = "step"
+STEP, PROBED = "step", "probed_step"
+"""Metrics with the last step that was logged, of the training's own values and of its probes."""
 
 
 @dataclass
@@ -32,6 +33,8 @@ class LiveRuns:
     client: MlflowClient
     experiment_id: str
     held: dict[str, tuple[str, int]] = field(default_factory=dict)
+    probed: dict[str, int] = field(default_factory=dict)
+    """Cell key -> the last probed step that was logged."""
     logged: set[str] = field(default_factory=set)
     """Keys of the live runs that this process has logged to."""
 
@@ -40,19 +43,25 @@ class LiveRuns:
         for run in runs:
             if key := run.data.tags.get(LIVE):
                 self.held[key] = run.info.run_id, int(run.data.metrics.get(HISTORY + STEP, 0))
+                self.probed[key] = int(run.data.metrics.get(HISTORY + PROBED, 0))
         return self
 
-    def log(self, cell: Cell, values: Mapping[str, float], tags: Mapping[str, str]) -> None:
-        """Log the values of the moment if their step is new; ``tags``: of a new run."""
+    def log(
+        self, cell: Cell, values: Mapping[str, float], probes: Iterable[Mapping[str, float]], tags: Mapping[str, str]
+    ) -> None:
+        """Log the values of the moment, and what probes have found, if their steps are new; ``tags``: of a new run."""
         step = int(values.get(STEP, 0))
         if not step:
             return
         run_id, last = self.held.get(cell.key) or (self._created(cell, tags), 0)
-        if step > last:
-            at_ms = round(time.time() * 1000)
-            finite = {name: value for name, value in values.items() if is_finite_number(value)}
-            metrics = [Metric(HISTORY + name, value, at_ms, step) for name, value in finite.items()]
+        metrics = points(values, step) if step > last else []
+        new = [found for found in probes if found[STEP] > self.probed.get(cell.key, 0)]
+        for found in new:
+            at = int(found[STEP])
+            metrics += points({name: value for name, value in found.items() if name != STEP} | {PROBED: at}, at)
+        if metrics:
             self.client.log_batch(run_id, metrics=metrics)
+            self.probed |= {cell.key: int(new[-1][STEP])} if new else {}
         if cell.key not in self.logged:
             self.client.update_run(run_id, status="RUNNING")
             self.logged.add(cell.key)
@@ -75,3 +84,9 @@ class LiveRuns:
         params = {**run_params(cell), "kind": LIVE}
         self.client.log_batch(run.info.run_id, params=[Param(n, v[:LONGEST_PARAM]) for n, v in params.items()])
         return run.info.run_id
+
+
+def points(values: Mapping[str, float], step: int) -> list[Metric]:
+    """The finite values as points of curves at a step."""
+    at_ms = round(time.time() * 1000)
+    return [Metric(HISTORY + name, value, at_ms, step) for name, value in values.items() if is_finite_number(value)]

@@ -112,18 +112,18 @@ class Recorder:
         self._runs[cell.key] = claim.run_id
         own = {FINGERPRINT: fingerprint(committed), ORIGIN: of} if claim.is_ours else {}
         if claim.is_ours:
-            entries = run_entries(cell, committed)
+            entries = run_entries(cell, committed, store.probes(cell.key))
             with reaching(self.tracking_uri):
                 self._fill(claim.run_id, cell, committed, entries, own)
         self._complete[cell.key] = own
         with reaching(self.tracking_uri):
             self._live.remove(cell.key)
 
-    def log_live(self, cell: Cell, values: Mapping[str, float]) -> None:
-        """Log what a training that runs tells of itself."""
+    def log_live(self, cell: Cell, values: Mapping[str, float], probes: Sequence[Mapping[str, float]] = ()) -> None:
+        """Log what a training that runs tells of itself, and what its probes have found."""
         if self.sweep_run_id and cell.key not in self._complete:
             with reaching(self.tracking_uri):
-                self._live.log(cell, values, {PARENT: self.sweep_run_id, **self._origin})
+                self._live.log(cell, values, probes, {PARENT: self.sweep_run_id, **self._origin})
 
     def _keep_nested(self, cell: Cell, store: Store) -> None:
         """Move a complete run below the run that replaces its parent, if that was deleted."""

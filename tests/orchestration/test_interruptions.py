@@ -68,8 +68,8 @@ def test_a_driver_killed_in_its_second_training_goes_on_without_ray(tmp_path: Pa
     assert runs_by_cell(tmp_path / "runs") == sorted(committed(tmp_path / "runs"))
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F9", "kill -9 of the driver on Ray after its first training")
-@pytest.mark.ray
 def test_a_driver_killed_in_its_second_training_goes_on_with_ray(tmp_path: Path):
     store = tmp_path / "runs"
     driver = start(*SMALL, store=store)

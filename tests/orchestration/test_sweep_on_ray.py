@@ -93,21 +93,37 @@ def bare_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
+ONE_ENCODER = ("--axis", "pairing=color", "--axis", "task=color,digit")
+
+
 def test_the_serial_twin_needs_no_ray_and_gives_the_same_numbers(smoke: Smoke, bare_site: Path, tmp_path: Path):
+    store = serial_twin(bare_site, tmp_path / "runs", *ONE_ENCODER)
+    of_one, of_all = results(store), results(smoke.store)
+    assert len(of_one) == 6 and of_one == {key: of_all[key] for key in of_one}
+    assert len(runs(store)) == 7
+
+
+@pytest.mark.slow
+def test_the_whole_serial_twin_gives_the_same_numbers_and_figures(smoke: Smoke, bare_site: Path, tmp_path: Path):
+    store = serial_twin(bare_site, tmp_path / "runs")
+    assert results(store) == results(smoke.store)
+    assert len(runs(store)) == 41
+    assert figures(store) == figures(smoke.store)
+
+
+def serial_twin(bare_site: Path, store: Path, *axes: str) -> Path:
+    """The store of a smoke sweep without Ray and MLflow, which the same command where they are has mirrored."""
     environment = os.environ | {"PYTHONPATH": f"{bare_site}:{ROOT}", "OMP_NUM_THREADS": "1"}
     find = "from importlib.util import find_spec; print(*map(find_spec, ['ray', 'optuna', 'mlflow']))"
     ran = subprocess.run([sys.executable, "-S", "-c", find], env=environment, capture_output=True, text=True)
     assert ran.stdout.split() == ["None"] * 3
-    command = [sys.executable, "-S", str(ROOT / "sweeps" / "infomin_grid.py"), "--preset", "smoke"]
-    store = tmp_path / "runs"
+    command = [sys.executable, "-S", str(ROOT / "sweeps" / "infomin_grid.py"), "--preset", "smoke", *axes]
     twin = subprocess.run(
         [*command, "--on", "here", "--store", str(store)], env=environment, capture_output=True, text=True, timeout=240
     )
     assert twin.returncode == 0, twin.stderr
-    assert results(store) == results(smoke.store)
     refused = subprocess.run([*command, "--store", str(store)], env=environment, capture_output=True, text=True)
     assert refused.returncode == 2 and "ray is not installed" in refused.stderr
-    mirrored = sweep("--on", "here", store=store)
+    mirrored = sweep(*axes, "--on", "here", store=store)
     assert mirrored.code == 0, mirrored.err
-    assert len(runs(store)) == 41
-    assert figures(store) == figures(smoke.store)
+    return store

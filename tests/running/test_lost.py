@@ -29,7 +29,7 @@ from mi_ray.experiments.store.store import Store, store_at
 from mi_ray.launch import launch
 from mi_ray.running.exit import DONE, FAILED
 from mi_ray.running.recording import Recording
-from mi_ray.running.rounds import ScreenAndRecording
+from mi_ray.running.rounds import Listeners
 from tests.buckets import new_bucket
 from tests.faults.matrix import Recovery
 from tests.running.rehearsal import Rehearsal
@@ -125,7 +125,7 @@ def test_a_search_forgets_only_what_a_job_raised_and_a_cell_counts_only_its_own_
     monkeypatch.setitem(sys.modules, "mlflow", None)
     rehearsal, exits = Rehearsal(Store(tmp_path)), set[Numbered]()
     store, job = rehearsal.store, rehearsal.job("training")
-    heard = ScreenAndRecording(rehearsal.screen, Recording(order_in(tmp_path)), marks=True, exits=exits)
+    heard = Listeners(rehearsal.screen, Recording(order_in(tmp_path)), [], marks=True, exits=exits)
     for hear, told in ((heard.died, "node: gone"), (heard.died, reason), (heard.failed, reason)):
         store.attempt(job.key)
         hear(job, told)

@@ -73,6 +73,29 @@ def test_a_training_is_followed_step_by_step_and_its_live_run_goes_when_it_is_mi
     assert not live_runs(again), "a training that is over is not followed"
 
 
+def test_what_probes_find_is_logged_once_at_its_own_step_and_stays_with_the_training(tmp_path, plan):
+    store, recorder = Store(tmp_path / "runs"), recorder_of(tmp_path)
+    store.prepare()
+    cell, name = next(cell for cell in plan.cells.values() if cell.kind == "training"), "online_knn_accuracy_color"
+    found = [{"step": 2, name: 0.25}, {"step": 5, name: 0.75}]
+    recorder.log_live(cell, values(3), found[:1])
+    recorder.log_live(cell, values(3), found)
+    recorder_of(tmp_path).log_live(cell, values(6), found)
+    client = MlflowClient(recorder.tracking_uri)
+    (run,) = live_runs(recorder)
+    assert points(client, run, name) == [(2, 0.25), (5, 0.75)] and len(curve(recorder)) == 2
+    for row in reversed(found):
+        store.note_probe(cell.key, row)
+    commit(cell, store)
+    recorder.mirror(cell, store)
+    (kept,) = client.search_runs([recorder.experiment_id], f"tags.cell_key = '{cell.key}'")
+    assert points(client, kept, name) == [(2, 0.25), (5, 0.75)]
+
+
+def points(client: MlflowClient, run, name: str) -> list[tuple[int, float]]:
+    return [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, f"history/{name}")]
+
+
 def test_the_thread_follows_what_the_store_says_of_a_running_training(tmp_path, plan, monkeypatch):
     monkeypatch.setattr(background, "LIVE_SECONDS", 0.05)
     store, recorder = Store(tmp_path / "runs"), recorder_of(tmp_path)

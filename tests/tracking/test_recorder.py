@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.store.store import Store
 from mi_ray.tracking.claims import WRITER
-from mi_ray.tracking.entries import fingerprint, history_metrics, result_metrics, run_params
+from mi_ray.tracking.entries import curve_metrics, fingerprint, result_metrics, run_params
 from mi_ray.tracking.mirror import CLAIMED, COMPLETE, MIRRORED
 from mi_ray.tracking.origin import FINGERPRINT
 from mi_ray.tracking.recorder import Recorder
@@ -199,7 +199,7 @@ def test_a_half_mirrored_run_is_completed_without_a_second_row(
     claim = {FINGERPRINT: fingerprint(committed), WRITER: "one that was killed", MIRRORED: CLAIMED}
     half = interrupted.create_run(cell, committed, interrupted.sweep_run_id, claim)
     client.log_param(half, "kind", run_params(cell)["kind"])
-    client.log_batch(half, metrics=result_metrics(committed)[:2] + history_metrics(committed)[:2])
+    client.log_batch(half, metrics=result_metrics(committed)[:2] + curve_metrics(committed.history, committed)[:2])
     resumed = new_recorder(interrupted.tracking_uri)
     assert resumed.mirror_all(plan, store) == 0
     assert everything(resumed) == everything(mirrored)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -46,9 +46,16 @@ def unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return separate
 
 
-def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a file that `save_tensors` wrote; ValueError if it is truncated or not safetensors."""
+def load_tensors(path: Path, *, below: str = "") -> dict[str, Tensor]:
+    """Read a file that `save_tensors` wrote; ValueError if it is truncated or not safetensors.
+
+    Only tensors whose names begin with ``below`` are read; their names are returned without it.
+    """
     try:
-        return load_file(path)
+        if not below:
+            return load_file(path)
+        with safe_open(path, framework="pt") as file:
+            names = [name for name in file.keys() if name.startswith(below)]  # noqa: SIM118 (it is no mapping)
+            return {name.removeprefix(below): file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise ValueError(f"checkpoint: {path} cannot be read ({error}); allowed: an intact safetensors file") from error

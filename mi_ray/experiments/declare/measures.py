@@ -62,6 +62,9 @@ READ_LAYOUT, READ_SHA256 = "read_layout", "read_sha256"
 LEARNING_RATE, VIEWS_PER_SECOND = "learning_rate", "views_per_second"
 """Values of a running training, beside its loss and estimate."""
 
+ONLINE_KNN = "online_knn_accuracy_"
+"""Before a task: the kNN accuracy of a checkpoint of a running training, on validation images (``--probe``)."""
+
 # Estimations
 
 NOMINAL = Measure(name="nominal_bits", error="nominal_standard_error_bits", label="post-training estimate", unit="bits")

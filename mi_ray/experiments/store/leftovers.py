@@ -13,7 +13,7 @@ from pathlib import Path
 from mi_ray.experiments.store.backends import REASON
 from mi_ray.experiments.store.bucket import Published
 from mi_ray.experiments.store.files import MANIFEST, read_json
-from mi_ray.experiments.store.store import Store
+from mi_ray.experiments.store.store import PROBES, Store
 
 CHECKPOINTS_KEPT = 2
 """Newest checkpoints of a cell that is not committed: from them a training goes on."""
@@ -65,7 +65,7 @@ def _sizes_here(root: Path) -> dict[str, int]:
     if not root.is_dir():
         return {}
     found = {path.name: path.stat().st_size for path in root.iterdir() if path.is_file()}
-    for folder in ("work", "quarantine", "cells", "data", *(path.name for path in root.glob(f"{REMOVED}*"))):
+    for folder in ("work", "quarantine", "cells", "data", PROBES, *(path.name for path in root.glob(f"{REMOVED}*"))):
         for path in (root / folder).rglob("*"):
             name = path.relative_to(root).as_posix()
             if path.is_symlink() or path.is_file():
@@ -174,6 +174,7 @@ def unasked(store: Store, is_asked: Callable[[dict, dict], bool]) -> Iterator[st
         if not asked:
             yield f"cells/{key}"
             yield f"work/{key}"
+            yield f"{PROBES}/{key}.jsonl"
     if "" not in needed:  # else a cell is there whose images nobody can tell
         yield from (f"data/{recipe}" for recipe, digest in _images(store) if digest in used - needed)
 

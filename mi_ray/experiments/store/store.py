@@ -3,6 +3,7 @@
 <store>/cells/<key>/      declaration.json, result.json, history.jsonl, payload files, manifest.json
 <store>/work/<key>/<n>/   attempt n: scratch files, checkpoints and progress, removed once the cell is committed
 <store>/data/<recipe>/    prepared images (see `mi_ray.experiments.images.prepared`)
+<store>/probes/           what online probes of running trainings have found, on the driver's machine
 <store>/quarantine/       what may not be used any more (see `mi_ray.experiments.store.healing`)
 
 The store is a folder, or a bucket (see `mi_ray.experiments.store.bucket`). With a bucket, every node also has a local
@@ -26,9 +27,11 @@ from mi_ray.experiments.store.backends import PROGRESS, Backend, RemoteBucket
 from mi_ray.experiments.store.bucket import Bucket
 from mi_ray.experiments.store.cell import CommittedCell
 from mi_ray.experiments.store.failpoints import failpoint
-from mi_ray.experiments.store.files import write_json
+from mi_ray.experiments.store.files import append_line, read_lines, write_json
 from mi_ray.experiments.store.folder import SharedFolder
 from mi_ray.experiments.store.manifest import write_manifest
+
+PROBES = "probes"
 
 
 @dataclass(frozen=True)
@@ -212,6 +215,19 @@ class Store:
             return float(self.backend.read_progress(key).partition("\n")[0] or 0)
         except (OSError, ValueError, IndexError):
             return 0.0
+
+    def note_probe(self, key: str, found: dict[str, float]) -> None:
+        """Keep what a probe of a running training has found, with its ``step``; on the driver's machine."""
+        path = self.root / PROBES / f"{key}.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        append_line(path, found)
+
+    def probes(self, key: str) -> list[dict[str, float]]:
+        """What probes of a training have found, by ``step``; empty if none was asked for. It enters no cell."""
+        try:
+            return sorted(read_lines(self.root / PROBES / f"{key}.jsonl"), key=lambda row: row["step"])
+        except (OSError, ValueError, KeyError):
+            return []
 
     def latest(self, key: str) -> dict[str, float]:
         """Values that describe a running cell now, such as the loss of a training; empty if unknown."""
