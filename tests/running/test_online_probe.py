@@ -75,6 +75,7 @@ def test_its_accuracy_is_that_of_the_knn_evaluation_on_the_validation_images_of_
     assert found["online_knn_accuracy_color"] > 0.3, "colours are seen by an untrained encoder"
 
 
+@pytest.mark.slow
 def test_the_process_probes_a_checkpoint_once_and_ends_with_its_driver(saved):
     store, data, job = saved
     step = step_of(next(iter(store.backend.checkpoints(job.key))))
