@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from threading import Event
+from threading import enumerate as enumerate_threads
 
 import numpy as np
 import pytest
@@ -122,6 +124,21 @@ def test_the_serial_runner_gives_loaders_to_cells_that_stream_and_leaves_itself_
     monkeypatch.setattr(serial, "compute", lambda job, *args, loaders, **others: given.setdefault(job.kind, loaders))
     serial.run_here(streamed(), {"d": None}, Store(tmp_path), Silent(), loaders=option)
     assert given == {"training": of_encoders, "embedding": of_encoders, "evaluation": 0}
+
+
+def test_the_serial_runner_ticks_beside_the_computation_so_that_a_screen_can_tell_how_it_stands(tmp_path, monkeypatch):
+    class Clock(Silent):
+        ticked = Event()
+
+        def tick(self) -> None:
+            self.ticked.set()
+
+    heard = Clock()
+    monkeypatch.setattr(serial, "TICK_SECONDS", 0.001)
+    monkeypatch.setattr(serial, "compute", lambda *args, **others: heard.ticked.wait(20))
+    serial.run_here(streamed()[:1], {"d": None}, Store(tmp_path), heard)
+    assert heard.ticked.is_set()
+    assert not any(thread.name == "tick" for thread in enumerate_threads())
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from threading import Event, Thread
 from typing import Protocol
 
 import torch
@@ -19,6 +20,8 @@ from mi_ray.experiments.run.loop import STOPPING, Leaving
 from mi_ray.experiments.store.store import Store
 
 DataByDigest = Mapping[str, PreparedData]
+
+TICK_SECONDS = 1.0
 
 
 class Listener(Protocol):
@@ -49,9 +52,32 @@ def run_here(
 
     ``loaders``: processes that decode streamed images; None: as many as needed, and as the cores beside this process.
     """
+    with ticking(listener):
+        _run_all(Queue(jobs, store), data, store, listener, loaders)
+
+
+@contextmanager
+def ticking(listener: Listener) -> Iterator[None]:
+    """Call ``listener.tick`` every `TICK_SECONDS`, in a thread: this one computes."""
+    over = Event()
+
+    def tick() -> None:
+        while not over.wait(TICK_SECONDS):
+            listener.tick()
+
+    thread = Thread(target=tick, name="tick", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _run_all(queue: Queue, data: DataByDigest, store: Store, listener: Listener, loaders: int | None) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
-    queue, spare = Queue(jobs, store), cores() - 1
+    spare = cores() - 1
     while (job := queue.take()) is not None:
         listener.started(job)
         try:
