@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -172,3 +173,14 @@ def test_a_file_of_the_users_runs_as_with_python(said, tmp_path):
 def test_a_mistake_is_refused_in_one_line(said, place, argv, message):
     code, _, err = said(*(place if word == "STORE" else word for word in argv))
     assert code == 2 and message in err and err.count("\n") == 1 and err.startswith("mi-ray: ")
+
+
+def test_a_port_that_another_server_has_is_refused_before_mlflow_starts(said, tmp_path):
+    (tmp_path / "cells").mkdir()
+    (tmp_path / "mlflow.db").touch()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        code, _, err = said("ui", "--store", tmp_path, "--port", taken)
+    assert code == 2 and err.startswith(f"mi-ray: port: {taken} cannot be used") and err.count("\n") == 1
+    code, _, err = said("ui", "--store", tmp_path, "--port", 70000)
+    assert code == 2 and err.startswith("mi-ray: port: 70000 cannot be used")
