@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
     say(f"MLflow of {given.store} starts on {base} (Ctrl-C ends it)")
     links = saved(sqlite_uri(database), base)
     place = ["--host", HERE, "--port", str(given.port), "--backend-store-uri", f"sqlite:///{database}"]
-    server = subprocess.Popen([sys.executable, "-m", "mlflow", "ui", *place], process_group=0)
+    server = subprocess.Popen([sys.executable, "-m", "mlflow", "ui", *place], stdout=sys.stderr, process_group=0)
     try:
         if answers(server, given.port):
             for title, address in [("all experiments", base), *links]:
