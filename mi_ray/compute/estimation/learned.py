@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from mi_ray.compute.estimation.critics import Fit, Report, Settings, fit_critics, ignore
-from mi_ray.compute.estimation.problem import FitData, Problem
+from mi_ray.compute.estimation.problem import FitData, Problem, softened
 from mi_ray.compute.estimation.readings import Pairs, Readings, Scores, read, score
-from mi_ray.compute.estimation.samples import Sample
 from mi_ray.compute.numerics.axes import PrincipalAxes
-from mi_ray.compute.numerics.blocks import Rows, tensor_of
-from mi_ray.compute.numerics.finite import refuse_rows
+from mi_ray.compute.numerics.blocks import Rows
 from mi_ray.theory.certificate import Reading
 
 OFFSET_PAIRS = 1024
@@ -53,7 +51,7 @@ class LearnedCritics:
 
     def fit(self, data: FitData) -> FittedCritics:
         """Fit the critics on train, stop each on validation, and fit the NWJ offsets there."""
-        train, validation = (_softened(data.axes, sample) for sample in (data.train, data.validation))
+        train, validation = data.softened["train"], data.softened["validation"]
         pairs = (train, data.train.couple), (validation, data.validation.couple)
         fit = fit_critics(*pairs, self.settings, self.report, data.device)
         scores = _scores(fit, validation, data.pairs("validation", OFFSET_PAIRS))
@@ -70,15 +68,8 @@ class FittedCritics:
 
     def read(self, problem: Problem) -> Learned:
         """Read the critics once on the test pairs."""
-        scores = _scores(self.fit, _softened(self.axes, problem.samples["test"]), problem.pairs)
+        scores = _scores(self.fit, softened(self.axes, problem.samples["test"]), problem.pairs)
         return Learned(readings=read(scores, problem.pairs, self.offsets), scores=scores, fit=self.fit)
-
-
-def _softened(axes: PrincipalAxes, sample: Sample) -> Rows:
-    """The rows of a split on softened axes, on their device; NotFinite if an embedding is not finite."""
-    h = tensor_of(sample.h)
-    refuse_rows("h", h)
-    return Rows(h, axes.softened, device=axes.device)
 
 
 @torch.inference_mode()

@@ -12,7 +12,8 @@ import torch
 from mi_ray.compute.estimation.readings import Pairs, draw_pairs
 from mi_ray.compute.estimation.samples import Sample, Samples, image_channel
 from mi_ray.compute.numerics.axes import PrincipalAxes
-from mi_ray.compute.numerics.blocks import CPU, tensor_of
+from mi_ray.compute.numerics.blocks import CPU, Rows, tensor_of
+from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.theory.certificate import Reading
 from mi_ray.theory.channel import LabelChannel
 
@@ -25,6 +26,13 @@ def drawn(sample: Sample, split: str, seed: int, k: int, batches: int = 1) -> Pa
     return draw_pairs(
         sample.couple, sample.origin.independent, k=k, batches=batches, seed=seed, purpose=f"read {split}"
     )
+
+
+def softened(axes: PrincipalAxes, sample: Sample) -> Rows:
+    """The rows of a split on softened axes, on their device; NotFinite if an embedding is not finite."""
+    h = tensor_of(sample.h)
+    refuse_rows("h", h)
+    return Rows(h, axes.softened, device=axes.device)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,6 +55,11 @@ class FitData:
     def axes(self) -> PrincipalAxes:
         """Principal axes of the train embeddings, on the device."""
         return PrincipalAxes(tensor_of(self.train.h), self.device)
+
+    @cached_property
+    def softened(self) -> Mapping[str, Rows]:
+        """Train and validation rows on softened axes (`softened`), which several critics share."""
+        return {"train": softened(self.axes, self.train), "validation": softened(self.axes, self.validation)}
 
     @cached_property
     def held(self) -> Pairs:

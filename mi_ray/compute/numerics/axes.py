@@ -47,17 +47,17 @@ class Standardiser:
         if a value is not finite."""
         refuse_rows("h", h)
         dtype = torch.promote_types(h.dtype, torch.float32)
-        return torch.cat([self._standard(part).clamp(-far, far).to(dtype) for part in h.split(ROWS)])
+        return torch.cat([self._standard(part).clamp_(-far, far).to(dtype) for part in h.split(ROWS)])
 
     def _standard(self, h: Tensor) -> Float64[Tensor, "n width"]:
-        return (self._relative(h) - self._mean) / self._deviation
+        return self._relative(h).sub_(self._mean).div_(self._deviation)
 
     def _relative(self, h: Tensor) -> Float64[Tensor, "n width"]:
-        return (_halved(h.to(self._device)) - self._origin) / self._span
+        return _halved(h.to(self._device)).sub_(self._origin).div_(self._span)
 
 
 def _halved(h: Tensor) -> Float64[Tensor, "n width"]:
-    """h / 2 in float64, so that the difference of any two values is finite."""
+    """h / 2 in float64, so that the difference of any two values is finite; memory of its own."""
     return h.double() / 2
 
 
