@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from math import log
 
@@ -11,26 +12,24 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
+from mi_ray.compute.estimation.averaging import Plateau, average, check_interval
 from mi_ray.compute.numerics.blocks import CPU, Rows, rows_within, slices
 from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.compute.pairs.couples import Couple
 from mi_ray.compute.seeding import stream
 from mi_ray.compute.training.losses import nt_xent
 from mi_ray.compute.training.mlp import fresh_mlp
-from mi_ray.compute.training.schedule import warmup_cosine
 from mi_ray.theory.information import NATS_PER_BIT, nominal_bound_bits
 
-CHECKS = 10
-"""How often a fit is checked on validation; the learning rate rises until the first check."""
-
-VALIDATION_BATCHES = 2
+BATCHES = 2
+"""Batches of pairs, of train and of validation, on which critics are read at every check."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Settings of critics and their fit: one for each of ``seeds``, ``k`` positive pairs a step for at most ``steps``.
 
-    ``patience`` counts checks without a better critic before the fit ends; ``temperature`` is where they start from.
+    A critic has converged after ``patience`` checks without a gain (`averaging`); ``temperature`` is where it starts.
     """
 
     hidden: int
@@ -85,7 +84,7 @@ class Critics(nn.Module):
 @dataclass(frozen=True, eq=False)
 class Fit:
     """Critics in their best state on validation: the step of that state, and its readings (Eq. 4 at the K of the fit)
-    on validation and on train, the latter as a mean since the check before."""
+    on pairs of validation and of train."""
 
     critics: Critics
     steps: Int64[np.ndarray, " seeds"]
@@ -112,37 +111,39 @@ def fit_critics(
     report: Report = ignore,
     device: torch.device = CPU,
 ) -> Fit:
-    """Ascend Eq. 4 on train, and stop each critic on validation.
+    """Ascend Eq. 4 on train until each critic has converged on validation, at most for ``settings.steps`` steps.
 
-    Critics share no pairs, gradient or patience; the fit ends when the last has settled. ``report`` is called at every
-    check. ``device``: that of the critics and of the rows, as they are read. NotFinite if an embedding is not finite,
+    The learning rate rises until the first check and stays; the critics that are checked, and kept where they are best,
+    are averages of those that are fitted (`average`). A critic has converged when `Plateau` says so. Critics share no
+    pairs, gradient or patience; the fit ends when the last has converged. ``report`` is called at every check.
+    ``device``: that of the critics and of the rows, as they are read. NotFinite if an embedding is not finite,
     ArithmeticError if the loss of a critic is not.
     """
     for split, (rows, _) in (("train", train), ("validation", validation)):
         if isinstance(rows, Tensor):  # `Rows` look at their embeddings whenever they make rows of them
             refuse_rows(f"{split} embeddings", rows)
     critics, k, seeds = Critics(train[0].shape[1], settings).to(device), settings.k, settings.seeds
-    optimizer = adamw(critics, settings.weight_decay)
-    held = [_draw(validation[1], k, seeds, "validation pairs", batch) for batch in range(VALIDATION_BATCHES)]
-    every = max(1, settings.steps // CHECKS)
-    kept, recent = _Kept(critics, settings.patience * every), []
+    optimizer, averages = adamw(critics, settings.weight_decay), deepcopy(critics)
+    seen, held = (
+        [_draw(split[1], k, seeds, purpose, batch) for batch in range(BATCHES)]
+        for split, purpose in ((train, "train pairs"), (validation, "validation pairs"))
+    )
+    every = check_interval(settings.steps)
+    kept = _Kept(critics, settings.patience * every)
     for step in range(1, settings.steps + 1):
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * warmup_cosine(step - 1, settings.steps, every)
+            group["lr"] = settings.learning_rate * min(1.0, step / every)
         losses = _losses(critics, train[0], _draw(train[1], k, seeds, "critic pairs", step))
         optimizer.zero_grad(set_to_none=True)
         losses.sum().backward()
         optimizer.step()
-        recent.append(_bits(losses, k))
+        average(averages.parameters(), critics.parameters(), step)
         if step % every == 0:
-            with torch.inference_mode():
-                validation_bits = np.mean([_bits(_losses(critics, validation[0], rows), k) for rows in held], axis=0)
-            train_bits = np.mean(recent, axis=0)
+            train_bits, validation_bits = _read(averages, train[0], seen, k), _read(averages, validation[0], held, k)
             refuse_divergence(step, seeds, train_bits + validation_bits)
             report(step, float(train_bits.mean()), float(validation_bits.mean()))
-            kept.keep_better(critics, step, train_bits, validation_bits)
-            recent.clear()
-            if kept.settled.all():
+            kept.keep_better(averages, step, train_bits, validation_bits)
+            if kept.plateau.converged.all():
                 break
     return kept.fit(critics)
 
@@ -169,22 +170,22 @@ def adamw(critics: Critics, weight_decay: float) -> torch.optim.Optimizer:
 
 
 class _Kept:
-    """The best state of each critic so far; one that has not bettered itself for ``patience`` steps is settled."""
+    """The best state of each critic so far, until it has converged: ``patience`` steps without a gain."""
 
     def __init__(self, critics: Critics, patience: int) -> None:
         n = len(critics.log_temperature)
         self.state = {name: value.clone() for name, value in critics.state_dict().items()}
-        self.steps, self.patience, self.settled = np.zeros(n, dtype=np.int64), patience, np.zeros(n, dtype=bool)
+        self.steps, self.plateau = np.zeros(n, dtype=np.int64), Plateau(n, patience)
         self.train_bits, self.validation_bits = np.full(n, np.nan), np.full(n, -np.inf)
 
     def keep_better(self, critics: Critics, step: int, train_bits: np.ndarray, validation_bits: np.ndarray) -> None:
-        better = (validation_bits > self.validation_bits) & ~self.settled
+        better = (validation_bits > self.validation_bits) & ~self.plateau.converged
         for name, value in critics.state_dict().items():
             chosen = torch.from_numpy(better).to(value.device)
             self.state[name][chosen] = value[chosen]
         self.steps[better] = step
         self.train_bits[better], self.validation_bits[better] = train_bits[better], validation_bits[better]
-        self.settled |= step - self.steps >= self.patience
+        self.plateau.see(step, validation_bits)
 
     def fit(self, critics: Critics) -> Fit:
         critics.load_state_dict(self.state)
@@ -203,6 +204,8 @@ def _losses(critics: Critics, h: Tensor | Rows, rows: Tensor) -> Float[Tensor, "
     return torch.stack([nt_xent(x, y, temperature=t) for (x, y), t in zip(z, critics.temperature, strict=True)])
 
 
-def _bits(losses: Tensor, k: int) -> Float64[np.ndarray, " seeds"]:
-    """Eq. 4 of each critic."""
-    return nominal_bound_bits(k) - losses.detach().double().cpu().numpy() / NATS_PER_BIT
+@torch.inference_mode()
+def _read(critics: Critics, h: Tensor | Rows, batches: Sequence[Tensor], k: int) -> Float64[np.ndarray, " seeds"]:
+    """Eq. 4 of each critic, in bits, as a mean over ``batches`` of pairs [seeds, rows] of h."""
+    losses = torch.stack([_losses(critics, h, rows) for rows in batches]).mean(0)
+    return nominal_bound_bits(k) - losses.double().cpu().numpy() / NATS_PER_BIT

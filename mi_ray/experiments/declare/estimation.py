@@ -38,14 +38,14 @@ class Estimation(EmbeddingQuestion):
     temperature: float = 0.12
     steps: int = 400
     learning_rate: float = 1e-2
-    weight_decay: float = 3.0
+    weight_decay: float = 1.0
     patience: int = 4
     penalties: tuple[float, ...] = (3e-4,)
     seed: int = 0
     own: tuple[Critic, ...] = ()
 
     kind: ClassVar[str] = "estimation"
-    protocol: ClassVar[int] = 3
+    protocol: ClassVar[int] = 4
     company: ClassVar[str] = ""
 
     def __post_init__(self) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from mi_ray.compute.estimation.critics import CHECKS, VALIDATION_BATCHES, Critics, Settings, _Kept, fit_critics
+from mi_ray.compute.estimation.averaging import CHECKS
+from mi_ray.compute.estimation.critics import BATCHES, Critics, Settings, _Kept, fit_critics
 from mi_ray.compute.pairs.couples import WithinClass
 from mi_ray.compute.seeding import stream
 from mi_ray.compute.training.losses import nt_xent
@@ -50,7 +51,7 @@ def on_validation(critics, number, seed):
     """Eq. 4 of one critic, in bits, on the pairs that a fit validates it on: drawn and scored one batch at a time."""
     h, couple = split(500, 1)
     losses = []
-    for batch in range(VALIDATION_BATCHES):
+    for batch in range(BATCHES):
         x, y = couple(K, stream(seed, "validation pairs", batch))
         z = mlp(critics, number)(h)
         losses.append(nt_xent(z[x], z[y], temperature=critics.temperature[number].item()).item())
