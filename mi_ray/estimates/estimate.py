@@ -123,8 +123,8 @@ def estimate_same_class(
         seed=seed * protocol["critics"],
         device=place,
     )
-    probe, own = ProbeCritic(penalties=protocol["penalties"]), map(OwnCritic, protocol["own"])
-    found = read_critics(problem, learned_critics(protocol, seed), probe, *own)
+    probe = ProbeCritic(penalties=protocol["penalties"], hidden=protocol["hidden"], seed=seed)
+    found = read_critics(problem, learned_critics(protocol, seed), probe, *map(OwnCritic, protocol["own"]))
     return told(found, found.reasons, parts, names, seed)
 
 

@@ -1,5 +1,5 @@
-"""The optimal critic of same-class pairs, from a linear probe: x and y are independent given C, so the density ratio
-is sum_c p(c|x) p(c|y) / p(c). The probe sees labels, as same-class sampling does; any critic gives a lower bound.
+"""The optimal critic of same-class pairs, from a probe: x and y are independent given C, so the density ratio is
+sum_c p(c|x) p(c|y) / p(c). The probe sees labels, as same-class sampling does; any critic gives a lower bound.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
+from mi_ray.compute.estimation.perceptron import Perceptron
 from mi_ray.compute.estimation.readings import Pairs
 from mi_ray.compute.numerics.axes import PrincipalAxes
 from mi_ray.compute.numerics.blocks import rows_within, slices
@@ -22,6 +23,7 @@ from mi_ray.compute.numerics.strata import Labels
 from mi_ray.compute.numerics.uncertainty import Sources
 from mi_ray.compute.probes.logistic import Probes, fit_probes
 from mi_ray.theory.channel import LabelChannel
+from mi_ray.theory.information import bits
 
 Posterior = Float64[np.ndarray, "n classes"]
 Read = Callable[[np.ndarray], np.ndarray]
@@ -31,16 +33,20 @@ Read = Callable[[np.ndarray], np.ndarray]
 SOFTNESS = tuple(np.geomspace(0.5, 4, 7))
 """Candidate divisors of the probe's logits; validation chooses one."""
 
+LEFT_BITS = 0.02
+"""Cross-entropy on validation, above the least possible, from which another probe than the linear one is tried."""
+
 
 @dataclass(frozen=True, eq=False)
 class PosteriorModel:
     """p(c | h): a probe under one penalty, its logits divided by ``softness``, mixed with ``doubt`` of the prior.
+    ``penalty``: its number; 0 of a perceptron, which has one.
 
     The doubt follows Laplace's rule, 1 / (sources of validation + 2): a probe without an error on validation may err on
     test, and one certain error would cost an unbounded logarithm.
     """
 
-    probes: Probes
+    probes: Probes | Perceptron
     penalty: int
     shift: Float64[np.ndarray, " classes"]
     prior: Float64[np.ndarray, " classes"]
@@ -63,12 +69,14 @@ def fit_posterior(
     *,
     penalties: Sequence[float],
     axes: PrincipalAxes | None = None,
+    richer: Callable[[], Perceptron] | None = None,
 ) -> PosteriorModel:
-    """Fit p(c | h) on train; penalty and softness are those of the best likelihood on validation.
+    """Fit p(c | h) on train; probe, penalty and softness are those of the best likelihood on validation.
 
     ``sources`` [m] of validation; ``prior`` [C]: chance of each class among the pairs. Class shares of train
     that differ are corrected; a class absent from train keeps its doubt. ``axes``: those of h, if already known; their
-    device computes.
+    device computes. ``richer`` fits another probe of the same rows, and is asked only where the linear one leaves more
+    than `LEFT_BITS` on validation.
     """
     h, labels = train
     classes = np.asarray(prior)
@@ -76,13 +84,28 @@ def fit_posterior(
     with np.errstate(divide="ignore"):
         shift = np.log(_over(classes, np.bincount(labels, minlength=len(classes)) / len(labels)))
     doubt = 1 / (len(np.unique(sources)) + 2)
-    models = [
-        PosteriorModel(probes, penalty, shift, classes, softness, doubt)
-        for penalty, softness in product(range(len(penalties)), SOFTNESS)
-    ]
-    chances = [_chances(models, logits, validation[1][rows]) for rows, logits in probes.blocks(validation[0], 0)]
+
+    def best(probes: Probes | Perceptron, n_penalties: int) -> tuple[PosteriorModel, float]:
+        settings = product(range(n_penalties), SOFTNESS)
+        models = [PosteriorModel(probes, penalty, shift, classes, softness, doubt) for penalty, softness in settings]
+        return _likeliest(models, *validation)
+
+    model, loss = best(probes, len(penalties))
+    least = -np.log(1 - doubt + doubt * classes[validation[1]]).mean()
+    if richer is None or bits(loss - least) <= LEFT_BITS:
+        return model
+    other, other_loss = best(richer(), 1)
+    return other if other_loss < loss else model
+
+
+def _likeliest(
+    models: Sequence[PosteriorModel], h: Float[Tensor, "n width"], labels: Int64[np.ndarray, " n"]
+) -> tuple[PosteriorModel, float]:
+    """The model of the best likelihood, of several with the same probes, and its cross-entropy in nats."""
+    chances = [_chances(models, logits, labels[rows]) for rows, logits in models[0].probes.blocks(h, 0)]
     losses = [-np.log(of_labels).mean() for of_labels in np.concatenate(chances, axis=1)]
-    return models[int(np.argmin(losses))]
+    best = int(np.argmin(losses))
+    return models[best], float(losses[best])
 
 
 def _chances(models: Sequence[PosteriorModel], logits: Tensor, labels: np.ndarray) -> Float64[np.ndarray, "models n"]:

@@ -1,12 +1,14 @@
-"""The probe's critic as a value: the density ratio of a linear probe's class probabilities, and of its predictions."""
+"""The probe's critic as a value: the density ratio of a probe's class probabilities, and of its predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from mi_ray.compute.estimation.perceptron import Perceptron, fit_perceptron
 from mi_ray.compute.estimation.posterior import (
     Posterior,
     PosteriorModel,
@@ -26,16 +28,25 @@ from mi_ray.theory.information import bits
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeCritic:
-    """A linear probe whose penalty is chosen among ``penalties`` on validation; it needs a label channel."""
+    """A probe: linear under one of ``penalties``, or with one layer of ``hidden`` units (`fit_perceptron`), by their
+    likelihood on validation; linear without ``hidden``. ``seed``: of the other's weights and rows.
+
+    It needs a label channel.
+    """
 
     penalties: Sequence[float]
+    hidden: int | None = None
+    seed: int = 0
 
     def fit(self, data: FitData) -> FittedProbe:
         """Fit the probe on train, choose and calibrate it on validation, and fit its NWJ offsets there."""
         train, validation = ((tensor_of(split.h), split.labels) for split in (data.train, data.validation))
         sources = data.validation.origin.independent
         channel, prior = data.channel, data.channel.prior
-        model = fit_posterior(train, validation, sources, prior, penalties=self.penalties, axes=data.axes)
+        richer = None if self.hidden is None else partial(self._perceptron, data, self.hidden)
+        model = fit_posterior(
+            train, validation, sources, prior, penalties=self.penalties, axes=data.axes, richer=richer
+        )
         p = model(validation[0])
         predictions = predicted(p)
         table = confusion(predictions, validation[1], np.asarray(prior))
@@ -50,6 +61,11 @@ class ProbeCritic:
             confusion_offset=hard_offset,
             train_bits=bits(seen.value(offset)),
         )
+
+    def _perceptron(self, data: FitData, hidden: int) -> Perceptron:
+        splits = {"train": data.train, "validation": data.validation}
+        train, validation = ((data.softened[name], split.labels) for name, split in splits.items())
+        return fit_perceptron(train, validation, data.axes, len(data.channel.prior), hidden=hidden, seed=self.seed)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

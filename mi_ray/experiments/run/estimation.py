@@ -43,7 +43,8 @@ def estimated(
     others: list[ProbeCritic | OwnCritic] = [OwnCritic(critic) for critic in declaration.own]
     if isinstance(pairing, SameClass):
         labels = label_channel(pairing, splits["test"])
-        others = [ProbeCritic(penalties=declaration.penalties), *others]
+        hidden, seed = declaration.encoder.hidden, declaration.seed
+        others = [ProbeCritic(penalties=declaration.penalties, hidden=hidden, seed=seed), *others]
         for split, images in splits.items():
             couple = couple_of_different(pairing, images, origins[split].identities)
             samples[split] = Sample(h[split], labelled(pairing.task, images)[0], origins[split], couple)

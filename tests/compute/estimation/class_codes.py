@@ -114,7 +114,7 @@ def asked(samples, channel, *others, settings=SMALL, k_est=256, batches=4, repor
     """Learned critics and the probe, and ``others``."""
     problem = estimation.Problem(samples=samples, labels=channel, k_est=k_est, batches=batches, seed=settings.seeds[0])
     learned = LearnedCritics(settings=settings, report=report)
-    return estimate(problem, learned, ProbeCritic(penalties=(3e-4,)), *others)
+    return estimate(problem, learned, ProbeCritic(penalties=(3e-4,), hidden=settings.hidden), *others)
 
 
 def shuffled(sample):
