@@ -161,11 +161,11 @@ def _estimated(h: Rows, labels: Rows, channel: LabelChannel) -> Estimate:
         for split in SPLITS
     }
     settings = Settings(
-        hidden=256, out=64, temperature=0.12, seeds=(0, 1), k=128, steps=200, learning_rate=1e-2, weight_decay=3.0,
+        hidden=256, out=64, temperature=0.12, seeds=(0, 1), k=128, steps=200, learning_rate=1e-2, weight_decay=1.0,
         patience=4,
     )  # fmt: skip
     problem = Problem(samples=samples, labels=channel, k_est=1024, batches=4, seed=settings.seeds[0])
-    return estimate(problem, LearnedCritics(settings=settings), ProbeCritic(penalties=(3e-4, 1e-2)))
+    return estimate(problem, LearnedCritics(settings=settings), ProbeCritic(penalties=(3e-4, 1e-2), hidden=256))
 
 
 def _line(check: str, expected: float, reading: Reading, *, at_most: bool = False) -> Line:

@@ -64,7 +64,7 @@ from mi_ray.experiments.declare.measures import ALIGNMENT, BALANCED_ACCURACY, NO
 from mi_ray.experiments.plan.power import Leads
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
-from sweeps.recipes import FEW_IMAGES
+from sweeps.recipes import CRITICS_AT_SCALE, FEW_IMAGES
 from sweeps.shared_axes import ARCH, CDPAxes, EstimationAxes, LabelledAxes, with_axes
 
 
@@ -181,7 +181,7 @@ def _arch_and_path(name: str, folder: str) -> tuple[str, str]:
     raise refuse("encoder", name, f"{', '.join((*OURS, *PUBLISHED))}, timm:ARCH or file:PATH:ARCH{near}")
 
 
-IMAGENET_AT_SCALE = {"critic_steps": (400,), "dataset": ("imagenet-100",), "k_est": (256,), "batches": (64,)}
+IMAGENET_AT_SCALE = {**CRITICS_AT_SCALE, "dataset": ("imagenet-100",), "k_est": (256,), "batches": (64,)}
 
 POWER = Leads(
     compares="I_class over I_SimCLR",

@@ -47,7 +47,7 @@ from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, NOMINAL
 from mi_ray.experiments.plan.power import Differences, seeds
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
-from sweeps.recipes import BENCHMARKS, FEW_QUESTIONS, Benchmark, benchmark_called, benchmark_of
+from sweeps.recipes import BENCHMARKS, CRITICS_AT_SCALE, FEW_QUESTIONS, Benchmark, benchmark_called, benchmark_of
 from sweeps.shared_axes import ARCH, EstimationAxes, LabelledAxes, with_axes
 
 UNSUPERVISED, SUPERVISED = ("simclr", "augmented"), ("class", "supcon")
@@ -120,7 +120,7 @@ STUDY = Study(
             "data": ("cifar-10", "imagenet-100", "imagenet-1k"),
             "arch": ("resnet50",),
             "seed": (0, 1, 2),
-            "critic_steps": (400,),
+            **CRITICS_AT_SCALE,
         },
     },
     default_preset="laptop",

@@ -24,8 +24,11 @@ FEW_QUESTIONS = {"critic_steps": (20,), "k_est": (1024,), "critics": (2,)}
 FEW_IMAGES = {"train_images": (2048,), "test_images": (1024,), **FEW_QUESTIONS}
 """Axes of ``smoke`` presets, which run every part of a study and train no good encoder."""
 
+CRITICS_AT_SCALE = {"critics": (5,), "critic_steps": (400,)}
+"""Axes of ``paper`` presets that ask for an estimate: the critics of a declaration's defaults."""
+
 AT_SCALE = {
-    "canvas": (64,), "critic_steps": (400,), "digits": ("data/mnist",), "backgrounds": ("data/imagenet/train",),
+    "canvas": (64,), **CRITICS_AT_SCALE, "digits": ("data/mnist",), "backgrounds": ("data/imagenet/train",),
     "views": (4_000_000,),
 }  # fmt: skip
 """Axes of ``paper`` presets on CDP images; the paper states neither the image size nor the length of training."""

@@ -61,11 +61,11 @@ class LabelledAxes:
 
 @dataclass(frozen=True, kw_only=True)
 class EstimationAxes:
-    """Axes of post-training estimation. Critics train for fewer steps than by default, to suit a laptop."""
+    """Axes of post-training estimation: fewer critics and steps than by default, to suit a laptop."""
 
     k_est: int = Estimation.k_est
-    critics: int = Estimation.critics
-    critic_steps: int = 70
+    critics: int = 2
+    critic_steps: int = 200
 
     def declared(self, embedding: Embedding | Views, pairing: Pairing, **settings: Any) -> Estimation:
         """The declaration of an estimation under ``pairing``, with further ``settings`` of `Estimation`."""

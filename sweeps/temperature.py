@@ -34,7 +34,7 @@ from mi_ray.experiments.declare.measures import BALANCED_ACCURACY, LOSS, TOLERAN
 from mi_ray.experiments.plan.power import Leads
 from mi_ray.experiments.plan.study import Matrix, Study
 from mi_ray.launch import launch
-from sweeps.recipes import FEW_QUESTIONS, benchmark_called
+from sweeps.recipes import CRITICS_AT_SCALE, FEW_QUESTIONS, benchmark_called
 from sweeps.shared_axes import ARCH, EstimationAxes, LabelledAxes, with_axes
 
 AUGMENTATION = SimCLR()
@@ -90,14 +90,14 @@ STUDY = Study(
             "arch": ENCODERS,
             "temperature": (0.1, 0.3, 0.5),
             "seed": (0, 1, 2),
-            "critic_steps": (400,),
+            **CRITICS_AT_SCALE,
         },
         "paper-imagenet-100": {
             "data": ("imagenet-100",),
             "arch": ENCODERS,
             "temperature": (0.1, 0.2, 0.3),
             "seed": (0, 1, 2),
-            "critic_steps": (400,),
+            **CRITICS_AT_SCALE,
         },
     },
     default_preset="laptop",

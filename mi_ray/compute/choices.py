@@ -17,6 +17,9 @@ MANY_CLASSES = 100
 PROBE_ITERATIONS, MANY_CLASSES_ITERATIONS = 40, 100
 """Most iterations of a linear probe, each about one pass over the rows: of up to `MANY_CLASSES`, and of more."""
 
+PERCEPTRON_STEPS, PERCEPTRON_ROWS = 640, 256
+"""Most steps of a probe with a hidden layer, and rows of a step."""
+
 Mix = Literal["linear", "additive"]
 """Combination of a digit and the photograph behind it."""
 

@@ -53,8 +53,8 @@ LABELS = ("labels", "label", "y", "Y", "targets", "target", "classes")
 class EstimateSettings(TypedDict, total=False):
     """Settings of the critics and of their reading; the fields of `Estimation`, where their defaults are explained.
 
-    ``hidden``, ``out``: width of the hidden layer and of the output of a learned critic; ``penalties``: of the probe,
-    chosen on validation; ``own``: critics of your own.
+    ``hidden``, ``out``: width of the hidden layer and of the output of a learned critic, ``hidden`` of a probe that is
+    not linear too; ``penalties``: of the linear probe, chosen on validation; ``own``: critics of your own.
     """
 
     k_est: int

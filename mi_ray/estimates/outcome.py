@@ -16,7 +16,7 @@ BOUND_OF = {
     "nominal": "Eq. 4; no lower bound of the truth",
     "strict": "InfoNCE across the pair",
     "nwj": "NWJ, learned critics",
-    "probe": "NWJ, linear probe",
+    "probe": "NWJ, probe",
     "confusion": "NWJ, predictions of the probe",
 }
 """What each reading is, for people."""

@@ -76,7 +76,7 @@ def copied_pairs(evidence: Evidence) -> str:
 def selected_on_seen(names: Sequence[str]) -> str:
     """A note on validation images that are also train images (``names``).
 
-    Critic, penalty and softness are then chosen on rows that the fit saw. The choice may be worse, but readings on test
+    Critic, probe and softness are then chosen on rows that the fit saw. The choice may be worse, but readings on test
     rows are still lower bounds, so this alone refuses no certificate.
     """
     if not names:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from importlib import import_module
 from inspect import signature
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from mi_ray.experiments.declare import CDP, Estimation, Labelled, data_of
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.axis_values import axes_of
+from sweeps.recipes import CRITICS_AT_SCALE
 from sweeps.shared_axes import CDPAxes, EstimationAxes, LabelledAxes, with_axes
 
 IMAGES = {"canvas", "digits", "backgrounds", "train_images", "test_images"}
@@ -37,11 +37,10 @@ def test_a_user_can_name_these_axes_of_a_study(name: str) -> None:
     assert set(import_module(f"sweeps.{name}").STUDY.types) == AXES[name]
 
 
-def test_defaults_are_those_of_the_declarations_but_for_the_steps_of_critics() -> None:
+def test_defaults_are_those_of_the_declarations_but_for_critics_and_their_steps() -> None:
     assert CDPAxes().declared() == CDP()
-    declared = {field.name: field.default for field in fields(Estimation)}
-    defaults = {"k_est": declared["k_est"], "critics": declared["critics"], "critic_steps": 70}
-    assert vars(EstimationAxes()) == defaults
+    assert vars(EstimationAxes()) == {"k_est": Estimation.k_est, "critics": 2, "critic_steps": 200}
+    assert {"critics": (Estimation.critics,), "critic_steps": (Estimation.steps,)} == CRITICS_AT_SCALE
 
 
 @with_axes(CDPAxes(train_images=8192), EstimationAxes())

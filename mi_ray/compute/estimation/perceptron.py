@@ -14,6 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from mi_ray.compute.choices import PERCEPTRON_ROWS, PERCEPTRON_STEPS
 from mi_ray.compute.estimation.averaging import Plateau, average
 from mi_ray.compute.numerics.axes import PrincipalAxes
 from mi_ray.compute.numerics.blocks import Rows, rows_within, slices
@@ -26,11 +27,8 @@ from mi_ray.theory.information import bits
 LEARNING_RATE, WEIGHT_DECAY = 1e-2, 1.0
 """Of AdamW; the rate rises until the first check and stays."""
 
-ROWS = 256
-"""Rows of a step."""
-
-STEPS, EVERY, PATIENCE = 640, 40, 3
-"""Most steps of a fit; steps between two checks; checks without a gain after which it has converged."""
+EVERY, PATIENCE = 40, 3
+"""Steps between two checks; checks without a gain after which a fit has converged."""
 
 CHECKED = 2048
 """Most rows of validation that a check reads."""
@@ -64,7 +62,7 @@ def fit_perceptron(
     hidden: int,
     seed: int,
 ) -> Perceptron:
-    """Minimise cross-entropy on train until it has converged on validation (`Plateau`), at most for `STEPS` steps.
+    """Minimise cross-entropy on train until it has converged on validation (`Plateau`), at most for `PERCEPTRON_STEPS`.
 
     Rows are on softened ``axes``. The probe is an average of weights (`average`), in its best state on validation.
     """
@@ -76,7 +74,7 @@ def fit_perceptron(
     optimizer = torch.optim.AdamW(mlp.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
     averages, plateau, best, least = deepcopy(mlp), Plateau(1, PATIENCE * EVERY), deepcopy(mlp), inf
     batches = _batches(len(labels), seed)
-    for step in range(1, STEPS + 1):
+    for step in range(1, PERCEPTRON_STEPS + 1):
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * min(1.0, step / EVERY)
         rows = next(batches)
@@ -96,7 +94,7 @@ def fit_perceptron(
 
 
 def _batches(n: int, seed: int) -> Iterator[Int64[Tensor, " rows"]]:
-    """`ROWS` rows for each step, or all ``n`` if there are fewer: every row about once before any comes again."""
+    """`PERCEPTRON_ROWS` rows for each step, or all ``n`` if there are fewer: in rounds, each row once or not at all."""
     for epoch in count():
         order = torch.from_numpy(stream(seed, "perceptron rows", epoch).permutation(n))
-        yield from order.split(ROWS)[: max(1, n // ROWS)]
+        yield from order.split(PERCEPTRON_ROWS)[: max(1, n // PERCEPTRON_ROWS)]

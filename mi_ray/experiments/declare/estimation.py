@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+from mi_ray.compute.choices import PERCEPTRON_ROWS, PERCEPTRON_STEPS
 from mi_ray.compute.estimation.critic import Critic, refuse_names
 from mi_ray.experiments.declare.checks import Refused, at_least, instance, one_of, positive, refuse, within
 from mi_ray.experiments.declare.embedding import Embedding, EmbeddingQuestion, Frozen, Views
@@ -22,10 +23,12 @@ PLAIN = frozenset({"k_est", "k_fit", "critics", "batches", "penalties", "own"})
 @dataclass(frozen=True, kw_only=True)
 class Estimation(EmbeddingQuestion):
     """Post-training MI estimation of I(h_X; h_Y) under ``pairing`` (Sec. III-C) by ``critics`` critics, each the
-    projector's MLP, and under same-class sampling by a linear probe too.
+    projector's MLP, and under same-class sampling by a probe too.
 
     Readings are taken on ``batches`` batches of ``k_est`` held-out positive pairs; critics are fitted with ``k_fit``
-    pairs a step and learn their ``temperature``. The probe's penalty is chosen among ``penalties`` on validation.
+    pairs a step and learn their ``temperature``. A critic is fitted until ``patience`` checks on validation gain no
+    more than .01 bit, for at most ``steps``. The probe is linear under one of ``penalties`` or, where that leaves
+    information behind, has a hidden layer of the projector's width: validation chooses.
     ``own``: critics of the user's own, each read as ``<name>_bits`` beside ours.
     """
 
@@ -79,7 +82,7 @@ class Estimation(EmbeddingQuestion):
         return settings | pairing_layer(self.embedding, self.pairing)
 
     def work(self, sizes: Sizes) -> float:
-        """Fitting and reading the critics and, under same-class sampling, fitting the probe."""
+        """Fitting and reading the critics and, under same-class sampling, fitting both probes; at most."""
         encoder = self.encoder
         critic_size = sizes.width * encoder.hidden + encoder.hidden * encoder.out
         fitted = FORWARD_AND_BACKWARD * 2 * self.k_fit * self.steps * 2 * critic_size
@@ -88,7 +91,9 @@ class Estimation(EmbeddingQuestion):
         if not isinstance(self.pairing, SameClass):
             return float(critics)
         classes = sizes.classes(self.task)
-        return critics + probe_work(sizes.width, sizes.counts.train, classes, len(self.penalties))
+        weights = sizes.width * encoder.hidden + encoder.hidden * classes
+        perceptron = FORWARD_AND_BACKWARD * 2 * PERCEPTRON_STEPS * PERCEPTRON_ROWS * weights
+        return critics + perceptron + probe_work(sizes.width, sizes.counts.train, classes, len(self.penalties))
 
 
 def refuse_settings(settings: Mapping[str, Any]) -> None:

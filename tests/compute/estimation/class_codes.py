@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax, logsumexp
 
 from mi_ray.compute.estimation import problem as estimation
 from mi_ray.compute.estimation.critics import Settings, ignore
@@ -17,8 +18,10 @@ from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.compute.pairs.couples import WithinClass, among
 from mi_ray.experiments.declare import Estimation, Training
 from mi_ray.theory.channel import LabelChannel
+from mi_ray.theory.information import bits
 
 NAMES = ("nominal", "strict", "nwj", "probe", "confusion")
+TRUTH_PAIRS = 100_000
 LOW_NOISE = 0.1
 """Deviation around unit-norm codes: the nearest of 64 are 10 apart, so that I = H(C) to 1e-5 bits."""
 
@@ -54,7 +57,8 @@ class Problem:
     ``misplaced``: share of sources embedded as a class drawn anew; ``per_source``: images that share a source's class,
     misfortune and nine tenths of their noise. ``copies``: files of every image, each counted as a source of its own.
     ``known``: how many train images lie in validation and in test too, ``copies`` of each; the encoder has learned the
-    train images by heart and embeds them in `LOW_NOISE`.
+    train images by heart and embeds them in `LOW_NOISE`. ``folded``: every source is at its code or at the opposite
+    point, as likely: a linear probe sees nothing of the classes.
     """
 
     classes: int
@@ -66,6 +70,7 @@ class Problem:
     sizes: tuple[int, int, int] = (1024, 512, 1024)
     copies: int = 1
     known: tuple[int, int] = (0, 0)
+    folded: bool = False
 
     @property
     def channel(self):
@@ -106,8 +111,33 @@ class Problem:
         shown = np.where(rng.random(sources) < self.misplaced, rng.integers(self.classes, size=sources), labels)
         share = 0.9 if self.per_source > 1 else 0.0
         common, own = rng.standard_normal((sources, self.width)), rng.standard_normal((n, self.width))
-        h = self.codes[shown[of]] + self.noise * (share * common[of] + np.sqrt(1 - share**2) * own)
+        centres = self.codes[shown]
+        if self.folded:
+            centres = centres * rng.choice((-1.0, 1.0), size=(sources, 1))
+        h = centres[of] + self.noise * (share * common[of] + np.sqrt(1 - share**2) * own)
         return h.astype(np.float32), labels[of], first + of
+
+
+@lru_cache
+def truth_bits(problem):
+    """I(h_X; h_Y): of the labels' channel where codes tell their class, else by the exact posterior (Monte Carlo).
+
+    A source misplaced on either side is as good as redrawn. Pairs of two sources, as if there were many.
+    """
+    if problem.noise <= 0.1:
+        kept = (1 - problem.redraw) * (1 - problem.misplaced) ** 2
+        return LabelChannel.uniform(problem.classes, 1 - kept).information_bits
+    rng, codes, shape = np.random.default_rng(0), problem.codes, (TRUTH_PAIRS, problem.width)
+    classes = rng.integers(problem.classes, size=TRUTH_PAIRS)
+    noisy = (codes[classes] + problem.noise * rng.standard_normal(shape) for _ in range(2))
+    log_x, log_y = (log_softmax(_log_likelihood(problem, h), axis=1) for h in noisy)
+    return bits(float((logsumexp(log_x + log_y, axis=1) + np.log(problem.classes)).mean()))
+
+
+def _log_likelihood(problem, h):
+    """log p(h | class) up to a constant of h; folded classes have two centres, which are alike by symmetry."""
+    near = h @ problem.codes.T / problem.noise**2
+    return np.logaddexp(near, -near) if problem.folded else near
 
 
 def asked(samples, channel, *others, settings=SMALL, k_est=256, batches=4, report=ignore):
