@@ -1,6 +1,9 @@
-"""Cost of the MI questions of each encoder beside that of its training, on the same cores, from a store's manifests.
+"""Cost of the MI questions of each encoder beside that of its training, on the same cores, and the widths of their
+brackets, from a store's manifests and results.
 
 python benchmarks/question_cost.py runs
+
+Estimations of several protocols, which a store has if checkouts of several versions ran a study there, are told apart.
 """
 
 from __future__ import annotations
@@ -11,24 +14,36 @@ from pathlib import Path
 
 from mi_ray.experiments.store.store import CommittedCell, Store
 
+Asked = tuple[float, float]
+"""Seconds of an estimation, and the width of its bracket in bits."""
 
-def costs(store: Store) -> dict[str, tuple[float, list[float]]]:
-    """By training: its seconds, and those of each estimation of its encoder."""
+
+def costs(store: Store) -> dict[str, tuple[float, dict[int, list[Asked]]]]:
+    """By training: its seconds, and those of each estimation of its encoder with the width of its bracket, by
+    protocol."""
     cells = {
         path.name: CommittedCell(path) for path in sorted(store.cells.iterdir()) if (path / "manifest.json").is_file()
     }
-    seconds_by_training: dict[str, list[float]] = defaultdict(list)
+    asked: dict[str, dict[int, list[Asked]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells.values():
         if cell.manifest["kind"] == "estimation":
-            seconds_by_training[cells[cell.manifest["upstream"]].manifest["upstream"]].append(cell.manifest["seconds"])
-    return {key: (cells[key].manifest["seconds"], seconds) for key, seconds in seconds_by_training.items()}
+            training = cells[cell.manifest["upstream"]].manifest["upstream"]
+            width = cell.result.get("epsilon_bits", float("nan"))
+            asked[training][cell.manifest["protocol"]].append((cell.manifest["seconds"], width))
+    return {key: (cells[key].manifest["seconds"], dict(questions)) for key, questions in asked.items()}
 
 
 def main(folder: str = "runs") -> None:
-    """One line per encoder."""
-    for key, (training, questions) in costs(Store(Path(folder))).items():
-        share = sum(questions) / training
-        print(f"{key}: training {training:.0f} s, {len(questions)} MI questions {sum(questions):.1f} s, {share:.1%}")
+    """One line per encoder and protocol of estimations, and the sum of all widths of each protocol."""
+    total: dict[int, float] = defaultdict(float)
+    for key, (training, asked) in costs(Store(Path(folder))).items():
+        for protocol, questions in sorted(asked.items()):
+            seconds, width = (sum(column) for column in zip(*questions, strict=True))
+            total[protocol] += width
+            told = f"{len(questions)} MI questions of protocol {protocol} {seconds:.1f} s, {seconds / training:.1%}"
+            print(f"{key}: training {training:.0f} s, {told}; brackets {width:.2f} bits wide in sum")
+    for protocol, width in sorted(total.items()):
+        print(f"protocol {protocol}: all brackets {width:.2f} bits wide in sum")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mi_ray.compute.estimation.averaging import CHECKS
+from mi_ray.compute.estimation.averaging import CHECKS, GAIN_BITS
 from mi_ray.compute.estimation.critics import BATCHES, Critics, Settings, _Kept, fit_critics
 from mi_ray.compute.pairs.couples import WithinClass
 from mi_ray.compute.seeding import stream
@@ -123,11 +123,25 @@ def test_the_kept_critic_is_the_one_that_reads_best_on_validation():
     assert fit.validation_bits[0] == pytest.approx(validation[best], abs=1e-6)
 
 
-def test_the_fit_ends_once_the_last_critic_has_run_out_of_patience():
-    fit, history = overfitted()
-    steps = [step for step, _, _ in history]
-    assert steps == list(range(EVERY, fit.steps.max() + SETTINGS.patience * EVERY + 1, EVERY))
-    assert steps[-1] < SETTINGS.steps
+def test_a_fit_ends_once_its_patience_has_brought_no_gain():
+    _, history = overfitted((4,))
+    reference, since = -np.inf, 0
+    for step, _, validation in history:
+        if validation > reference + GAIN_BITS:
+            reference, since = validation, step
+    assert [step for step, _, _ in history] == list(range(EVERY, since + SETTINGS.patience * EVERY + 1, EVERY))
+    assert history[-1][0] < SETTINGS.steps
+
+
+def test_a_fit_that_learns_nothing_ends_after_its_patience():
+    history, settings = [], replace(SETTINGS, learning_rate=1e-9)
+    fit_critics(split(64, 0), split(200, 1), settings, lambda *check: history.append(check))
+    assert history[-1][0] == (1 + SETTINGS.patience) * EVERY
+
+
+def test_company_goes_on_until_its_last_critic_has_converged():
+    together, alone = overfitted()[1], [overfitted((seed,))[1] for seed in SETTINGS.seeds]
+    assert together[-1][0] == max(history[-1][0] for history in alone)
 
 
 def test_an_overfitted_critic_reads_far_more_on_its_own_rows_than_on_validation():
