@@ -36,17 +36,17 @@ CHECKED = 2048
 
 @dataclass(frozen=True, eq=False)
 class Perceptron:
-    """A fitted probe with one hidden layer, on softened principal ``axes``."""
+    """A fitted probe with one hidden layer, on softened principal ``axes``; ``widest``: the most units of a layer."""
 
     axes: PrincipalAxes
     mlp: nn.Module
-    hidden: int
+    widest: int
 
     def blocks(self, h: Float[Tensor, "n width"], task: int = 0) -> Iterator[tuple[slice, Tensor]]:
         """Class scores [rows, 1, classes] of some rows of h at a time, with the slice of these rows, as
         `Probes.blocks` gives them; it has one ``task``. NotFinite if an embedding or a score is not finite."""
         refuse_rows("h", h)
-        for rows in slices(len(h), rows_within(max(h.shape[1], self.hidden) * 4)):
+        for rows in slices(len(h), rows_within(4 * self.widest)):
             with torch.inference_mode():
                 scores = self.mlp(self.axes.softened(h[rows]))
             refuse_rows("logits", scores, first=rows.start)
@@ -90,7 +90,7 @@ def fit_perceptron(
             plateau.see(step, np.array([-bits(loss)]))
             if plateau.converged.all():
                 break
-    return Perceptron(axes, best.eval(), hidden)
+    return Perceptron(axes, best.eval(), max(train[0].shape[1], hidden, n_classes))
 
 
 def _batches(n: int, seed: int) -> Iterator[Int64[Tensor, " rows"]]:
