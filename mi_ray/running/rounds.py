@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
 from mi_ray.compute.numerics.memory import give_back
 from mi_ray.experiments.declare import Data, Labelled, OwnImages
@@ -27,11 +28,13 @@ from mi_ray.experiments.store.lost import (
 from mi_ray.running.clock import Accounting
 from mi_ray.running.exit import DONE, FAILED, INTERRUPTED, STOPPED
 from mi_ray.running.order import Order
-from mi_ray.running.probing.process import OnlineProbe
 from mi_ray.running.recording import Recording
 from mi_ray.running.runner import Runner
 from mi_ray.running.screen import Screen
 from mi_ray.running.stop import stopping_in_order
+
+if TYPE_CHECKING:
+    from mi_ray.running.probing.process import OnlineProbe
 
 
 def run_order(order: Order, before: str = "") -> int:
@@ -81,6 +84,8 @@ def _computed(order: Order, recording: Recording) -> Rounds:
             runner = stack.enter_context(Runner(order.options, order.store, by_digest))
             rounds = Rounds(healed(order.renewed(digests.get)), runner, recording)
             if order.options.probe:
+                from mi_ray.running.probing.process import OnlineProbe
+
                 rounds.followers.append(stack.enter_context(OnlineProbe(rounds.plan, order.store, by_digest)))
             rounds.run()
     except Stopped as stop:  # Ray died; what is there is summed up
