@@ -16,6 +16,7 @@ from mi_ray.compute.choices import Input
 from mi_ray.compute.images.crops import Crops
 from mi_ray.compute.images.decode import decode_bytes, refusals, refuse_pixels
 from mi_ray.compute.images.encoded import Encoded
+from mi_ray.compute.numerics.eager import without_compiler
 
 MEAN, STD = 0.5, 0.25
 
@@ -54,7 +55,8 @@ def pixels_of(encoded: Encoded, i: int) -> UInt8[Tensor, "3 height width"]:
     with refusals(encoded.called(i)):  # torchvision has no limit of its own
         refuse_pixels(*encoded.sizes[i].tolist())
     if content.startswith(JPEG):
-        from torchvision.io import ImageReadMode, decode_jpeg  # noqa: PLC0415  (takes 1.6 seconds the first time)
+        with without_compiler():
+            from torchvision.io import ImageReadMode, decode_jpeg  # noqa: PLC0415  (only photographs need it)
 
         with suppress(RuntimeError):  # a kind of JPEG that it does not know
             known = torch.frombuffer(content, dtype=torch.uint8)

@@ -7,15 +7,18 @@ from copy import deepcopy
 from functools import lru_cache
 from typing import Any, cast
 
-import timm
 import torch
-from timm.models.resnet import ResNet
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mi_ray.compute.choices import Stem
+from mi_ray.compute.numerics.eager import without_compiler
 from mi_ray.compute.seeding import torch_seed
 from mi_ray.compute.training.sizes import Pass
+
+with without_compiler():
+    import timm
+    from timm.models.resnet import ResNet
 
 SIDES = (32, 48, 64, 96, 112, 128, 160, 192, 224, 256, 384)
 """Image sides that are tried to suggest one if an encoder does not accept the given side."""
