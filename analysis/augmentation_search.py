@@ -14,22 +14,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
-from analysis.augmentation.comparison import comparison, printed
-from analysis.augmentation.figure import STYLE, figure
-from analysis.augmentation.table import ENCODER, SearchOutcome, outcome
-from analysis.augmentation.verdict import verdict
-from analysis.cells import mirrored_cells
-from analysis.style import save
-from analysis.tables.made_of import made_of
-from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.augmentation_search import STUDY
+
+if TYPE_CHECKING:
+    from analysis.augmentation.table import SearchOutcome
 
 STEM = "augmentation-search"
 KINDS = ("evaluation", "estimation")
@@ -40,6 +35,15 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` when one is not there, unless ``partial``, which leaves it out.
     """
+    from analysis.augmentation.comparison import comparison, printed
+    from analysis.augmentation.figure import STYLE, figure
+    from analysis.augmentation.table import outcome
+    from analysis.augmentation.verdict import verdict
+    from analysis.cells import mirrored_cells
+    from analysis.style import save
+    from analysis.tables.made_of import made_of
+    from analysis.verdict import publish
+
     mirrored = mirrored_cells(STUDY, plan, tracking_uri, KINDS, partial=partial)
     result = outcome(plan, mirrored)
     out.mkdir(parents=True, exist_ok=True)
@@ -56,6 +60,7 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 def judged(plan: Plan, result: SearchOutcome) -> Plan:
     """The cells that the verdict rests on: the default and the winners on the most views. A candidate that did not
     learn is one that did not win."""
+    from analysis.augmentation.table import ENCODER
 
     def settings(values: Mapping[str, Any]) -> tuple[float, ...]:
         return tuple(float(values[name]) for name in ENCODER)

@@ -20,7 +20,6 @@ from mi_ray.experiments.plan.plan import Plan
 from mi_ray.experiments.plan.study import Draw, Study, parse_axes
 from mi_ray.experiments.store.store import Store, store_at
 from mi_ray.running.order import made_with, plan_of
-from mi_ray.tracking.reach import Unreachable, sqlite_uri
 
 
 def planned(study: Study, preset: str, axes: Sequence[str], store: Store) -> Plan:
@@ -42,6 +41,8 @@ def planned(study: Study, preset: str, axes: Sequence[str], store: Store) -> Pla
 def main(study: Study, draw: Draw, argv: Sequence[str] | None = None) -> int:
     """Draw a study's figures and print their paths; 1, with one line per reason, where that is refused."""
     flags = flags_of(study, sys.modules[draw.__module__].__doc__).parse_args(argv)
+    from mi_ray.tracking.reach import Unreachable, sqlite_uri
+
     try:
         store = store_at(flags.store)
         store.refuse_if_unreachable()

@@ -18,13 +18,6 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
-from analysis.cells import mirrored_cells
-from analysis.infomin_strength.figure import STYLE, draw_curves
-from analysis.infomin_strength.table import KINDS, table
-from analysis.infomin_strength.verdict import verdict
-from analysis.style import save
-from analysis.tables.made_of import made_of
-from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.infomin_strength import STUDY
 
@@ -36,6 +29,14 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` if a cell is missing, unless ``partial``, which leaves out its point and says so.
     """
+    from analysis.cells import mirrored_cells
+    from analysis.infomin_strength.figure import STYLE, draw_curves
+    from analysis.infomin_strength.table import KINDS, table
+    from analysis.infomin_strength.verdict import verdict
+    from analysis.style import save
+    from analysis.tables.made_of import made_of
+    from analysis.verdict import publish
+
     mirrored = mirrored_cells(STUDY, plan, tracking_uri, KINDS, partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     tidy, csv = table(plan, mirrored), out / f"{STEM}.csv"

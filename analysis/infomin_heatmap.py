@@ -19,12 +19,6 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
-from analysis.cells import cells_of, mirrored_cells
-from analysis.infomin_grid.figure import save_heatmap
-from analysis.infomin_grid.table import HEATMAPS, table
-from analysis.infomin_grid.verdict import verdict
-from analysis.tables.made_of import made_of
-from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.infomin_grid import STUDY
 
@@ -34,6 +28,13 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` if a cell is missing, unless ``partial``, which hatches missing cells.
     """
+    from analysis.cells import cells_of, mirrored_cells
+    from analysis.infomin_grid.figure import save_heatmap
+    from analysis.infomin_grid.table import HEATMAPS, table
+    from analysis.infomin_grid.verdict import verdict
+    from analysis.tables.made_of import made_of
+    from analysis.verdict import publish
+
     kinds = [heatmap.kind for heatmap in HEATMAPS]
     mirrored = mirrored_cells(STUDY, plan, tracking_uri, kinds, partial=partial)
     out.mkdir(parents=True, exist_ok=True)

@@ -22,17 +22,6 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
-from analysis.agreement import figure, printed
-from analysis.agreement.columns import COLUMNS, OTHERS, measures_of
-from analysis.agreement.csv_table import read
-from analysis.agreement.ranking import ranked, table
-from analysis.agreement.screen import text
-from analysis.agreement.verdict import verdict
-from analysis.cells import mirrored_cells
-from analysis.encoder_zoo import figure as encoder_zoo_figure
-from analysis.encoder_zoo.table import KINDS, columns_of, others_of, rows
-from analysis.tables.made_of import made_of
-from analysis.verdict import publish
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.encoder_zoo import STUDY
@@ -46,6 +35,16 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` when one is not there, unless ``partial``: encoders that lack a measure are left out then.
     """
+    from analysis.agreement import figure, printed
+    from analysis.agreement.columns import COLUMNS, OTHERS, measures_of
+    from analysis.agreement.ranking import ranked
+    from analysis.agreement.verdict import verdict
+    from analysis.cells import mirrored_cells
+    from analysis.encoder_zoo import figure as encoder_zoo_figure
+    from analysis.encoder_zoo.table import KINDS, columns_of, others_of, rows
+    from analysis.tables.made_of import made_of
+    from analysis.verdict import publish
+
     mirrored = mirrored_cells(STUDY, plan, tracking_uri, KINDS, partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     columns = columns_of(plan, mirrored)
@@ -77,6 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = flags.parse_args(argv)
     if given.table is None:
         return command.main(STUDY, draw, argv)
+    from analysis.agreement import figure
+    from analysis.agreement.csv_table import read
+    from analysis.agreement.ranking import table
+    from analysis.agreement.screen import text
+
     try:
         tidy = table(read(given.table), given.without)
     except Refused as reason:

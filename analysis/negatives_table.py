@@ -17,12 +17,6 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
-from analysis.cells import mirrored_cells
-from analysis.negatives.printed import printed
-from analysis.negatives.table import KIND, table
-from analysis.negatives.verdict import verdict
-from analysis.tables.text import write_markdown
-from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.negatives import STUDY
 
@@ -32,6 +26,13 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` if a cell is missing, unless ``partial``, which prints a dash in its place.
     """
+    from analysis.cells import mirrored_cells
+    from analysis.negatives.printed import printed
+    from analysis.negatives.table import KIND, table
+    from analysis.negatives.verdict import verdict
+    from analysis.tables.text import write_markdown
+    from analysis.verdict import publish
+
     mirrored = mirrored_cells(STUDY, plan, tracking_uri, [KIND], partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     tidy, csv = table(plan, mirrored), out / "negatives-table.csv"

@@ -18,12 +18,6 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
-from analysis.cells import mirrored_cells
-from analysis.objectives.printed import printed
-from analysis.objectives.table import QUANTITIES, differences, table
-from analysis.objectives.verdict import verdict
-from analysis.tables.text import write_markdown
-from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.objectives import STUDY
 
@@ -33,6 +27,13 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` if a cell is missing, unless ``partial``, which prints a dash in its place.
     """
+    from analysis.cells import mirrored_cells
+    from analysis.objectives.printed import printed
+    from analysis.objectives.table import QUANTITIES, differences, table
+    from analysis.objectives.verdict import verdict
+    from analysis.tables.text import write_markdown
+    from analysis.verdict import publish
+
     kinds = [kind for kind, _ in QUANTITIES.values()]
     mirrored = mirrored_cells(STUDY, plan, tracking_uri, kinds, partial=partial)
     out.mkdir(parents=True, exist_ok=True)

@@ -19,11 +19,6 @@ from pathlib import Path
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from analysis.page.collect import collect, folders
-from analysis.page.page import page
-from analysis.page.provenance import listed_cells
-from analysis.pictures.draw import draw
-from analysis.verdict import CELLS
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.store.store import Store, store_at
 
@@ -35,6 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags.add_argument("--out", type=Path, help="the page; report.html in the store if not given")
     flags.add_argument("--tracking-uri", help="MLflow as the page names it; the database in the store if not given")
     given = flags.parse_args(argv)
+    from analysis.page.collect import collect
+    from analysis.page.page import page
+
     try:
         store = store_at(given.store)
         out = given.out or store.root / "report.html"
@@ -54,6 +52,11 @@ def draw_pictures(store: Store) -> None:
 
     A store that cannot be written keeps those that it has.
     """
+    from analysis.page.collect import folders
+    from analysis.page.provenance import listed_cells
+    from analysis.pictures.draw import draw
+    from analysis.verdict import CELLS
+
     store.refuse_if_unreachable()
     for folder in folders(store.root):
         with suppress(OSError):

@@ -19,13 +19,6 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
-from analysis.cells import mirrored_cells
-from analysis.small_batch.figure import STYLE, draw_bars
-from analysis.small_batch.table import table
-from analysis.small_batch.verdict import verdict
-from analysis.style import save
-from analysis.tables.made_of import made_of
-from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.small_batch import STUDY
 
@@ -37,6 +30,14 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` if a cell is missing, unless ``partial``, which leaves out its bar and says so.
     """
+    from analysis.cells import mirrored_cells
+    from analysis.small_batch.figure import STYLE, draw_bars
+    from analysis.small_batch.table import table
+    from analysis.small_batch.verdict import verdict
+    from analysis.style import save
+    from analysis.tables.made_of import made_of
+    from analysis.verdict import publish
+
     mirrored = mirrored_cells(STUDY, plan, tracking_uri, list(STUDY.matrix.panels), partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     tidy, csv = table(plan, mirrored), out / f"{STEM}.csv"

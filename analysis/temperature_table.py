@@ -18,16 +18,6 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analysis import command
-from analysis.agreement import figure as measure_agreement_figure
-from analysis.agreement.columns import COLUMNS, OTHERS, measures_of
-from analysis.agreement.ranking import ranked
-from analysis.cells import mirrored_cells
-from analysis.tables.made_of import made_of
-from analysis.tables.text import write_markdown
-from analysis.temperature.printed import printed
-from analysis.temperature.table import KINDS, MEASURED, rows
-from analysis.temperature.verdict import verdict
-from analysis.verdict import publish
 from mi_ray.experiments.plan.plan import Plan
 from sweeps.temperature import STUDY
 
@@ -37,6 +27,17 @@ def draw(plan: Plan, tracking_uri: str, out: Path, *, partial: bool = False) -> 
 
     Raises `MissingCells` when one is not there, unless ``partial``: encoders that lack a measure are not ranked then.
     """
+    from analysis.agreement import figure as measure_agreement_figure
+    from analysis.agreement.columns import COLUMNS, OTHERS, measures_of
+    from analysis.agreement.ranking import ranked
+    from analysis.cells import mirrored_cells
+    from analysis.tables.made_of import made_of
+    from analysis.tables.text import write_markdown
+    from analysis.temperature.printed import printed
+    from analysis.temperature.table import KINDS, MEASURED, rows
+    from analysis.temperature.verdict import verdict
+    from analysis.verdict import publish
+
     mirrored = mirrored_cells(STUDY, plan, tracking_uri, KINDS, partial=partial)
     out.mkdir(parents=True, exist_ok=True)
     tidy = rows(plan, mirrored)

@@ -14,21 +14,24 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from analysis import verdict
-from analysis.agreement.csv_table import read
-from analysis.paper.page import page
 from mi_ray.experiments.declare.checks import Refused
+
+if TYPE_CHECKING:
+    from analysis.verdict import Verdict
 
 PRINTED = Path(__file__).parent / "paper" / "printed.csv"
 """The rows of Tables IV to IX, as the paper prints them."""
 
 
-def verdicts(store: Path) -> Iterator[verdict.Verdict]:
+def verdicts(store: Path) -> Iterator[Verdict]:
     """The verdict of every folder of figures of a store, by study and preset."""
+    from analysis import verdict
+
     for path in sorted(store.glob(f"figures/*/*/{verdict.FILE}")):
         yield verdict.read(path.parent)
 
@@ -39,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags.add_argument("--store", type=Path, default=Path("runs"), help="whose verdicts are shown: %(default)s")
     flags.add_argument("--out", type=Path, metavar="FILE", help="write the page here, instead of to the screen")
     given = flags.parse_args(argv)
+    from analysis.agreement.csv_table import read
+    from analysis.paper.page import page
+
     made_by = f"python analysis/what_holds.py --store {given.store}" + (f" --out {given.out}" if given.out else "")
     try:
         text = page(read(PRINTED), verdicts(given.store), str(given.store), made_by)

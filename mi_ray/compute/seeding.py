@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from zlib import crc32
 
 import numpy as np
-import torch
 
 
 def stream(seed: int, purpose: str, counter: int = 0) -> np.random.Generator:
@@ -18,6 +17,8 @@ def stream(seed: int, purpose: str, counter: int = 0) -> np.random.Generator:
 @contextmanager
 def torch_seed(seed: int, purpose: str) -> Iterator[None]:
     """Seed torch's CPU generator inside the block, to initialise modules; its state is restored afterwards."""
+    import torch
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(stream(seed, purpose).integers(2**63)))
         yield

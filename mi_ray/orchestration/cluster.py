@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ray
-import torch
 
-from mi_ray.compute.numerics.cores import cores
+from mi_ray.compute.numerics.cores import cores, count_gpus
 
 MOST = "most_"
 """Prefix of two custom resources of the head, ``most_CPU`` and ``most_GPU``: the size to which the autoscaler may grow
@@ -96,4 +95,4 @@ def _share(resources: Mapping[str, float]) -> Share:
 
 def local(slots: int | None = None) -> Capacity:
     """Capacity of a cluster that `connected` would start on this machine."""
-    return Capacity((Share(float(slots or cores()), float(torch.cuda.device_count())),))
+    return Capacity((Share(float(slots or cores()), float(count_gpus())),))

@@ -10,18 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from ray import tune
 
 from mi_ray.experiments.declare.checks import Refused, Stopped, error_line
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.run.failures import stop_of
-from mi_ray.experiments.run.job import compute
 from mi_ray.experiments.run.loop import STOPPING
 from mi_ray.experiments.run.serial import DataByDigest, Listener
 from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import Capacity
-from mi_ray.orchestration.data_parallel import train_together
 from mi_ray.orchestration.deaths import surviving_every_death
 from mi_ray.orchestration.dependent_trials import DependentTrials, Relay
 from mi_ray.orchestration.lifeline import Interrupted, refuse_if_cut
@@ -91,11 +88,17 @@ class Computing:
     def _computed(self, job: Job, folder: Path) -> str:
         images, decoding = self.data[job.cells[0].data_digest], loaders(job, self.capacity, self.team)
         if together(job, self.team):
+            from mi_ray.orchestration.data_parallel import train_together
+
             each = worker_share(self.capacity, self.team, decoding)
             return train_together(
                 job, images, self.store, workers=self.team.workers, each=each, loaders=decoding, retries=RETRIES,
                 folder=folder,
             )  # fmt: skip
+        import torch
+
+        from mi_ray.experiments.run.job import compute
+
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         on_gpu = torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES")
         device = torch.device("cuda" if on_gpu else "cpu")

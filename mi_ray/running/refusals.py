@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from importlib.util import find_spec
 
+from mi_ray.compute.numerics.cores import count_gpus
 from mi_ray.experiments.declare import OwnQuestion
 from mi_ray.experiments.declare.checks import at_least, one_of, refuse
 from mi_ray.experiments.images.missing import refuse_missing_files
@@ -79,10 +80,8 @@ def missing_cells(order: Order) -> list[Cell]:
 
 def site_of(order: Order) -> Site:
     """The store and the machine of an order. The nodes of a cluster at an address are other machines."""
-    from torch.cuda import is_available
-
     options, store = order.options, order.store
-    on_gpu = is_available() and options.gpus != 0
+    on_gpu = options.gpus != 0 and count_gpus() > 0
     return Site(
         store=store.name, in_bucket=store.bucket is not None, machine=this_machine(store.root),
         is_node=options.address is None, slots=options.slots, loaders=options.loaders, on_gpu=on_gpu,

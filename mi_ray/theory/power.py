@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from math import inf, sqrt
 
-from scipy.special import stdtrit
-
 POWER = 0.8
 """The probability to find a difference that is there, unless another is given."""
 
@@ -24,6 +22,8 @@ MOST = 1000
 
 def factor(n: int, *, level: float, power: float = POWER, sides: int = 1, columns: int = 1) -> float:
     """t(1 - level) + t(power): infinite where there is no degree of freedom."""
+    from scipy.special import stdtrit
+
     degrees = n - columns if columns > 1 else sides * (n - 1)
     return float(stdtrit(degrees, 1 - level) + stdtrit(degrees, power)) if degrees > 0 else inf
 

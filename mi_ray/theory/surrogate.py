@@ -37,7 +37,6 @@ from dataclasses import dataclass
 from math import exp, inf, log, log1p
 
 import numpy as np
-from scipy.stats import binom
 
 from mi_ray.theory.information import NATS_PER_BIT, entropy_bits
 
@@ -80,6 +79,8 @@ class Surrogate:
     @property
     def collision_nats(self) -> float:
         """L: the contrastive loss that negatives of the positive pair's class alone cause at least."""
+        from scipy.stats import binom
+
         met = np.arange(self.negatives + 1)
         return float(binom.pmf(met, self.negatives, 1 / self.classes) @ np.log1p(met))
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mi_ray.compute.estimation.averaging import Plateau, average, check_interval
 from mi_ray.compute.numerics.blocks import CPU, Rows, rows_within, slices
+from mi_ray.compute.numerics.eager import eager
 from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.compute.pairs.couples import Couple
 from mi_ray.compute.seeding import stream
@@ -166,7 +167,7 @@ def adamw(critics: Critics, weight_decay: float) -> torch.optim.Optimizer:
     weights = [critics.hidden_weight, critics.out_weight]
     rest = [critics.hidden_bias, critics.out_bias, critics.log_temperature]
     groups = [{"params": weights, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, betas=BETAS, fused=True)
+    return eager(torch.optim.AdamW)(groups, betas=BETAS, fused=True)
 
 
 class _Kept:

@@ -21,7 +21,7 @@ from mi_ray.compute.choices import Input
 from mi_ray.compute.frozen.plain_views import batch_size, freeze
 from mi_ray.compute.images.crops import PLAIN_SHARE
 from mi_ray.compute.images.image_set import ImageSet, Photographs, Squares
-from mi_ray.compute.images.pixels import as_trained, pixels
+from mi_ray.compute.images.pixels import as_trained, pixels, regions
 from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.compute.pairs.augmentation import Rows, View
 from mi_ray.compute.pairs.loader import computed
@@ -141,7 +141,7 @@ def _views_of_photographs(
             rows=rows,
             share=input.share if input else PLAIN_SHARE,
         )
-        cropped = images.encoded.crops(chosen, crops)
+        cropped = regions(images.encoded, chosen, crops)
         return recoloured(cropped, view, seed_of(v, b), rows) if device.type == "cpu" else cropped
 
     for (b, v, start), part in zip(tasks, fetch(work, tasks), strict=True):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mi_ray.compute.choices import Input
 from mi_ray.compute.images.crops import PLAIN_SHARE, centred
 from mi_ray.compute.images.image_set import ImageSet, Photographs, Squares
-from mi_ray.compute.images.pixels import as_trained, pixels
+from mi_ray.compute.images.pixels import as_trained, pixels, regions
 from mi_ray.compute.pairs.loader import computed
 
 BATCH = 256
@@ -88,4 +88,4 @@ def _plain(photographs: Photographs, rows: np.ndarray, seen: Input | None) -> Te
         share=seen.share if seen else PLAIN_SHARE,
         bicubic=seen is not None and seen.interpolation == "bicubic",
     )
-    return encoded.crops(rows, crops)
+    return regions(encoded, rows, crops)

@@ -11,10 +11,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from timm.models.resnet import ResNet
 from torch import Tensor, nn
 
 from mi_ray.compute.frozen.torchvision_names import TWINS, from_torchvision, twin_of
+from mi_ray.compute.numerics.eager import without_compiler
+
+with without_compiler():
+    from timm.models.resnet import ResNet
 
 Naming = Literal["own", "former", "clip", "transformers", "numbered", "torchvision", "torchvision, numbered"]
 """Whose names the tensors of a file have. ``own``: the encoder's in timm. ``former``: timm's or the authors' earlier

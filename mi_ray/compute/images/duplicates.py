@@ -10,8 +10,6 @@ from hashlib import blake2b
 
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from mi_ray.compute.numerics.uncertainty import Sources
 
@@ -50,6 +48,9 @@ def merged_sources(sources: Sources, identities: Identities) -> Sources:
 
     Copies are not independent observations, so a standard error must count them as one source.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     known, source = np.unique(sources, return_inverse=True)
     _, image = np.unique(identities, return_inverse=True)
     size = len(known) + image.max(initial=-1) + 1

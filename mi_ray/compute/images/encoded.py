@@ -1,10 +1,11 @@
-"""Encoded photographs: files, or parts of shards, that are read and decoded when a view needs them."""
+"""Encoded photographs: files, or parts of shards, that are read when a view needs them.
+
+`pixels` decodes them to tensors; nothing here imports torch."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -12,30 +13,19 @@ from pathlib import Path
 from typing import Any, assert_never, overload
 
 import numpy as np
-import torch
 from jaxtyping import Int64, UInt8
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
-from torch.nn.functional import interpolate
 
-from mi_ray.compute.images.crops import Crops, Sizes
+from mi_ray.compute.images.crops import Sizes
 from mi_ray.compute.images.decode import (
     LARGE,
     WHITE,
     decode_bytes,
-    refusals,
     refuse_bytes,
     refuse_header,
-    refuse_pixels,
 )
 from mi_ray.compute.numerics.regular_files import open_regular
-
-DIVISORS = (8, 4, 2)
-"""Reductions at which a JPEG can be decoded."""
-
-JPEG = b"\xff\xd8\xff"
-"""The first bytes of a JPEG."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,75 +152,6 @@ class Encoded:
     def photograph(self, i: int, divisor: int = 1) -> Image.Image:
         """Photograph i, upright and in RGB; of a JPEG, at 1/``divisor`` of its size (`decode_bytes`)."""
         return decode_bytes(self.content(i), self.called(i), self.matte, divisor)
-
-    def pixels(self, i: int) -> UInt8[Tensor, "3 height width"]:
-        """The pixels of `photograph` at its full size, with the colours of a pixel side by side in memory.
-
-        torchvision decodes a JPEG in two thirds of PIL's time, to the same pixels.
-        """
-        content = self.content(i)
-        with refusals(self.called(i)):  # torchvision has no limit of its own
-            refuse_pixels(*self.sizes[i].tolist())
-        if content.startswith(JPEG):
-            from torchvision.io import ImageReadMode, decode_jpeg  # noqa: PLC0415  (takes 1.6 seconds the first time)
-
-            with suppress(RuntimeError):  # a kind of JPEG that it does not know
-                known = torch.frombuffer(content, dtype=torch.uint8)
-                pixels = decode_jpeg(known, ImageReadMode.UNCHANGED, apply_exif_orientation=True)
-                if len(pixels) == 3:  # four are CMYK; one is grey
-                    return pixels
-        photograph = decode_bytes(content, self.called(i), self.matte)
-        return torch.from_numpy(np.array(photograph)).permute(2, 0, 1)
-
-    def crops(self, rows: Int64[np.ndarray, " m"], crops: Crops) -> UInt8[Tensor, "m 3 size size"]:
-        """A region of each of the photographs ``rows``; one that follows itself is decoded once."""
-        shape = (len(rows), 3, crops.size, crops.size)
-        views = torch.empty(shape, dtype=torch.uint8, memory_format=torch.channels_last)
-        last: tuple[int, int] | None = None
-        for place, row in enumerate(rows.tolist()):
-            left, top, width, height = crops.boxes[place].tolist()
-            box = (left, top, left + width, top + height)
-            divisor = _divisor(min(width, height), crops.size)
-            if (row, divisor) != last:
-                photograph = self.pixels(row) if divisor == 1 else self.photograph(row, divisor)
-                last = row, divisor
-            if isinstance(photograph, Tensor):
-                view = _resized(photograph, box, crops)
-            else:
-                view = _resized_from_reduced(photograph, box, int(self.sizes[row].max()), crops)
-            views[place] = view.flip(-1) if crops.mirrored[place] else view
-        return views
-
-
-Box = tuple[int, int, int, int]
-"""Left, top, right and bottom."""
-
-
-def _divisor(extent: int, size: int) -> int:
-    """The largest reduction at which a region of ``extent`` pixels has ``size`` left: antialiasing reduces the rest."""
-    return next((divisor for divisor in DIVISORS if extent >= divisor * size), 1)
-
-
-def _resized(photograph: UInt8[Tensor, "3 height width"], box: Box, crops: Crops) -> UInt8[Tensor, "3 size size"]:
-    """A region of a photograph. torch resizes bytes with antialiasing several times faster than PIL, to the same values
-    but for rounding."""
-    left, top, right, bottom = box
-    # copied as it lies in memory: torch's fast path takes colours side by side, without gaps
-    region = photograph[None, :, top:bottom, left:right].contiguous(memory_format=torch.channels_last)
-    mode = "bicubic" if crops.bicubic else "bilinear"
-    return interpolate(region, size=(crops.size, crops.size), mode=mode, antialias=True)[0]
-
-
-def _resized_from_reduced(
-    photograph: Image.Image, box: Box, longest: int, crops: Crops
-) -> UInt8[Tensor, "3 size size"]:
-    """A region of a photograph that was decoded at a reduced size; ``box`` and its ``longest`` side are those at full
-    size. PIL takes the edges of a region between pixels, torch does not."""
-    divisor = round(longest / max(photograph.size))
-    left, top, right, bottom = (edge / divisor for edge in box)
-    method = Image.Resampling.BICUBIC if crops.bicubic else Image.Resampling.BILINEAR
-    view = photograph.resize((crops.size, crops.size), method, box=(left, top, right, bottom))
-    return torch.from_numpy(np.array(view)).permute(2, 0, 1)
 
 
 def state_of(encoded: Encoded) -> dict[str, NDArray[Any]]:

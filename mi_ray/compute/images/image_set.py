@@ -19,8 +19,7 @@ from PIL import Image
 from mi_ray.compute.images.crops import centred
 from mi_ray.compute.images.duplicates import Identities, identities_of_pixels
 from mi_ray.compute.images.encoded import Encoded, InPlace, Names, Packed, state_of
-from mi_ray.compute.numerics.mapped_files import mapped_arrays, metadata_of
-from mi_ray.compute.numerics.tensor_files import save_arrays
+from mi_ray.compute.numerics.mapped_files import mapped_arrays, metadata_of, save_arrays
 
 SPLITS = ("train", "validation", "test")
 
@@ -62,7 +61,9 @@ class Photographs:
 
     def pixels(self, rows: Int64[np.ndarray, " m"]) -> UInt8[np.ndarray, "m 3 side side"]:
         """The plain views of ``rows`` for an encoder trained here."""
-        return self.encoded.crops(rows, centred(self.encoded.sizes[rows], size=self.side)).numpy()
+        from mi_ray.compute.images.pixels import regions
+
+        return regions(self.encoded, rows, centred(self.encoded.sizes[rows], size=self.side)).numpy()
 
 
 Streamed = Squares | Photographs

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mi_ray.compute.images.encoded import Encoded, Packed
-from mi_ray.compute.numerics.mapped_files import mapped_arrays
-from mi_ray.compute.numerics.tensor_files import save_arrays
+from mi_ray.compute.numerics.mapped_files import mapped_arrays, save_arrays
 
 SHARD_BYTES = 256 * 2**20
 """Bytes at which a shard ends: few enough to be uploaded again after a fault."""

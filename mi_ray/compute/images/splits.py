@@ -11,6 +11,7 @@ from jaxtyping import Int64
 
 from mi_ray.compute.images.class_folders import some
 from mi_ray.compute.images.image_set import SPLITS
+from mi_ray.compute.seeding import stream
 
 LEAST = 2
 """Images of each class that every split needs: a same-class pair (Sec. III-A)."""
@@ -31,8 +32,6 @@ def deal(
 ) -> dict[str, Int64[np.ndarray, " m"]]:
     """Images of each split, ascending. The last ``n_test`` images are the test part, the ``n_validation`` before them
     the validation part; an official part without images gets ``held_out`` of every stratum of the rest, at random."""
-    from mi_ray.compute.seeding import stream
-
     places = np.arange(len(stratum))
     rest, *official = np.split(places, [len(places) - n_validation - n_test, len(places) - n_test])
     parts: dict[str, list[np.ndarray]] = {"train": [], "validation": [official[0]], "test": [official[1]]}

@@ -1,13 +1,18 @@
-"""CPU cores and memory that this process may use: affinity (``taskset``), and the limits of Linux's control groups."""
+"""CPU cores, memory and GPUs that this process may use, by affinity (``taskset``) and the limits of Linux's control
+groups."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 PROC, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+
+GPU_FILES = ("nvidia*", "nvhost*", "nvmap", "kfd", "dxg")
+"""Files below ``/dev`` that drivers make on Linux: of Nvidia's GPUs and boards, of AMD's GPUs, of Windows below WSL."""
 
 
 def cores(proc: Path = PROC, root: Path = CGROUPS) -> int:
@@ -76,3 +81,12 @@ def _groups(controller: str, proc: Path, root: Path) -> Iterator[tuple[Path, str
         if controller in controllers.split(","):
             mounts = [root / controllers, root / controller] if controller else [root, root / "unified"]
             yield from ((mount, path.lstrip("/")) for mount in dict.fromkeys(mounts))
+
+
+def count_gpus() -> int:
+    """GPUs that torch can use; importing it takes seconds, which a machine without a driver's files is spared."""
+    if sys.platform == "linux" and not any(any(Path("/dev").glob(name)) for name in GPU_FILES):
+        return 0
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+CACHE = "MI_RAY_CACHE"
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of a disk, quota or file size that is exhausted."""
 _TOLD = (re.compile(r"\(os error (\d+)\)"), re.compile(r"\[Errno (\d+)\]"))
@@ -73,6 +74,12 @@ def reserve(descriptor: int, size: int) -> None:
         if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):  # a file system that cannot reserve
             raise
     os.ftruncate(descriptor, size)
+
+
+def user_cache() -> Path:
+    """The folder for what can be made again: $MI_RAY_CACHE, or in the user's cache folder."""
+    base = os.environ.get(CACHE) or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mi-ray"
+    return Path(base).absolute()
 
 
 def _free(folder: Path) -> str:

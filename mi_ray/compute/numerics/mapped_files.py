@@ -1,6 +1,7 @@
 """Named arrays in safetensors files that are mapped into memory.
 
-Processes of a node share one copy, and an array may be larger than memory. `tensor_files` reads and writes whole files.
+Processes of a node share one copy, and an array may be larger than memory. `tensor_files` reads and writes files of
+tensors; nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from safetensors.numpy import save_file
 
-from mi_ray.compute.numerics.disk import reserve, telling_room
+from mi_ray.compute.numerics.disk import reserve, save_with_usual_mode, telling_room
 
 TYPES = {
     "U8": np.uint8, "BOOL": np.bool_, "I32": np.int32, "U32": np.uint32, "I64": np.int64, "F16": np.float16,
@@ -93,3 +95,9 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
     if start + max(ends, default=0) > path.stat().st_size:
         raise ValueError(f"{path} is truncated; allowed: an intact safetensors file")
     return header, start
+
+
+def save_arrays(arrays: dict[str, NDArray[Any]], path: Path, texts: dict[str, str] | None = None) -> None:
+    """Write arrays, and ``texts`` in the header, to ``path``; OSError if the disk refuses."""
+    needed = sum(array.nbytes for array in arrays.values())
+    save_with_usual_mode(lambda file: save_file(arrays, file, texts), path, needed)

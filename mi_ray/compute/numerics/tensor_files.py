@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -26,12 +23,6 @@ def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     with telling_room(partial, needed), open(partial, "rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
-
-
-def save_arrays(arrays: dict[str, NDArray[Any]], path: Path, texts: dict[str, str] | None = None) -> None:
-    """Write arrays, and ``texts`` in the header, to ``path``; OSError if the disk refuses."""
-    needed = sum(array.nbytes for array in arrays.values())
-    save_with_usual_mode(lambda file: save_numpy(arrays, file, texts), path, needed)
 
 
 def unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

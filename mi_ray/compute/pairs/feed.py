@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mi_ray.compute.images.crops import PLAIN_SHARE
 from mi_ray.compute.images.image_set import ImageSet, Photographs, Squares, Streamed
-from mi_ray.compute.images.pixels import pixels
+from mi_ray.compute.images.pixels import pixels, regions
 from mi_ray.compute.pairs.augmentation import Rows, View
 from mi_ray.compute.pairs.couples import Couple, Indices
 from mi_ray.compute.pairs.loader import computed, parts_of
@@ -177,7 +177,7 @@ class _Parts:
                 crops = crops_of(
                     self._view, encoded.sizes[chosen], size=side, seed=request.seed, rows=rows, share=PLAIN_SHARE
                 )
-                cropped = encoded.crops(chosen, crops)
+                cropped = regions(encoded, chosen, crops)
                 return recoloured(cropped, self._view, request.seed, rows) if self._viewed_here else cropped
             case _:
                 assert_never(self._images)

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from copy import deepcopy
 from functools import lru_cache
 from typing import Any, cast
 
-import timm
 import torch
-from timm.models.resnet import ResNet
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mi_ray.compute.choices import Stem
+from mi_ray.compute.numerics.eager import without_compiler
 from mi_ray.compute.seeding import torch_seed
+from mi_ray.compute.training.sizes import Pass
+
+with without_compiler():
+    import timm
+    from timm.models.resnet import ResNet
 
 SIDES = (32, 48, 64, 96, 112, 128, 160, 192, 224, 256, 384)
 """Image sides that are tried to suggest one if an encoder does not accept the given side."""
+
+FLOAT = 4
+"""Bytes of a float32."""
 
 # Networks
 
@@ -53,14 +60,6 @@ def with_cifar_stem(network: nn.Module, arch: str) -> nn.Module:
 
 
 # Shapes and costs, measured on PyTorch's meta device, which computes no values
-
-
-@dataclass(frozen=True)
-class Pass:
-    """A forward pass of one image: ``width`` of h, and floating-point operations."""
-
-    width: int
-    flops: int
 
 
 def width(arch: str, stem: Stem = "imagenet") -> int:
@@ -127,6 +126,25 @@ def _allowed_side(arch: str, side: int, stem: Stem, training: bool) -> str:
             _measured(arch, other, stem, training)
             return f"a side of {other}"
     return "another arch: it takes none of the usual sides"
+
+
+def encoder_bytes(arch: str, stem: Stem = "imagenet") -> int:
+    """Bytes of the weights and statistics of an encoder."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in blank(arch, stem).state_dict().values())
+
+
+def activation_bytes(arch: str, side: int, stem: Stem = "imagenet") -> int:
+    """Bytes that the backward pass of one view needs in float32, roughly: outputs of all layers that have weights."""
+    network, outputs = deepcopy(blank(arch, stem)).eval(), []
+    for module in network.modules():
+        if any(True for _ in module.parameters(recurse=False)):
+            module.register_forward_hook(lambda module, given, output: outputs.append(_numbers(output)))
+    network(torch.empty(1, 3, side, side, device="meta"))
+    return FLOAT * sum(outputs)
+
+
+def _numbers(output: object) -> int:
+    return output.numel() if isinstance(output, Tensor) else 0
 
 
 @lru_cache(maxsize=64)

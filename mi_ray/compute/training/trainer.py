@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mi_ray.compute.images.image_set import ImageSet
+from mi_ray.compute.numerics.eager import eager
 from mi_ray.compute.numerics.precision import autocast
 from mi_ray.compute.pairs.augmentation import Rows, View
 from mi_ray.compute.pairs.couples import Couple
@@ -152,8 +153,8 @@ def _optimizer(networks: nn.Module, name: str, learning_rate: float, weight_deca
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if name == "adamw":
-        return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
-    return torch.optim.SGD(groups, lr=learning_rate, momentum=0.9, fused=True)
+        return eager(torch.optim.AdamW)(groups, lr=learning_rate, fused=True)
+    return eager(torch.optim.SGD)(groups, lr=learning_rate, momentum=0.9, fused=True)
 
 
 def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:

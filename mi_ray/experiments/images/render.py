@@ -7,7 +7,7 @@ from typing import assert_never
 
 import numpy as np
 
-from mi_ray.compute.generated import cdp, negatives
+from mi_ray.compute.generated import negatives
 from mi_ray.compute.generated.drawings import mnist_drawings, mnist_files, scikit_learn_drawings, split_drawings
 from mi_ray.compute.generated.photographs import (
     folder_photographs,
@@ -73,6 +73,8 @@ def class_list(data: Labelled) -> Path | None:
 
 
 def _cdp(data: CDP) -> dict[str, ImageSet]:
+    from mi_ray.compute.generated import cdp
+
     drawings = scikit_learn_drawings() if data.digits == BUNDLED else mnist_drawings(Path(data.digits))
     allowed = split_drawings(drawings, data.seed)
     if data.backgrounds == BUNDLED:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from statistics import median
 from typing import TYPE_CHECKING
 
-from mi_ray.compute.training.networks import forward_flops, width
+from mi_ray.compute.training.sizes import forward_flops, width
 from mi_ray.experiments.declare import Declaration, Encoder, encoder_of, n_classes
 from mi_ray.experiments.declare.images import counts
 from mi_ray.experiments.declare.kind import MOST_CLASSES, Counts

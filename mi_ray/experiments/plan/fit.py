@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from mi_ray.compute.choices import Input, Stem
-from mi_ray.compute.frozen import checkpoint_files
-from mi_ray.compute.training.networks import forward_pass
+from mi_ray.compute.training.sizes import forward_pass
 from mi_ray.experiments.declare import (
     Encoder,
     Question,
@@ -59,4 +58,8 @@ def seen_by(encoder: Encoder) -> Input | None:
     """The input that an encoder was trained with; None if that is the images as they are."""
     if isinstance(encoder, Training):
         return None
-    return encoder.input or (checkpoint_files.input_of(encoder.arch) if isinstance(encoder.source, str) else None)
+    if encoder.input or not isinstance(encoder.source, str):
+        return encoder.input
+    from mi_ray.compute.frozen.checkpoint_files import input_of
+
+    return input_of(encoder.arch)

@@ -7,17 +7,11 @@ for every view and stay in their files. h is kept in float32. A checkpoint holds
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
-from functools import lru_cache
 from math import ceil
 
-import torch
-from torch import Tensor
-
-from mi_ray.compute.choices import Stem
 from mi_ray.compute.images.labelled import RESIDENT_BUDGET
-from mi_ray.compute.training.networks import blank, forward_flops, width
+from mi_ray.compute.training.sizes import activation_bytes, encoder_bytes, forward_flops, width
 from mi_ray.experiments.declare import (
     Checkpoint,
     Data,
@@ -122,31 +116,10 @@ def stored_bytes(data: Data, held: Counts, *, in_bucket: bool) -> int:
 # Networks
 
 
-@lru_cache(maxsize=256)
-def encoder_bytes(arch: str, stem: Stem) -> int:
-    """Bytes of the weights and statistics of an encoder, measured on shapes."""
-    return sum(tensor.numel() * tensor.element_size() for tensor in blank(arch, stem).state_dict().values())
-
-
 def projector_bytes(encoder: Training) -> int:
     """Bytes of the weights of a training's projector."""
     h = width(encoder.arch, encoder.stem)
     return FLOAT * (h * encoder.hidden + encoder.hidden + encoder.hidden * encoder.out + encoder.out)
-
-
-@lru_cache(maxsize=256)
-def activation_bytes(arch: str, side: int, stem: Stem) -> int:
-    """Bytes that the backward pass of one view needs in float32, roughly: outputs of all layers that have weights."""
-    network, outputs = deepcopy(blank(arch, stem)).eval(), []
-    for module in network.modules():
-        if any(True for _ in module.parameters(recurse=False)):
-            module.register_forward_hook(lambda module, given, output: outputs.append(_numbers(output)))
-    network(torch.empty(1, 3, side, side, device="meta"))
-    return FLOAT * sum(outputs)
-
-
-def _numbers(output: object) -> int:
-    return output.numel() if isinstance(output, Tensor) else 0
 
 
 # Cells

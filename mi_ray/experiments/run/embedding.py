@@ -17,7 +17,7 @@ from mi_ray.compute.images.image_set import SPLITS
 from mi_ray.compute.numerics.finite import refuse_rows, refuse_tensors
 from mi_ray.compute.numerics.mapped_files import created_arrays, mapped_arrays
 from mi_ray.compute.numerics.tensor_files import load_tensors
-from mi_ray.compute.training import networks
+from mi_ray.compute.training import networks, sizes
 from mi_ray.experiments.declare import Embedding, Frozen, Views
 from mi_ray.experiments.declare.kind import Values
 from mi_ray.experiments.declare.measures import EFFECTIVE_RANK, NOT_LEARNED
@@ -49,7 +49,7 @@ def embedded(
     encoder, progress = frozen_encoder(declaration, store, upstream), Progress(attempt)
     seen = seen_by(declaration.encoder)
     splits = {split: data.split(split) for split in SPLITS}
-    width = networks.width(declaration.encoder.arch, declaration.encoder.stem)
+    width = sizes.width(declaration.encoder.arch, declaration.encoder.stem)
     per_image = (declaration.per_image,) if isinstance(declaration, Views) else ()
     shapes = {split: (len(images), *per_image, width) for split, images in splits.items()}
     with created_arrays(attempt.payload / EMBEDDINGS, shapes, np.float32) as h:

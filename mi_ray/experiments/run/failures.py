@@ -7,12 +7,11 @@ import errno
 import os
 import resource
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-
-import torch
 
 from mi_ray.compute.numerics.cores import CGROUPS, PROC, memory_bytes
 from mi_ray.compute.numerics.disk import FULL, number_of
@@ -128,7 +127,8 @@ def lacks_memory(error: BaseException) -> bool:
     """Whether an allocation failed, in main memory or on a GPU."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    of_torch = getattr(sys.modules.get("torch"), "OutOfMemoryError", MemoryError)  # who raises it has imported torch
+    if isinstance(error, MemoryError | of_torch):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in TEXTS)
 

@@ -29,7 +29,6 @@ from mi_ray.experiments.declare import (
     n_classes,
 )
 from mi_ray.experiments.declare.measures import FIRST_LOSS, IN_TRAINING, LOSS, NOT_LEARNED
-from mi_ray.experiments.images.pairs import label_channel
 from mi_ray.experiments.plan.plan import Cell, Plan
 from mi_ray.experiments.store.store import CommittedCell, Store
 from mi_ray.theory.channel import LabelChannel
@@ -72,6 +71,8 @@ def allowed_bits(training: Training, images: ImageSet | None) -> float | None:
         return nominal_bound_bits(training.k_tr) - log2(1 + (2 * training.k_tr - 2) * apart)
     known = n_classes(training.data, pairing.task) if pairing.prior == "uniform" else None
     if images is not None:
+        from mi_ray.experiments.images.pairs import label_channel
+
         channel = label_channel(pairing, images)
     elif known:
         channel = LabelChannel.uniform(known, pairing.redraw)

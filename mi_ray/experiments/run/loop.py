@@ -7,17 +7,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
-
-from mi_ray.compute.numerics.tensor_files import load_tensors, save_tensors
-from mi_ray.compute.training.trainer import Trainer
 from mi_ray.experiments.declare.checks import say
 from mi_ray.experiments.declare.measures import LEARNING_RATE, VIEWS_PER_SECOND
-from mi_ray.experiments.run.history import History
 from mi_ray.experiments.store.failpoints import failpoint
 from mi_ray.experiments.store.files import append_line, sha256
 from mi_ray.experiments.store.store import Attempt
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mi_ray.compute.training.trainer import Trainer
+    from mi_ray.experiments.run.history import History
 
 REPORTS = 50
 LOOK_SECONDS = 5.0
@@ -150,6 +152,8 @@ def _save(trainer: Trainer, history: History, attempt: Attempt | None) -> None:
     """Write a checkpoint of trainer and history, named by its step and sha256, and remove all but the newest `KEPT`.
 
     All workers must call it; only the one with the ``attempt`` writes."""
+    from mi_ray.compute.numerics.tensor_files import save_tensors
+
     history_tensors = history.state(trainer.workers)
     if not attempt:
         return
@@ -165,6 +169,8 @@ def _save(trainer: Trainer, history: History, attempt: Attempt | None) -> None:
 def _resume(trainer: Trainer, attempt: Attempt | None) -> History:
     """Load the newest intact checkpoint of any earlier attempt into every worker's trainer, and return its history,
     which is empty if there is no checkpoint."""
+    from mi_ray.experiments.run.history import History
+
     state = trainer.workers.from_first(_newest_checkpoint(attempt) if attempt else None)
     if not state:
         return History()
@@ -174,6 +180,8 @@ def _resume(trainer: Trainer, attempt: Attempt | None) -> History:
 
 def _newest_checkpoint(attempt: Attempt) -> dict[str, Tensor]:
     """The tensors of the newest intact checkpoint; empty if there is none. Damaged ones are named on stderr."""
+    from mi_ray.compute.numerics.tensor_files import load_tensors
+
     for path in attempt.checkpoints():
         with suppress(FileNotFoundError):  # another attempt has committed the cell meanwhile
             if sha256(path)[:32] == path.stem.partition("-")[2]:

@@ -7,15 +7,12 @@ from contextlib import contextmanager, nullcontext
 from threading import Event, Thread
 from typing import Protocol
 
-import torch
-
 from mi_ray.compute.numerics.cores import cores
 from mi_ray.experiments.images.prepared import PreparedData
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.plan.queue import Queue
 from mi_ray.experiments.plan.resources import loaders_of
 from mi_ray.experiments.run.failures import failure_line, stop_of
-from mi_ray.experiments.run.job import compute
 from mi_ray.experiments.run.loop import STOPPING, Leaving
 from mi_ray.experiments.store.store import Store
 
@@ -75,6 +72,10 @@ def ticking(listener: Listener) -> Iterator[None]:
 
 
 def _run_all(queue: Queue, data: DataByDigest, store: Store, listener: Listener, loaders: int | None) -> None:
+    import torch
+
+    from mi_ray.experiments.run.job import compute
+
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
     spare = cores() - 1

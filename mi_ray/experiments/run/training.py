@@ -12,7 +12,7 @@ from mi_ray.compute.images.image_set import ImageSet
 from mi_ray.compute.numerics.finite import NotFinite, refuse_tensors
 from mi_ray.compute.numerics.precision import number_type
 from mi_ray.compute.numerics.tensor_files import save_tensors
-from mi_ray.compute.training import networks
+from mi_ray.compute.training import networks, sizes
 from mi_ray.compute.training.mlp import fresh_mlp
 from mi_ray.compute.training.objectives import NT_XENT, Loss, NTXentAgainstLoss, SupConLoss
 from mi_ray.compute.training.trainer import Trainer
@@ -51,7 +51,7 @@ def trained(
     images = data.split("train")
     encoder = networks.encoder(declaration.arch, seed=declaration.seed, stem=declaration.stem)
     projector = fresh_mlp(
-        networks.width(declaration.arch, declaration.stem),
+        sizes.width(declaration.arch, declaration.stem),
         hidden=declaration.hidden,
         out=declaration.out,
         seed=declaration.seed,

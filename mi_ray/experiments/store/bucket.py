@@ -6,7 +6,6 @@ fsspec is imported at the first request, so that a store in a folder works witho
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 import uuid
 from collections.abc import Mapping
@@ -15,13 +14,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from mi_ray.compute.numerics.disk import user_cache
 from mi_ray.experiments.declare.checks import Refused, refuse
 from mi_ray.experiments.store.files import MANIFEST, sha256_once
 
 EXTRAS = {"s3": "s3", "gs": "gcs"}
 """The extra of mi-ray that installs the client library, by URL scheme."""
 ALLOWED = "a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX"
-CACHE = "MI_RAY_CACHE"
 WAITS = (0.1, 0.5, 2.0)
 """Seconds between tries to create a name that another process is creating at the same time."""
 
@@ -40,8 +39,7 @@ class Bucket:
     @property
     def cache(self) -> Path:
         """This node's folder for downloads: below $MI_RAY_CACHE, or in the user's cache folder."""
-        base = os.environ.get(CACHE) or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mi-ray"
-        return Path(base).absolute() / hashlib.sha256(self._below.encode()).hexdigest()[:20]
+        return user_cache() / hashlib.sha256(self._below.encode()).hexdigest()[:20]
 
     @property
     def _below(self) -> str:

@@ -10,8 +10,9 @@ from PIL import Image
 from torchvision.transforms.v2 import functional
 
 from mi_ray.compute.images.crops import Crops, centred
-from mi_ray.compute.images.encoded import DIVISORS, Encoded, InPlace, Names, digest_of
+from mi_ray.compute.images.encoded import Encoded, InPlace, Names, digest_of
 from mi_ray.compute.images.pack import index_of, pack, packed
+from mi_ray.compute.images.pixels import DIVISORS, pixels_of, regions
 from tests.compute.photographs import jpeg, scene
 
 
@@ -37,7 +38,7 @@ def one(box, size, mirrored=False, bicubic=False):
 
 
 def crop(photographs, i, box, size, **options):
-    return photographs.crops(np.array([i]), one(box, size, **options))[0].float()
+    return regions(photographs, np.array([i]), one(box, size, **options))[0].float()
 
 
 def by_torchvision(image, box, size, interpolation="bilinear"):
@@ -97,7 +98,7 @@ def test_a_jpeg_has_the_pixels_of_pil_whatever_its_kind(tmp_path, mode, options)
     content = jpeg(scene(150, 100).convert(mode), **options)
     photographs = encoded(tmp_path / "p", {"a.jpg": content})
     wanted = np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).transpose(2, 0, 1)
-    np.testing.assert_array_equal(photographs.pixels(0).numpy(), wanted)
+    np.testing.assert_array_equal(pixels_of(photographs, 0).numpy(), wanted)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -130,7 +131,7 @@ def test_neighbours_of_one_photograph_are_decoded_once_and_differ_as_their_boxes
     content = Encoded.content
     monkeypatch.setattr(Encoded, "content", lambda self, i: read.append(i) or content(self, i))
     boxes = np.array([(0, 0, 100, 100), (50, 50, 100, 100), (0, 0, 100, 100)])
-    views = photographs.crops(np.array([0, 0, 1]), Crops(boxes=boxes, mirrored=np.zeros(3, bool), size=32))
+    views = regions(photographs, np.array([0, 0, 1]), Crops(boxes=boxes, mirrored=np.zeros(3, bool), size=32))
     assert read == [0, 1]
     for place, row in enumerate([0, 0, 1]):
         assert torch.equal(views[place].float(), crop(photographs, row, boxes[place], 32))

@@ -23,6 +23,7 @@ from mi_ray.compute.images.decode import MAX_PIXELS, opened, read_image
 from mi_ray.compute.images.encoded import Encoded, InPlace, digest_of
 from mi_ray.compute.images.image_files import SPECIAL, image_files
 from mi_ray.compute.images.labelled import load
+from mi_ray.compute.images.pixels import pixels_of
 from mi_ray.compute.images.readers import LargeFiles
 from mi_ray.experiments.declare import Labelled
 from mi_ray.experiments.declare.checks import Refused
@@ -105,7 +106,7 @@ def test_the_largest_photographs_of_phones_and_cameras_are_within_the_limit(size
 def test_torchvision_is_held_to_the_same_limit(tmp_path: Path):
     path = tmp_path / "large.jpg"
     path.write_bytes(jpeg(15_000, 15_000))
-    assert "15000x15000 pixels" in refusal(lambda: encoded(path, (15_000, 15_000)).pixels(0), path)
+    assert "15000x15000 pixels" in refusal(lambda: pixels_of(encoded(path, (15_000, 15_000)), 0), path)
 
 
 @pytest.mark.fault("F27", "one image of 225 megapixels in a labelled folder, and in a folder of backgrounds")

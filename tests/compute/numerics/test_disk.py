@@ -10,8 +10,8 @@ import torch
 from safetensors import SafetensorError
 
 from mi_ray.compute.numerics.disk import telling_room
-from mi_ray.compute.numerics.mapped_files import created_arrays
-from mi_ray.compute.numerics.tensor_files import save_arrays, save_tensors
+from mi_ray.compute.numerics.mapped_files import created_arrays, save_arrays
+from mi_ray.compute.numerics.tensor_files import save_tensors
 from mi_ray.experiments.run.checkpoint import write_state
 from mi_ray.experiments.store.files import append_line, write_json
 from tests.faults.disks import largest_file

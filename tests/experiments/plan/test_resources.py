@@ -10,6 +10,7 @@ import torch
 
 from mi_ray.compute.images.labelled import RESIDENT_BUDGET, largest_side
 from mi_ray.compute.training import networks
+from mi_ray.compute.training.sizes import activation_bytes, encoder_bytes
 from mi_ray.experiments.declare import (
     CDP,
     Checkpoint,
@@ -33,10 +34,8 @@ from mi_ray.experiments.plan.resources import (
     LOADER_VIEWS,
     PROCESS_BYTES,
     Machine,
-    activation_bytes,
     array_bytes,
     disk,
-    encoder_bytes,
     is_streamed,
     loaders_needed,
     loaders_of,
@@ -149,9 +148,9 @@ def test_activations_are_close_to_what_a_backward_pass_keeps() -> None:
 @pytest.mark.parametrize("arch", ["test_resnet", "test_vit", "test_convnext", "resnet10t"])
 def test_activations_do_not_depend_on_the_mode_in_which_a_network_was_looked_at(arch: str) -> None:
     networks.forward_pass(arch, 32 if arch != "test_vit" else 160, training=True)
-    one = activation_bytes.__wrapped__(arch, 160, "imagenet")
+    one = networks.activation_bytes(arch, 160, "imagenet")
     networks.blank(arch).train()
-    assert activation_bytes.__wrapped__(arch, 160, "imagenet") == one > 0
+    assert networks.activation_bytes(arch, 160, "imagenet") == one > 0
 
 
 def test_networks_on_a_gpu_take_no_memory_of_the_machine() -> None:
