@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from mi_ray.experiments.declare.checks import Refused
@@ -82,28 +80,16 @@ def tell(study: str, line: str) -> None:
 
 
 class Recording:
-    """Mirrors the cells of an order into MLflow. Does nothing where mlflow is not installed.
-
-    MLflow is imported, and its database made, in a thread: that takes seconds, in which Ray starts.
-    """
+    """Mirrors the cells of an order into MLflow. Does nothing where mlflow is not installed."""
 
     def __init__(self, order: Order) -> None:
-        """Begin to make the database and the sweep run."""
-        self._order = order
-        self._begun: Future[BackgroundRecorder] | None = None
-        if find_spec("mlflow") is not None:
-            self._begun = Future()
-            Thread(target=self._begin, args=(self._begun,), name="mlflow begins", daemon=True).start()
+        """Make the database and the sweep run before anything is computed; `Refused` if they cannot be used.
 
-    def _begin(self, begun: Future[BackgroundRecorder]) -> None:
-        """Run by the thread."""
-        try:
-            begun.set_result(self._recorder_of(self._order))
-        except BaseException as error:
-            begun.set_exception(error)
-
-    @staticmethod
-    def _recorder_of(order: Order) -> BackgroundRecorder:
+        A server that does not answer is told at once, and again by `finish` if cells are not mirrored by then.
+        """
+        self._recorder: BackgroundRecorder | None = None
+        if find_spec("mlflow") is None:
+            return
         from mi_ray.tracking.background import BackgroundRecorder
         from mi_ray.tracking.reach import Unusable, database, sqlite_uri
         from mi_ray.tracking.recorder import Recorder
@@ -115,23 +101,11 @@ class Recording:
             uri, experiment=study.name, sweep=f"{study.name}/{options.preset}", is_own=database(uri) == own,
             artifacts=None if uri.startswith("http") else store.root / "artifacts",
         )  # fmt: skip
-        begun = BackgroundRecorder(recorder, store, partial(tell, study.name))
+        self._recorder = BackgroundRecorder(recorder, store, partial(tell, study.name))
         try:
-            begun.begin()
+            self._recorder.begin()
         except Unusable as error:
             raise Refused(f"tracking-uri: {error}") from error
-        return begun
-
-    def ready(self) -> None:
-        """Wait for the database and the sweep run, before anything is computed; `Refused` if they cannot be used.
-
-        A server that does not answer is told at once, and again by `finish` if cells are not mirrored by then.
-        """
-        _ = self._recorder
-
-    @property
-    def _recorder(self) -> BackgroundRecorder | None:
-        return self._begun.result() if self._begun else None
 
     def mirror(self, cell: Cell) -> None:
         """Recording a committed cell in the background."""
@@ -152,8 +126,8 @@ class Recording:
 
     def give_up(self) -> None:
         """End the sweep run as failed: nothing will be computed."""
-        if self._begun and self._begun.exception() is None:
-            self._begun.result().give_up()
+        if self._recorder:
+            self._recorder.give_up()
 
     def finish(self, order: Order, code: int) -> tuple[int, list[tuple[str, str]]]:
         """Recording the remaining cells, draw and attach the figures, end the sweep run.
@@ -161,15 +135,14 @@ class Recording:
         Returns the exit code, which is `FAILED` also where drawing failed, and lines for the summary. A failure of
         MLflow's is one of these lines and loses nothing: the same command mirrors and draws again.
         """
-        recorder = self._recorder
-        if recorder is None:
+        if self._recorder is None:
             return code, [NOT_INSTALLED]
         from mi_ray.tracking.reach import Unreachable, Unusable, shown
 
-        mlflow = recorder.recorder
-        if unsynced := recorder.drain(order.whole):
-            promise = "" if isinstance(recorder.error, Unusable) else "; the same command mirrors them"
-            return code, [("MLflow", f"unsynced: {unsynced} cells ({recorder.failure}){promise}")]
+        mlflow = self._recorder.recorder
+        if unsynced := self._recorder.drain(order.whole):
+            promise = "" if isinstance(self._recorder.error, Unusable) else "; the same command mirrors them"
+            return code, [("MLflow", f"unsynced: {unsynced} cells ({self._recorder.failure}){promise}")]
         try:
             drawn = draw_figures(order, mlflow.tracking_uri, mlflow.sweep)
             mlflow.attach(drawn.files)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from mi_ray.compute.numerics.memory import give_back
-from mi_ray.experiments.declare import CDP
+from mi_ray.experiments.declare import Data, Labelled, OwnImages
 from mi_ray.experiments.declare.checks import Refused, Stopped, say
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import Job, Plan, build
@@ -24,11 +25,11 @@ from mi_ray.experiments.store.lost import (
     settle_run,
     unsettled,
 )
-from mi_ray.running.clock import Accounting, Reading
+from mi_ray.running.clock import Accounting
 from mi_ray.running.exit import DONE, FAILED, INTERRUPTED, STOPPED
 from mi_ray.running.order import Order
 from mi_ray.running.recording import Recording
-from mi_ray.running.runner import Runner, import_ahead
+from mi_ray.running.runner import Runner
 from mi_ray.running.screen import Screen
 from mi_ray.running.stop import stopping_in_order
 
@@ -73,10 +74,6 @@ def run_order(order: Order, before: str = "") -> int:
 
 def _computed(order: Order, recording: Recording) -> Rounds:
     """Prepare the images, and compute all cells that are missing."""
-    if order.plan.missing_jobs(order.store):
-        import_ahead(order.options)
-    if any(order.digest_of(data) is None and not isinstance(data, CDP) for data in order.data):
-        recording.ready()  # before images are made for minutes
     images = {data: prepare(data, order.store, Reading(data)) for data in order.data}
     give_back()
     digests = {data: prepared.digest for data, prepared in images.items()}
@@ -84,7 +81,7 @@ def _computed(order: Order, recording: Recording) -> Rounds:
     try:
         by_digest = {made.digest: made for made in images.values()}
         with ExitStack() as stack:
-            runner = stack.enter_context(Runner(order.options, order.store, by_digest, recording.ready))
+            runner = stack.enter_context(Runner(order.options, order.store, by_digest))
             rounds = Rounds(healed(order.renewed(digests.get)), runner, recording)
             if order.options.probe:
                 from mi_ray.running.probing.process import OnlineProbe
@@ -130,6 +127,26 @@ def lacks_answers(order: Order) -> bool:
     last = order.rounds[-1]
     needed = build(last.questions, order.digest_of).cells
     return not last.may_fail and bool(needed.keys() - order.store.committed(needed))
+
+
+class Reading:
+    """Tells every `TELLS` seconds how many photographs of a data set have been read; nothing of a small one."""
+
+    TELLS = 10.0
+
+    def __init__(self, data: Data) -> None:
+        self._name = data.name if isinstance(data, Labelled | OwnImages) else "images"
+        self._read, self._began = 0, time.monotonic()
+        self._told = self._began
+
+    def __call__(self, images: int) -> None:
+        """Count ``images`` more."""
+        self._read += images
+        now = time.monotonic()
+        if now - self._told >= self.TELLS:
+            self._told = now
+            rate = self._read / (now - self._began)
+            say(f"images    {self._name}: {self._read:,} read and checked, {rate:,.0f} a second")
 
 
 class Rounds:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
-from importlib import import_module
-from threading import Thread
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from mi_ray.experiments.plan.plan import Job
@@ -17,24 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-def import_ahead(options: Options) -> None:
-    """Begin to import Ray in a thread, where the options need it: that takes seconds, in which images are made."""
-    if options.on == "ray":
-        Thread(target=_import_ray, name="import of ray", daemon=True).start()
-
-
-def _import_ray() -> None:
-    """Run by the thread. An error is raised again by whoever imports it next."""
-    with suppress(Exception):
-        import_module("mi_ray.orchestration.sweep")
-
-
 class Runner:
-    """Connects to Ray with the first jobs and disconnects at the end. ``images``: by digest; ``ready``: waits for all
-    that must be there before a job begins, while Ray starts."""
+    """Connects to Ray with the first jobs and disconnects at the end. ``images``: by digest."""
 
-    def __init__(self, options: Options, store: Store, images: DataByDigest, ready: Callable[[], None]) -> None:
-        self._options, self._store, self._images, self._ready = options, store, images, ready
+    def __init__(self, options: Options, store: Store, images: DataByDigest) -> None:
+        self._options, self._store, self._images = options, store, images
         self._connection = ExitStack()
         self._is_connected = False
 
@@ -47,20 +32,17 @@ class Runner:
     def run(self, jobs: Sequence[Job], listener: Listener, set_slots: Callable[[int], None]) -> None:
         """Run all jobs. ``set_slots`` is called with the number of jobs that the cluster runs side by side."""
         if self._options.on == "here":
-            self._ready()
             run_here(jobs, self._images, self._store, listener, loaders=self._options.loaders)
             return
         from mi_ray.orchestration.cluster import capacity
         from mi_ray.orchestration.connection import connected
+        from mi_ray.orchestration.placement import training_slots
+        from mi_ray.orchestration.sweep import run_on_ray
 
         if not self._is_connected:
             self._connection.enter_context(connected(self._options.address, self._options.cores))
             end_in_order_on_sigterm()
             self._is_connected = True
-        from mi_ray.orchestration.placement import training_slots
-        from mi_ray.orchestration.sweep import run_on_ray
-
-        self._ready()
         room, team = capacity(), self._options.team
         set_slots(training_slots(room, team, jobs))
         run_on_ray(jobs, self._images, self._store, listener, capacity=room, team=team)
