@@ -30,7 +30,7 @@ from mi_ray.compute.numerics.cores import cores
 from mi_ray.experiments.declare.checks import STOPPED, Refused, error_line
 from mi_ray.orchestration.address import refuse_dead
 from mi_ray.orchestration.cluster import Capacity, capacity
-from mi_ray.orchestration.lifeline import PATIENCE, kill_local_cluster, lifeline, lifeline_of
+from mi_ray.orchestration.lifeline import PATIENCE, kill_local_cluster, lifeline, lifeline_of, starting
 
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -82,11 +82,12 @@ def _joined(address: str) -> Iterator[None]:
     """Connect to the cluster at ``address``."""
     close_token(Path.home() / ".ray" / "auth_token")
     refuse_dead(address)
-    try:
-        ray.init(address=address, **SILENT)
-    except Exception as error:
-        disconnect()
-        raise Refused(f"address: {address!r} does not answer ({error_line(error)[:300]})") from error
+    with starting():
+        try:
+            ray.init(address=address, **SILENT)
+        except Exception as error:
+            disconnect()
+            raise Refused(f"address: {address!r} does not answer ({error_line(error)[:300]})") from error
     yield
 
 
@@ -94,18 +95,19 @@ def _joined(address: str) -> Iterator[None]:
 def _started(slots: int) -> Iterator[None]:
     """Start a local cluster of ``slots`` CPUs that is closed to others, in a folder that is removed after the block."""
     with session_folder() as folder, environment({"RAY_AUTH_TOKEN_PATH": str(token_file(folder))}):
-        try:
-            with _on_loopback():
-                ray.init(
-                    address="local", num_cpus=slots, include_dashboard=False, _node_ip_address=LOOPBACK,
-                    _temp_dir=str(folder / "r"), **SILENT,
-                )  # fmt: skip
-        except Exception as error:
-            disconnect()
-            raise Refused(
-                f"ray: no local cluster starts ({error_line(error)[:300]}); allowed: a machine with free memory, disk"
-                f" and processes; or --on here"
-            ) from error
+        with starting():
+            try:
+                with _on_loopback():
+                    ray.init(
+                        address="local", num_cpus=slots, include_dashboard=False, _node_ip_address=LOOPBACK,
+                        _temp_dir=str(folder / "r"), **SILENT,
+                    )  # fmt: skip
+            except Exception as error:
+                disconnect()
+                raise Refused(
+                    f"ray: no local cluster starts ({error_line(error)[:300]}); allowed: a machine with free memory,"
+                    f" disk and processes; or --on here"
+                ) from error
         yield
 
 

@@ -16,7 +16,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +38,9 @@ ASK_SECONDS = 5.0
 PAUSE_SECONDS = 10.0
 """Seconds between two looks that show that this process itself was stopped (Ctrl-Z): it has waited for nobody."""
 
+START_SECONDS = 600.0
+"""Seconds that Ray may take to start or to be joined; on a busy machine it takes minutes."""
+
 UNWIND_SECONDS = 10.0
 """Seconds that the main thread has to leave Ray's calls before the process is ended."""
 
@@ -45,6 +48,9 @@ PATIENCE = {"RAY_gcs_rpc_server_reconnect_timeout_s": "3600"}
 """Environment variables of Ray's native code, which would else end the process after a minute without a head."""
 
 LOCAL = "the local cluster's"
+HEAD = ("gcs_server", "raylet")
+"""Processes of a local cluster that the driver starts, and without which there is none."""
+
 RAYLET = f"{LOCAL} raylet"
 AGENTS = ("DashboardAgent", "RuntimeEnvAgent")
 """Processes that a raylet starts, and with which it ends."""
@@ -113,9 +119,7 @@ class Lifeline:
             return
         self.cause = f"Ray: {cause}"
         if not self.over.wait(UNWIND_SECONDS):
-            say(f"\nstopped: {self.cause}; {KEPT}", file=sys.stderr)
-            kill_local_cluster()
-            os._exit(STOPPED)
+            _end(self.cause)
 
     def _kill_raylet(self, descriptors: dict[int, int]) -> None:
         """Kill the raylet of a local cluster, and its agents, which outlive it. If it left in order, it would have Ray
@@ -124,6 +128,51 @@ class Lifeline:
             if self.processes[pid].startswith((RAYLET, *(f"{LOCAL} {agent}" for agent in AGENTS))):
                 with suppress(OSError):
                     signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """End this process if Ray, which starts or is joined in the block, never will: its head died, or `START_SECONDS`
+    have passed.
+
+    Ray's own calls wait for a dead head as long as `PATIENCE` says; they have `UNWIND_SECONDS` to raise.
+    """
+    over, before = threading.Event(), {child.pid for child in psutil.Process().children()}
+    threading.Thread(target=_watch_start, args=(over, before), daemon=True, name="lifeline-start").start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _watch_start(over: threading.Event, others: Collection[int]) -> None:
+    began = looked = time.monotonic()
+    while not over.wait(0.5):
+        before, looked = looked, time.monotonic()
+        if looked - before > PAUSE_SECONDS:
+            began = looked
+        cause = _dead_at_start(others)
+        if not cause and looked - began > START_SECONDS:
+            cause = f"it has not started for {looked - began:.0f} s; {REMEDY}"
+        if cause and not over.wait(UNWIND_SECONDS):
+            _end(f"Ray: {cause}")
+
+
+def _dead_at_start(others: Collection[int]) -> str:
+    """Which process of a local cluster that starts is dead; empty if none is. ``others``: processes from before."""
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            is_dead = child.pid not in others and child.status() == psutil.STATUS_ZOMBIE
+            if is_dead and child.name() in HEAD:
+                return f"{LOCAL} {child.name()} was killed or crashed while it started; {REMEDY}"
+    return ""
+
+
+def _end(cause: str) -> None:
+    """End this process, whose main thread hangs in a call of Ray's, with all that it started."""
+    say(f"\nstopped: {cause}; {KEPT}", file=sys.stderr)
+    kill_children()
+    os._exit(STOPPED)
 
 
 _lines: list[Lifeline] = []
@@ -173,8 +222,12 @@ def interrupt_if_cut() -> None:
 def kill_local_cluster() -> None:
     """Kill all processes of the local cluster that this process started, if it did."""
     node = ray_worker._global_node
-    if node is None or not node.is_head():
-        return
+    if node is not None and node.is_head():
+        kill_children()
+
+
+def kill_children() -> None:
+    """Kill every process that this one has started, and theirs."""
     below = psutil.Process().children(recursive=True)
     for process in below:
         with suppress(psutil.Error):
@@ -192,7 +245,7 @@ def processes_of(node: Any) -> dict[int, str]:
     found = {
         info.process.pid: f"{LOCAL} {kind}"
         for kind, infos in node.all_processes.items()
-        if kind in ("gcs_server", "raylet")
+        if kind in HEAD
         for info in infos
     }
     if found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -44,6 +45,36 @@ def test_a_dead_cluster_stops_the_sweep_in_one_line_and_the_same_command_goes_on
         after = committed(store)
         assert len(after) == CELLS and {key: after[key] for key in before} == before
         recovery.redone = f"{sum(manifest['attempt'] - 1 for manifest in after.values())} cells begun again"
+
+
+@pytest.mark.fault("F8", "kill -9 of the local head's GCS, or of its raylet, while Ray starts")
+@pytest.mark.parametrize(
+    ("until", "process"), [("gcs_server", "gcs_server"), ("dashboard.py", "gcs_server"), ("raylet", "raylet")]
+)
+def test_a_head_that_dies_while_ray_starts_ends_the_sweep_in_one_line(
+    until: str, process: str, tmp_path: Path, recovery: Recovery
+):
+    """Ray's calls wait for a head that died, for as long as they wait for one that hangs."""
+    driver = start(*SMALL, store=tmp_path / "runs")
+    below: dict[str, psutil.Process] = {}
+    while until not in below:
+        assert driver.poll() is None, driver.communicate()
+        for child in psutil.Process(driver.pid).children():
+            with suppress(psutil.Error):
+                words = [Path(word).name for word in child.cmdline()]
+                below |= {name: child for name in ("gcs_server", "dashboard.py", "raylet") if name in words[:4]}
+    below[process].kill()
+    killed = time.monotonic()
+    out, err = driver.communicate(timeout=120)
+    recovery.seconds = time.monotonic() - killed
+    assert recovery.seconds < 60 and "Traceback" not in out + err
+    if driver.returncode == 2:
+        assert "no local cluster starts" in err
+    else:
+        assert driver.returncode == 3, out + err
+        assert f"stopped: Ray: the local cluster's {process}" in err and "the same command goes on" in err
+    psutil.wait_procs(below.values(), timeout=30)
+    assert not [child for child in below.values() if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
 
 @pytest.mark.fault("F8", "a head that is not there, as a sweep meets it")
