@@ -13,8 +13,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from analysis import report
 from analysis.page import page as report_page
+from analysis.page.collect import collect
 
 ROOT = Path(__file__).parents[1]
 SMALL = [
@@ -84,7 +84,7 @@ def test_mlflow_and_the_report_state_what_the_csv_states(swept: tuple[Path, str]
     told = [run.data.tags for run in runs_of(store) if run.data.tags["kind"] == "estimation"]
     assert sorted(tags["statement"] for tags in told) == sorted(rows["statement"])
     assert sorted(tags.get("nominal_outside", "") for tags in told) == sorted(rows["nominal_outside"])
-    page = report_page.page(report.collect(store))
+    page = report_page.page(collect(store))
     assert all(statement in page for statement in rows["statement"])
     assert f"{rows['certified'].sum()} of 4 certified" in page
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import pandas as pd
 import pytest
 
+import analysis
 from analysis import augmentation_search
+from analysis.augmentation.table import outcome
 from analysis.cells import cells_of, mirrored_cells
 from analysis.verdict import CELLS, Verdict, publish, read, resting_on
 from mi_ray.experiments.declare.measures import NOT_LEARNED
@@ -35,6 +38,13 @@ WHY = "learned nothing: the loss ended 0.00 ± 0.00 bits below chance"
 GIVEN = Verdict("a study", "a claim", False, "It does not hold.", {"lowest share": 0.1})
 
 
+@pytest.fixture(scope="module", autouse=True)
+def everything_imported() -> None:
+    """What is imported while a function is patched would keep the patch."""
+    for found in walk_packages(analysis.__path__, "analysis."):
+        import_module(found.name)
+
+
 def planned(name: str, folder: Path) -> tuple[object, Plan]:
     study = import_module(f"sweeps.{name}").STUDY
     return study, plan_of(study, study.grid("smoke", {}), lambda data: "d" * 64, Store(folder))
@@ -50,8 +60,8 @@ def test_every_study_cannot_be_judged_by_an_encoder_that_did_not_learn(
     frame = pd.DataFrame([{"key": cell.key, "kind": kind, NOT_LEARNED: WHY}])
     monkeypatch.setattr(augmentation_search, "judged", lambda plan, rows: plan)
     module, _, function = str(study.draw).partition(":")
-    monkeypatch.setattr(f"{module}.mirrored_cells", lambda *_, **__: frame)
-    monkeypatch.setattr(f"{module}.save", lambda *_, **__: [], raising=False)
+    monkeypatch.setattr("analysis.cells.mirrored_cells", lambda *_, **__: frame)
+    monkeypatch.setattr("analysis.style.save", lambda *_, **__: [])
     getattr(import_module(module), function)(plan, "", tmp_path, partial=True)
     given = read(tmp_path)
     assert given.holds is None and given.study == name
@@ -95,7 +105,7 @@ def test_a_store_of_an_earlier_version_is_judged_by_its_history_and_results(tmp_
 
 def test_a_candidate_of_a_search_that_did_not_learn_did_not_win(tmp_path: Path) -> None:
     _, plan = planned("augmentation_search", tmp_path)
-    result = augmentation_search.outcome(plan, pd.DataFrame(columns=["key", "kind"]))
+    result = outcome(plan, pd.DataFrame(columns=["key", "kind"]))
     kept = augmentation_search.judged(plan, result)
     trained = {cell.parameters["views"] for cell in cells_of(kept, "training")}
     assert trained <= {str(result.views)} and set(kept.cells) < set(plan.cells)

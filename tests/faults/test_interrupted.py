@@ -66,9 +66,9 @@ def searching():
 
 def hanging():
     """Its trainings neither end nor save."""
-    from mi_ray.experiments.run import serial
+    from mi_ray.experiments.run import job
 
-    serial.compute = lambda *_, **__: time.sleep(PATIENCE)
+    job.compute = lambda *_, **__: time.sleep(PATIENCE)
     return STUDY
 
 

@@ -38,7 +38,7 @@ from tests.running.studies import SMALL, order_in
 DIES = """
 import os, sys
 sys.modules["mlflow"] = None
-from mi_ray.experiments.run import serial
+from mi_ray.experiments.run import job as run_job
 from mi_ray.launch import launch
 from tests.running.studies import SMALL
 
@@ -48,7 +48,7 @@ def compute(job, *arguments, **options):
         os.kill(os.getpid(), 9)
     return original(job, *arguments, **options)
 
-original, serial.compute = serial.compute, compute
+original, run_job.compute = run_job.compute, compute
 launch(SMALL, sys.argv[1:])
 """
 

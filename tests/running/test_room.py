@@ -18,10 +18,11 @@ from mi_ray.experiments.declare.checks import Refused
 from mi_ray.experiments.declare.kind import Counts
 from mi_ray.experiments.plan.plan import Job, build, group
 from mi_ray.experiments.plan.resources import Machine
+from mi_ray.experiments.run import job as run_job
 from mi_ray.experiments.run import serial
 from mi_ray.experiments.store.store import Store
 from mi_ray.launch import launch, run
-from mi_ray.orchestration import sweep
+from mi_ray.orchestration import data_parallel, sweep
 from mi_ray.orchestration.cluster import Capacity, Share
 from mi_ray.orchestration.placement import Team
 from mi_ray.running import refusals
@@ -121,7 +122,7 @@ def test_the_serial_runner_gives_loaders_to_cells_that_stream_and_leaves_itself_
 ) -> None:
     given: dict[str, int] = {}
     monkeypatch.setattr(serial, "cores", lambda: 4)
-    monkeypatch.setattr(serial, "compute", lambda job, *args, loaders, **others: given.setdefault(job.kind, loaders))
+    monkeypatch.setattr(run_job, "compute", lambda job, *args, loaders, **others: given.setdefault(job.kind, loaders))
     serial.run_here(streamed(), {"d": None}, Store(tmp_path), Silent(), loaders=option)
     assert given == {"training": of_encoders, "embedding": of_encoders, "evaluation": 0}
 
@@ -135,7 +136,7 @@ def test_the_serial_runner_ticks_beside_the_computation_so_that_a_screen_can_tel
 
     heard = Clock()
     monkeypatch.setattr(serial, "TICK_SECONDS", 0.001)
-    monkeypatch.setattr(serial, "compute", lambda *args, **others: heard.ticked.wait(20))
+    monkeypatch.setattr(run_job, "compute", lambda *args, **others: heard.ticked.wait(20))
     serial.run_here(streamed()[:1], {"d": None}, Store(tmp_path), heard)
     assert heard.ticked.is_set()
     assert not any(thread.name == "tick" for thread in enumerate_threads())
@@ -144,8 +145,10 @@ def test_the_serial_runner_ticks_beside_the_computation_so_that_a_screen_can_tel
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_trial_computes_with_the_loaders_whose_cores_it_takes(workers: int, tmp_path, monkeypatch) -> None:
     given: list[int] = []
-    monkeypatch.setattr(sweep, "compute", lambda job, *args, loaders, **others: given.append(loaders))
-    monkeypatch.setattr(sweep, "train_together", lambda job, *args, loaders, **others: given.append(loaders) or "")
+    monkeypatch.setattr(run_job, "compute", lambda job, *args, loaders, **others: given.append(loaders))
+    monkeypatch.setattr(
+        data_parallel, "train_together", lambda job, *args, loaders, **others: given.append(loaders) or ""
+    )
     capacity, team = Capacity((Share(8, 0),)), Team(workers=workers)
     work = sweep.Computing({"d": None}, Store(tmp_path), team, capacity)
     threads = torch.get_num_threads()

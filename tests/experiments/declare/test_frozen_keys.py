@@ -62,8 +62,8 @@ KEYS = {
     VIEWED: "views-e663a01283dbb310805b",
     Estimation(
         embedding=FROZEN, pairing=SameClass(task="color"), k_est=512, critics=3, penalties=(1e-4, 1e-3), seed=2
-    ): "estimation-3e31d9aaeebdee155143",
-    Estimation(embedding=VIEWED, pairing=SimCLR(flip=0.0)): "estimation-874c7fc545b9e78fbbc6",
+    ): "estimation-3e768dd4a5d25e0591b9",
+    Estimation(embedding=VIEWED, pairing=SimCLR(flip=0.0)): "estimation-5dd743ebd8a14dcf3ddf",
     LinearEvaluation(embedding=Embedding(encoder=SUP_CON), task="class"): "evaluation-6dbfc77dabf673ad172c",
     Geometry(embedding=VIEWED, pairing=SimCLR(flip=0.0)): "geometry-e138693656da2965faee",
     Geometry(embedding=FROZEN, pairing=SameClass(task="all", redraw=0.5)): "geometry-b46a1625605ba908b3cc",

@@ -160,7 +160,7 @@ def test_golden_keys_stand_still():
 GOLDEN = [
     "training-7aa08ab90a245f94d47f",
     "embedding-46002411ff1d29ddcf47",
-    "estimation-25b567cf4b0320480880",
+    "estimation-18f7d167c7da7da5d333",
     "evaluation-af8d97c8e991f89fdbdb",
     "checkpoint-d4a726f1d6db27b278ed",
     "views-1e3cb648a4c8fafaf3dc",
