@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from math import exp, isfinite
 from statistics import median
 
+from mi_ray.experiments.declare import Data, Labelled, OwnImages
+from mi_ray.experiments.declare.checks import say
 from mi_ray.experiments.plan.cost import DEFAULT_RATE, job_work, rates
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.store.store import CommittedCell
@@ -176,3 +178,23 @@ def rounded_duration(seconds: float) -> str:
     if seconds < 36 * 3600:
         return f"{seconds / 3600:.1f} h"
     return f"{seconds / 86400:.1f} days"
+
+
+class Reading:
+    """Tells every `TELLS` seconds how many photographs of a data set have been read; nothing of a small one."""
+
+    TELLS = 10.0
+
+    def __init__(self, data: Data) -> None:
+        self._name = data.name if isinstance(data, Labelled | OwnImages) else "images"
+        self._read, self._began = 0, time.monotonic()
+        self._told = self._began
+
+    def __call__(self, images: int) -> None:
+        """Count ``images`` more."""
+        self._read += images
+        now = time.monotonic()
+        if now - self._told >= self.TELLS:
+            self._told = now
+            rate = self._read / (now - self._began)
+            say(f"images    {self._name}: {self._read:,} read and checked, {rate:,.0f} a second")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from mi_ray.compute.numerics.memory import give_back
-from mi_ray.experiments.declare import Data, Labelled, OwnImages
 from mi_ray.experiments.declare.checks import Refused, Stopped, say
 from mi_ray.experiments.images.prepared import prepare
 from mi_ray.experiments.plan.plan import Job, Plan, build
@@ -25,7 +23,7 @@ from mi_ray.experiments.store.lost import (
     settle_run,
     unsettled,
 )
-from mi_ray.running.clock import Accounting
+from mi_ray.running.clock import Accounting, Reading
 from mi_ray.running.exit import DONE, FAILED, INTERRUPTED, STOPPED
 from mi_ray.running.order import Order
 from mi_ray.running.recording import Recording
@@ -127,26 +125,6 @@ def lacks_answers(order: Order) -> bool:
     last = order.rounds[-1]
     needed = build(last.questions, order.digest_of).cells
     return not last.may_fail and bool(needed.keys() - order.store.committed(needed))
-
-
-class Reading:
-    """Tells every `TELLS` seconds how many photographs of a data set have been read; nothing of a small one."""
-
-    TELLS = 10.0
-
-    def __init__(self, data: Data) -> None:
-        self._name = data.name if isinstance(data, Labelled | OwnImages) else "images"
-        self._read, self._began = 0, time.monotonic()
-        self._told = self._began
-
-    def __call__(self, images: int) -> None:
-        """Count ``images`` more."""
-        self._read += images
-        now = time.monotonic()
-        if now - self._told >= self.TELLS:
-            self._told = now
-            rate = self._read / (now - self._began)
-            say(f"images    {self._name}: {self._read:,} read and checked, {rate:,.0f} a second")
 
 
 class Rounds:

@@ -192,9 +192,7 @@ class Screen:
 
     def _now(self, job: Job) -> str:
         """How a running training stands; empty for other jobs."""
-        if job.kind != "training":
-            return ""
-        return moment(self.store.latest(job.key), (self.store.probes(job.key) or [{}])[-1])
+        return moment(self.store.latest(job.key), self.store.last_probe(job.key)) if job.kind == "training" else ""
 
     def _seconds_to_go(self) -> float | None:
         over = self._results.keys() | self._lost.keys()

@@ -229,6 +229,10 @@ class Store:
         except (OSError, ValueError, KeyError):
             return []
 
+    def last_probe(self, key: str) -> dict[str, float]:
+        """What the last probe of a training has found; empty if there was none."""
+        return (self.probes(key) or [{}])[-1]
+
     def latest(self, key: str) -> dict[str, float]:
         """Values that describe a running cell now, such as the loss of a training; empty if unknown."""
         try:

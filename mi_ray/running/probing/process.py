@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Self
 
 import torch
@@ -84,10 +85,19 @@ def tasks_of(plan: Plan, key: str, training: Training) -> tuple[str, ...]:
     return tuple(dict.fromkeys(asked)) or tuple(tasks(training.data))[:1]
 
 
+def take_least_priority() -> None:
+    """Let every other process go first, also those of other sessions, such as Ray's: where Linux groups processes by
+    session, niceness counts within a group, and the group has its own."""
+    os.nice(LEAST_PRIORITY)
+    with suppress(OSError):
+        os.setsid()
+        Path("/proc/self/autogroup").write_text(str(LEAST_PRIORITY))
+
+
 def probe(store: Store, told: Connection) -> None:
     """Probe every new checkpoint of the trainings that ``told`` names, until its other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver ends in order, and closes the pipe
-    os.nice(LEAST_PRIORITY)
+    take_least_priority()
     torch.set_num_threads(1)
     running: dict[str, Probed] = {}
     parts: dict[str, dict[str, ImageSet]] = {}

@@ -87,6 +87,9 @@ def test_the_process_probes_a_checkpoint_once_and_ends_with_its_driver(saved):
             assert time.monotonic() < until
             time.sleep(0.1)
         assert os.getpriority(os.PRIO_PROCESS, process_id) == process.LEAST_PRIORITY
+        assert os.getsid(process_id) == process_id
+        group = Path(f"/proc/{process_id}/autogroup")
+        assert not group.is_file() or group.read_text().endswith(f" nice {process.LEAST_PRIORITY}\n")
         probe.ended(job)
     assert not Path(f"/proc/{process_id}").exists()
     process._look(store, probed(data, job), {})
@@ -109,7 +112,7 @@ def test_a_checkpoint_that_cannot_be_read_is_said_once_and_its_training_is_probe
     store, data, job = saved
     told = Told([probed(data, job)])
     monkeypatch.setattr(process, "encoder_in", lambda *_: {}["no such tensor"])
-    monkeypatch.setattr(process.os, "nice", lambda _: 0)
+    monkeypatch.setattr(process, "take_least_priority", lambda: None)
     monkeypatch.setattr(process.signal, "signal", lambda *_: None)
     monkeypatch.setattr(Store, "probes", lambda store, key: [])
     process.probe(store, told)
