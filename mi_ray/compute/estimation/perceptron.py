@@ -18,6 +18,7 @@ from mi_ray.compute.choices import PERCEPTRON_ROWS, PERCEPTRON_STEPS
 from mi_ray.compute.estimation.averaging import Plateau, average
 from mi_ray.compute.numerics.axes import PrincipalAxes
 from mi_ray.compute.numerics.blocks import Rows, rows_within, slices
+from mi_ray.compute.numerics.eager import eager
 from mi_ray.compute.numerics.finite import refuse_rows
 from mi_ray.compute.numerics.strata import Labels
 from mi_ray.compute.seeding import stream
@@ -71,7 +72,7 @@ def fit_perceptron(
     labels = torch.from_numpy(train[1]).to(device)
     checked = np.unique(np.linspace(0, len(validation[0]) - 1, CHECKED).astype(np.int64))
     held, answers = validation[0][torch.from_numpy(checked)], torch.from_numpy(validation[1][checked]).to(device)
-    optimizer = torch.optim.AdamW(mlp.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
+    optimizer = eager(torch.optim.AdamW)(mlp.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
     averages, plateau, best, least = deepcopy(mlp), Plateau(1, PATIENCE * EVERY), deepcopy(mlp), inf
     batches = _batches(len(labels), seed)
     for step in range(1, PERCEPTRON_STEPS + 1):
