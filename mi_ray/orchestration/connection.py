@@ -82,12 +82,12 @@ def _joined(address: str) -> Iterator[None]:
     """Connect to the cluster at ``address``."""
     close_token(Path.home() / ".ray" / "auth_token")
     refuse_dead(address)
-    with starting():
-        try:
+    try:
+        with starting():
             ray.init(address=address, **SILENT)
-        except Exception as error:
-            disconnect()
-            raise Refused(f"address: {address!r} does not answer ({error_line(error)[:300]})") from error
+    except Exception as error:
+        disconnect()
+        raise Refused(f"address: {address!r} does not answer ({error_line(error)[:300]})") from error
     yield
 
 
@@ -95,19 +95,18 @@ def _joined(address: str) -> Iterator[None]:
 def _started(slots: int) -> Iterator[None]:
     """Start a local cluster of ``slots`` CPUs that is closed to others, in a folder that is removed after the block."""
     with session_folder() as folder, environment({"RAY_AUTH_TOKEN_PATH": str(token_file(folder))}):
-        with starting():
-            try:
-                with _on_loopback():
-                    ray.init(
-                        address="local", num_cpus=slots, include_dashboard=False, _node_ip_address=LOOPBACK,
-                        _temp_dir=str(folder / "r"), **SILENT,
-                    )  # fmt: skip
-            except Exception as error:
-                disconnect()
-                raise Refused(
-                    f"ray: no local cluster starts ({error_line(error)[:300]}); allowed: a machine with free memory,"
-                    f" disk and processes; or --on here"
-                ) from error
+        try:
+            with starting(), _on_loopback():
+                ray.init(
+                    address="local", num_cpus=slots, include_dashboard=False, _node_ip_address=LOOPBACK,
+                    _temp_dir=str(folder / "r"), **SILENT,
+                )  # fmt: skip
+        except Exception as error:
+            disconnect()
+            raise Refused(
+                f"ray: no local cluster starts ({error_line(error)[:300]}); allowed: a machine with free memory,"
+                f" disk and processes; or --on here"
+            ) from error
         yield
 
 

@@ -16,7 +16,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from ray._private import worker as ray_worker
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
 from mi_ray.experiments.declare.checks import KEPT, STOPPED, Stopped, say
+from mi_ray.orchestration.start.watch import END, HEAD, LOCAL, PAUSE_SECONDS, REMEDY, UNWIND_SECONDS, watched
 
 SILENT_SECONDS = 60.0
 """Seconds without an answer of the head after which it counts as gone; a hung process is found that way."""
@@ -35,27 +36,12 @@ SILENT_SECONDS = 60.0
 ASK_SECONDS = 5.0
 """Seconds between two questions to the head, and the time limit of each."""
 
-PAUSE_SECONDS = 10.0
-"""Seconds between two looks that show that this process itself was stopped (Ctrl-Z): it has waited for nobody."""
-
-START_SECONDS = 600.0
-"""Seconds that Ray may take to start or to be joined; on a busy machine it takes minutes."""
-
-UNWIND_SECONDS = 10.0
-"""Seconds that the main thread has to leave Ray's calls before the process is ended."""
-
 PATIENCE = {"RAY_gcs_rpc_server_reconnect_timeout_s": "3600"}
 """Environment variables of Ray's native code, which would else end the process after a minute without a head."""
-
-LOCAL = "the local cluster's"
-HEAD = ("gcs_server", "raylet")
-"""Processes of a local cluster that the driver starts, and without which there is none."""
 
 RAYLET = f"{LOCAL} raylet"
 AGENTS = ("DashboardAgent", "RuntimeEnvAgent")
 """Processes that a raylet starts, and with which it ends."""
-
-REMEDY = "see whether this machine ran out of memory or disk (dmesg, df)"
 
 
 class Interrupted(BaseException):
@@ -137,35 +123,9 @@ def starting() -> Iterator[None]:
 
     Ray's own calls wait for a dead head as long as `PATIENCE` says; they have `UNWIND_SECONDS` to raise.
     """
-    over, before = threading.Event(), {child.pid for child in psutil.Process().children()}
-    threading.Thread(target=_watch_start, args=(over, before), daemon=True, name="lifeline-start").start()
-    try:
+    assert int(END) == STOPPED
+    with watched(KEPT):
         yield
-    finally:
-        over.set()
-
-
-def _watch_start(over: threading.Event, others: Collection[int]) -> None:
-    began = looked = time.monotonic()
-    while not over.wait(0.5):
-        before, looked = looked, time.monotonic()
-        if looked - before > PAUSE_SECONDS:
-            began = looked
-        cause = _dead_at_start(others)
-        if not cause and looked - began > START_SECONDS:
-            cause = f"it has not started for {looked - began:.0f} s; {REMEDY}"
-        if cause and not over.wait(UNWIND_SECONDS):
-            _end(f"Ray: {cause}")
-
-
-def _dead_at_start(others: Collection[int]) -> str:
-    """Which process of a local cluster that starts is dead; empty if none is. ``others``: processes from before."""
-    for child in psutil.Process().children():
-        with suppress(psutil.Error):
-            is_dead = child.pid not in others and child.status() == psutil.STATUS_ZOMBIE
-            if is_dead and child.name() in HEAD:
-                return f"{LOCAL} {child.name()} was killed or crashed while it started; {REMEDY}"
-    return ""
 
 
 def _end(cause: str) -> None:

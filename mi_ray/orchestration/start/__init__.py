@@ -1,0 +1,1 @@
+"""How the driver lives through the start of a cluster."""
