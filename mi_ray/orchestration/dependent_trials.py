@@ -1,5 +1,8 @@
 """Dependent trials: a Tune `SearchAlgorithm` that creates a job's trial once the upstream cell is committed.
 
+Small questions, for which nothing waits, share a trial (`Pace`). If its process dies, those that are left get a trial
+of their own each: only then is a death laid to one of them.
+
 Tune has no dependencies between trials, but its search algorithm decides when a trial comes into being. Whether a cell
 is done is read from the store, never from Tune's state, so a study is resumed by running its command again.
 
@@ -13,11 +16,9 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from ray.tune import Callback
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 from ray.tune.experiment import Trial
 from ray.tune.search import SearchAlgorithm
@@ -33,10 +34,10 @@ from mi_ray.orchestration.cluster import Share, capacity, free
 from mi_ray.orchestration.deaths import PREEMPTED, JobTrialRecord
 from mi_ray.orchestration.lifeline import cut, own_node_lives
 from mi_ray.orchestration.placement import Occupancy, Waits
-from mi_ray.orchestration.trial import FAILED, STOP, config
+from mi_ray.orchestration.trial import FAILED, SECONDS, STOP, Pace, config
 
-LOOK_SECONDS = 5.0
-"""Seconds between two looks at the cluster: nodes that came or went, and trials that have not begun."""
+Batch = tuple[Job, ...]
+"""The jobs of a trial, one after another; slot and signs of life go by the key of the first."""
 
 
 class DependentTrials(SearchAlgorithm):
@@ -61,6 +62,8 @@ class DependentTrials(SearchAlgorithm):
         self.jobs = {job.key: job for job in jobs}
         self._queue = Queue(self.jobs.values(), store, slots=slots)
         self._running: dict[str, JobTrialRecord] = {}
+        self._batches: dict[str, Batch] = {}
+        self._pace, self._alone = Pace(), set[str]()
         self._attempts: dict[str, int] = {}
         self._died: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
@@ -80,24 +83,43 @@ class DependentTrials(SearchAlgorithm):
         self._experiment = experiments[0] if isinstance(experiments, list) else experiments
 
     def next_trial(self) -> Trial | None:
-        """The trial of the next job whose upstream is committed and that fits the cluster; None if no job may start."""
+        """The trial of the next job whose upstream is committed and that fits the cluster, with others if they are
+        small; None if no job may start."""
         job = None if STOPPING.asked else self._queue.take(self._occupancy.fits)
         if job is None:
             return None
         self._occupancy.take(job)
-        self._attempts[job.key] = self._count(job)
+        batch = (job, *self._others(job))
+        self._attempts |= {each.key: self._count(each) for each in batch}
+        name = job.key if len(batch) == 1 else f"{job.key}-and-{len(batch) - 1}"
         spec = self._experiment.spec
-        trial = self._running[job.key] = JobTrialRecord(
+        trial = self._running[name] = JobTrialRecord(
             spec["run"],
-            config=config(job, self._work),
-            trial_id=job.key,
+            config=config(batch, self._work),
+            trial_id=name,
             storage=spec["storage"],
             placement_group_factory=placement_group(self._occupancy.trial_share(job)),
-            experiment_tag=job.key,
+            experiment_tag=name,
             stopping_criterion={},
-            max_failures=self._retries - self._lost[job.key],
+            max_failures=self._retries - self._lost[job.key] if len(batch) == 1 else 0,
         )
+        self._batches[name] = batch
         return trial
+
+    def _others(self, job: Job) -> list[Job]:
+        """The jobs that share the trial of ``job``: of its kind and size, ready, and none of them waited for."""
+        if job.key in self._alone or self._queue.is_waited_for(job):
+            return []
+        share = self._occupancy.trial_share(job)
+
+        def fits(other: Job) -> bool:
+            return other.key not in self._alone and self._occupancy.trial_share(other) == share
+
+        return self._queue.take_beside(job, self._pace.batch(job.kind) - 1, fits)
+
+    def first_of(self, trial: Trial) -> Job:
+        """The job that a trial begins with."""
+        return self._batches[trial.trial_id][0]
 
     def _count(self, job: Job) -> int:
         """Number of attempts in the store at the job's cells that are not committed."""
@@ -120,61 +142,86 @@ class DependentTrials(SearchAlgorithm):
         for trial in trials:
             if trial.status not in (Trial.PENDING, Trial.RUNNING):
                 continue
-            job = self.jobs[trial.trial_id]
-            if trial.status == Trial.RUNNING and job.key in self._running:
-                self._watch(job, now)
+            batch = self._batches[trial.trial_id]
+            job = batch[0]
+            if trial.status == Trial.RUNNING and trial.trial_id in self._running:
+                self._watch(trial.trial_id, batch, now)
             waits = trial.status == Trial.PENDING or self._count(job) <= self._attempts[job.key]
             seconds = self._waits.update(job.key, waits, now)
             if seconds is not None:
                 self._listener.waiting(job, f"{self._occupancy.wanted(job)} since {seconds:.0f} s; free: {free()}")
 
-    def _watch(self, job: Job, now: float) -> None:
-        """Tell of a running job whose process is silent or whose progress stands still, and end it if that lasts."""
-        known = silence.beats(job.key)
+    def _watch(self, trial: str, batch: Batch, now: float) -> None:
+        """Tell of a running trial whose process is silent or whose progress stands still, and end it if that lasts."""
+        job, known = batch[0], silence.beats(batch[0].key)
         for name, beat in known.items():
             still = self._still.seconds(name, beat.count, now)
             who = f"process {beat.pid} gives no sign of life"
-            if self._is_over(job, name, who, still, silence.SILENT_SECONDS, silence.GIVEN_UP_SECONDS):
+            if self._is_over(trial, name, who, still, silence.SILENT_SECONDS, silence.GIVEN_UP_SECONDS):
                 silence.end(name, beat)
-        share = self._store.progress(job.key) if job.kind in silence.TELLS_PROGRESS else 0.0
-        still = self._still.seconds(job.key, share, now) if 0 < share < 1 else 0.0
+        shares = (self._store.progress(each.key) for each in batch) if job.kind in silence.TELLS_PROGRESS else ()
+        share = next((share for share in shares if 0 < share < 1), 0.0)
+        still = self._still.seconds(job.key, share, now) if share else 0.0
         who = f"its progress stands still at {share:.0%}"
         patience = max(silence.STILL_GIVEN_UP_SECONDS, silence.SLOWEST * self._still.longest(job.key))
-        if self._is_over(job, job.key, who, still, silence.STILL_SECONDS, patience):
+        if self._is_over(trial, job.key, who, still, silence.STILL_SECONDS, patience):
             for name, beat in known.items():
                 silence.end(name, beat)
 
-    def _is_over(self, job: Job, name: str, who: str, still: float, told: float, given_up: float) -> bool:
+    def _is_over(self, trial: str, name: str, who: str, still: float, told: float, given_up: float) -> bool:
         """Whether a silence has lasted ``given_up`` seconds; the listener is told of it once after ``told`` seconds."""
+        job = self._batches[trial][0]
         if still >= told and self._still.tells(name):
             self._listener.silent(job, f"{who} since {still:.0f} s; it is ended and tried again after {given_up:.0f} s")
         if still < given_up:
             return False
         if name in (job.key, f"{job.key}/0"):  # the trial's own; of its workers, Ray Train starts others
-            self._running[job.key].hung = f"hung: {who} since {still:.0f} s, so it was ended"
+            self._running[trial].hung = f"hung: {who} since {still:.0f} s, so it was ended"
         return True
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        """Ask the store whether the job's cells are committed; if not, the job has failed, whatever Tune says.
+        """Ask the store which of the trial's jobs are committed; the others have failed, whatever Tune says.
 
         Tune would take an error of the store's or of the listener's for one of the trial's: it is kept in ``fault``.
         """
-        job, trial = self.jobs[trial_id], self._running.pop(trial_id, None)
+        trial = self._running.pop(trial_id, None)
         if trial is None:
             return
-        self._forget(job)
+        batch, told = self._batches[trial_id], result or {}
+        errors = told.get(FAILED, [])
+        self._forget(batch[0])
+        if errors:
+            self._pace.learn(batch[0].kind, told[SECONDS] / len(errors))
         try:
-            if all(self._store.has(cell.key) for cell in job.cells):
-                self._ended.add(job.key)
-                self._queue.done(job)
-                self._listener.finished(job)
-            elif not STOPPING.asked:
-                reason = (result or {}).get(FAILED) or self._told(job, trial.death if error else "")
-                if reason.startswith(STOP):
-                    raise Stopped(reason.removeprefix(STOP))
-                self._fail(job, reason)
+            for place, job in enumerate(batch):
+                self._end(job, batch, "".join(errors[place : place + 1]), trial.death if error else "")
         except Exception as fault:
             self.fault = self.fault or fault
+
+    def _end(self, job: Job, batch: Batch, reason: str, death: str) -> None:
+        """A job's trial has ended: of ``death``, unless that is "". ``reason``: of the job's own failure, or ""."""
+        is_done = all(self._store.has(cell.key) for cell in job.cells)
+        if job is not batch[0] and (is_done or reason):
+            self._listener.started(job)
+        if is_done:
+            self._ended.add(job.key)
+            self._queue.done(job)
+            self._listener.finished(job)
+        elif STOPPING.asked:
+            return
+        elif reason.startswith(STOP):
+            raise Stopped(reason.removeprefix(STOP))
+        elif reason or len(batch) == 1:
+            self._fail(job, reason or self._told(job, death))
+        else:
+            self._put_back(job, death, is_first=job is batch[0])
+
+    def _put_back(self, job: Job, death: str, is_first: bool) -> None:
+        """A job that its batch has left undone gets a trial of its own; ``death`` is its own if it had begun."""
+        self._alone.add(job.key)
+        if death and (is_first or self._count(job) > self._attempts[job.key]):
+            self._lose(job, death)
+        self._queue.put_back(job)
 
     def _told(self, job: Job, death: str) -> str:
         """The reason of a job's last death with the number of its tries; ``death``: "" if its last try did not die."""
@@ -197,32 +244,38 @@ class DependentTrials(SearchAlgorithm):
 
     def recover(self, trial: JobTrialRecord) -> None:
         """Tune tries a trial again: tell why."""
-        self._still.forget(trial.trial_id)
-        silence.forget(trial.trial_id)
-        self._died[trial.trial_id] += 1
-        self._lost[trial.trial_id] += not trial.death.startswith(PREEMPTED)
-        self._listener.died(self.jobs[trial.trial_id], trial.death)
+        job = self.first_of(trial)
+        self._still.forget(job.key)
+        silence.forget(job.key)
+        self._lose(job, trial.death)
+
+    def _lose(self, job: Job, death: str) -> None:
+        """Count and tell a death after which the job is tried again."""
+        self._died[job.key] += 1
+        self._lost[job.key] += not death.startswith(PREEMPTED)
+        self._listener.died(job, death)
 
     def stop(self) -> None:
         """End Tune's run once the running trainings have saved a checkpoint, or `SAVE_SECONDS` after the first call."""
         if math.isinf(self._stops):
             self._stops = time.monotonic() + SAVE_SECONDS
             silence.tell_to_stop()
-        running = (self.jobs[key] for key, trial in self._running.items() if trial.status == Trial.RUNNING)
+        running = (self.first_of(trial) for trial in self._running.values() if trial.status == Trial.RUNNING)
         if time.monotonic() > self._stops or all(job.kind != "training" for job in running):
             signal.raise_signal(signal.SIGUSR1)  # whose handler is Tune's
 
     def begin_again(self, reason: str) -> None:
         """A Tune run has ended before its jobs: prepare another one over the rest. Its running jobs count as lost."""
         running, self._running = self._running, {}
-        for key in running:
-            job = self.jobs[key]
+        for batch in map(self._batches.__getitem__, running):
+            job = batch[0]
             self._forget(job)
-            self._lost[key] += 1
-            if self._lost[key] > self._retries:
+            self._alone |= {each.key for each in batch[1:]}
+            self._lost[job.key] += 1
+            if self._lost[job.key] > self._retries:
                 self._fail(job, self._told(job, reason))
             else:
-                self._died[key] += 1
+                self._died[job.key] += 1
                 self._listener.died(job, reason)
         rest = [job for key, job in self.jobs.items() if key not in self._ended]
         self._queue = Queue(rest, self._store, slots=self._slots)
@@ -235,8 +288,7 @@ class DependentTrials(SearchAlgorithm):
     def is_finished(self) -> bool:
         return self._queue.empty
 
-    def save_to_dir(self, dirpath: str, **_: Any) -> None:
-        """Does nothing: the store knows which cells are done."""
+    def save_to_dir(self, dirpath: str, **_: Any) -> None: ...  # the store knows which cells are done
 
     def restore_from_dir(self, dirpath: str) -> None:
         raise NotImplementedError("a study is resumed by running its command again")
@@ -246,38 +298,3 @@ class DependentTrials(SearchAlgorithm):
 def placement_group(share: Share) -> PlacementGroupFactory:
     """The placement group of a trial: one bundle. Cached, so that trials of one size share it."""
     return PlacementGroupFactory([{"CPU": share.cpus} | ({"GPU": share.gpus} if share.gpus else {})])
-
-
-class Relay(Callback):
-    """A Tune callback that tells the listener of started trials and of passing time, and looks at the cluster."""
-
-    def __init__(self, trials: DependentTrials, listener: Listener) -> None:
-        self._dependent, self._listener = trials, listener
-        self._looked = time.monotonic()
-
-    def __getstate__(self) -> dict:
-        return {}
-
-    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._listener.started(self._dependent.jobs[trial.trial_id])
-
-    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        assert isinstance(trial, JobTrialRecord)
-        self._dependent.recover(trial)
-
-    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Drop the results that Tune keeps of each trial: nobody reads them, and they grow with the plan."""
-        metadata = trial.run_metadata
-        for results in (metadata.metric_analysis, metadata.metric_n_steps, metadata.last_result):
-            results.clear()
-
-    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        if self._dependent.fault:
-            raise self._dependent.fault
-        self._listener.tick()
-        if STOPPING.asked:
-            self._dependent.stop()
-        if time.monotonic() - self._looked > LOOK_SECONDS:
-            with suppress(Exception):  # a head or a store that does not answer now; the next look asks again
-                self._dependent.look(trials)
-            self._looked = time.monotonic()

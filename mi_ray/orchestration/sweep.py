@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ray import tune
+from ray.tune import Callback
+from ray.tune.experiment import Trial
 
 from mi_ray.experiments.declare.checks import Refused, Stopped, error_line
 from mi_ray.experiments.plan.plan import Job
@@ -19,8 +23,8 @@ from mi_ray.experiments.run.loop import STOPPING
 from mi_ray.experiments.run.serial import DataByDigest, Listener
 from mi_ray.experiments.store.store import Store
 from mi_ray.orchestration.cluster import Capacity
-from mi_ray.orchestration.deaths import surviving_every_death
-from mi_ray.orchestration.dependent_trials import DependentTrials, Relay
+from mi_ray.orchestration.deaths import JobTrialRecord, surviving_every_death
+from mi_ray.orchestration.dependent_trials import DependentTrials
 from mi_ray.orchestration.lifeline import Interrupted, refuse_if_cut
 from mi_ray.orchestration.placement import (
     ONE_WORKER,
@@ -39,6 +43,9 @@ from mi_ray.orchestration.trial import STOP, JobTrial, NewestFirst, Work
 
 RETRIES = 2
 """Retries of a job whose process or node died. A job that raises an exception is not retried."""
+
+LOOK_SECONDS = 5.0
+"""Seconds between two looks at the cluster: nodes that came or went, and trials that have not begun."""
 
 
 def run_on_ray(
@@ -166,6 +173,41 @@ def _fit(trials: DependentTrials, listener: Listener, scratch: Path) -> None:
             name="trials", storage_path=str(scratch), verbose=0, callbacks=[Relay(trials, listener)]
         ),
     ).fit()
+
+
+class Relay(Callback):
+    """A Tune callback that tells the listener of started trials and of passing time, and looks at the cluster."""
+
+    def __init__(self, trials: DependentTrials, listener: Listener) -> None:
+        self._dependent, self._listener = trials, listener
+        self._looked = time.monotonic()
+
+    def __getstate__(self) -> dict:
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._listener.started(self._dependent.first_of(trial))
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        assert isinstance(trial, JobTrialRecord)
+        self._dependent.recover(trial)
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Drop the results that Tune keeps of each trial: nobody reads them, and they grow with the plan."""
+        metadata = trial.run_metadata
+        for results in (metadata.metric_analysis, metadata.metric_n_steps, metadata.last_result):
+            results.clear()
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        if self._dependent.fault:
+            raise self._dependent.fault
+        self._listener.tick()
+        if STOPPING.asked:
+            self._dependent.stop()
+        if time.monotonic() - self._looked > LOOK_SECONDS:
+            with suppress(Exception):  # a head or a store that does not answer now; the next look asks again
+                self._dependent.look(trials)
+            self._looked = time.monotonic()
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""The Tune trial of a job: a `Trainable` in a Ray actor, which Tune reuses for the next trial (``reuse_actors``).
+"""The Tune trial of a job, or of a batch of small questions: a `Trainable` in a Ray actor, which Tune reuses for the
+next trial (``reuse_actors``).
 
 Tune unpickles the trainable several times per trial. An importable class pickles by name, and the data of all trials
 is one value that the head keeps, so this costs little.
@@ -6,7 +7,8 @@ is one value that the head keeps, so this costs little.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,16 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
 from mi_ray.experiments.plan.plan import Job
+from mi_ray.experiments.run.loop import STOPPING
 from mi_ray.orchestration.deaths import reason_of
 from mi_ray.orchestration.shared import shared
 from mi_ray.orchestration.silence import beating
 
 FAILED = "failed"
-"""Key of a trial's result: the error of a job that a retry would repeat, or ""."""
+"""Key of a trial's result: for each of its jobs that ended, in order, the error that a retry would repeat, or ""."""
+
+SECONDS = "seconds"
+"""Key of a trial's result: how long its jobs took."""
 
 STOP = "stopped: "
 """How such an error begins if no other job can go on either."""
@@ -29,13 +35,34 @@ Work = Callable[[Job, Path], str]
 """Computes a job in a temporary node-local folder; returns the error, or "" on success."""
 
 
-def config(job: Job, work: str) -> dict[str, Any]:
+BATCH_SECONDS, MOST_IN_BATCH = 0.5, 16
+"""Questions travel together while they take less than this in all, and are not more than this. Tune's control loop
+needs several milliseconds for a trial, however short."""
+
+
+class Pace:
+    """How long jobs of each kind take, by those that ended, and so how many of them make a batch."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    def learn(self, kind: str, seconds: float) -> None:
+        """A job of this kind took ``seconds``: the latest count most."""
+        self._seconds[kind] = (self._seconds.get(kind, seconds) + seconds) / 2
+
+    def batch(self, kind: str) -> int:
+        """Jobs of this kind in a batch: 1 until one of them has ended."""
+        seconds = self._seconds.get(kind, BATCH_SECONDS)
+        return max(1, min(MOST_IN_BATCH, int(BATCH_SECONDS / max(seconds, 1e-6))))
+
+
+def config(jobs: Sequence[Job], work: str) -> dict[str, Any]:
     """The configuration of a trial; ``work``: the name of the `Work` that all trials share."""
-    return {"job": job, "work": work}
+    return {"jobs": tuple(jobs), "work": work}
 
 
 class JobTrial(tune.Trainable):
-    """Computes one job in one step.
+    """Computes the jobs of a trial in one step, one after another.
 
     An exception becomes the result `FAILED` and is not raised, because a retry would raise it again. Tune retries only
     trials whose process or node died.
@@ -45,13 +72,20 @@ class JobTrial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        work, job = shared(self.config["work"]), self.config["job"]
+        work, jobs, began = shared(self.config["work"]), self.config["jobs"], time.monotonic()
+        errors = list[str]()
+        with beating(jobs[0].key):
+            for job in jobs:
+                errors.append(self._error_of(work, job))
+                if STOPPING.asked or errors[-1].startswith(STOP):
+                    break
+        return {FAILED: errors, SECONDS: time.monotonic() - began, "done": True}
+
+    def _error_of(self, work: Work, job: Job) -> str:
         try:
-            with beating(job.key):
-                error_text = work(job, Path(self.logdir))
+            return work(job, Path(self.logdir))
         except (Exception, SystemExit) as error:  # a question of a user's own may call exit()
-            error_text = reason_of(error)
-        return {FAILED: error_text, "done": True}
+            return reason_of(error)
 
 
 class NewestFirst(FIFOScheduler):

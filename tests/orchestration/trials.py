@@ -16,31 +16,35 @@ from mi_ray.experiments.store.store import Store
 BAD = "training-0"
 
 
-def chains(n: int) -> Iterator[Job]:
-    """``n`` trainings and a question on each."""
+def chains(n: int, questions: int = 1) -> Iterator[Job]:
+    """``n`` trainings and as many ``questions`` on each."""
     pairing = SameClass(task="color")
     for chain in range(n):
         training = Training(data=CDP(), pairing=pairing, arch="test_resnet", seed=chain)
-        question = Estimation(embedding=Embedding(encoder=training), pairing=pairing, seed=chain)
         yield Job((Cell(f"training-{chain}", training, None, "none"),))
-        yield Job((Cell(f"estimation-{chain}", question, f"training-{chain}", "none"),))
+        for number in range(questions):
+            question = Estimation(embedding=Embedding(encoder=training), pairing=pairing, seed=number)
+            key = f"estimation-{chain}" + (f"-{number}" if questions > 1 else "")
+            yield Job((Cell(key, question, f"training-{chain}", "none"),))
 
 
 @dataclass(frozen=True)
 class Faulty:
-    """Commits an empty cell; the attempts at `BAD` up to number ``times`` meet the fault ``what`` first."""
+    """Commits a cell that names the folder of its trial; the attempts at ``bad`` up to number ``times`` meet the fault
+    ``what`` first."""
 
     store: Store
     what: str = ""
     times: int = 99
     seconds: float = 0.0
+    bad: str = BAD
 
     def __call__(self, job: Job, folder: Path) -> str:
         attempt = self.store.attempt(job.key)
         time.sleep(self.seconds)
-        if job.key == BAD and attempt.number <= self.times:
+        if job.key == self.bad and attempt.number <= self.times:
             self._meet()
-        attempt.publish({"kind": job.kind}, result={})
+        attempt.publish({"kind": job.kind}, result={"trial": folder.name})
         return ""
 
     def _meet(self) -> None:

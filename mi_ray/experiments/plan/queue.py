@@ -56,6 +56,24 @@ class Queue:
         self._work_waiting -= self._work[job.key]
         return job
 
+    def take_beside(self, job: Job, most: int, fits: Callable[[Job], bool]) -> list[Job]:
+        """Up to ``most`` more jobs of the kind of ``job``, which was taken: the next in order, as long as each ``fits``
+        and no job waits for it."""
+        heap, taken = self._ready[job.kind, job.needs is None], list[Job]()
+        while len(taken) < most and heap and not self.is_waited_for(heap[0][-1]) and fits(heap[0][-1]):
+            taken.append(heappop(heap)[-1])
+            self._work_waiting -= self._work[taken[-1].key]
+        return taken
+
+    def is_waited_for(self, job: Job) -> bool:
+        """Whether a job of the plan needs a cell of ``job``."""
+        return any(self._below.get(cell.key) for cell in job.cells)
+
+    def put_back(self, job: Job) -> None:
+        """A job that was taken is ready again."""
+        self._work_waiting += self._work[job.key]
+        self._push(job)
+
     def done(self, job: Job) -> None:
         """The job's cells are committed: what needs them may start."""
         for cell in job.cells:
@@ -74,7 +92,10 @@ class Queue:
     def _release(self, needed: str) -> None:
         for job in self._below[needed]:
             if self._held.pop(job.key, None):
-                heappush(self._ready[job.kind, job.needs is None], (-self._chains[job.key], next(self._order), job))
+                self._push(job)
+
+    def _push(self, job: Job) -> None:
+        heappush(self._ready[job.kind, job.needs is None], (-self._chains[job.key], next(self._order), job))
 
     @cached_property
     def _chains(self) -> dict[str, float]:
