@@ -40,7 +40,8 @@ class Estimate:
     ``nominal`` is Eq. 4; every other reading is a lower bound: ``strict`` and ``nwj`` by the learned critics, ``probe``
     and ``confusion`` by the probe, the rest by critics of the user's own. ``train_bits``: the same critics on train
     pairs. ``channel`` and ``k_est`` give bounds and ceilings; ``augmented``: pairs are views, the channel the image.
-    ``reasons`` forbid the certificate; ``note`` is anything else that a reader should know.
+    ``reasons`` forbid the certificate; ``note`` is anything else that a reader should know. ``chosen``: what validation
+    chose about the critics, by name (``probe_hidden_units``, 0 of a linear probe).
     """
 
     readings: Mapping[str, Reading]
@@ -52,6 +53,7 @@ class Estimate:
     channel: LabelChannel
     k_est: int
     augmented: bool
+    chosen: Mapping[str, float]
 
     @property
     def certified(self) -> bool:
@@ -86,7 +88,8 @@ def estimate(problem: Problem, learned: LearnedCritics, *others: ProbeCritic | O
     """
     refuse_names([critic.critic for critic in others if isinstance(critic, OwnCritic)])
     first = learned.fit(problem.fit_data).read(problem)
-    outcomes: list[Learned | Outcome] = [first, *(critic.fit(problem.fit_data).read(problem) for critic in others)]
+    rest = [critic.fit(problem.fit_data).read(problem) for critic in others]
+    outcomes: list[Learned | Outcome] = [first, *rest]
     bounds = {name: reading for outcome in outcomes for name, reading in outcome.bounds.items()}
     readings = {"nominal": first.readings.nominal} | bounds
     limits = bracket(bounds, problem.channel.information_bits)
@@ -108,6 +111,7 @@ def estimate(problem: Problem, learned: LearnedCritics, *others: ProbeCritic | O
         channel=problem.channel,
         k_est=problem.k_est,
         augmented=problem.labels is None,
+        chosen={name: value for outcome in rest for name, value in outcome.chosen.items()},
     )
 
 

@@ -37,10 +37,12 @@ CHECKED = 2048
 
 @dataclass(frozen=True, eq=False)
 class Perceptron:
-    """A fitted probe with one hidden layer, on softened principal ``axes``; ``widest``: the most units of a layer."""
+    """A fitted probe with one layer of ``hidden`` units, on softened principal ``axes``; ``widest``: the most units of
+    a layer."""
 
     axes: PrincipalAxes
     mlp: nn.Module
+    hidden: int
     widest: int
 
     def blocks(self, h: Float[Tensor, "n width"], task: int = 0) -> Iterator[tuple[slice, Tensor]]:
@@ -91,7 +93,7 @@ def fit_perceptron(
             plateau.see(step, np.array([-bits(loss)]))
             if plateau.converged.all():
                 break
-    return Perceptron(axes, best.eval(), max(train[0].shape[1], hidden, n_classes))
+    return Perceptron(axes, best.eval(), hidden, max(train[0].shape[1], hidden, n_classes))
 
 
 def _batches(n: int, seed: int) -> Iterator[Int64[Tensor, " rows"]]:

@@ -53,6 +53,11 @@ class PosteriorModel:
     softness: float
     doubt: float
 
+    @property
+    def hidden_units(self) -> int:
+        """Units of the probe's hidden layer; 0 of a linear one."""
+        return self.probes.hidden if isinstance(self.probes, Perceptron) else 0
+
     def __call__(self, h: Float[Tensor, "n width"]) -> Posterior:
         return np.concatenate([self._of(logits) for _, logits in self.probes.blocks(h, 0)])
 

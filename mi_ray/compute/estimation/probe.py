@@ -88,7 +88,8 @@ class FittedProbe:
             "probe": read_nwj([soft], [self.offset]),
             "confusion": read_nwj([of_predictions], [self.confusion_offset]),
         }
-        return Outcome(bounds=bounds, train_bits={"probe": self.train_bits})
+        chosen = {"probe_hidden_units": float(self.model.hidden_units)}
+        return Outcome(bounds=bounds, train_bits={"probe": self.train_bits}, chosen=chosen)
 
 
 def _score(model: PosteriorModel, sample: Sample, pairs: Pairs, channel: LabelChannel) -> Nwj:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -118,7 +118,9 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Readings of a critic on test pairs, each a lower bound of the mutual information, and on train pairs, by name."""
+    """Readings of a critic on test pairs, each a lower bound of the mutual information, and on train pairs, by name;
+    ``chosen``: what validation chose about the critic, by name."""
 
     bounds: Mapping[str, Reading]
     train_bits: Mapping[str, float]
+    chosen: Mapping[str, float] = field(default_factory=dict)

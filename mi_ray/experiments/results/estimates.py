@@ -21,14 +21,16 @@ Values = dict[str, Any]
 
 
 def result(estimate: Estimate) -> Values:
-    """Each reading with its standard error, the bracket, the certificate or the reasons against it, the critics, and
-    the bounds and ceilings to hold the readings against; H(C) and I(C; C') where pairs share a label."""
+    """Each reading with its standard error, the bracket, the certificate or the reasons against it, the critics and
+    what validation chose about them, and the bounds and ceilings to hold the readings against; H(C) and I(C; C') where
+    pairs share a label."""
     readings: Values = {}
     for name, reading in estimate.readings.items():
         readings |= {f"{name}_bits": reading.bits, f"{name}_standard_error_bits": reading.standard_error_bits}
     own = {name: value for name, value in estimate.train_bits.items() if name not in estimate.learned.bounds}
     train = {f"{name}_train_bits": value for name, value in own.items()}
-    return readings | certificate(estimate) | fit_record(estimate.learned) | train | expected(estimate)
+    critics = fit_record(estimate.learned) | dict(estimate.chosen)
+    return readings | certificate(estimate) | critics | train | expected(estimate)
 
 
 def certificate(estimate: Estimate) -> Values:

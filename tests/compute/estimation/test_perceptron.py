@@ -29,7 +29,7 @@ def problem(seed=0, of=PROBLEM):
 def read(hidden, seed=0):
     asked = problem(seed)
     fitted = ProbeCritic(penalties=(3e-4,), hidden=hidden).fit(asked.fit_data)
-    return fitted, fitted.read(asked).bounds
+    return fitted, fitted.read(asked)
 
 
 def fitted(samples, hidden=HIDDEN, seed=0):
@@ -44,8 +44,10 @@ def accuracy(probe, sample):
 
 
 def test_it_reads_what_a_linear_probe_leaves_behind_and_no_more_than_there_is():
-    truth, (_, linear), (model, richer) = truth_bits(PROBLEM), read(None), read(HIDDEN)
+    truth, (_, linear_read), (model, richer_read) = truth_bits(PROBLEM), read(None), read(HIDDEN)
+    linear, richer = linear_read.bounds, richer_read.bounds
     assert isinstance(model.model.probes, Perceptron)
+    assert (linear_read.chosen, richer_read.chosen) == ({"probe_hidden_units": 0}, {"probe_hidden_units": HIDDEN})
     assert abs(linear["probe"].bits) < 0.05
     assert 0.9 * truth < richer["probe"].bits < truth + 3 * richer["probe"].standard_error_bits
     assert list(richer) == ["probe", "confusion"], "as many bounds as before: Bonferroni's correction must not grow"

@@ -66,6 +66,12 @@ def test_the_bracket_is_told_with_its_width_and_where_it_comes_from():
     assert values["lower_from"] in READINGS
 
 
+@pytest.mark.parametrize("units", [0.0, 512.0])
+def test_what_validation_chose_is_told(units):
+    assert result(estimated())["probe_hidden_units"] == 0.0
+    assert result(replace(estimated(), chosen={"probe_hidden_units": units}))["probe_hidden_units"] == units
+
+
 @pytest.mark.parametrize("reasons", [(), ("a leak",), ("a leak", "the critic is overfitted")])
 def test_reasons_are_joined_and_none_is_a_certificate(reasons):
     values = result(replace(estimated(), reasons=reasons, note="by the way"))
