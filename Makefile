@@ -17,7 +17,7 @@ smoke: $(READY)            ## every part of the system in about a minute
 
 STUDIES = infomin_grid small_batch infomin_strength temperature objectives negatives encoder_zoo augmentation_search
 
-studies: $(READY)          ## every figure and table in its laptop preset, one after another (72 minutes on two cores), then the report
+studies: $(READY)          ## every figure and table in its laptop preset, one after another (an hour and a half on two cores, by its dry runs), then the report
 	for study in $(STUDIES); do $(BIN)/python sweeps/$$study.py --store $(STORE) || exit $$?; done
 	$(BIN)/python analysis/report.py --store $(STORE)
 

@@ -110,12 +110,11 @@ class DependentTrials(SearchAlgorithm):
         """The jobs that share the trial of ``job``: of its kind and size, ready, and none of them waited for."""
         if job.key in self._alone or self._queue.is_waited_for(job):
             return []
-        share = self._occupancy.trial_share(job)
-
-        def fits(other: Job) -> bool:
-            return other.key not in self._alone and self._occupancy.trial_share(other) == share
-
-        return self._queue.take_beside(job, self._pace.batch(job.kind) - 1, fits)
+        share, room = self._occupancy.trial_share(job), self._pace.room_beside(job)
+        return self._queue.take_beside(
+            job,
+            lambda other: other.key not in self._alone and self._occupancy.trial_share(other) == share and room(other),
+        )
 
     def first_of(self, trial: Trial) -> Job:
         """The job that a trial begins with."""
@@ -191,7 +190,7 @@ class DependentTrials(SearchAlgorithm):
         errors = told.get(FAILED, [])
         self._forget(batch[0])
         if errors:
-            self._pace.learn(batch[0].kind, told[SECONDS] / len(errors))
+            self._pace.learn(batch[: len(errors)], told[SECONDS])
         try:
             for place, job in enumerate(batch):
                 self._end(job, batch, "".join(errors[place : place + 1]), trial.death if error else "")

@@ -7,6 +7,7 @@ is one value that the head keeps, so this costs little.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
+from mi_ray.experiments.plan.cost import job_work
 from mi_ray.experiments.plan.plan import Job
 from mi_ray.experiments.run.loop import STOPPING
 from mi_ray.orchestration.deaths import reason_of
@@ -36,24 +38,35 @@ Work = Callable[[Job, Path], str]
 
 
 BATCH_SECONDS, MOST_IN_BATCH = 0.5, 16
-"""Questions travel together while they take less than this in all, and are not more than this. Tune's control loop
-needs several milliseconds for a trial, however short."""
+"""Most seconds, as predicted, and most questions of a batch. Tune's control loop needs several milliseconds for a
+trial, however short."""
 
 
 class Pace:
-    """How long jobs of each kind take, by those that ended, and so how many of them make a batch."""
+    """How long a job takes: by its work, and by the time that the latest jobs of its kind took for theirs."""
 
     def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
+        self._rates: dict[str, float] = {}
 
-    def learn(self, kind: str, seconds: float) -> None:
-        """A job of this kind took ``seconds``: the latest count most."""
-        self._seconds[kind] = (self._seconds.get(kind, seconds) + seconds) / 2
+    def learn(self, jobs: Sequence[Job], seconds: float) -> None:
+        """Jobs of one kind took ``seconds`` in all."""
+        rate = seconds / max(1.0, sum(map(job_work, jobs)))
+        self._rates[jobs[0].kind] = (self._rates.get(jobs[0].kind, rate) + rate) / 2
 
-    def batch(self, kind: str) -> int:
-        """Jobs of this kind in a batch: 1 until one of them has ended."""
-        seconds = self._seconds.get(kind, BATCH_SECONDS)
-        return max(1, min(MOST_IN_BATCH, int(BATCH_SECONDS / max(seconds, 1e-6))))
+    def seconds(self, job: Job) -> float:
+        """The predicted time of a job; infinite until one of its kind has ended."""
+        return self._rates[job.kind] * job_work(job) if job.kind in self._rates else math.inf
+
+    def room_beside(self, job: Job) -> Callable[[Job], bool]:
+        """A function that takes one job after another into a batch with ``job``, and returns whether it still fits."""
+        seconds, jobs = self.seconds(job), 1
+
+        def fits(other: Job) -> bool:
+            nonlocal seconds, jobs
+            seconds, jobs = seconds + self.seconds(other), jobs + 1
+            return seconds <= BATCH_SECONDS and jobs <= MOST_IN_BATCH
+
+        return fits
 
 
 def config(jobs: Sequence[Job], work: str) -> dict[str, Any]:

@@ -56,11 +56,11 @@ class Queue:
         self._work_waiting -= self._work[job.key]
         return job
 
-    def take_beside(self, job: Job, most: int, fits: Callable[[Job], bool]) -> list[Job]:
-        """Up to ``most`` more jobs of the kind of ``job``, which was taken: the next in order, as long as each ``fits``
-        and no job waits for it."""
+    def take_beside(self, job: Job, fits: Callable[[Job], bool]) -> list[Job]:
+        """More jobs of the kind of ``job``, which was taken: the next in order, while no job waits for them and they fit.
+        ``fits`` is called once with each."""
         heap, taken = self._ready[job.kind, job.needs is None], list[Job]()
-        while len(taken) < most and heap and not self.is_waited_for(heap[0][-1]) and fits(heap[0][-1]):
+        while heap and not self.is_waited_for(heap[0][-1]) and fits(heap[0][-1]):
             taken.append(heappop(heap)[-1])
             self._work_waiting -= self._work[taken[-1].key]
         return taken
