@@ -57,8 +57,8 @@ class Queue:
         return job
 
     def take_beside(self, job: Job, fits: Callable[[Job], bool]) -> list[Job]:
-        """More jobs of the kind of ``job``, which was taken: the next in order, while no job waits for them and they fit.
-        ``fits`` is called once with each."""
+        """More jobs of the kind of ``job``, which was taken: the next in order, while no job waits for them and each
+        ``fits``, which is called once with it."""
         heap, taken = self._ready[job.kind, job.needs is None], list[Job]()
         while heap and not self.is_waited_for(heap[0][-1]) and fits(heap[0][-1]):
             taken.append(heappop(heap)[-1])
