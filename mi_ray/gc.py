@@ -21,7 +21,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from mi_ray.experiments.declare import Data
@@ -34,6 +34,7 @@ from mi_ray.experiments.store.leftovers import leftovers, remove, sizes_of, unas
 from mi_ray.experiments.store.lock import driver_lock
 from mi_ray.experiments.store.lost import settle_after
 from mi_ray.experiments.store.store import Store, store_at
+from mi_ray.orchestration.start.leftovers import kill_processes, leftover_folders, session_place
 from mi_ray.running.exit import DONE, before_the_start, end_in_order_on_sigterm, exit_code, leave
 from mi_ray.running.order import plan_of
 from mi_ray.running.sessions import bytes_of, ray_folder, stale_sessions
@@ -71,13 +72,11 @@ def _of_store(store: Store, files: Sequence[str], *, dry_run: bool) -> Iterator[
 def _of_ray(*, dry_run: bool, of_all: bool) -> Iterator[int]:
     """Say and remove the folders of local clusters, and stale sessions ``of_all`` Ray programs; yields their bytes."""
     stale = stale_sessions(ray_folder()) if of_all else []
-    if find_spec("ray") is not None:
-        from mi_ray.orchestration.connection import leftover_folders, session_place
-
-        stale += leftover_folders(session_place())
+    stale += leftover_folders(session_place())
     for folder in stale:
         size = bytes_of(folder)
         if not dry_run:
+            kill_processes(folder)
             shutil.rmtree(folder, ignore_errors=True)
         say(f"{amount(size):>9}  {folder}  (a session of Ray's whose processes are gone)")
         yield size

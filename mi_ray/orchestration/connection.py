@@ -31,6 +31,7 @@ from mi_ray.experiments.declare.checks import STOPPED, Refused, error_line
 from mi_ray.orchestration.address import refuse_dead
 from mi_ray.orchestration.cluster import Capacity, capacity
 from mi_ray.orchestration.lifeline import PATIENCE, kill_local_cluster, lifeline, lifeline_of, starting
+from mi_ray.orchestration.start.leftovers import PREFIX, kill_processes, leftover_folders, marked, session_place
 
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -47,9 +48,6 @@ SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR
 """Arguments of `ray.init` with the same aim."""
 
 LOOPBACK = "127.0.0.1"
-
-PREFIX = "mi-ray-"
-"""First part of the name of a local cluster's folder."""
 
 LONGEST = 42
 """Longest path of that folder in bytes: Ray's sockets below it add 65, and Linux allows 107 to a socket's path."""
@@ -82,19 +80,24 @@ def _joined(address: str) -> Iterator[None]:
     """Connect to the cluster at ``address``."""
     close_token(Path.home() / ".ray" / "auth_token")
     refuse_dead(address)
-    try:
-        with starting():
-            ray.init(address=address, **SILENT)
-    except Exception as error:
-        disconnect()
-        raise Refused(f"address: {address!r} does not answer ({error_line(error)[:300]})") from error
-    yield
+    with marked(""):
+        try:
+            with starting():
+                ray.init(address=address, **SILENT)
+        except Exception as error:
+            disconnect()
+            raise Refused(f"address: {address!r} does not answer ({error_line(error)[:300]})") from error
+        yield
 
 
 @contextmanager
 def _started(slots: int) -> Iterator[None]:
     """Start a local cluster of ``slots`` CPUs that is closed to others, in a folder that is removed after the block."""
-    with session_folder() as folder, environment({"RAY_AUTH_TOKEN_PATH": str(token_file(folder))}):
+    with (
+        session_folder() as folder,
+        marked(str(folder)),
+        environment({"RAY_AUTH_TOKEN_PATH": str(token_file(folder))}),
+    ):
         try:
             with starting(), _on_loopback():
                 ray.init(
@@ -125,7 +128,8 @@ def session_folder() -> Iterator[Path]:
     """A folder for a local cluster, mode 0700, which no other run removes and which is removed at the end. (Ray makes
     its own folder in it accessible to everybody.)
 
-    Folders of runs that were killed are removed too: the kernel frees the lock in them when their process dies.
+    What killed runs left is removed too, processes and folders: the kernel frees the lock in a folder when the process
+    of its run dies.
     """
     place = session_place()
     if (length := len(os.fsencode(place / f"{PREFIX}12345678"))) > LONGEST:
@@ -135,6 +139,7 @@ def session_folder() -> Iterator[Path]:
         )
     try:
         for leftover in leftover_folders(place):
+            kill_processes(leftover)
             shutil.rmtree(leftover, ignore_errors=True)
         unlocked = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=place))
     except OSError as error:
@@ -147,22 +152,8 @@ def session_folder() -> Iterator[Path]:
         try:
             yield folder
         finally:
+            kill_processes(folder)
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def session_place() -> Path:
-    """The folder in which local clusters keep their session folders."""
-    return Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()).absolute()
-
-
-def leftover_folders(place: Path) -> list[Path]:
-    """The session folders in ``place`` whose run is over: nobody holds their lock, and nobody takes it again."""
-    over = []
-    for folder in sorted(place.glob(f"{PREFIX}*")):
-        with suppress(OSError), open(folder / "lock", "r+") as lock:
-            flock(lock, LOCK_EX | LOCK_NB)
-            over.append(folder)
-    return over
 
 
 def token_file(folder: Path) -> Path:

@@ -11,13 +11,15 @@ import tempfile
 import time
 from fcntl import LOCK_EX, flock
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 from mi_ray.experiments.declare.checks import Refused
 from mi_ray.orchestration import address as addresses
 from mi_ray.orchestration.address import refuse_dead
-from mi_ray.orchestration.connection import close_token, connected, leftover_folders, session_folder, token_file
+from mi_ray.orchestration.connection import close_token, connected, session_folder, token_file
+from mi_ray.orchestration.start.leftovers import SESSION, leftover_folders, marked, processes_of
 from tests.faults.matrix import Recovery
 
 
@@ -90,6 +92,38 @@ def test_a_session_is_for_this_user_only_and_removed_with_what_killed_runs_left(
         assert [*place.iterdir()] == [folder]
     assert [*place.iterdir()] == []
     place.rmdir()
+
+
+@pytest.mark.fault("F34", "processes that outlive the local cluster of a killed run")
+def test_what_is_left_of_a_killed_run_ends_with_the_next_one_and_no_more(monkeypatch: pytest.MonkeyPatch):
+    place = Path(tempfile.mkdtemp())
+    monkeypatch.setenv("RAY_TMPDIR", str(place))
+    monkeypatch.setenv(SESSION, "of another program")
+    (place / "mi-ray-dead").mkdir()
+    (place / "mi-ray-dead" / "lock").touch()
+    with marked(str(place / "mi-ray-dead")):
+        orphan = started()
+    with marked(""):
+        stranger = started()
+    other = started()
+    with session_folder() as folder, marked(str(folder)):
+        own = started()
+        assert orphan.poll() is not None
+        assert [process.pid for process in processes_of(folder)] == [own.pid]
+    assert own.poll() is not None
+    assert [other.poll(), stranger.poll()] == [None, None] and os.environ[SESSION] == "of another program"
+    for process in (other, stranger):
+        process.kill()
+        process.wait()
+    place.rmdir()
+
+
+def started() -> subprocess.Popen[bytes]:
+    """A process with the present environment that lives for a minute."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"], stdout=PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
 
 
 def test_a_token_file_of_rays_is_closed_and_an_absent_one_is_let_be(tmp_path: Path):

@@ -18,6 +18,8 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
+from mi_ray.orchestration.start.leftovers import SESSION, kill_processes
+
 START_SECONDS = 600.0
 """Seconds that Ray may take to start or to be joined; on a busy machine it takes minutes."""
 
@@ -102,6 +104,8 @@ def end(driver: int, line: str) -> None:
     for process in below:
         with suppress(psutil.Error):
             process.kill()
+    if folder := os.environ.get(SESSION):
+        kill_processes(folder)
 
 
 if __name__ == "__main__":

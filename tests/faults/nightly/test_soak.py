@@ -37,6 +37,7 @@ FLAGS = ("--preset", "smoke", "--axis", "task=color,digit", "--axis", "views=400
 CELLS = 4 * (1 + 1 + 2 + 2)
 LOOK = 0.5
 """Seconds between two looks at the processes of a run, each of which reads those of the whole machine."""
+UNSYNCED = "the same command mirrors them"
 LONGEST = 1500.0
 """Seconds that a round may take."""
 
@@ -70,11 +71,12 @@ class Round:
         return self.folder / "runs"
 
     def survive(self) -> None:
-        """Start the study and kill until it is complete."""
+        """Start the study and kill until it is complete, and MLflow with it: a run that ends while the server begins
+        again says that the same command mirrors what is missing."""
         began = time.monotonic()
         next_kill = began + self.draws.uniform(0, 1)
-        victim, next_look = "driver", began
-        while not self.codes or self.codes[-1] != 0:
+        victim, next_look, printed = "driver", began, ""
+        while not self.codes or self.codes[-1] != 0 or UNSYNCED in printed:
             assert time.monotonic() - began < LONGEST, (self.kills, self.codes)
             log = self.folder / f"run-{len(self.codes)}"
             with log.with_suffix(".out").open("w") as out, log.with_suffix(".err").open("w") as err:
