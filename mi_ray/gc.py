@@ -6,9 +6,9 @@
 
 In the store: attempts at committed cells, what ended attempts have written (the two newest checkpoints stay, from which
 a training goes on), Tune's folders, unfinished images and downloads, tracebacks, and cells that were set aside and have
-been computed again. Session folders of mi-ray's local clusters whose run is gone; with ``--sessions`` those of any Ray
-program of this user. With ``--asked`` also the cells, and their images, that no study in these files asks for in any of
-its presets: those that were computed with ``--axis`` are among them.
+been computed again. Session folders of mi-ray's local clusters whose run is gone, and processes that outlive it; with
+``--sessions`` those of any Ray program of this user. With ``--asked`` also the cells, and their images, that no study
+in these files asks for in any of its presets: those that were computed with ``--axis`` are among them.
 
 Refused while a driver is at work in the store; beside one, ``--dry-run`` lists what it is computing as well.
 Exit codes are those of a study.
@@ -78,7 +78,7 @@ def _of_ray(*, dry_run: bool, of_all: bool) -> Iterator[int]:
         if not dry_run:
             kill_processes(folder)
             shutil.rmtree(folder, ignore_errors=True)
-        say(f"{amount(size):>9}  {folder}  (a session of Ray's whose processes are gone)")
+        say(f"{amount(size):>9}  {folder}  (a session of Ray's whose program is gone)")
         yield size
 
 

@@ -28,7 +28,7 @@ from ray._private import worker as ray_worker
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
 from mi_ray.experiments.declare.checks import KEPT, STOPPED, Stopped, say
-from mi_ray.orchestration.start.leftovers import ENDS, SESSION, kill_processes
+from mi_ray.orchestration.start.leftovers import SESSION, kill, kill_processes
 from mi_ray.orchestration.start.watch import END, HEAD, LOCAL, PAUSE_SECONDS, REMEDY, UNWIND_SECONDS, watched
 
 SILENT_SECONDS = 60.0
@@ -189,13 +189,8 @@ def kill_local_cluster() -> None:
 
 def kill_children() -> None:
     """Kill every process that this one has started, theirs, and what is left of its local cluster."""
-    below = psutil.Process().children(recursive=True)
-    for process in below:
-        with suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(below, timeout=ENDS)
-    if folder := os.environ.get(SESSION):
-        kill_processes(folder)
+    kill(psutil.Process().children(recursive=True))
+    kill_processes(os.environ.get(SESSION, ""))
 
 
 def lifeline_of(node: Any) -> Lifeline:

@@ -111,6 +111,7 @@ def test_what_is_left_of_a_killed_run_ends_with_the_next_one_and_no_more(monkeyp
         assert orphan.poll() is not None
         assert [process.pid for process in processes_of(folder)] == [own.pid]
     assert own.poll() is not None
+    assert list(processes_of("")) == []
     assert [other.poll(), stranger.poll()] == [None, None] and os.environ[SESSION] == "of another program"
     for process in (other, stranger):
         process.kill()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
@@ -21,7 +21,7 @@ PREFIX = "mi-ray-"
 SESSION = "MI_RAY_SESSION"
 """Environment variable of the processes of a local cluster: its folder."""
 
-ENDS = 5.0
+END_SECONDS = 5.0
 """Seconds to wait for processes that were killed."""
 
 
@@ -58,16 +58,21 @@ def marked(folder: str) -> Iterator[None]:
 
 def kill_processes(folder: Path | str) -> None:
     """Kill the processes of the local cluster in ``folder``, but not this one, and wait for their end."""
-    found = list(processes_of(folder))
-    for process in found:
+    kill(list(processes_of(folder)))
+
+
+def kill(processes: Collection[psutil.Process]) -> None:
+    """Kill processes, and wait at most `END_SECONDS` for their end."""
+    for process in processes:
         with suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(found, timeout=ENDS)
+    psutil.wait_procs(processes, timeout=END_SECONDS)
 
 
 def processes_of(folder: Path | str) -> Iterator[psutil.Process]:
-    """The processes of the local cluster in ``folder`` but this one, as far as the system tells their environment."""
-    for process in psutil.process_iter():
+    """The processes of the local cluster in ``folder`` but this one, as far as the system tells their environment; none
+    if it is empty."""
+    for process in psutil.process_iter() if folder else ():
         with suppress(psutil.Error, OSError):
             if process.pid != os.getpid() and process.environ().get(SESSION) == str(folder):
                 yield process

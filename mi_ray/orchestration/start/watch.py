@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-from mi_ray.orchestration.start.leftovers import SESSION, kill_processes
+from mi_ray.orchestration.start.leftovers import SESSION, kill, kill_processes
 
 START_SECONDS = 600.0
 """Seconds that Ray may take to start or to be joined; on a busy machine it takes minutes."""
@@ -101,11 +101,8 @@ def end(driver: int, line: str) -> None:
     below = [child for child in psutil.Process(driver).children(recursive=True) if child.pid != os.getpid()]
     print(f"\n{line}", file=sys.stderr, flush=True)
     os.kill(driver, END)
-    for process in below:
-        with suppress(psutil.Error):
-            process.kill()
-    if folder := os.environ.get(SESSION):
-        kill_processes(folder)
+    kill(below)
+    kill_processes(os.environ.get(SESSION, ""))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ CELLS = 4 * (1 + 1 + 2 + 2)
 LOOK = 0.5
 """Seconds between two looks at the processes of a run, each of which reads those of the whole machine."""
 UNSYNCED = "the same command mirrors them"
+"""In what a run prints that ends before MLflow holds every cell."""
 LONGEST = 1500.0
 """Seconds that a round may take."""
 
